@@ -1,0 +1,324 @@
+"""The one schema of every knob: ``params.yaml`` in, a frozen and validated :class:`Config` out.
+
+Snakemake, DVC and the command line all come through :func:`load`. A profile is the ``base`` section with the profile's
+own differences merged over it, so a profile shows just what it changes.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from intermamba.errors import ConfigError, unknown
+
+Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Dataset = Literal["interhuman", "interx"]
+
+
+class Section(BaseModel):
+    """A frozen group of knobs; a misspelled key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class SyntheticConfig(Section):
+    """Size of the embedded dataset (:mod:`intermamba.data.synthetic`)."""
+
+    train: Positive
+    val: Positive
+    test: Positive
+    seconds: tuple[float, float]
+    """Shortest and longest clip."""
+    seed: Count
+
+
+class DatasetConfig(Section):
+    """One dataset: where it is and how it is cut."""
+
+    source: str
+    """``synthetic``, or the folder that holds the owners' files."""
+    synthetic: SyntheticConfig
+    min_frames: Positive
+    """Shorter clips are dropped [InterHuman 15, Inter-X 24]."""
+    max_frames: Positive
+    """Longer clips are cut to a window of this many frames; also the length the denoiser pads to [300, 150]."""
+    allow_missing: tuple[str, ...] = ()
+    """Clip ids of the official splits that may be absent; any other absence stops the run."""
+    mirror: bool = True
+    """Train on mirrored copies as well [InterHuman; officially never for Inter-X]."""
+    caption_swap: Literal["corrected", "official"] = "corrected"
+    """How captions of mirrored copies exchange sides; ``official`` repeats InterGen's ``countercounterclockwise``."""
+    order: Literal["recorded", "actor_first", "official"] = "recorded"
+    """Inter-X: who is person 1. ``official`` repeats the owners' script, which puts the actor second."""
+    skeleton: str | None = None
+    """Inter-X: a user's SMPLX_NEUTRAL.npz for floor height and kinematics; none: the project's own neutral skeleton."""
+
+
+class TextConfig(Section):
+    """The frozen CLIP text tower."""
+
+    tower: Literal["clip", "untrained"]
+    """``untrained`` is a small seeded tower for machines without CLIP weights; results made with it say so."""
+    weights: str | None
+    """For ``clip``: an open_clip pretrained tag, or a local file of weights."""
+    architecture: str
+    """For ``clip``: an open_clip model name."""
+    width: Positive
+    heads: Positive
+    layers: Positive
+    context: Positive
+    """Tokens kept of a caption, start and end included [CLIP 77]."""
+    seed: Count
+    precision: Literal["float32", "float16"]
+    """How cached token features are stored."""
+
+
+class ModelConfig(Section):
+    """Sizes shared by every denoiser, so that rows of a table are treated equally. Defaults of a variant override none."""
+
+    width: Positive
+    heads: Positive
+    feedforward: Positive
+    dropout: Fraction
+    modules: Positive
+    """Stacked ASTM modules [paper 5.1: two; UltraLight: one]."""
+    blocks_per_module: Positive
+    """Blocks (Self-ASTM, LIIA, Cross-ASTM) in a module; inferred from the parameter budget."""
+    state: Positive
+    rank: Positive
+    kernel: Positive
+    transformer_blocks: Positive
+    """Blocks of InterGen and of variants built on it [8]."""
+    text_layers: Positive
+    text_heads: Positive
+    text_feedforward: Positive
+
+
+class DiffusionConfig(Section):
+    """Noise schedule, guidance and sampler [paper 5.1]."""
+
+    steps: Positive
+    sampling_steps: Positive
+    eta: Fraction
+    guidance: float
+    null_probability: Fraction
+
+
+class LossConfig(Section):
+    """Weights of InterGen's losses; the geometric ones act only for diffusion steps up to ``geometric_until``."""
+
+    simple: float
+    velocity: float
+    bone_length: float
+    foot_contact: float
+    distance_map: float
+    joint_affinity: float
+    relative_orientation: float
+    geometric_until: Count
+
+
+class TrainingConfig(Section):
+    """Optimisation of every denoiser."""
+
+    epochs: Positive
+    warmup_epochs: Count
+    batch: Positive
+    """Clips a step, over all devices."""
+    learning_rate: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    gradient_clip: Annotated[float, Field(gt=0)]
+    precision: Literal["32-true", "bf16-mixed"]
+    checkpoint_every_epochs: Positive
+    log_every_steps: Positive
+
+
+class InterClipConfig(Section):
+    """Sizes of InterHuman's evaluator."""
+
+    width: Positive
+    layers: Positive
+    heads: Positive
+    feedforward: Positive
+    dropout: Fraction
+    embedding: Positive
+    text_layers: Positive
+    text_heads: Positive
+    text_feedforward: Positive
+
+
+class InterXMatcherConfig(Section):
+    """Sizes of Inter-X's evaluator."""
+
+    movement: Positive
+    hidden: Positive
+    text_hidden: Positive
+    embedding: Positive
+    dropout: Fraction
+
+
+class EvaluatorTrainingConfig(Section):
+    """How an evaluator is trained when there is no official checkpoint."""
+
+    epochs: Positive
+    batch: Positive
+    learning_rate: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    margin: Annotated[float, Field(gt=0)]
+    """Contrastive margin; Inter-X only."""
+
+
+class EvaluatorConfig(Section):
+    """The judge of each dataset."""
+
+    checkpoint: dict[Dataset, str | None]
+    """Official checkpoint to load in place of training."""
+    interclip: InterClipConfig
+    interx: InterXMatcherConfig
+    training: dict[Dataset, EvaluatorTrainingConfig]
+
+
+class ComplexityConfig(Section):
+    """Measurement behind Table 3."""
+
+    frames: Positive
+    warmup: Count
+    repeats: Positive
+
+
+class RuntimeConfig(Section):
+    """How the work is laid on the machine; never changes what is computed, up to rounding."""
+
+    threads: Positive
+    """Threads of one job; Snakemake runs as many jobs as the cores allow."""
+    accelerator: Literal["cpu", "auto"]
+    devices: Positive
+    workers: Count
+    """Data-loading processes of one job."""
+    sampling_batch: Positive
+    """Clips generated at once; results do not depend on it beyond rounding."""
+
+
+class Config(Section):
+    """All knobs of one profile."""
+
+    profile: str
+    seed: Count
+    """Root of every seed of the study; each use derives its own from it by name."""
+    datasets: dict[Dataset, DatasetConfig]
+    text: TextConfig
+    model: ModelConfig
+    diffusion: DiffusionConfig
+    losses: LossConfig
+    training: TrainingConfig
+    evaluator: EvaluatorConfig
+    protocol: dict[Dataset, str]
+    """Name of the evaluation protocol (``evaluators/protocols.yaml``)."""
+    complexity: ComplexityConfig
+    runs: dict[Dataset, dict[str, tuple[Count, ...]]]
+    """The rows of the study: variants a dataset, and the training seeds of each."""
+    runtime: RuntimeConfig
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Config":
+        for name, dataset in self.datasets.items():
+            if dataset.min_frames > dataset.max_frames:
+                raise ValueError(f"datasets.{name}: min_frames {dataset.min_frames} exceeds max_frames {dataset.max_frames}")
+            low, high = dataset.synthetic.seconds
+            if not 0 < low <= high:
+                raise ValueError(f"datasets.{name}.synthetic.seconds: need 0 < shortest <= longest, got {low}, {high}")
+        for name in self.runs:
+            if name not in self.datasets or name not in self.protocol:
+                raise ValueError(f"runs.{name}: needs datasets.{name} and protocol.{name}")
+        if self.model.width % self.model.heads:
+            raise ValueError(f"model.width {self.model.width} is not a multiple of model.heads {self.model.heads}")
+        if self.text.width % self.model.text_heads:
+            raise ValueError(f"text.width {self.text.width} is not a multiple of model.text_heads {self.model.text_heads}")
+        if self.profile == "paper" and self.text.tower != "clip":
+            raise ValueError("text.tower: the paper profile needs the real CLIP weights; an untrained tower is refused")
+        return self
+
+    def section(self, name: str) -> Any:
+        """Knobs under a dotted name, as plain JSON values; what a stage records and what decides whether it reruns."""
+        value: Any = self.model_dump(mode="json")
+        for key in name.split("."):
+            if key not in value:
+                raise ConfigError(unknown("section", name, value, "the configuration"))
+            value = value[key]
+        return value
+
+    def rows(self) -> Iterator[tuple[Dataset, str, int]]:
+        """Every training of the study: dataset, variant, seed."""
+        for dataset, variants in self.runs.items():
+            for variant, seeds in variants.items():
+                for seed in seeds:
+                    yield dataset, variant, seed
+
+
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        # `runs` of a profile replace the base's: merging two lists of rows would surprise.
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and key != "runs":
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def read(path: str | Path = "params.yaml") -> dict[str, Any]:
+    """The file as it stands: ``profile``, ``base`` and ``profiles``."""
+    try:
+        document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}). Run from the project's top folder.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    keys = {"profile", "base", "profiles"}
+    if not isinstance(document, dict) or set(document) != keys:
+        found = ", ".join(map(str, document)) if isinstance(document, dict) else type(document).__name__
+        raise ConfigError(f"{path}: needs exactly the keys profile, base, profiles; found {found}.")
+    return document
+
+
+def load(profile: str | None = None, path: str | Path = "params.yaml") -> Config:
+    """Configuration of ``profile`` (default: the one ``params.yaml`` names), validated.
+
+    Raises:
+        ConfigError: unreadable file, unknown profile or key, or a value out of range; the message names each.
+    """
+    document = read(path)
+    name = profile or document["profile"]
+    if name not in document["profiles"]:
+        raise ConfigError(unknown("profile", name, document["profiles"], str(path)))
+    values = _merge(document["base"], document["profiles"][name] or {})
+    try:
+        return Config(profile=name, **values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, f"{path}, profile {name!r}")) from error
+
+
+def _explain(error: ValidationError, where: str) -> str:
+    lines = [f"{where}: {error.error_count()} problem(s)."]
+    for problem in error.errors():
+        place = ".".join(map(str, problem["loc"]))
+        if problem["type"] == "extra_forbidden":
+            lines.append("  " + unknown("key", problem["loc"][-1], _siblings(problem["loc"][:-1]), place))
+        else:
+            given = "" if problem["type"] == "missing" or not place else f" (given: {problem['input']!r})"
+            lines.append(f"  {place + ': ' if place else ''}{problem['msg']}{given}")
+    return "\n".join(lines)
+
+
+def _siblings(location: tuple[int | str, ...]) -> list[str]:
+    """Field names of the section at ``location``, for the list of allowed keys in an error."""
+    model: Any = Config
+    for key in location:
+        if isinstance(model, type) and issubclass(model, BaseModel) and key in model.model_fields:
+            model = model.model_fields[str(key)].annotation
+        if getattr(model, "__origin__", None) is dict and key in getattr(model.__args__[0], "__args__", ()):
+            model = model.__args__[1]
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []

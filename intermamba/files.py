@@ -1,0 +1,102 @@
+"""Atomic files: a reader sees the old file or the whole new one, never a half-written one."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from intermamba.errors import DataError, StateError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; move it into place on success, remove it on any failure."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays last: writers such as matplotlib choose the format by it.
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".part{path.suffix}", dir=path.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        umask = os.umask(0)
+        os.umask(umask)
+        part.chmod(0o666 & ~umask)  # mkstemp makes files private; artefacts get the user's usual mode
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    with atomic(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as JSON ({error}).") from error
+
+
+def write_csv(path: str | Path, frame: "pd.DataFrame") -> None:
+    """Write a tidy table; floats keep every digit, so that reading it back gives the same values."""
+    with atomic(path) as part:
+        frame.to_csv(part, index=False, lineterminator="\n")
+
+
+def write_tensors(path: str | Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[str, str] | None = None) -> None:
+    """Write a safetensors file; keys and metadata are sorted, so that equal contents give equal bytes."""
+    from safetensors.torch import save
+
+    ordered = {key: tensors[key].detach().contiguous().cpu() for key in sorted(tensors)}
+    blob = save(ordered, metadata=None)
+    # safetensors writes its metadata in hash order; put it into the JSON header ourselves, sorted.
+    size = int.from_bytes(blob[:8], "little")
+    header = json.loads(blob[8 : 8 + size])
+    header = {"__metadata__": dict(sorted((metadata or {}).items())), **header}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    with atomic(path) as part, part.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little"))
+        file.write(text)
+        file.write(blob[8 + size :])
+
+
+def read_tensors(path: str | Path) -> tuple[dict[str, "Tensor"], dict[str, str]]:
+    """Read a whole safetensors file: tensors and metadata. Large files are memory-mapped by the library."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"{path}: cannot be read as safetensors ({error}). Delete it and run its stage again.") from error
+
+
+def sha256(path: str | Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require(path: str | Path, stage: str) -> Path:
+    """``path``, if it exists; else an error that names the stage that makes it."""
+    path = Path(path)
+    if not path.exists():
+        raise StateError(f"{path} does not exist. Run `intermamba {stage}` first, or `snakemake --cores all` for everything.")
+    return path

@@ -1,0 +1,55 @@
+"""Where every artefact lives: one template each, filled by the command line, Snakemake and DVC alike."""
+
+from pathlib import Path
+from string import Formatter
+
+TEMPLATES = {
+    # data: one folder a dataset
+    "manifest": "data/{profile}/{dataset}/manifest.json",
+    "split": "data/{profile}/{dataset}/{split}.safetensors",
+    "stats": "data/{profile}/{dataset}/stats.safetensors",
+    "text": "data/{profile}/{dataset}/text.safetensors",
+    # results of one evaluator or one trained model
+    "evaluator": "results/{profile}/{dataset}/evaluator/weights.safetensors",
+    "evaluator_log": "results/{profile}/{dataset}/evaluator/training.csv",
+    "weights": "results/{profile}/{dataset}/{variant}/seed{seed}/weights.safetensors",
+    "training_log": "results/{profile}/{dataset}/{variant}/seed{seed}/training.csv",
+    "adaptive_log": "results/{profile}/{dataset}/{variant}/seed{seed}/adaptive.csv",
+    "run_metrics": "results/{profile}/{dataset}/{variant}/seed{seed}/metrics.csv",
+    "reference_metrics": "results/{profile}/{dataset}/real/metrics.csv",
+    "complexity": "results/{profile}/complexity.csv",
+    # the study's results
+    "metrics": "results/{profile}/metrics.csv",
+    "summary": "results/{profile}/summary.csv",
+    "summary_json": "results/{profile}/summary.json",
+    "alpha_beta": "results/{profile}/alpha_beta.csv",
+    "table": "results/{profile}/tables/table{number}.{format}",
+    "document": "results/{profile}/tables/all.tex",
+    "figure": "results/{profile}/figures/figure{number}.{format}",
+    # the paper's own numbers, transcribed
+    "reported": "results/paper/reported/table{number}.csv",
+}
+
+SPLITS = ("train", "val", "test")
+
+
+def template(name: str, **fields: object) -> str:
+    """Template ``name`` with the given fields filled and the others left as ``{field}``."""
+    text = TEMPLATES[name]
+    keys = {key for _, key, _, _ in Formatter().parse(text) if key}
+    return text.format(**{key: fields.get(key, "{" + key + "}") for key in keys})
+
+
+def path(name: str, **fields: object) -> Path:
+    """Path of artefact ``name``, relative to the working directory; every field must be given."""
+    return Path(TEMPLATES[name].format(**fields))
+
+
+def raw_folder(profile: str, dataset: str) -> Path:
+    """Folder into which ``fetch`` writes a synthetic dataset in its official raw layout."""
+    return Path("data") / profile / "raw" / dataset
+
+
+def record_of(artefact: str | Path) -> Path:
+    """Provenance record beside the main artefact of a stage."""
+    return Path(f"{artefact}.prov.json")

@@ -1,0 +1,96 @@
+"""Who made this file: one record a stage run, beside the stage's main artefact.
+
+A record holds everything needed to trace a number back: command, resolved configuration, code revision and whether the
+tree was dirty, hashes of inputs and outputs, seeds, versions, device and wall time. Records are the only artefacts that
+differ between two runs of the same stage (they hold times), so nothing downstream depends on one.
+"""
+
+import platform
+import resource
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from intermamba import files
+from intermamba.paths import record_of
+
+PACKAGES = ("torch", "lightning", "diffusers", "open_clip_torch", "numpy", "scipy", "pandas", "safetensors", "h5py")
+
+
+def code_revision() -> dict[str, Any]:
+    """Git commit of the working directory and whether tracked files differ from it; ``None`` outside a checkout."""
+
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(["git", *words], capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        return done.stdout.strip()
+
+    revision = git("rev-parse", "HEAD")
+    changed = git("status", "--porcelain", "--untracked-files=no")
+    return {"revision": revision, "dirty": None if changed is None else bool(changed)}
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def device() -> str:
+    """The accelerator in use, else the processor; torch is asked only if the stage has imported it."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return f"{platform.machine()} CPU"
+
+
+@contextmanager
+def recorded(
+    stage: str,
+    outputs: Iterable[str | Path],
+    inputs: Iterable[str | Path] = (),
+    config: Mapping[str, Any] | None = None,
+    seeds: Mapping[str, Any] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Run a stage and, if it succeeds, write its record beside the first of ``outputs``.
+
+    Yields a dictionary for notes of the stage's own (counts, origins of data and weights); it becomes ``notes``.
+    """
+    outputs = [Path(path) for path in outputs]
+    started, clock = datetime.now(UTC), time.perf_counter()
+    code = code_revision()  # before the work: the tree may change while it runs
+    hashes = {str(path): files.sha256(path) for path in inputs}
+    notes: dict[str, Any] = {}
+    yield notes
+    files.write_json(
+        record_of(outputs[0]),
+        {
+            "stage": stage,
+            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "config": dict(config or {}),
+            "code": code,
+            "inputs": hashes,
+            "outputs": {str(path): files.sha256(path) for path in outputs},
+            "seeds": dict(seeds or {}),
+            "versions": versions(),
+            "device": device(),
+            "threads": sys.modules["torch"].get_num_threads() if "torch" in sys.modules else 1,
+            "started": started.isoformat(timespec="seconds"),
+            "wall_seconds": round(time.perf_counter() - clock, 3),
+            "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "notes": notes,
+        },
+    )
