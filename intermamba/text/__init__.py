@@ -1,0 +1,1 @@
+"""Captions to features: the frozen text tower and its cache."""

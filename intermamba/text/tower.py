@@ -1,0 +1,105 @@
+"""The frozen CLIP text tower, through open_clip.
+
+``clip`` is the real one, with weights from open_clip's registry or a local file. ``untrained`` is open_clip's own text
+transformer, small and seeded, for machines without weights: captions still become distinct, order-aware features that a
+text encoder can learn from, but they carry no pre-trained meaning. Artefacts made with it are marked as such.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from intermamba.config import TextConfig
+from intermamba.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Captions after the tower."""
+
+    tokens: Int[Tensor, "B S"]
+    features: Float[Tensor, "B S W"]
+    """After the last transformer layer and the final norm, as InterGen uses them."""
+    end: Int[Tensor, "B"]
+    """Position of the end-of-text token, the largest id in CLIP's vocabulary."""
+
+
+class Tower:
+    """A frozen text tower: caption -> token features."""
+
+    def __init__(self, model: nn.Module, context: int, name: str, trained: bool) -> None:
+        from open_clip.tokenizer import SimpleTokenizer
+
+        self.model = model.eval().requires_grad_(False)
+        self.context, self.name, self.trained = context, name, trained
+        self._tokenizer = SimpleTokenizer(context_length=context)
+
+    def tokenize(self, captions: Sequence[str]) -> Int[Tensor, "B S"]:
+        """CLIP's byte-pair tokens, zero-padded; a longer caption is cut and still ends with end-of-text."""
+        return self._tokenizer(list(captions))
+
+    @torch.inference_mode()
+    def encode(self, captions: Sequence[str]) -> Encoded:
+        tokens = self.tokenize(captions)
+        hidden = self.model.token_embedding(tokens) + self.model.positional_embedding[: tokens.shape[1]]
+        mask = self.model.attn_mask[: tokens.shape[1], : tokens.shape[1]]
+        features = self.model.ln_final(self.model.transformer(hidden, attn_mask=mask))
+        return Encoded(tokens, features, tokens.argmax(dim=-1))
+
+    @property
+    def token_embedding(self) -> Float[Tensor, "V W"]:
+        return self.model.token_embedding.weight
+
+    @property
+    def positional_embedding(self) -> Float[Tensor, "S W"]:
+        return self.model.positional_embedding[: self.context]
+
+
+def load(config: TextConfig) -> Tower:
+    """The tower of a profile.
+
+    Raises:
+        ConfigError: unknown architecture, or weights that cannot be had.
+    """
+    return _clip(config) if config.tower == "clip" else _untrained(config)
+
+
+def _untrained(config: TextConfig) -> Tower:
+    from open_clip.transformer import TextTransformer
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = TextTransformer(
+            context_length=config.context, width=config.width, heads=config.heads, layers=config.layers, output_dim=None
+        )
+        # open_clip's 0.02 is for training; at unit scale tokens dominate the residual stream as they do in trained CLIP.
+        nn.init.normal_(model.token_embedding.weight, std=1.0)
+        nn.init.normal_(model.positional_embedding, std=0.5)
+    return Tower(model, config.context, f"untrained-{config.width}x{config.layers}-seed{config.seed}", trained=False)
+
+
+def _clip(config: TextConfig) -> Tower:
+    import open_clip
+
+    if config.weights is None:
+        raise ConfigError("text.weights: null. Give an open_clip tag such as `openai`, or the path of a weights file.")
+    if config.architecture not in open_clip.list_models():
+        raise ConfigError(f"text.architecture: {config.architecture!r} is not an open_clip model; see open_clip.list_models().")
+    try:
+        # A local file is read with weights_only=True; it may be safetensors or a state dict.
+        clip = open_clip.create_model(config.architecture, pretrained=config.weights, weights_only=True)
+    except Exception as error:  # the hub, the file system and torch each raise their own
+        kind = "file" if Path(config.weights).suffix else "tag"
+        raise ConfigError(
+            f"text.weights: the {kind} {config.weights!r} for {config.architecture} cannot be loaded ({error}). Download the "
+            "weights once and give their path, or use a profile with `tower: untrained`."
+        ) from error
+    if clip.token_embedding.weight.shape[1] != config.width:
+        raise ConfigError(
+            f"text.width: {config.width}, but {config.architecture} is {clip.token_embedding.weight.shape[1]} wide."
+        )
+    return Tower(clip, config.context, f"{config.architecture}/{Path(config.weights).name}", trained=True)
