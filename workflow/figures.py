@@ -1,0 +1,93 @@
+"""Stage ``figures``: one pure function a figure, from data frames to a matplotlib figure, and the stage that saves them.
+
+To add a figure: write its function, and give it a line in :func:`run`.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from intermamba import files
+from intermamba.config import Config
+from intermamba.errors import StateError
+from intermamba.paths import path
+from intermamba.provenance import recorded
+from workflow.style import COLOURS, save, themed
+from workflow.wording import dataset_name, origin_name
+
+FULL_MODEL = "intermamba"
+FORMATS = ("pdf", "png")
+
+
+def run(config: Config) -> None:
+    """Draw every figure of the profile as PDF and PNG.
+
+    Raises:
+        StateError: the study has not been aggregated, or holds no run of the full model.
+    """
+    inputs = {name: path(name, profile=config.profile) for name in ("alpha_beta", "summary")}
+    for file in inputs.values():
+        files.require(file, "aggregate")
+    targets = [path("figure", profile=config.profile, number=8, format=suffix) for suffix in FORMATS]
+    with recorded("figures", targets, inputs=inputs.values(), config={"profile": config.profile}), themed():
+        curves = pd.read_csv(inputs["alpha_beta"])
+        origins = pd.read_csv(inputs["summary"]).groupby("dataset")["origin"].first().to_dict()
+        _save(figure8(curves[curves["variant"] == FULL_MODEL], origins, config.profile), targets)
+
+
+def _save(figure: Figure, targets: list[Path]) -> None:
+    for target in targets:
+        save(figure, target)
+
+
+def figure8(curves: pd.DataFrame, origins: dict[str, str], profile: str) -> Figure:
+    """Fusion weights of the full model over training [paper, Figure 8].
+
+    One panel a dataset; a thin line for each block, module and training seed (self solid, cross dashed), and the mean of
+    all blocks and modules as a thick one. The paper shows one curve each for alpha and beta without saying of which
+    block.
+
+    Args:
+        curves: columns dataset, seed, step, block, module, symbol, value, of one variant.
+        origins: origin of each dataset's data, for the panel's title.
+        profile: named in the title, since sizes and training lengths follow from it.
+    """
+    if curves.empty:
+        raise StateError(
+            f"Figure 8 needs a run of {FULL_MODEL!r}, and the study has none. Add it under `runs` of the profile in "
+            "params.yaml and run again."
+        )
+    curves = curves.sort_values(["dataset", "symbol", "module", "block", "seed", "step"])
+    datasets = list(curves["dataset"].unique())
+    figure = Figure(figsize=(0.6 + 3.3 * len(datasets), 3.1), layout="constrained")
+    panels = figure.subplots(1, len(datasets), sharey=True, squeeze=False)[0]
+    for panel, dataset in zip(panels, datasets, strict=True):
+        here = curves[curves["dataset"] == dataset]
+        for (symbol, module, _, _), line in here.groupby(["symbol", "module", "block", "seed"]):
+            style = "-" if module == "self" else "--"
+            panel.plot(line["step"], line["value"], style, color=COLOURS[str(symbol)], linewidth=0.8, alpha=0.5)
+        for symbol, lines in here.groupby("symbol"):
+            mean = lines.groupby("step")["value"].mean()
+            panel.plot(mean.index, mean, color=COLOURS[str(symbol)], linewidth=2.4)
+        panel.axhline(1.0, color="0.6", linewidth=0.6, linestyle=":", zorder=0)  # where both weights start
+        panel.set_title(f"{dataset_name(dataset)}, {origin_name(origins[dataset])}", loc="left")
+        panel.set_xlabel("Training step")
+        panel.margins(x=0.02)
+    panels[0].set_ylabel("Fusion weight")
+    sns.despine(fig=figure)
+    figure.legend(handles=_legend(), loc="outside lower center", ncols=2 * min(len(datasets), 2))
+    figure.suptitle(
+        f"InterMamba's adaptive weights over training (profile {profile})", fontsize="medium", fontweight="bold"
+    )
+    return figure
+
+
+def _legend() -> list[Line2D]:
+    names = {"alpha": r"$\alpha$, temporal branch (mean)", "beta": r"$\beta$, spatial branch (mean)"}
+    return [Line2D([], [], color=COLOURS[key], linewidth=2.4, label=label) for key, label in names.items()] + [
+        Line2D([], [], color="0.4", linewidth=0.8, label="one Self-ASTM"),
+        Line2D([], [], color="0.4", linewidth=0.8, linestyle="--", label="one Cross-ASTM"),
+    ]

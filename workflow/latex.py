@@ -1,0 +1,127 @@
+"""Tables as LaTeX (booktabs, plain pdflatex): one ``table`` environment each, and the document that holds them all."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from workflow.tabular import ARROWS, Block, Cell, Column, Row, Table
+
+_SPECIAL = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "—": "---",
+        "–": "--",
+        "·": r"\textperiodcentered{}",
+        "±": r"$\pm$",
+        "×": r"$\times$",
+        "−": "$-$",
+        "✓": r"\checkmark{}",
+        "↑": r"$\uparrow$",
+        "↓": r"$\downarrow$",
+        "→": r"$\rightarrow$",
+        "≤": r"$\leq$",
+        "≥": r"$\geq$",
+        "α": r"$\alpha$",
+        "β": r"$\beta$",
+    }
+)
+
+
+def escape(text: str) -> str:
+    """Plain Unicode text, safe in LaTeX's text mode."""
+    return text.translate(_SPECIAL)
+
+
+def table(value: Table) -> str:
+    """One ``table`` environment, as wide as the text, with the notes beneath."""
+    lines = [
+        f"% Table {value.number}. Made by `intermamba tables`; edits are overwritten.",
+        r"\begin{table}[p]",
+        r"\centering\footnotesize",
+        # The number is the paper's, also where only some of the tables are included.
+        rf"\setcounter{{table}}{{{value.number - 1}}}",
+        rf"\caption{{{escape(value.caption)}}}",
+        rf"\begin{{tabular*}}{{\linewidth}}{{@{{\extracolsep{{\fill}}}}l{'c' * len(value.columns)}@{{}}}}",
+        r"\toprule",
+        *_head(value.columns),
+    ]
+    for block in value.blocks:
+        lines += _block(block, value.columns)
+    lines += [r"\bottomrule", r"\end{tabular*}"]
+    if value.notes:
+        lines += [r"\par\smallskip", r"\begin{minipage}{\linewidth}\scriptsize\raggedright"]
+        lines += [rf"{escape(note)}\par" for note in value.notes]
+        lines += [r"\end{minipage}"]
+    return "\n".join([*lines, r"\end{table}", ""])
+
+
+def document(title: str, introduction: str, names: Iterable[str]) -> str:
+    """A document that inputs the files ``names`` from its own folder; compile it there with ``pdflatex all.tex``."""
+    lines = [
+        "% Made by `intermamba tables`; edits are overwritten. Compile in this folder: pdflatex all.tex",
+        r"\documentclass[a4paper]{article}",
+        r"\usepackage[utf8]{inputenc}",
+        r"\usepackage[T1]{fontenc}",
+        r"\usepackage[margin=2cm]{geometry}",
+        r"\usepackage{amsmath,amssymb,booktabs,caption,textcomp}",
+        r"\captionsetup{font=small,labelfont=bf,skip=6pt}",
+        r"\renewcommand{\topfraction}{1}",
+        r"\begin{document}",
+        rf"\section*{{{escape(title)}}}",
+        escape(introduction),
+        "",
+        *(rf"\input{{{name}}}" for name in names),
+        r"\end{document}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _head(columns: Sequence[Column]) -> list[str]:
+    groups = [(name, len(list(members))) for name, members in groupby(columns, key=lambda column: column.group)]
+    lines = []
+    if any(name for name, _ in groups):
+        cells, rules, start = ["Method"], [], 2
+        for name, width in groups:
+            cells.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(name)}}}" if name else "&" * (width - 1))
+            if name:
+                rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
+            start += width
+        lines = [" & ".join(cells) + r" \\", "".join(rules)]
+    labels = [escape(f"{column.label} {ARROWS[column.direction]}".strip()) for column in columns]
+    return [*lines, " & ".join(["" if lines else "Method", *labels]) + r" \\"]
+
+
+def _block(block: Block, columns: Sequence[Column]) -> list[str]:
+    width = len(columns) + 1
+    lines = [r"\midrule", rf"\multicolumn{{{width}}}{{@{{}}l@{{}}}}{{\textbf{{{escape(block.heading)}}}}} \\"]
+    if block.subheading:
+        lines.append(rf"\multicolumn{{{width}}}{{@{{}}l@{{}}}}{{\textit{{{escape(block.subheading)}}}}} \\")
+    lines.append(r"\addlinespace[2pt]")
+    return lines + [_row(row, columns) for row in block.rows]
+
+
+def _row(row: Row, columns: Sequence[Column]) -> str:
+    label = escape(row.label) + (rf" [{row.citation}]" if row.citation else "")
+    return " & ".join([label, *(_cell(row.cells.get(column.key)) for column in columns)]) + r" \\"
+
+
+def _cell(cell: Cell | None) -> str:
+    if cell is None:
+        return "---"
+    text = escape(cell.text)
+    if cell.mark == "best":
+        text = rf"\textbf{{{text}}}"
+    if cell.interval:
+        text += rf"$^{{\pm {cell.interval}}}$"
+    return rf"\underline{{{text}}}" if cell.mark == "second" else text
