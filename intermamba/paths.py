@@ -18,6 +18,7 @@ TEMPLATES = {
     "run_metrics": "results/{profile}/{dataset}/{variant}/seed{seed}/metrics.csv",
     "reference_metrics": "results/{profile}/{dataset}/real/metrics.csv",
     "complexity": "results/{profile}/complexity.csv",
+    "complexity_time": "results/{profile}/complexity_time.csv",
     # the study's results
     "metrics": "results/{profile}/metrics.csv",
     "summary": "results/{profile}/summary.csv",

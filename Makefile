@@ -1,0 +1,44 @@
+# Two commands do everything on a bare machine: `make reproduce` and `make test`.
+PROFILE ?= smoke
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: install reproduce test check clean constraints
+
+install: .venv/installed
+
+# uv when it can be had (seconds), else pip (minutes); the same pinned versions either way.
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv 2>/dev/null || true
+	@if test -x $(BIN)/uv; then \
+	  VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --constraints constraints.txt --editable '.[dev]'; \
+	else \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'; \
+	fi
+	@touch $@
+
+# Everything of a profile: data, judges, models, tables and figures, under results/$(PROFILE)/.
+reproduce: install
+	@snakemake --cores all --quiet rules --config profile=$(PROFILE)
+
+test: install
+	@pytest -n 2
+
+check: install
+	@ruff check . && ruff format --check . && mypy && lint-imports
+
+# dvc.yaml for a profile (the committed one is for the default profile).
+dvc.yaml: workflow/dvc.py workflow/stages.py intermamba/paths.py params.yaml
+	@$(BIN)/python -m workflow.dvc $(PROFILE)
+
+# Artefacts of a profile; the paper's transcribed numbers stay.
+clean:
+	rm -rf data/$(PROFILE) dvc.lock
+	find results/$(PROFILE) -mindepth 1 -maxdepth 1 ! -name reported -exec rm -rf {} + 2>/dev/null || true
+
+constraints: install
+	@{ head -1 constraints.txt; VIRTUAL_ENV=.venv $(BIN)/uv pip freeze --exclude-editable; } > .venv/constraints.new
+	@mv .venv/constraints.new constraints.txt

@@ -1,0 +1,51 @@
+# The study as one graph. Every rule is one line of the `intermamba` command line; what a stage reads, writes and depends
+# on is in workflow/stages.py, from which dvc.yaml is compiled as well.
+#
+#   snakemake --cores all                             the profile params.yaml names (smoke)
+#   snakemake --cores all --config profile=study      another one
+
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from intermamba.config import load
+from intermamba.errors import InterMambaError
+from workflow.owner import RUNNER, claim
+from workflow.stages import knobs, table, targets
+
+try:
+    STUDY = load(config.get("profile"))
+    claim(STUDY.profile, "snakemake")
+except InterMambaError as error:
+    raise WorkflowError(str(error))
+
+STAGES = table(STUDY)
+LOGS = f"results/{STUDY.profile}/logs"
+THREADS = STUDY.runtime.threads
+GPUS = 0 if STUDY.runtime.accelerator == "cpu" else STUDY.runtime.devices
+
+# `intermamba` is the one beside this Python, whether or not its environment is activated.
+shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH" {RUNNER}=snakemake; ')
+
+wildcard_constraints:
+    dataset="|".join(STUDY.runs),
+    seed=r"\d+",
+
+
+def knobs_of(name):
+    """Values of a stage's knobs for a job: when one changes, Snakemake runs the job again."""
+    def values(wildcards):
+        filled = [knob.format(**wildcards) for knob in STAGES[name].knobs]
+        return knobs(STUDY, filled)
+    return values
+
+
+rule all:
+    default_target: True
+    input: targets(STAGES)
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/results.smk"

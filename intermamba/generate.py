@@ -1,0 +1,55 @@
+"""Motion from captions: a trained denoiser, the sampler, and the normalisation undone."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from intermamba.checkpoint import Trained
+from intermamba.config import DiffusionConfig
+from intermamba.data.dataset import Batch
+from intermamba.diffusion import Diffusion
+from intermamba.seeds import derive
+from intermamba.text.cache import TextCache
+
+
+class MotionGenerator:
+    """Generates motion of two people for captions of a text cache.
+
+    The noise of a clip depends only on its own seed, so a clip comes out the same whatever batch it is in, up to
+    rounding.
+    """
+
+    def __init__(self, trained: Trained, cache: TextCache, config: DiffusionConfig, device: str | torch.device) -> None:
+        self.model = trained.model.to(device)
+        self.mean, self.std = trained.mean.to(device), trained.std.to(device)
+        self.cache, self.diffusion, self.device = cache, Diffusion(config), torch.device(device)
+
+    def __call__(
+        self, captions: Sequence[str], length: Int[Tensor, "B"], frames: int, seeds: Sequence[int]
+    ) -> Float[Tensor, "B T P F"]:
+        """Un-normalised motion, zero after each clip's length; T = ``frames``."""
+        noise = torch.stack([self._noise(seed, frames) for seed in seeds]).to(self.device)
+        mask = torch.arange(frames, device=self.device) < length.to(self.device)[:, None]
+        tokens, end = self.cache.features(captions)
+        with torch.inference_mode():
+            cond = self.model.encode_text(tokens.to(self.device), end.to(self.device))
+            motion = self.diffusion.sample(self.model, cond, mask, noise)
+        return (motion * self.std + self.mean) * mask[:, :, None, None]
+
+    def _noise(self, seed: int, frames: int) -> Float[Tensor, "T P F"]:
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randn(frames, 2, len(self.mean), generator=generator)
+
+    def like(self, real: Batch, seed: int, sample: int = 0) -> Batch:
+        """Generated motion for the captions and lengths of ``real``."""
+        seeds = [derive(seed, "noise", clip, sample) for clip in real.clip]
+        motion = self(real.caption, real.length, real.motion.shape[1], seeds)
+        return Batch(motion.to(real.motion.device), real.length, real.caption, real.tokens, real.clip)
+
+
+def in_chunks(batches: Iterator[Batch], generator: MotionGenerator, seed: int) -> Iterator[Batch]:
+    """Generated counterparts of real batches, one for one."""
+    for batch in batches:
+        yield generator.like(batch, seed)

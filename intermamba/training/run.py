@@ -1,0 +1,155 @@
+"""Stage ``train``: one denoiser of the study, from split files to weights."""
+
+import hashlib
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+
+from intermamba import files, paths, provenance
+from intermamba.checkpoint import save
+from intermamba.config import Config
+from intermamba.data.dataset import ClipDataset, loader
+from intermamba.data.splits import SplitFile
+from intermamba.models import build
+from intermamba.motion import representation
+from intermamba.seeds import derive
+from intermamba.text.cache import TextCache
+from intermamba.training.history import History
+from intermamba.training.module import DenoisingModule
+
+KNOBS = ("training", "model", "diffusion", "losses")
+
+
+def run(config: Config, dataset: str, variant: str, seed: int, progress: bool = True) -> None:
+    """Train ``variant`` and write its weights and histories; a killed run goes on from its last checkpoint."""
+    torch.set_num_threads(config.runtime.threads)
+    where = {"profile": config.profile, "dataset": dataset, "variant": variant, "seed": seed}
+    outputs = [paths.path(name, **where) for name in ("weights", "training_log", "adaptive_log")]
+    inputs = [paths.path("split", split=split, **where) for split in ("train", "val")]
+    inputs += [paths.path(name, **where) for name in ("stats", "text")]
+    for path in inputs:
+        files.require(path, "preprocess" if path.name != "text.safetensors" else "encode-text")
+    knobs = {name: config.section(name) for name in KNOBS} | {"dataset": config.section(f"datasets.{dataset}")}
+    root = derive(config.seed, "train", dataset, variant, seed)
+
+    with provenance.recorded("train", outputs, inputs, knobs, {"training": seed, "root": root}) as notes:
+        splits = [SplitFile(path) for path in inputs[:2]]
+        settings, body = config.datasets[dataset], representation(dataset)
+        cache = TextCache(inputs[3])
+        stats = files.read_tensors(inputs[2])[0]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(root, "weights"))
+            model = build(
+                variant,
+                features=body.features,
+                max_frames=settings.max_frames,
+                text_width=cache.width,
+                **config.model.model_dump(),
+            )
+        module = DenoisingModule(model, body, stats["mean"], stats["std"], cache, config, root)
+        history = History(config.training.log_every_steps)
+        train = ClipDataset(splits[0], settings, "train", derive(root, "data"))
+        validation = ClipDataset(splits[1], settings, "fixed", derive(root, "data"))
+        batch = config.training.batch // config.runtime.devices
+        workers = config.runtime.workers
+        resume = _Resume(outputs[0].parent / "resume", config, knobs, inputs, variant)
+        with quiet():
+            trainer = _trainer(config, [history, resume.callback], progress)
+            trainer.fit(
+                module,
+                loader(train, batch, settings.max_frames, shuffle=True, drop_last=True, workers=workers),
+                loader(validation, batch, settings.max_frames, shuffle=False, drop_last=False, workers=workers),
+                ckpt_path=resume.path,
+                weights_only=True,
+            )
+        if trainer.is_global_zero:
+            losses, adaptive = history.frames()
+            files.write_csv(outputs[1], losses)
+            files.write_csv(outputs[2], adaptive)
+            save(
+                outputs[0],
+                model,
+                stats,
+                variant=variant,
+                dataset=dataset,
+                origin=splits[0].origin,
+                config=config,
+                text_width=cache.width,
+            )
+        notes.update(
+            origin=splits[0].origin,
+            tower=cache.tower,
+            steps=trainer.global_step,
+            parameters=sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
+            resumed=resume.path is not None,
+        )
+    resume.clear()
+
+
+class _Resume:
+    """The checkpoint of an unfinished run, tied to what it was started with."""
+
+    def __init__(self, folder: Path, config: Config, knobs: dict, inputs: list[Path], variant: str) -> None:
+        identity = json.dumps([knobs, [files.sha256(path) for path in inputs], variant, config.runtime.devices])
+        name = hashlib.sha256(identity.encode()).hexdigest()[:16]
+        self._folder, self._file = folder, folder / f"{name}.ckpt"
+        # A checkpoint of other knobs or other data must never be continued.
+        self.path = str(self._file) if self._file.exists() else None
+        self.callback = ModelCheckpoint(
+            folder,
+            filename=name,
+            every_n_epochs=config.training.checkpoint_every_epochs,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+
+    def clear(self) -> None:
+        if self._folder.exists():
+            for file in self._folder.glob("*.ckpt"):
+                file.unlink()
+            self._folder.rmdir()
+
+
+def _trainer(config: Config, callbacks: list[L.Callback], progress: bool) -> L.Trainer:
+    settings, runtime = config.training, config.runtime
+    if progress:
+        callbacks = [*callbacks, RichProgressBar(leave=False)]
+    return L.Trainer(
+        accelerator=runtime.accelerator,
+        devices=runtime.devices,
+        max_epochs=settings.epochs,
+        precision=settings.precision,
+        gradient_clip_val=settings.gradient_clip,
+        callbacks=callbacks,
+        check_val_every_n_epoch=settings.checkpoint_every_epochs,
+        num_sanity_val_steps=0,
+        deterministic="warn" if runtime.accelerator != "cpu" else True,
+        use_distributed_sampler=False,  # EpochSampler shards by itself
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        logger=False,
+    )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Lightning without its advertisements: tips, device tables, and a warning about few workers that is a choice."""
+    names = ("lightning.pytorch", "lightning.fabric")
+    levels = {name: logging.getLogger(name).level for name in names}
+    try:
+        for name in names:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists.*")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)

@@ -1,0 +1,107 @@
+"""params.yaml: three profiles, one schema, and errors that name the knob."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from intermamba import config
+from intermamba.errors import ConfigError
+
+PROFILES = ("smoke", "study", "paper")
+
+
+def edited(tmp_path: Path, old: str, new: str) -> Path:
+    text = Path("params.yaml").read_text()
+    assert old in text
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace(old, new, 1))
+    return path
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_profiles_load_and_are_frozen(profile: str) -> None:
+    loaded = config.load(profile)
+    assert loaded.profile == profile
+    with pytest.raises(Exception, match="frozen"):
+        loaded.seed = 1  # type: ignore[misc]
+
+
+def test_default_profile_is_the_one_ci_runs() -> None:
+    assert config.load().profile == "smoke"
+
+
+def test_paper_profile_holds_the_papers_values() -> None:
+    """Paper section 5.1, and the official sizes."""
+    paper = config.load("paper")
+    assert (paper.training.epochs, paper.training.batch) == (2000, 50)
+    assert (paper.training.learning_rate, paper.training.weight_decay) == (1e-4, 2e-5)
+    assert (paper.diffusion.steps, paper.diffusion.sampling_steps, paper.diffusion.eta) == (1000, 50, 0)
+    assert (paper.diffusion.guidance, paper.diffusion.null_probability) == (3.5, 0.1)
+    assert (paper.model.state, paper.model.modules) == (16, 2)
+    assert paper.text.tower == "clip"
+    assert paper.protocol == {"interhuman": "interhuman", "interx": "interx"}
+
+
+def test_profiles_say_only_what_they_change() -> None:
+    """A value that repeats the base's would hide where a number comes from."""
+    document = config.read()
+
+    def repeated(base: object, changes: object, place: str) -> list[str]:
+        if isinstance(changes, dict) and isinstance(base, dict):
+            return [found for key in changes if key in base for found in repeated(base[key], changes[key], f"{place}.{key}")]
+        return [place] if base == changes else []
+
+    found = [entry for name in PROFILES for entry in repeated(document["base"], document["profiles"][name] or {}, name)]
+    assert not found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        ("sampling_steps: 50", "sampling_step: 50", ["diffusion.sampling_step", "Did you mean 'sampling_steps'", "eta"]),
+        ("guidance: 3.5", "guidance: high", ["diffusion.guidance", "'high'"]),
+        ("null_probability: 0.1", "null_probability: 1.5", ["null_probability", "1.5"]),
+        ("state: 16", "state: -1", ["model.state", "-1"]),
+        ("  seed: 0", "  seeds: 0", ["seeds", "Did you mean 'seed'"]),
+        ("min_frames: 15", "min_frames: 400", ["interhuman", "400", "max_frames"]),
+        ("min_frames: 15", "min_frame: 15", ["Did you mean 'min_frames'", "allow_missing"]),
+        ("width: 1024", "width: 1023", ["1023", "8"]),
+    ],
+)
+def test_a_wrong_knob_is_named(tmp_path: Path, old: str, new: str, parts: list[str]) -> None:
+    path = edited(tmp_path, old, new)
+    with pytest.raises(ConfigError) as caught:
+        config.load("paper", path)
+    for part in [str(path), *parts]:
+        assert part in str(caught.value)
+
+
+def test_paper_profile_refuses_an_untrained_tower(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="untrained tower is refused"):
+        config.load("paper", edited(tmp_path, "tower: clip", "tower: untrained"))
+
+
+def test_unknown_profile_lists_the_known() -> None:
+    with pytest.raises(ConfigError, match=r"Did you mean 'smoke'\? Allowed: paper, smoke, study"):
+        config.load("smoked")
+
+
+def test_missing_and_malformed_files(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        config.load(path=tmp_path / "none.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("profile: [")
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        config.load(path=broken)
+    broken.write_text(yaml.safe_dump({"profile": "smoke"}))
+    with pytest.raises(ConfigError, match="needs exactly the keys"):
+        config.load(path=broken)
+
+
+def test_rows_and_sections() -> None:
+    smoke = config.load("smoke")
+    assert ("interhuman", "intermamba", 0) in list(smoke.rows())
+    assert smoke.section("diffusion.guidance") == 3.5
+    with pytest.raises(ConfigError, match="Did you mean 'diffusion'"):
+        smoke.section("difusion")

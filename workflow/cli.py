@@ -1,0 +1,194 @@
+"""The command line: one subcommand a stage, each a thin call into the package that owns the work.
+
+Nothing heavy is imported before a command runs, so that ``--help`` and no-op runs stay fast.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from intermamba.config import Config, load
+from intermamba.errors import ConfigError, InterMambaError, unknown
+
+app = typer.Typer(
+    name="intermamba",
+    help="Text-driven generation of two people interacting: train, judge and tabulate InterMamba, its ablations and baselines.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Profile = Annotated[str | None, typer.Option(help="Profile of params.yaml [default: the one it names].")]
+DatasetOption = Annotated[str, typer.Option("--dataset", help="interhuman or interx.")]
+VariantOption = Annotated[
+    str, typer.Option("--variant", help="A row under ablations/, such as intermamba or intergen.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Training seed of the row.")]
+
+
+def _open(profile: str | None, dataset: str | None = None) -> Config:
+    """Configuration of a command, with its names checked and this working tree claimed for the tool that runs it."""
+    from workflow.owner import claim, runner
+
+    config = load(profile)
+    if dataset is not None and dataset not in config.datasets:
+        raise ConfigError(unknown("dataset", dataset, config.datasets, "--dataset"))
+    claim(config.profile, runner())
+    return config
+
+
+def _check_variant(variant: str) -> None:
+    from ablations import load as load_variants
+
+    if variant not in (names := load_variants()):
+        raise ConfigError(unknown("variant", variant, names, "--variant"))
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int], None]]:
+    """A progress bar on a terminal, nothing in a log file."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, transient=True, disable=not sys.stderr.isatty()) as bars:
+        task = bars.add_task(what, total=None)
+        yield lambda done: bars.advance(task, done)
+
+
+@app.command()
+def fetch(dataset: DatasetOption, profile: Profile = None) -> None:
+    """Make the embedded dataset, or check the owners' files; write a manifest of every file."""
+    config = _open(profile, dataset)
+    from intermamba.data import fetch as stage
+
+    with _progress(f"fetch {dataset}") as advance:
+        stage.run(config, dataset, advance)
+
+
+@app.command()
+def preprocess(dataset: DatasetOption, profile: Profile = None) -> None:
+    """Official processing of the raw files into one memory-mappable file a split, with statistics."""
+    config = _open(profile, dataset)
+    from intermamba.data import preprocess as stage
+
+    with _progress(f"preprocess {dataset}") as advance:
+        stage.run(config, dataset, advance)
+
+
+@app.command("encode-text")
+def encode_text(dataset: DatasetOption, profile: Profile = None) -> None:
+    """Run the frozen text tower once over all captions."""
+    config = _open(profile, dataset)
+    from intermamba.text import cache as stage
+
+    with _progress(f"encode {dataset}") as advance:
+        stage.run(config, dataset, advance)
+
+
+@app.command("train-evaluator")
+def train_evaluator(dataset: DatasetOption, profile: Profile = None) -> None:
+    """Train the judge of a dataset (or load its official checkpoint)."""
+    config = _open(profile, dataset)
+    from evaluators import training as stage
+
+    stage.run(config, dataset, progress=sys.stderr.isatty())
+
+
+@app.command()
+def train(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, profile: Profile = None) -> None:
+    """Train one row of the study; a killed run goes on from its last checkpoint."""
+    config = _open(profile, dataset)
+    _check_variant(variant)
+    from intermamba.training import run as stage
+
+    stage.run(config, dataset, variant, seed, progress=sys.stderr.isatty())
+
+
+@app.command("judge-real")
+def judge_real(dataset: DatasetOption, profile: Profile = None) -> None:
+    """Judge the real test motions, with their captions and with captions shuffled: ceiling and chance."""
+    config = _open(profile, dataset)
+    from workflow import evaluate as stage
+
+    with _progress(f"judge real {dataset}") as advance:
+        stage.run_real(config, dataset, advance)
+
+
+@app.command()
+def evaluate(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, profile: Profile = None) -> None:
+    """Sample from a trained row and judge it by the dataset's protocol, every repeat with its own seed."""
+    config = _open(profile, dataset)
+    _check_variant(variant)
+    from workflow import evaluate as stage
+
+    with _progress(f"evaluate {variant} on {dataset}") as advance:
+        stage.run(config, dataset, variant, seed, advance)
+
+
+@app.command()
+def aggregate(profile: Profile = None) -> None:
+    """Gather every row's metrics into metrics.csv, summary.csv, summary.json and alpha_beta.csv."""
+    config = _open(profile)
+    from workflow import aggregate as stage
+
+    stage.run(config)
+
+
+@app.command()
+def complexity(profile: Profile = None) -> None:
+    """Count parameters and multiply-accumulates of every row, and time its sampler."""
+    config = _open(profile)
+    from intermamba import complexity as stage
+
+    stage.run(config)
+
+
+@app.command()
+def tables(profile: Profile = None) -> None:
+    """Write Tables 1 to 5 as LaTeX, Markdown and CSV: reported beside reproduced, never mixed."""
+    config = _open(profile)
+    from workflow import tables as stage
+
+    stage.run(config)
+
+
+@app.command()
+def figures(profile: Profile = None) -> None:
+    """Draw Figure 8, the adaptive weights over training."""
+    config = _open(profile)
+    from workflow import figures as stage
+
+    stage.run(config)
+
+
+@app.command()
+def validate(profile: Profile = None) -> None:
+    """Check params.yaml, the rows of the study, and every artefact present against its provenance record."""
+    config = load(profile)
+    from workflow import validate as stage
+
+    stage.run(config)
+
+
+def main() -> None:
+    """Entry point: problems of the user's making are one message and exit code 2, without a traceback."""
+    try:
+        app()
+    except InterMambaError as error:
+        from rich.console import Console
+
+        Console(stderr=True, soft_wrap=True).print(f"error: {error}", style="red", markup=False, highlight=False)
+        sys.stderr.flush()
+        raise SystemExit(2) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Compile ``dvc.yaml`` from the stage table: ``python -m workflow.dvc [profile]``.
+
+DVC cannot look a profile up inside ``params.yaml`` by itself, so the file is compiled for one profile; a test keeps the
+committed one, for the default profile, up to date.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from intermamba import config as configuration
+from intermamba import files
+from intermamba.config import Config
+from workflow.stages import Stage, table
+
+HEADER = """\
+# Compiled from workflow/stages.py by `make dvc.yaml`; edit the table there. `make dvc.yaml PROFILE=study` for another
+# profile. The same graph as the Snakefile: tests/test_graph.py proves it. Use one of the two tools in a working tree.
+"""
+
+
+def _item(text: str) -> str:
+    return re.sub(r"\{(\w+)\}", r"${item.\1}", text)
+
+
+def _params(document: dict[str, Any], profile: str, names: tuple[str, ...]) -> Iterator[str]:
+    """Keys of params.yaml behind sections of the configuration: those of the base, and the profile's own if any."""
+    yield "profile"
+    for root in (["base"], ["profiles", profile]):
+        for name in names:
+            # What differs by item (`datasets.{dataset}`) is tracked by its section as a whole.
+            path = [*root, name.split(".{")[0]]
+            found: Any = document
+            for key in path:
+                found = found.get(key) if isinstance(found, dict) else None
+            if found is not None:
+                yield ".".join(path)
+
+
+def compile_stage(document: dict[str, Any], stage: Stage) -> dict[str, Any]:
+    """One stage of dvc.yaml."""
+    body: dict[str, Any] = {
+        "cmd": _item(stage.command),
+        "deps": [_item(path) for path in stage.inputs],
+        "params": sorted(set(_params(document, stage.profile, stage.knobs))),
+        # A stage that is refused in this tree must not have cost its outputs: the root of the graph keeps them.
+        "outs": [{_item(path): {"persist": True}} if not stage.inputs else _item(path) for path in stage.outputs],
+    }
+    if not body["deps"]:
+        del body["deps"]
+    if stage.items == ({},):
+        return body
+    return {"foreach": {"-".join(item.values()): item for item in stage.items}, "do": body}
+
+
+def compile_document(config: Config) -> str:
+    """The text of dvc.yaml for a profile."""
+    document = configuration.read()
+    stages = {name: compile_stage(document, stage) for name, stage in table(config).items()}
+    results = f"results/{config.profile}"
+    body = {
+        "stages": stages,
+        "metrics": [f"{results}/summary.json"],
+        "plots": [
+            {
+                f"{results}/alpha_beta.csv": {
+                    "x": "step",
+                    "y": "value",
+                    "title": "Adaptive weights",
+                    "template": "scatter",
+                }
+            },
+        ],
+    }
+    return HEADER + yaml.safe_dump(body, sort_keys=False, width=110, allow_unicode=True)
+
+
+def main() -> None:
+    profile = sys.argv[1] if len(sys.argv) > 1 else None
+    files.write_text("dvc.yaml", compile_document(configuration.load(profile)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""One pipeline tool a working tree.
+
+Snakemake and DVC treat the same outputs in ways that do not mix: DVC deletes a stage's outputs before it runs, does not
+keep modification times, and may replace files by links. The first tool to run a profile owns its results here; the other
+is refused before it touches anything.
+"""
+
+import os
+from pathlib import Path
+
+from intermamba import files
+from intermamba.errors import StateError
+
+RUNNER = "INTERMAMBA_RUNNER"
+"""Environment variable by which the Snakefile says who runs; DVC sets its own ``DVC_STAGE``."""
+
+
+def runner() -> str | None:
+    """The tool that started this process: ``snakemake``, ``dvc``, or ``None`` for a person."""
+    if "DVC_STAGE" in os.environ:
+        return "dvc"
+    return os.environ.get(RUNNER)
+
+
+def claim(profile: str, tool: str | None) -> None:
+    """Take ownership of a profile's results for ``tool``, or refuse.
+
+    Raises:
+        StateError: the other tool owns them.
+    """
+    mark = Path("results") / profile / ".owner"
+    owner = mark.read_text(encoding="utf-8").strip() if mark.exists() else None
+    if tool is None or owner == tool:
+        return
+    if owner is not None:
+        raise StateError(
+            f"{mark}: the results of profile {profile!r} in this working tree belong to {owner}, and {tool} must not run over "
+            f"them (it would delete or relink files {owner} tracks). Go on with {owner}, or use {tool} in a fresh clone, or "
+            f"run `make clean PROFILE={profile}` to start over."
+        )
+    files.write_text(mark, tool + "\n")

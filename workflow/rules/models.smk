@@ -1,0 +1,45 @@
+# Models: the judge of each dataset, every row of the study, and what the judge says of it.
+
+rule train_evaluator:
+    message: "train the judge of {wildcards.dataset}"
+    input: STAGES["train-evaluator"].inputs
+    output: STAGES["train-evaluator"].outputs
+    log: LOGS + "/train-evaluator/{dataset}.log"
+    benchmark: LOGS + "/train-evaluator/{dataset}.tsv"
+    threads: THREADS
+    resources: mem_mb=2500, gpu=GPUS
+    params: knobs=knobs_of("train-evaluator")
+    shell: STAGES["train-evaluator"].shell
+
+rule train:
+    message: "train {wildcards.variant} on {wildcards.dataset}, seed {wildcards.seed}"
+    input: STAGES["train"].inputs
+    output: STAGES["train"].outputs
+    log: LOGS + "/train/{dataset}-{variant}-{seed}.log"
+    benchmark: LOGS + "/train/{dataset}-{variant}-{seed}.tsv"
+    threads: THREADS
+    resources: mem_mb=2500, gpu=GPUS
+    params: knobs=knobs_of("train")
+    shell: STAGES["train"].shell
+
+rule judge_real:
+    message: "judge real motions of {wildcards.dataset}"
+    input: STAGES["judge-real"].inputs
+    output: STAGES["judge-real"].outputs
+    log: LOGS + "/judge-real/{dataset}.log"
+    benchmark: LOGS + "/judge-real/{dataset}.tsv"
+    threads: THREADS
+    resources: mem_mb=2500, gpu=GPUS
+    params: knobs=knobs_of("judge-real")
+    shell: STAGES["judge-real"].shell
+
+rule evaluate:
+    message: "evaluate {wildcards.variant} on {wildcards.dataset}, seed {wildcards.seed}"
+    input: STAGES["evaluate"].inputs
+    output: STAGES["evaluate"].outputs
+    log: LOGS + "/evaluate/{dataset}-{variant}-{seed}.log"
+    benchmark: LOGS + "/evaluate/{dataset}-{variant}-{seed}.tsv"
+    threads: THREADS
+    resources: mem_mb=2500, gpu=GPUS
+    params: knobs=knobs_of("evaluate")
+    shell: STAGES["evaluate"].shell

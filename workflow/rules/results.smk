@@ -1,0 +1,46 @@
+# Results: everything gathered, counted, tabulated and drawn.
+
+rule aggregate:
+    message: "gather metrics"
+    input: STAGES["aggregate"].inputs
+    output: STAGES["aggregate"].outputs
+    log: LOGS + "/aggregate.log"
+    benchmark: LOGS + "/aggregate.tsv"
+    threads: 1
+    resources: mem_mb=1000
+    params: knobs=knobs_of("aggregate")
+    shell: STAGES["aggregate"].shell
+
+rule complexity:
+    message: "count and time every model"
+    input: STAGES["complexity"].inputs
+    output: STAGES["complexity"].outputs
+    log: LOGS + "/complexity.log"
+    benchmark: LOGS + "/complexity.tsv"
+    # alone on the machine, so that timings are not disturbed
+    threads: workflow.cores
+    resources: mem_mb=2500, gpu=GPUS
+    params: knobs=knobs_of("complexity")
+    shell: STAGES["complexity"].shell
+
+rule tables:
+    message: "write Tables 1 to 5"
+    input: STAGES["tables"].inputs
+    output: STAGES["tables"].outputs
+    log: LOGS + "/tables.log"
+    benchmark: LOGS + "/tables.tsv"
+    threads: 1
+    resources: mem_mb=1000
+    params: knobs=knobs_of("tables")
+    shell: STAGES["tables"].shell
+
+rule figures:
+    message: "draw Figure 8"
+    input: STAGES["figures"].inputs
+    output: STAGES["figures"].outputs
+    log: LOGS + "/figures.log"
+    benchmark: LOGS + "/figures.tsv"
+    threads: 1
+    resources: mem_mb=1000
+    params: knobs=knobs_of("figures")
+    shell: STAGES["figures"].shell

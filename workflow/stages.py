@@ -1,0 +1,191 @@
+"""The stage table: what each stage runs, reads, writes and depends on.
+
+The Snakefile takes its inputs, outputs and commands from here and ``dvc.yaml`` is compiled from here (``python -m
+workflow.dvc``), so that the two tools run one graph of one command line. Braces such as ``{dataset}`` are what a stage
+repeats over: Snakemake's wildcards, the items of a ``foreach`` in DVC.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from intermamba.config import Config
+from intermamba.paths import SPLITS, record_of, template
+
+TABLES = range(1, 6)
+TABLE_FORMATS = ("tex", "md", "csv")
+FIGURES = (8,)
+FIGURE_FORMATS = ("pdf", "png")
+PROTOCOLS = "evaluators/protocols.yaml"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage, for every item it repeats over."""
+
+    name: str
+    arguments: str
+    """What follows ``intermamba <name> --profile <profile>``."""
+    inputs: tuple[str, ...]
+    results: tuple[str, ...]
+    """Deterministic outputs, the main one first."""
+    knobs: tuple[str, ...]
+    """Sections of the configuration whose change makes the stage run again."""
+    items: tuple[dict[str, str], ...]
+    """Values of the braces, one dictionary a repetition; a single empty one for a stage that runs once."""
+    profile: str
+    measured: tuple[str, ...] = ()
+    """Outputs that hold timings and so differ between runs."""
+
+    @property
+    def command(self) -> str:
+        return " ".join(["intermamba", self.name, "--profile", self.profile, self.arguments]).strip()
+
+    @property
+    def shell(self) -> str:
+        """The command as a Snakemake rule runs it: its braces are wildcards, its output goes to the rule's log."""
+        return re.sub(r"\{(\w+)\}", r"{wildcards.\1}", self.command) + " > {log} 2>&1"
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Everything the stage writes, its provenance record included."""
+        return (*self.results, *self.measured, str(record_of(self.results[0])))
+
+    def jobs(self) -> Iterator["Stage"]:
+        """The stage once for each item, with its braces filled."""
+        for item in self.items:
+
+            def fill(texts: tuple[str, ...], item: dict[str, str] = item) -> tuple[str, ...]:
+                return tuple(text.format(**item) for text in texts)
+
+            yield Stage(
+                self.name,
+                self.arguments.format(**item),
+                fill(self.inputs),
+                fill(self.results),
+                fill(self.knobs),
+                ({},),
+                self.profile,
+                fill(self.measured),
+            )
+
+
+def table(config: Config) -> dict[str, Stage]:
+    """All stages of a profile by name, in the order of the data's flow."""
+    profile = config.profile
+
+    def at(name: str, **fields: object) -> str:
+        return template(name, profile=profile, **fields)
+
+    datasets: tuple[dict[str, str], ...] = tuple({"dataset": name} for name in config.runs)
+    rows = tuple({"dataset": data, "variant": name, "seed": str(seed)} for data, name, seed in config.rows())
+    train, val, test = (at("split", split=split) for split in SPLITS)
+    judge = (test, at("text"), at("evaluator"), PROTOCOLS)
+    judging = ("protocol.{dataset}", "datasets.{dataset}", "seed")
+    metrics = [at("reference_metrics", **item) for item in datasets] + [at("run_metrics", **row) for row in rows]
+    logs = [at("adaptive_log", **row) for row in rows]
+    aggregates = (at("summary"), at("alpha_beta"))
+    names = {row["variant"] for row in rows}
+    each, run = "--dataset {dataset}", "--dataset {dataset} --variant {variant} --seed {seed}"
+
+    stages = [
+        ("fetch", each, (), (at("manifest"),), ("datasets.{dataset}",), datasets),
+        (
+            "preprocess",
+            each,
+            (at("manifest"),),
+            (train, val, test, at("stats")),
+            ("datasets.{dataset}",),
+            datasets,
+        ),
+        (
+            "encode-text",
+            each,
+            (train, val, test, at("manifest")),
+            (at("text"),),
+            ("text", "datasets.{dataset}"),
+            datasets,
+        ),
+        (
+            "train-evaluator",
+            each,
+            (train, val, at("text"), PROTOCOLS),
+            (at("evaluator"), at("evaluator_log")),
+            ("evaluator", "protocol.{dataset}", "datasets.{dataset}", "runtime", "seed"),
+            datasets,
+        ),
+        (
+            "train",
+            run,
+            (train, val, at("stats"), at("text"), "ablations/{variant}.yaml"),
+            (at("weights"), at("training_log"), at("adaptive_log")),
+            ("training", "model", "diffusion", "losses", "datasets.{dataset}", "runtime", "seed"),
+            rows,
+        ),
+        ("judge-real", each, judge, (at("reference_metrics"),), (*judging, "runtime"), datasets),
+        (
+            "evaluate",
+            run,
+            (*judge, at("weights")),
+            (at("run_metrics"),),
+            (*judging, "diffusion", "runtime"),
+            rows,
+        ),
+        (
+            "aggregate",
+            "",
+            (*metrics, *logs, PROTOCOLS),
+            (at("metrics"), at("summary"), at("summary_json"), at("alpha_beta")),
+            ("runs", "protocol"),
+            ({},),
+        ),
+        (
+            "complexity",
+            "",
+            tuple(f"ablations/{name}.yaml" for name in sorted(names)),
+            (at("complexity"),),
+            ("complexity", "model", "text", "diffusion", "runs", "runtime"),
+            ({},),
+            (at("complexity_time"),),
+        ),
+        (
+            "tables",
+            "",
+            (
+                *aggregates[:1],
+                at("complexity"),
+                at("complexity_time"),
+                PROTOCOLS,
+                *(at("reported", number=n) for n in TABLES),
+            ),
+            (at("document"), *(at("table", number=n, format=f) for n, f in product(TABLES, TABLE_FORMATS))),
+            ("runs", "protocol", "text", "datasets"),
+            ({},),
+        ),
+        (
+            "figures",
+            "",
+            aggregates[1:],
+            tuple(at("figure", number=n, format=f) for n, f in product(FIGURES, FIGURE_FORMATS)),
+            ("runs",),
+            ({},),
+        ),
+    ]
+    return {name: Stage(name, *fields[:5], profile, *fields[5:]) for name, *fields in stages}
+
+
+def targets(stages: dict[str, Stage]) -> list[str]:
+    """What `snakemake` without arguments makes: outputs nothing else reads."""
+    read = {path for stage in stages.values() for job in stage.jobs() for path in job.inputs}
+    return [path for stage in stages.values() for job in stage.jobs() for path in job.results if path not in read]
+
+
+def knobs(config: Config, names: Iterable[str]) -> dict[str, Any]:
+    """Values of the named sections, without those knobs that do not change what is computed."""
+    values = {name: config.section(name) for name in names}
+    if "runtime" in values:
+        # Threads change rounding, and with it bytes; the rest of `runtime` only moves the work about.
+        values["runtime"] = {name: values["runtime"][name] for name in ("threads", "accelerator", "devices")}
+    return values
