@@ -1,0 +1,109 @@
+"""Inter-X's processing: SMPL-X poses of two people at 120 fps to (T, 2, 168) at 30 fps, and to the 336 features a person.
+
+Pure functions of arrays. The source is Inter-X's ``preprocess/1_prepare_data.py`` and ``4_reaction_generation.py`` (poses,
+floor, order of the persons) and ``evaluation/text2motion/data/dataset.py`` (6D rotations, limits of length).
+
+A raw frame of one person is 56 "joints" x 3: 55 axis-angles in SMPL-X's order (jaw and eyes zero), then the root's
+translation in metres, y up. A feature frame is 56 x 6: each rotation's first two rows, then the translation and three
+zeros.
+"""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from intermamba.rotations import axis_angle_to_matrix, forward_kinematics
+from intermamba.skeleton import OFFSETS, PARENTS
+
+FILE_FPS = 120
+FPS = 30
+STEP = FILE_FPS // FPS
+JOINTS = 55
+RAW = 168
+FEATURES = 336
+LONGEST = 1000
+"""Clips of this many frames (at 30 fps) or more are dropped."""
+UNIT = 4
+"""Windows are multiples of this many frames: the evaluator sees one motion token for four frames."""
+POSES = {"root_orient": (3,), "pose_body": (21, 3), "pose_lhand": (15, 3), "pose_rhand": (15, 3), "trans": (3,)}
+"""Arrays of a file and their axes after the frames."""
+
+Order = Literal["recorded", "actor_first", "official"]
+
+
+def person_pose(
+    root_orient: Float[np.ndarray, "T 3"],
+    pose_body: Float[np.ndarray, "T 21 3"],
+    pose_lhand: Float[np.ndarray, "T 15 3"],
+    pose_rhand: Float[np.ndarray, "T 15 3"],
+    trans: Float[np.ndarray, "T 3"],
+) -> Float[np.ndarray, "T 56 3"]:
+    """One person's poses with the lowest joint of the whole clip on the floor, float64.
+
+    The floor comes from the project's neutral skeleton (shape parameters and gender are ignored, as officially). The
+    owners use SMPL-X's neutral body: heights differ from theirs by a constant of each person and clip.
+    """
+    face = np.zeros((len(trans), 3, 3))
+    rotations = np.concatenate([root_orient[:, None], pose_body, face, pose_lhand, pose_rhand], axis=1)
+    translation = np.array(trans, dtype=np.float64)
+    translation[:, 1] -= joint_positions(rotations, translation)[..., 1].min()
+    return np.concatenate([rotations, translation[:, None]], axis=1)
+
+
+def joint_positions(rotations: Float[np.ndarray, "T 55 3"], translation: Float[np.ndarray, "T 3"]) -> Float[np.ndarray, "T 55 3"]:
+    """All joints of the neutral skeleton in metres, float32 like the owners' body model."""
+    with torch.no_grad():
+        matrices = axis_angle_to_matrix(_float(rotations))
+        return forward_kinematics(matrices, _float(translation), torch.tensor(OFFSETS), PARENTS).numpy()
+
+
+def _float(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.asarray(array, dtype=np.float32))
+
+
+def swaps(order: Order, actor: int | None) -> bool:
+    """Whether the two persons change places, given who acts by ``interaction_order.pkl`` (0: P1, 1: P2).
+
+    ``actor_first`` exchanges where P2 acts. ``official`` exchanges where P1 acts, which is what the owners' script does: it
+    serves reaction generation, and puts the reactor first.
+    """
+    return order != "recorded" and actor == (1 if order == "actor_first" else 0)
+
+
+def pair(
+    person1: Float[np.ndarray, "T 56 3"], person2: Float[np.ndarray, "T 56 3"], order: Order = "recorded", actor: int | None = None
+) -> Float[np.ndarray, "T 2 168"]:
+    """Both persons, translations relative to the first root of P1 (of the actor with ``actor_first``), float32.
+
+    ``official`` exchanges afterwards, as the owners' scripts follow one another, so it is the second person who starts on
+    the origin there.
+    """
+    swap = swaps(order, actor)
+    persons = np.stack([person2, person1] if swap and order == "actor_first" else [person1, person2], axis=1)
+    persons[:, :, -1] -= persons[0, 0, -1]
+    if swap and order == "official":
+        persons = persons[:, ::-1]
+    return persons.reshape(len(persons), 2, RAW).astype(np.float32)
+
+
+def features(raw: Float[np.ndarray, "*axes 168"]) -> Float[np.ndarray, "*axes 336"]:
+    """Raw frames to feature frames: axis-angle to the first two rows of the matrix, translation padded with zeros."""
+    axes = raw.shape[:-1]
+    joints = raw.reshape(*axes, JOINTS + 1, 3)
+    result = np.zeros((*axes, JOINTS + 1, 6), dtype=raw.dtype)
+    result[..., :JOINTS, :] = _rows(joints[..., :JOINTS, :])
+    result[..., JOINTS, :3] = joints[..., JOINTS, :]
+    return result.reshape(*axes, FEATURES)
+
+
+def _rows(axis_angle: Float[np.ndarray, "*axes 3"]) -> Float[np.ndarray, "*axes 6"]:
+    """First two rows of Rodrigues' matrix, R = cos(t) I + a [v] + b v v^T; numpy's sinc is smooth at zero."""
+    x, y, z = np.moveaxis(axis_angle, -1, 0)
+    angle = np.sqrt(x * x + y * y + z * z)
+    a, b, c = np.sinc(angle / np.pi), np.sinc(angle / (2 * np.pi)) ** 2 / 2, np.cos(angle)
+    bxy = b * x * y
+    rows = [c + b * x * x, bxy - a * z, b * x * z + a * y, bxy + a * z, c + b * y * y, b * y * z - a * x]
+    return np.stack(rows, axis=-1).astype(axis_angle.dtype, copy=False)

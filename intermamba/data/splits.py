@@ -1,0 +1,137 @@
+"""Split files: all clips of a split in one memory-mapped safetensors file (format: docs/architecture.md)."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32
+from safetensors import SafetensorError, safe_open
+
+from intermamba import files
+from intermamba.errors import DataError
+
+COLUMNS = {"interhuman": 192, "interx": 168}
+"""Raw columns of one person."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One recording of two people, as a split file holds it."""
+
+    name: str
+    motion: Float32[np.ndarray, "T 2 C"]
+    """InterHuman: 192 raw columns, z up. Inter-X: 168 axis-angles and translation, y up."""
+    captions: tuple[str, ...]
+    tokens: tuple[tuple[str, ...], ...] = ()
+    """Inter-X: the ``word/POS`` tokens of each caption."""
+
+
+def write_split(
+    path: str | Path, clips: Iterable[Clip], *, dataset: str, split: str, origin: str, skeleton: str | None = None
+) -> None:
+    """Write ``clips`` one by one: memory holds a single clip, however large the split.
+
+    Args:
+        origin: ``synthetic`` or ``official``.
+        skeleton: Inter-X only: which skeleton gave the height of the floor.
+    """
+    names: list[str] = []
+    captions: list[tuple[str, ...]] = []
+    tokens: list[tuple[tuple[str, ...], ...]] = []
+    start = [0]
+    with tempfile.TemporaryFile() as frames, files.atomic(path) as part:
+        for clip in clips:
+            frames.write(np.ascontiguousarray(clip.motion, dtype="<f4").tobytes())
+            names.append(clip.name)
+            captions.append(clip.captions)
+            tokens.append(clip.tokens)
+            start.append(start[-1] + len(clip.motion))
+        if not names:
+            raise DataError(f"{path}: split {split!r} of {dataset} would have no clip. Check min_frames and the ignore list.")
+        metadata = {
+            "dataset": dataset, "split": split, "origin": origin,
+            "clips": _json(names), "captions": _json(captions),
+        }  # fmt: skip
+        if any(tokens):
+            metadata["tokens"] = _json(tokens)
+        if skeleton is not None:
+            metadata["skeleton"] = skeleton
+        columns = COLUMNS[dataset]
+        size = start[-1] * 2 * columns * 4
+        header = _json(
+            {
+                "__metadata__": dict(sorted(metadata.items())),
+                "motion": {"dtype": "F32", "shape": [start[-1], 2, columns], "data_offsets": [0, size]},
+                "start": {"dtype": "I64", "shape": [len(start)], "data_offsets": [size, size + 8 * len(start)]},
+            }
+        ).encode()
+        header += b" " * (-len(header) % 8)
+        frames.seek(0)
+        with part.open("wb") as file:
+            file.write(len(header).to_bytes(8, "little") + header)
+            shutil.copyfileobj(frames, file, 1 << 20)
+            file.write(np.array(start, dtype="<i8").tobytes())
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+class SplitFile:
+    """Random access to the clips of a split; frames are read from disk as they are asked for.
+
+    Instances can be sent to other processes: each opens the file anew.
+
+    Raises:
+        StateError: the file does not exist.
+        DataError: it is not a split file, or was cut short.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = files.require(path, "preprocess")
+        try:
+            metadata = self._file.metadata() or {}
+            self.dataset, self.split, self.origin = (metadata[key] for key in ("dataset", "split", "origin"))
+            self.skeleton = metadata.get("skeleton")
+            self.ids: tuple[str, ...] = tuple(json.loads(metadata["clips"]))
+            self._captions = json.loads(metadata["captions"])
+            self._tokens = json.loads(metadata["tokens"]) if "tokens" in metadata else None
+            self._start = self._file.get_tensor("start")
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise DataError(
+                f"{self.path}: not a split file ({error}). Delete it and run `intermamba preprocess` again."
+            ) from error
+
+    @cached_property
+    def _file(self) -> Any:
+        return safe_open(self.path, framework="np")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_file"}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def frames(self, index: int) -> int:
+        """Raw frames of clip ``index``."""
+        return int(self._start[index + 1] - self._start[index])
+
+    def clip(self, index: int, first: int = 0, count: int | None = None) -> Float[np.ndarray, "T 2 C"]:
+        """Raw frames of clip ``index``, all of them or ``count`` from ``first`` on."""
+        begin = int(self._start[index]) + first
+        end = int(self._start[index + 1])
+        frames: np.ndarray = self._file.get_slice("motion")[begin : end if count is None else min(end, begin + count)]
+        return frames
+
+    def captions(self, index: int) -> tuple[str, ...]:
+        return tuple(self._captions[index])
+
+    def tokens(self, index: int) -> tuple[tuple[str, ...], ...]:
+        """``word/POS`` tokens of each caption (Inter-X); empty for InterHuman."""
+        return tuple(map(tuple, self._tokens[index])) if self._tokens else ()
