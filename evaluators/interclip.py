@@ -1,0 +1,138 @@
+"""InterCLIP, the evaluator of InterHuman: two Transformers that meet in one embedding space.
+
+Architecture and parameter names follow InterGen (``models/nets.py``, ``datasets/evaluator_models.py``), so that
+official checkpoints load; sizes come from the configuration. CLIP's frozen tables of token and positional embeddings
+are no part of the network here: captions arrive embedded (:meth:`intermamba.text.cache.TextCache.embedded`).
+"""
+
+import math
+from pathlib import Path
+from typing import Self
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from evaluators.checkpoints import load_strictly, read_official
+from intermamba.config import InterClipConfig
+from intermamba.errors import DataError
+
+_CONTACTS = 4  # foot contacts are the last features of a person; the evaluator does not see them
+_MAX_FRAMES = 2000  # of the sinusoidal positions
+
+
+class InterCLIP(nn.Module):
+    """Texts and motions as points on a sphere of radius ``latent_scale``.
+
+    Args:
+        sizes: widths, depths and heads.
+        features: features of one person in a :class:`~intermamba.data.dataset.Batch`, contacts included.
+        text_width: width of the embedded tokens.
+    """
+
+    def __init__(self, sizes: InterClipConfig, features: int, text_width: int) -> None:
+        super().__init__()
+        self.motion_encoder = MotionEncoder(sizes, 2 * (features - _CONTACTS))
+        self.textTransEncoder = _transformer(
+            text_width, sizes.text_heads, sizes.text_feedforward, sizes.text_layers, sizes.dropout
+        )
+        self.text_ln = nn.LayerNorm(text_width)
+        self.out = nn.Linear(text_width, sizes.embedding)
+        self.latent_scale = nn.Parameter(torch.ones(1))
+
+    def encode_motion(self, motion: Float[Tensor, "B T P F"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B K"]:
+        """Embeddings of un-normalised motions; frames outside ``mask`` do not matter."""
+        seen = motion[..., :-_CONTACTS].flatten(2)
+        return self._on_sphere(self.motion_encoder(seen, mask))
+
+    def encode_text(self, tokens: Float[Tensor, "B S W"], end: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
+        """Embeddings of embedded captions, read at the end-of-text token; padding tokens take part, as officially."""
+        hidden = self.text_ln(self.textTransEncoder(tokens))
+        return self._on_sphere(self.out(hidden[torch.arange(len(end), device=end.device), end]))
+
+    def _on_sphere(self, embedding: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
+        return embedding / embedding.norm(dim=-1, keepdim=True) * self.latent_scale
+
+    @classmethod
+    def from_official(cls, path: str | Path, heads: int = 8) -> Self:
+        """Load InterGen's ``interclip.ckpt``: a Lightning checkpoint whose ``state_dict`` has a ``model.`` prefix.
+
+        Sizes are read off the weights, except ``heads``, which leaves no trace in them. CLIP's frozen embedding tables
+        and the sinusoidal positions in the file are constants and are set aside.
+
+        Raises:
+            DataError: the file cannot be read safely, is not such a checkpoint, or lacks or exceeds the named weights.
+        """
+        content = read_official(path)
+        if not isinstance(content.get("state_dict"), dict):
+            raise DataError(f"{path}: no `state_dict` in it; expected InterGen's interclip.ckpt.")
+        weights = {name.removeprefix("model."): value for name, value in content["state_dict"].items()}
+        for constant in ("token_embedding.weight", "positional_embedding", "motion_encoder.sequence_pos_encoder.pe"):
+            weights.pop(constant, None)
+        try:
+            width, inputs = weights["motion_encoder.embed_motion.weight"].shape
+            embedding, text_width = weights["out.weight"].shape
+            sizes = InterClipConfig(
+                width=width,
+                layers=_depth(weights, "motion_encoder.transformer.layers."),
+                heads=heads,
+                feedforward=len(weights["motion_encoder.transformer.layers.0.linear1.weight"]),
+                dropout=0.1,
+                embedding=embedding,
+                text_layers=_depth(weights, "textTransEncoder.layers."),
+                text_heads=heads,
+                text_feedforward=len(weights["textTransEncoder.layers.0.linear1.weight"]),
+            )
+        except KeyError as error:
+            raise DataError(
+                f"{path}: no weight named {error.args[0]!r}; expected InterGen's interclip.ckpt."
+            ) from error
+        network = cls(sizes, inputs // 2 + _CONTACTS, text_width)
+        load_strictly(network, weights, path)
+        return network.eval()
+
+
+class MotionEncoder(nn.Module):
+    """A Transformer over frames; a learned query token reads the motion out."""
+
+    def __init__(self, sizes: InterClipConfig, inputs: int) -> None:
+        super().__init__()
+        self.query_token = nn.Parameter(torch.randn(1, sizes.width))
+        self.embed_motion = nn.Linear(inputs, sizes.width)
+        self.register_buffer("positions", _sinusoids(_MAX_FRAMES, sizes.width), persistent=False)
+        self.dropout = nn.Dropout(sizes.dropout)
+        self.transformer = _transformer(sizes.width, sizes.heads, sizes.feedforward, sizes.layers, sizes.dropout)
+        self.out_ln = nn.LayerNorm(sizes.width)
+        self.out = nn.Linear(sizes.width, sizes.embedding)
+
+    def forward(self, motion: Float[Tensor, "B T C"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B K"]:
+        query = self.query_token.expand(len(motion), 1, -1)
+        hidden = torch.cat([query, self.embed_motion(motion)], dim=1)
+        hidden = self.dropout(hidden + self.positions[: hidden.shape[1]])
+        hidden = self.transformer(hidden, src_key_padding_mask=nn.functional.pad(~mask, (1, 0)))
+        return self.out(self.out_ln(hidden[:, 0]))
+
+
+def info_nce(text: Float[Tensor, "B K"], motion: Float[Tensor, "B K"], scale: Float[Tensor, "1"]) -> Float[Tensor, ""]:
+    """Symmetric InfoNCE loss with logit scale ``scale**2`` (embeddings already have length ``scale``)."""
+    unit = nn.functional.normalize
+    logits = scale.square() * unit(motion, dim=-1) @ unit(text, dim=-1).T
+    target = torch.arange(len(logits), device=logits.device)
+    entropy = nn.functional.cross_entropy
+    return (entropy(logits, target) + entropy(logits.T, target)) / 2
+
+
+def _transformer(width: int, heads: int, feedforward: int, layers: int, dropout: float) -> nn.TransformerEncoder:
+    layer = nn.TransformerEncoderLayer(width, heads, feedforward, dropout, "gelu", batch_first=True)
+    # Nested tensors would skip padded frames, and warn that they are a prototype.
+    return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+
+
+def _sinusoids(length: int, width: int) -> Float[Tensor, "L D"]:
+    rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
+    angle = torch.arange(length)[:, None] * rate
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
+
+
+def _depth(weights: dict[str, Tensor], prefix: str) -> int:
+    return len({name.removeprefix(prefix).split(".")[0] for name in weights if name.startswith(prefix)})

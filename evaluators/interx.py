@@ -1,0 +1,178 @@
+"""The text-motion matcher that judges Inter-X: a convolution over frames and two recurrent encoders.
+
+Architecture and parameter names follow Inter-X (``evaluation/text2motion/networks/modules.py``), so that official
+checkpoints load; sizes come from the configuration. Sequences need no order of lengths, and embeddings come back in the
+order of the input.
+"""
+
+from pathlib import Path
+from typing import Self
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from evaluators.checkpoints import load_strictly, read_official
+from evaluators.words import POS_TAGS
+from intermamba.config import InterXMatcherConfig
+from intermamba.errors import DataError
+
+UNIT = 4
+"""Frames of one movement: the convolutions halve time twice."""
+_PARTS = ("movement_encoder", "text_encoder", "motion_encoder")
+
+
+class TextMotionMatcher(nn.Module):
+    """Texts and motions as points of a Euclidean space.
+
+    Args:
+        sizes: widths and dropout.
+        features: features of one person in a :class:`~intermamba.data.dataset.Batch` (56 joints x 6).
+        word_width: width of the word vectors.
+    """
+
+    def __init__(self, sizes: InterXMatcherConfig, features: int, word_width: int = 300) -> None:
+        super().__init__()
+        self.movement_encoder = MovementConvEncoder(2 * features, sizes.movement, sizes.dropout)
+        self.text_encoder = TextEncoderBiGRUCo(word_width, len(POS_TAGS), sizes.text_hidden, sizes.embedding)
+        self.motion_encoder = MotionEncoderBiGRUCo(sizes.movement, sizes.hidden, sizes.embedding)
+
+    def encode_motion(self, motion: Float[Tensor, "B T P F"], length: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
+        """Embeddings of un-normalised motions, zero after ``length`` frames; each needs at least one movement."""
+        return self.motion_encoder(self.movement_encoder(side_by_side(motion)), length // UNIT)
+
+    def encode_text(
+        self, words: Float[Tensor, "B S W"], tags: Float[Tensor, "B S C"], length: Int[Tensor, " B"]
+    ) -> Float[Tensor, "B K"]:
+        """Embeddings of captions given as word vectors and one-hot parts of speech (:mod:`evaluators.words`)."""
+        return self.text_encoder(words, tags, length)
+
+    @classmethod
+    def from_official(cls, path: str | Path) -> Self:
+        """Load Inter-X's ``text_mot_match/model/finest.tar``; sizes are read off the weights.
+
+        Raises:
+            DataError: the file cannot be read safely, is not such a checkpoint, or lacks or exceeds the named weights.
+        """
+        content = read_official(path)
+        for part in _PARTS:
+            if not isinstance(content.get(part), dict):
+                raise DataError(f"{path}: no `{part}` in it; expected Inter-X's text_mot_match/model/finest.tar.")
+        weights = {f"{part}.{name}": value for part in _PARTS for name, value in content[part].items()}
+        try:
+            movement, inputs, _ = weights["movement_encoder.main.0.weight"].shape
+            embedding, hidden = weights["motion_encoder.output_net.3.weight"].shape
+            text_hidden, word_width = weights["text_encoder.input_emb.weight"].shape
+        except KeyError as error:
+            raise DataError(f"{path}: no weight named {error.args[0]!r}; expected Inter-X's finest.tar.") from error
+        sizes = InterXMatcherConfig(
+            movement=movement, hidden=hidden, text_hidden=text_hidden, embedding=embedding, dropout=0.2
+        )
+        network = cls(sizes, inputs // 2, word_width)
+        load_strictly(network, weights, path)
+        return network.eval()
+
+
+class MovementConvEncoder(nn.Module):
+    """Frames to movements of :data:`UNIT` frames."""
+
+    def __init__(self, inputs: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            nn.Conv1d(inputs, width, 4, stride=2, padding=1),
+            nn.Dropout(dropout),
+            nn.LeakyReLU(0.2),
+            nn.Conv1d(width, width, 4, stride=2, padding=1),
+            nn.Dropout(dropout),
+            nn.LeakyReLU(0.2),
+        )
+        self.out_net = nn.Linear(width, width)
+        _xavier(self)
+
+    def forward(self, motion: Float[Tensor, "B T C"]) -> Float[Tensor, "B U W"]:
+        # The last movement of a clip sees up to four frames past its end. Officially these are zeros of a buffer of
+        # 150 frames; the same zeros here make an embedding independent of the padding of its batch.
+        return self.out_net(self.main(nn.functional.pad(motion.mT, (0, UNIT))).mT)
+
+
+class MovementConvDecoder(nn.Module):
+    """Movements back to frames; teaches :class:`MovementConvEncoder` before the matching, then is thrown away."""
+
+    def __init__(self, width: int, outputs: int) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            nn.ConvTranspose1d(width, width, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.ConvTranspose1d(width, outputs, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+        )
+        self.out_net = nn.Linear(outputs, outputs)
+        _xavier(self)
+
+    def forward(self, movements: Float[Tensor, "B U W"]) -> Float[Tensor, "B T C"]:
+        return self.out_net(self.main(movements.mT).mT)
+
+
+class _BiGRU(nn.Module):
+    """Linear, bidirectional GRU from a learned state, and a small network over both last states."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.input_emb = nn.Linear(inputs, hidden)
+        self.gru = nn.GRU(hidden, hidden, batch_first=True, bidirectional=True)
+        self.output_net = nn.Sequential(
+            nn.Linear(2 * hidden, hidden), nn.LayerNorm(hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, outputs)
+        )
+        self.hidden = nn.Parameter(torch.randn(2, 1, hidden))
+        _xavier(self)
+
+    def _encode(self, inputs: Float[Tensor, "B S C"], length: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
+        state = self.hidden.repeat(1, len(inputs), 1)
+        packed = pack_padded_sequence(self.input_emb(inputs), length.cpu(), batch_first=True, enforce_sorted=False)
+        forward, backward = self.gru(packed, state)[1]
+        return self.output_net(torch.cat([forward, backward], dim=-1))
+
+
+class MotionEncoderBiGRUCo(_BiGRU):
+    """Movements to an embedding."""
+
+    def forward(self, movements: Float[Tensor, "B U W"], length: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
+        return self._encode(movements, length)
+
+
+class TextEncoderBiGRUCo(_BiGRU):
+    """Words and their parts of speech to an embedding."""
+
+    def __init__(self, words: int, tags: int, hidden: int, outputs: int) -> None:
+        super().__init__(words, hidden, outputs)
+        self.pos_emb = nn.Linear(tags, words)
+        _xavier(self.pos_emb)
+
+    def forward(
+        self, words: Float[Tensor, "B S W"], tags: Float[Tensor, "B S C"], length: Int[Tensor, " B"]
+    ) -> Float[Tensor, "B K"]:
+        return self._encode(words + self.pos_emb(tags), length)
+
+
+def side_by_side(motion: Float[Tensor, "B T P F"]) -> Float[Tensor, "B T C"]:
+    """The evaluator's 672 columns: joint by joint, the six numbers of person 1, then those of person 2."""
+    return motion.unflatten(-1, (-1, 6)).transpose(2, 3).flatten(2)
+
+
+def contrastive_margin(
+    text: Float[Tensor, "B K"], motion: Float[Tensor, "B K"], shift: int, margin: float
+) -> Float[Tensor, ""]:
+    """Contrastive loss: pairs together, each text and the motion ``shift`` places on at least ``margin`` apart."""
+    distance = nn.functional.pairwise_distance
+    matched = distance(text, motion)
+    mismatched = distance(text, motion.roll(-shift, dims=0))
+    return matched.square().mean() + (margin - mismatched).clamp(min=0).square().mean()
+
+
+def _xavier(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.ConvTranspose1d):
+            nn.init.xavier_normal_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,162 @@
+"""Results as tidy data: one typed row a repeat and metric, and their summary."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from evaluators import protocol as protocols
+from intermamba.errors import ConfigError, DataError, unknown
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is shown and read."""
+
+    name: str
+    label: str
+    direction: Literal["up", "down", "closer"]
+    """Better when larger, when smaller, or when closer to the value of real motion."""
+    digits: int = 3
+
+    def format(self, mean: float, interval: float | None = None) -> str:
+        """``0.475`` or ``0.475 ± 0.002``."""
+        text = f"{mean:.{self.digits}f}"
+        return text if interval is None else f"{text} ± {interval:.{self.digits}f}"
+
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        metric.name: metric
+        for metric in (
+            Metric("top1", "R-precision top 1", "up"),
+            Metric("top2", "R-precision top 2", "up"),
+            Metric("top3", "R-precision top 3", "up"),
+            Metric("fid", "FID", "down"),
+            Metric("mm_dist", "MM Dist", "down"),
+            Metric("diversity", "Diversity", "closer"),
+            Metric("multimodality", "MModality", "up"),
+        )
+    }
+)
+
+
+def metric(name: str) -> Metric:
+    """The metric called ``name``; an unknown name is answered with the nearest one and the list."""
+    if name not in METRICS:
+        raise ConfigError(unknown("metric", name, METRICS, "the metric registry"))
+    return METRICS[name]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a row was measured on and with: everything but the number."""
+
+    dataset: str
+    origin: str
+    """``synthetic`` or ``official``: where the motions of the dataset come from."""
+    tower: str
+    """Text tower whose tables the captions went through."""
+    evaluator: str
+    """:func:`evaluators.judge.fingerprint` of the judge's weights."""
+    protocol: str
+    """``name/version``."""
+    method: str
+    """``real``, ``shuffled``, or a variant."""
+    training_seed: int | None
+    """``None`` for what was not trained."""
+
+
+COLUMNS = {
+    "dataset": "string",
+    "origin": "string",
+    "tower": "string",
+    "evaluator": "string",
+    "protocol": "string",
+    "method": "string",
+    "training_seed": "Int64",
+    "repeat": "int64",
+    "repeat_seed": "int64",
+    "metric": "string",
+    "value": "float64",
+}
+"""Columns of ``metrics.csv`` in order, with their types; ``training_seed`` is empty for what was not trained."""
+
+_GROUP = ["dataset", "origin", "tower", "evaluator", "protocol", "method"]
+
+
+def rows(origin: Origin, measured: pd.DataFrame) -> pd.DataFrame:
+    """Rows of ``metrics.csv`` from :func:`evaluators.protocol.evaluate`'s result."""
+    return validated(measured.assign(**asdict(origin)), f"results of {origin.method}")
+
+
+def validated(frame: pd.DataFrame, where: str | Path) -> pd.DataFrame:
+    """``frame`` with the columns, types and order of :data:`COLUMNS`.
+
+    Raises:
+        DataError: columns or values that do not belong; the message names them.
+    """
+    if set(frame.columns) != set(COLUMNS):
+        missing, extra = sorted(set(COLUMNS) - set(frame.columns)), sorted(set(frame.columns) - set(COLUMNS))
+        raise DataError(f"{where}: not a table of metrics (missing columns: {missing}, unexpected: {extra}).")
+    try:
+        # An empty column reads as floats, which become integers only by way of their own type.
+        typed = frame[list(COLUMNS)].astype({"training_seed": "Float64"}).astype(COLUMNS)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where}: a value is not of its column's type ({error}).") from error
+    for name in typed["metric"].unique():
+        if name not in METRICS:
+            raise DataError(unknown("metric", name, METRICS, str(where)))
+    if not np.isfinite(typed["value"]).all():
+        bad = typed[~np.isfinite(typed["value"])].iloc[0]
+        raise DataError(f"{where}: {bad['metric']} of {bad['method']} in repeat {bad['repeat']} is not finite.")
+    return typed.reset_index(drop=True)
+
+
+def read(path: str | Path) -> pd.DataFrame:
+    """Read and check a ``metrics.csv``.
+
+    Raises:
+        DataError: missing or broken file, or not a table of metrics.
+    """
+    try:
+        return validated(pd.read_csv(path), path)
+    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise DataError(f"{path}: cannot be read as CSV ({error}).") from error
+
+
+def summarise(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean and interval of each metric of each method.
+
+    Columns beside the group's: ``mean`` (of the training seeds' means), ``interval`` (half width over the repeats of
+    one seed, by the protocol's factor and ``std(ddof=0)``; the mean of the seeds' intervals), ``repeats`` (of one
+    seed), ``seeds``, ``seed_std`` (``ddof=1``, over the seeds' means; empty for one seed). Rows are sorted by group,
+    metrics in the order of :data:`METRICS`.
+    """
+    frame = frame.assign(metric=pd.Categorical(frame["metric"], list(METRICS), ordered=True))
+    options = {"dropna": False, "observed": True, "sort": True}
+    seeds = frame.groupby([*_GROUP, "metric", "training_seed"], **options)["value"].agg(
+        mean="mean", std=lambda values: values.std(ddof=0), repeats="size"
+    )
+    seeds = seeds.reset_index()
+    factor = {name: _protocol(name).interval for name in seeds["protocol"].unique()}
+    seeds["interval"] = seeds["protocol"].map(factor).astype(float) * seeds["std"] / np.sqrt(seeds["repeats"])
+    summary = seeds.groupby([*_GROUP, "metric"], **options).agg(
+        mean=("mean", "mean"),
+        interval=("interval", "mean"),
+        repeats=("repeats", "first"),
+        seeds=("mean", "size"),
+        seed_std=("mean", "std"),
+    )
+    return summary.reset_index().astype({"metric": "string"})
+
+
+def _protocol(identity: str) -> protocols.Protocol:
+    protocol = protocols.load(identity.partition("/")[0])
+    if protocol.id != identity:
+        raise DataError(f"results of protocol {identity!r}, but this code knows {protocol.id!r}. Evaluate again.")
+    return protocol

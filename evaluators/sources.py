@@ -1,0 +1,55 @@
+"""Sources of real motions: the test split as it is, and with its captions exchanged."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+
+from evaluators.protocol import Protocol
+from intermamba.config import DatasetConfig
+from intermamba.data.dataset import Batch, ClipDataset, loader
+from intermamba.data.splits import SplitFile
+from intermamba.seeds import derive
+
+
+@dataclass(frozen=True)
+class RealSource:
+    """Clips of a split; caption, window and person order are drawn as the protocol's mode says."""
+
+    split: SplitFile
+    settings: DatasetConfig
+    protocol: Protocol
+    workers: int = 0
+
+    def batches(self, repeat_seed: int) -> Iterator[Batch]:
+        clips = ClipDataset(self.split, self.settings, self.protocol.mode, repeat_seed)
+        self.protocol.require(len(clips), "test split")
+        yield from loader(
+            clips,
+            self.protocol.batch,
+            self.settings.max_frames,
+            shuffle=True,
+            drop_last=self.protocol.drop_last,
+            workers=self.workers,
+        )
+
+    def variations(self, repeat_seed: int, captions: int, samples: int) -> None:  # noqa: ARG002
+        """Real motions come one a caption."""
+        return
+
+
+@dataclass(frozen=True)
+class ShuffledSource:
+    """Real motions with captions shuffled within a batch: the R-precision of unrelated texts and motions."""
+
+    real: RealSource
+
+    def batches(self, repeat_seed: int) -> Iterator[Batch]:
+        draws = torch.Generator().manual_seed(derive(repeat_seed, "captions"))
+        for batch in self.real.batches(repeat_seed):
+            order = torch.randperm(len(batch.clip), generator=draws).tolist()
+            tokens = tuple(batch.tokens[index] for index in order) if batch.tokens else batch.tokens
+            yield replace(batch, caption=tuple(batch.caption[index] for index in order), tokens=tokens)
+
+    def variations(self, repeat_seed: int, captions: int, samples: int) -> None:
+        return self.real.variations(repeat_seed, captions, samples)

@@ -1,0 +1,271 @@
+"""Stage ``train-evaluator``: the training code that was never released.
+
+*InterCLIP* (InterHuman): symmetric InfoNCE over the batch, as the official class computes it. The learned scale starts
+at CLIP's temperature of 0.07 instead of 1, AdamW runs under a cosine schedule.
+
+*Text-motion matcher* (Inter-X): as Inter-X's two scripts do it. First the movement encoder learns to reconstruct frames
+through a decoder that is then thrown away (L1, plus 0.001 each of sparsity and smoothness of the movements); here on
+whole clips rather than windows of 40 frames. Then it is frozen, and the two recurrent encoders learn under the
+contrastive margin loss of matched pairs against pairs shifted within the batch. The official shift may be zero, which
+pushes matched pairs apart; here it never is. Both phases take the configured epochs.
+
+The weights of the last epoch are kept: validation splits are small, and the best of many noisy epochs flatters itself.
+"""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import lightning as L
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from lightning.pytorch.callbacks import RichProgressBar
+from torch import Tensor, nn
+
+from evaluators import metrics
+from evaluators.interclip import InterCLIP, info_nce
+from evaluators.interx import MovementConvDecoder, TextMotionMatcher, contrastive_margin, side_by_side
+from evaluators.judge import InterClipJudge, InterXJudge, build
+from evaluators.protocol import load as load_protocol
+from intermamba import files, paths, provenance
+from intermamba.config import Config, EvaluatorTrainingConfig
+from intermamba.data.dataset import Batch, ClipDataset, loader
+from intermamba.data.splits import SplitFile
+from intermamba.errors import ConfigError
+from intermamba.seeds import derive
+from intermamba.text.cache import TextCache
+
+CLIP_TEMPERATURE = 0.07  # Radford et al. 2021, 2.5
+GRADIENT_CLIP = 0.5  # InterGen and Inter-X alike
+MOVEMENT_PENALTY = 0.001  # Inter-X: lambda_sparsity and lambda_smooth
+
+
+def run(config: Config, dataset: str, progress: bool = True) -> None:
+    """Train the evaluator of ``dataset``, or take over the official checkpoint that the configuration names.
+
+    Raises:
+        StateError: an input stage has not run.
+        ConfigError: the validation split does not fill one batch of the protocol.
+        DataError: the official checkpoint cannot be used.
+    """
+    torch.set_num_threads(config.runtime.threads)
+    where = {"profile": config.profile, "dataset": dataset}
+    outputs = [paths.path("evaluator", **where), paths.path("evaluator_log", **where)]
+    train = files.require(paths.path("split", split="train", **where), "preprocess")
+    validation = files.require(paths.path("split", split="val", **where), "preprocess")
+    text = files.require(paths.path("text", **where), "encode-text")
+    knobs = {key: config.section(key) for key in ("evaluator", f"datasets.{dataset}", f"protocol.{dataset}")}
+    root = derive(config.seed, "evaluator", dataset)
+    checkpoint = config.evaluator.checkpoint[dataset]
+
+    inputs = [train, validation, text, *([checkpoint] if checkpoint else [])]
+    with provenance.recorded("train-evaluator", outputs, inputs, knobs, {"root": root}) as notes:
+        cache, split = TextCache(text), SplitFile(train)
+        if checkpoint:
+            network, curve = _official(dataset, checkpoint), pd.DataFrame(columns=CURVE)
+        else:
+            judge, curve = fit(config, dataset, cache, split, SplitFile(validation), root, progress)
+            network = judge.network
+        metadata = {
+            "dataset": dataset,
+            "origin": split.origin,
+            "tower": cache.tower,
+            "weights": "official" if checkpoint else "trained",
+        }
+        files.write_tensors(outputs[0], network.state_dict(), metadata)
+        files.write_csv(outputs[1], curve)
+        notes.update(metadata, parameters=sum(weight.numel() for weight in network.parameters()))
+
+
+def _official(dataset: str, checkpoint: str) -> InterCLIP | TextMotionMatcher:
+    reader = InterCLIP if dataset == "interhuman" else TextMotionMatcher
+    return reader.from_official(checkpoint)
+
+
+CURVE = ["phase", "epoch", "split", "loss", "top1", "top2", "top3"]
+"""Columns of the training curve; R-precision only on the validation split, in batches of the protocol's size."""
+
+
+def fit(
+    config: Config,
+    dataset: str,
+    cache: TextCache,
+    train: SplitFile,
+    validation: SplitFile,
+    seed: int,
+    progress: bool = False,
+) -> tuple[InterClipJudge | InterXJudge, pd.DataFrame]:
+    """Train a judge from scratch; equal seeds give equal judges on one machine. Returns it with its curve."""
+    settings, data = config.evaluator.training[dataset], config.datasets[dataset]
+    protocol = load_protocol(config.protocol[dataset])
+    clips = ClipDataset(validation, data, "fixed", derive(seed, "validation"))
+    if len(clips) < protocol.batch:
+        raise ConfigError(
+            f"validation split of {dataset}: {len(clips)} clips do not fill one batch of {protocol.batch} "
+            f"(protocol {protocol.name!r}). Use a larger split or a smaller protocol."
+        )
+    common = {"frames": data.max_frames, "drop_last": True, "workers": config.runtime.workers}
+    training = ClipDataset(train, data, "train", derive(seed, "data"))
+    loaders = (
+        loader(training, settings.batch, shuffle=True, **common),
+        loader(clips, protocol.batch, shuffle=False, **common),
+    )
+    with torch.random.fork_rng(), _quiet():
+        torch.manual_seed(derive(seed, "weights"))
+        judge = build(config, dataset, cache)
+        phases: list[_Phase]
+        if isinstance(judge, InterClipJudge):
+            with torch.no_grad():
+                judge.network.latent_scale.fill_(CLIP_TEMPERATURE**-0.5)
+            phases = [Matching(judge, settings, seed)]
+        else:
+            movement = judge.network.movement_encoder
+            decoder = MovementConvDecoder(config.evaluator.interx.movement, movement.main[0].in_channels)
+            phases = [MovementAutoencoder(movement, decoder, settings, seed), Matching(judge, settings, seed)]
+        for phase in phases:
+            _trainer(config, settings.epochs, progress).fit(phase, *loaders)
+    curve = pd.DataFrame([row for phase in phases for row in phase.rows], columns=CURVE)
+    return judge.cpu().eval().requires_grad_(False), curve
+
+
+class _Phase(L.LightningModule):
+    """Optimiser, schedule and curve that the phases share."""
+
+    name: str
+
+    def __init__(self, settings: EvaluatorTrainingConfig, seed: int) -> None:
+        super().__init__()
+        self.settings, self.seed = settings, seed
+        self.rows: list[dict[str, Any]] = []
+        self._losses: dict[str, list[float]] = {"train": [], "val": []}
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:  # noqa: ARG002
+        return batch.to(device)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+        torch.manual_seed(derive(self.seed, self.name, "dropout", self.global_step))
+
+    def configure_optimizers(self) -> Any:
+        learned = [weight for weight in self.parameters() if weight.requires_grad]
+        optimizer = torch.optim.AdamW(learned, self.settings.learning_rate, weight_decay=self.settings.weight_decay)
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _note(self, split: str, loss: Float[Tensor, ""]) -> None:
+        self._losses[split].append(loss.item())
+
+    def _close(self, split: str, **measured: float) -> None:
+        losses = self._losses[split]
+        self.rows.append(
+            {"phase": self.name, "epoch": self.current_epoch, "split": split, "loss": np.mean(losses)} | measured
+        )
+        losses.clear()
+
+    def on_train_epoch_end(self) -> None:
+        self._close("train")
+
+
+class MovementAutoencoder(_Phase):
+    """Teaches the movement encoder to keep what is needed to draw the frames again."""
+
+    name = "movement"
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, settings: EvaluatorTrainingConfig, seed: int) -> None:
+        super().__init__(settings, seed)
+        self.encoder, self.decoder = encoder, decoder
+
+    def _loss(self, batch: Batch) -> Float[Tensor, ""]:
+        frames = side_by_side(batch.motion * batch.mask[:, :, None, None])
+        movements = self.encoder(frames)
+        drawn = self.decoder(movements)[:, : frames.shape[1]]
+        error = (drawn - frames[:, : drawn.shape[1]]).abs().mean(dim=-1)
+        mask = batch.mask[:, : drawn.shape[1]]
+        penalty = movements.abs().mean() + movements.diff(dim=1).abs().mean()
+        return error[mask].mean() + MOVEMENT_PENALTY * penalty
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        loss = self._loss(batch)
+        self._note("train", loss)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+        self._note("val", self._loss(batch))
+
+    def on_validation_epoch_end(self) -> None:
+        self._close("val")
+
+
+class Matching(_Phase):
+    """Brings texts and their motions together."""
+
+    name = "matching"
+
+    def __init__(self, judge: InterClipJudge | InterXJudge, settings: EvaluatorTrainingConfig, seed: int) -> None:
+        super().__init__(settings, seed)
+        self.judge = judge
+        self._precision: list[Float[np.ndarray, " k"]] = []
+        if isinstance(judge, InterXJudge):
+            judge.network.movement_encoder.requires_grad_(False)
+
+    def on_train_epoch_start(self) -> None:
+        if isinstance(self.judge, InterXJudge):
+            self.judge.network.movement_encoder.eval()
+
+    def _loss(self, text: Float[Tensor, "B K"], motion: Float[Tensor, "B K"], *use: object) -> Float[Tensor, ""]:
+        if isinstance(self.judge, InterClipJudge):
+            return info_nce(text, motion, self.judge.network.latent_scale)
+        shift = 1 + derive(self.seed, "shift", *use) % (len(text) - 1)
+        return contrastive_margin(text, motion, shift, self.settings.margin)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        loss = self._loss(self.judge.embed_text(batch), self.judge.embed_motion(batch), "train", self.global_step)
+        self._note("train", loss)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        text, motion = self.judge.embed_text(batch), self.judge.embed_motion(batch)
+        self._note("val", self._loss(text, motion, "val", batch_idx))
+        self._precision.append(metrics.r_precision(text.cpu(), motion.cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        top1, top2, top3 = np.mean(self._precision, axis=0)
+        self._close("val", top1=top1, top2=top2, top3=top3)
+        self._precision.clear()
+
+
+def _trainer(config: Config, epochs: int, progress: bool) -> L.Trainer:
+    return L.Trainer(
+        accelerator=config.runtime.accelerator,
+        devices=1,
+        max_epochs=epochs,
+        gradient_clip_val=GRADIENT_CLIP,
+        num_sanity_val_steps=0,
+        callbacks=[RichProgressBar(leave=False)] if progress else [],
+        deterministic="warn" if config.runtime.accelerator != "cpu" else True,
+        use_distributed_sampler=False,
+        enable_progress_bar=progress,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        logger=False,
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning without its advertisements, and without its advice on workers, which are a knob."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
