@@ -12,12 +12,12 @@ from snakemake.exceptions import WorkflowError
 
 from intermamba.config import load
 from intermamba.errors import InterMambaError
-from workflow.owner import RUNNER, claim
+from workflow.owner import RUNNER, check
 from workflow.stages import knobs, table, targets
 
 try:
     STUDY = load(config.get("profile"))
-    claim(STUDY.profile, "snakemake")
+    check(STUDY.profile, "snakemake")
 except InterMambaError as error:
     raise WorkflowError(str(error))
 

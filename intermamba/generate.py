@@ -1,6 +1,6 @@
 """Motion from captions: a trained denoiser, the sampler, and the normalisation undone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -8,9 +8,7 @@ from torch import Tensor
 
 from intermamba.checkpoint import Trained
 from intermamba.config import DiffusionConfig
-from intermamba.data.dataset import Batch
 from intermamba.diffusion import Diffusion
-from intermamba.seeds import derive
 from intermamba.text.cache import TextCache
 
 
@@ -36,20 +34,8 @@ class MotionGenerator:
         with torch.inference_mode():
             cond = self.model.encode_text(tokens.to(self.device), end.to(self.device))
             motion = self.diffusion.sample(self.model, cond, mask, noise)
-        return (motion * self.std + self.mean) * mask[:, :, None, None]
+            return (motion * self.std + self.mean) * mask[:, :, None, None]
 
     def _noise(self, seed: int, frames: int) -> Float[Tensor, "T P F"]:
         generator = torch.Generator().manual_seed(seed)
         return torch.randn(frames, 2, len(self.mean), generator=generator)
-
-    def like(self, real: Batch, seed: int, sample: int = 0) -> Batch:
-        """Generated motion for the captions and lengths of ``real``."""
-        seeds = [derive(seed, "noise", clip, sample) for clip in real.clip]
-        motion = self(real.caption, real.length, real.motion.shape[1], seeds)
-        return Batch(motion.to(real.motion.device), real.length, real.caption, real.tokens, real.clip)
-
-
-def in_chunks(batches: Iterator[Batch], generator: MotionGenerator, seed: int) -> Iterator[Batch]:
-    """Generated counterparts of real batches, one for one."""
-    for batch in batches:
-        yield generator.like(batch, seed)

@@ -1,10 +1,15 @@
 """Tests compute on one thread, whatever the machine: they run side by side, and rounding stays the same."""
 
 import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -12,3 +17,37 @@ def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working tree of the study's own files, without artefacts, as the current directory."""
+    tree = tmp_path / "study"
+    for name in ("Snakefile", "params.yaml", "dvc.yaml", "workflow/rules", "ablations", "results/paper/reported"):
+        source, target = ROOT / name, tree / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+    (tree / "evaluators").mkdir()
+    shutil.copy(ROOT / "evaluators/protocols.yaml", tree / "evaluators/protocols.yaml")
+    # The packages come from the installation or the checkout, never from the copied folders.
+    for package in ("ablations", "workflow"):
+        for module in (tree / package).glob("*.py"):
+            module.unlink()
+    monkeypatch.chdir(tree)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    monkeypatch.delenv("INTERMAMBA_RUNNER", raising=False)
+    return tree
+
+
+@pytest.fixture
+def edit_params(study: Path) -> Callable[[str, str], None]:
+    """Replace a piece of the tree's params.yaml."""
+
+    def edit(old: str, new: str) -> None:
+        path = study / "params.yaml"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    return edit

@@ -41,7 +41,7 @@ def test_a_killed_writer_never_shows_a_half_file(tmp_path: Path) -> None:
 def test_csv_keeps_every_digit(tmp_path: Path) -> None:
     frame = pd.DataFrame({"value": [0.1 + 0.2, 1 / 3, 1e-300]})
     files.write_csv(tmp_path / "a.csv", frame)
-    assert pd.read_csv(tmp_path / "a.csv", float_precision="round_trip")["value"].tolist() == frame["value"].tolist()
+    assert pd.read_csv(tmp_path / "a.csv")["value"].tolist() == frame["value"].tolist()
 
 
 def test_equal_tensors_give_equal_bytes(tmp_path: Path) -> None:

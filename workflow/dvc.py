@@ -26,18 +26,32 @@ def _item(text: str) -> str:
     return re.sub(r"\{(\w+)\}", r"${item.\1}", text)
 
 
-def _params(document: dict[str, Any], profile: str, names: tuple[str, ...]) -> Iterator[str]:
-    """Keys of params.yaml behind sections of the configuration: those of the base, and the profile's own if any."""
+def _params(document: dict[str, Any], stage: Stage) -> Iterator[str]:
+    """Keys of params.yaml behind a stage's knobs: those of the base, and the profile's own where it has any."""
     yield "profile"
-    for root in (["base"], ["profiles", profile]):
-        for name in names:
-            # What differs by item (`datasets.{dataset}`) is tracked by its section as a whole.
-            path = [*root, name.split(".{")[0]]
-            found: Any = document
-            for key in path:
-                found = found.get(key) if isinstance(found, dict) else None
-            if found is not None:
-                yield ".".join(path)
+    for root in ("base", f"profiles.{stage.profile}"):
+        for knob in stage.knobs:
+            # A knob that differs by item is tracked by item where every item has it, else by its section as a whole.
+            for name in (knob, knob.split(".{")[0]):
+                if all(_has(document, f"{root}.{name}".format(**item)) for item in stage.items):
+                    yield _item(f"{root}.{name}")
+                    break
+
+
+def _has(document: dict[str, Any], name: str) -> bool:
+    found: Any = document
+    for key in name.split("."):
+        if not isinstance(found, dict) or key not in found:
+            return False
+        found = found[key]
+    return True
+
+
+class _Plain(yaml.SafeDumper):
+    """YAML without anchors: equal items are written out."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
 
 
 def compile_stage(document: dict[str, Any], stage: Stage) -> dict[str, Any]:
@@ -45,7 +59,7 @@ def compile_stage(document: dict[str, Any], stage: Stage) -> dict[str, Any]:
     body: dict[str, Any] = {
         "cmd": _item(stage.command),
         "deps": [_item(path) for path in stage.inputs],
-        "params": sorted(set(_params(document, stage.profile, stage.knobs))),
+        "params": sorted(set(_params(document, stage))),
         # A stage that is refused in this tree must not have cost its outputs: the root of the graph keeps them.
         "outs": [{_item(path): {"persist": True}} if not stage.inputs else _item(path) for path in stage.outputs],
     }
@@ -75,7 +89,7 @@ def compile_document(config: Config) -> str:
             },
         ],
     }
-    return HEADER + yaml.safe_dump(body, sort_keys=False, width=110, allow_unicode=True)
+    return HEADER + yaml.dump(body, Dumper=_Plain, sort_keys=False, width=110, allow_unicode=True)
 
 
 def main() -> None:

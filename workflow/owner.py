@@ -22,20 +22,28 @@ def runner() -> str | None:
     return os.environ.get(RUNNER)
 
 
-def claim(profile: str, tool: str | None) -> None:
-    """Take ownership of a profile's results for ``tool``, or refuse.
+def check(profile: str, tool: str | None) -> None:
+    """Refuse ``tool`` if the other one owns a profile's results.
 
     Raises:
         StateError: the other tool owns them.
     """
-    mark = Path("results") / profile / ".owner"
-    owner = mark.read_text(encoding="utf-8").strip() if mark.exists() else None
-    if tool is None or owner == tool:
-        return
-    if owner is not None:
+    mark = _mark(profile)
+    owner = mark.read_text(encoding="utf-8").strip() if mark.exists() else tool
+    if tool is not None and owner != tool:
         raise StateError(
             f"{mark}: the results of profile {profile!r} in this working tree belong to {owner}, and {tool} must not run over "
             f"them (it would delete or relink files {owner} tracks). Go on with {owner}, or use {tool} in a fresh clone, or "
             f"run `make clean PROFILE={profile}` to start over."
         )
-    files.write_text(mark, tool + "\n")
+
+
+def claim(profile: str, tool: str | None) -> None:
+    """Check, and take ownership of a profile's results for ``tool``; a person's own commands own nothing."""
+    check(profile, tool)
+    if tool is not None and not _mark(profile).exists():
+        files.write_text(_mark(profile), tool + "\n")
+
+
+def _mark(profile: str) -> Path:
+    return Path("results") / profile / ".owner"

@@ -1,0 +1,87 @@
+"""The command line: fast help, messages instead of tracebacks, one owner a tree."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from intermamba.errors import StateError
+from workflow import owner
+
+STAGES = (
+    "fetch", "preprocess", "encode-text", "train-evaluator", "train", "evaluate", "aggregate", "complexity", "tables",
+    "figures", "validate",
+)  # fmt: skip
+
+
+def intermamba(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "workflow.cli", *words], capture_output=True, text=True, check=False)
+
+
+def test_help_names_every_stage_without_heavy_imports() -> None:
+    code = (
+        "import sys\nfrom workflow.cli import app\nfrom typer.testing import CliRunner\n"
+        "result = CliRunner().invoke(app, ['--help'])\nprint(result.output)\n"
+        "assert not {'torch', 'pandas', 'lightning', 'matplotlib', 'scipy'} & set(sys.modules), 'heavy import'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for stage in STAGES:
+        assert stage in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["fetch", "--dataset", "interhumans"], ["interhumans", "Did you mean 'interhuman'", "interx"]),
+        (["train", "--dataset", "interhuman", "--variant", "intermambo"], ["Did you mean 'intermamba'", "--variant"]),
+        (["tables", "--profile", "smok"], ["Did you mean 'smoke'", "params.yaml"]),
+        (["preprocess", "--dataset", "interhuman"], ["manifest.json", "intermamba fetch"]),
+        (["evaluate", "--dataset", "interhuman", "--variant", "intermamba"], ["does not exist", "intermamba"]),
+    ],
+)
+def test_a_wrong_request_is_one_message(study: Path, words: list[str], parts: list[str]) -> None:
+    done = intermamba(*words)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    for part in parts:
+        assert part in done.stderr
+    assert not list(study.rglob("*.safetensors"))
+
+
+def test_an_unknown_row_of_the_study_stops_validation(study: Path, edit_params: Callable[[str, str], None]) -> None:
+    edit_params("      without_liia: [0]", "      without_lia: [0]")
+    done = intermamba("validate")
+    assert done.returncode == 2
+    assert "Did you mean 'without_liia'" in done.stderr
+    assert "runs.interhuman" in done.stderr
+
+
+def test_the_second_tool_is_refused(study: Path) -> None:
+    owner.claim("smoke", None)
+    assert not (study / "results/smoke").exists()
+    owner.claim("smoke", "snakemake")
+    owner.claim("smoke", "snakemake")
+    with pytest.raises(StateError, match=r"belong to snakemake, and dvc must not.*make clean PROFILE=smoke"):
+        owner.claim("smoke", "dvc")
+    owner.claim("study", "dvc")
+
+
+def test_snakemake_stops_before_touching_dvcs_results(study: Path) -> None:
+    owner.claim("smoke", "dvc")
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "1"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "belong to dvc" in done.stdout + done.stderr
+    assert sorted(path.name for path in (study / "results/smoke").iterdir()) == [".owner"]
+
+
+def test_dvc_is_recognised_by_its_own_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_STAGE", "fetch@interhuman")
+    assert owner.runner() == "dvc"
+    monkeypatch.delenv("DVC_STAGE")
+    monkeypatch.setenv(owner.RUNNER, "snakemake")
+    assert owner.runner() == "snakemake"

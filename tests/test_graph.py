@@ -1,0 +1,111 @@
+"""Snakemake's graph and DVC's are one: each tool is asked for what it resolved, and the answers are compared."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from intermamba import config
+from workflow import dvc as compiler
+from workflow.stages import table, targets
+
+PROFILES = ("smoke", "study", "paper")
+
+
+class Job(NamedTuple):
+    command: str
+    inputs: frozenset[str]
+    outputs: frozenset[str]
+
+
+def of_table(profile: str) -> set[Job]:
+    stages = table(config.load(profile)).values()
+    return {Job(job.command, frozenset(job.inputs), frozenset(job.outputs)) for stage in stages for job in stage.jobs()}
+
+
+_ASK_SNAKEMAKE = """
+import json, sys
+from pathlib import Path
+from snakemake.api import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings, SnakemakeApi
+from snakemake.settings.types import Quietness
+
+with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+    flow = api.workflow(
+        snakefile=Path("Snakefile"),
+        resource_settings=ResourceSettings(cores=2),
+        config_settings=ConfigSettings(config={"profile": sys.argv[1]}),
+    )
+    flow.dag(DAGSettings(forceall=True)).execute_workflow(executor="dryrun")
+    jobs = [job for job in flow._workflow.dag.jobs if job.shellcmd]
+    print(json.dumps([[job.shellcmd, list(map(str, job.input)), list(map(str, job.output))] for job in jobs]))
+"""
+
+
+def of_snakemake(profile: str) -> set[Job]:
+    """Jobs Snakemake would run in a tree without artefacts, as Snakemake itself resolved them."""
+    done = subprocess.run([sys.executable, "-c", _ASK_SNAKEMAKE, profile], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return {
+        Job(re.sub(r" > \S+ 2>&1$", "", command), frozenset(inputs), frozenset(outputs))
+        for command, inputs, outputs in json.loads(done.stdout)
+    }
+
+
+def of_dvc(tree: Path) -> set[Job]:
+    """Stages DVC resolved from dvc.yaml, from its own index."""
+    from dvc.dependency.param import ParamsDependency
+    from dvc.repo import Repo
+
+    with Repo.init(str(tree), no_scm=True, force=True) as repo:
+        return {
+            Job(
+                stage.cmd,
+                frozenset(str(dep.def_path) for dep in stage.deps if not isinstance(dep, ParamsDependency)),
+                frozenset(str(out.def_path) for out in stage.outs),
+            )
+            for stage in repo.index.stages
+        }
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_one_graph(study: Path, profile: str) -> None:
+    (study / "dvc.yaml").write_text(compiler.compile_document(config.load(profile)))
+    expected = of_table(profile)
+    assert of_snakemake(profile) == expected
+    assert of_dvc(study) == expected
+
+
+def test_committed_dvc_yaml_is_up_to_date(study: Path) -> None:
+    assert (study / "dvc.yaml").read_text() == compiler.compile_document(config.load())
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_data_flows_one_way(profile: str) -> None:
+    """Every input is a file of the repository or the output of an earlier stage; nothing is written twice."""
+    written: set[str] = set()
+    for stage in table(config.load(profile)).values():
+        jobs = list(stage.jobs())
+        for job in jobs:
+            for path in job.inputs:
+                assert path in written or path.startswith(("ablations/", "evaluators/", "results/paper/reported/")), path
+        for job in jobs:
+            assert not written & set(job.outputs)
+            written |= set(job.outputs)
+
+
+def test_targets_are_the_results_a_user_is_promised() -> None:
+    found = set(targets(table(config.load("smoke"))))
+    promised = {f"results/smoke/tables/table{n}.{kind}" for n in range(1, 6) for kind in ("tex", "md", "csv")}
+    promised |= {f"results/smoke/{name}" for name in ("metrics.csv", "summary.json", "figures/figure8.pdf", "figures/figure8.png")}
+    assert promised <= found
+
+
+def test_every_knob_that_changes_results_is_tracked() -> None:
+    """A section no stage depends on would change results without a rerun."""
+    smoke = config.load("smoke")
+    tracked = {knob.split(".")[0] for stage in table(smoke).values() for knob in stage.knobs}
+    assert set(type(smoke).model_fields) - tracked == {"profile"}
