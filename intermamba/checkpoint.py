@@ -20,8 +20,8 @@ class Trained:
     """A denoiser with the normalisation it was trained under."""
 
     model: Denoiser
-    mean: Float[Tensor, "F"]
-    std: Float[Tensor, "F"]
+    mean: Float[Tensor, " F"]
+    std: Float[Tensor, " F"]
     variant: str
     dataset: str
     origin: str

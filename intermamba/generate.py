@@ -25,7 +25,7 @@ class MotionGenerator:
         self.cache, self.diffusion, self.device = cache, Diffusion(config), torch.device(device)
 
     def __call__(
-        self, captions: Sequence[str], length: Int[Tensor, "B"], frames: int, seeds: Sequence[int]
+        self, captions: Sequence[str], length: Int[Tensor, " B"], frames: int, seeds: Sequence[int]
     ) -> Float[Tensor, "B T P F"]:
         """Un-normalised motion, zero after each clip's length; T = ``frames``."""
         noise = torch.stack([self._noise(seed, frames) for seed in seeds]).to(self.device)

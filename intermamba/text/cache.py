@@ -47,17 +47,17 @@ class TextCache:
     def context(self) -> int:
         return self._features.shape[-2]
 
-    def features(self, captions: Sequence[str]) -> tuple[Float[Tensor, "B S W"], Int[Tensor, "B"]]:
+    def features(self, captions: Sequence[str]) -> tuple[Float[Tensor, "B S W"], Int[Tensor, " B"]]:
         """Features after the tower, float32, and the position of the end-of-text token."""
         rows = self._rows(captions)
         return self._features[rows].float(), self._end[rows]
 
-    def embedded(self, captions: Sequence[str]) -> tuple[Float[Tensor, "B S W"], Int[Tensor, "B"]]:
+    def embedded(self, captions: Sequence[str]) -> tuple[Float[Tensor, "B S W"], Int[Tensor, " B"]]:
         """The tower's input: frozen token plus positional embeddings, and the position of the end-of-text token."""
         rows = self._rows(captions)
         return self._vocabulary[self._row[rows]] + self._position, self._end[rows]
 
-    def _rows(self, captions: Sequence[str]) -> Int[Tensor, "B"]:
+    def _rows(self, captions: Sequence[str]) -> Int[Tensor, " B"]:
         try:
             return torch.tensor([self._index[caption] for caption in captions], dtype=torch.long)
         except KeyError as error:

@@ -24,7 +24,7 @@ class Encoded:
     tokens: Int[Tensor, "B S"]
     features: Float[Tensor, "B S W"]
     """After the last transformer layer and the final norm, as InterGen uses them."""
-    end: Int[Tensor, "B"]
+    end: Int[Tensor, " B"]
     """Position of the end-of-text token, the largest id in CLIP's vocabulary."""
 
 
@@ -42,7 +42,7 @@ class Tower:
         """CLIP's byte-pair tokens, zero-padded; a longer caption is cut and still ends with end-of-text."""
         return self._tokenizer(list(captions))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, captions: Sequence[str]) -> Encoded:
         tokens = self.tokenize(captions)
         hidden = self.model.token_embedding(tokens) + self.model.positional_embedding[: tokens.shape[1]]

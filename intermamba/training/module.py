@@ -32,8 +32,8 @@ class DenoisingModule(L.LightningModule):
         self,
         model: Denoiser,
         representation: Representation,
-        mean: Float[Tensor, "F"],
-        std: Float[Tensor, "F"],
+        mean: Float[Tensor, " F"],
+        std: Float[Tensor, " F"],
         cache: TextCache,
         config: Config,
         seed: int,
@@ -67,7 +67,7 @@ class DenoisingModule(L.LightningModule):
         return torch.Generator(self.device).manual_seed(derive(self.seed, *use))
 
     def _losses(
-        self, batch: Batch, generator: torch.Generator, dropped: Bool[Tensor, "B"] | None
+        self, batch: Batch, generator: torch.Generator, dropped: Bool[Tensor, " B"] | None
     ) -> dict[str, Float[Tensor, ""]]:
         x0 = (batch.motion - self.mean) / self.std * batch.mask[:, :, None, None]
         noise = torch.randn(x0.shape, generator=generator, device=self.device)
