@@ -12,7 +12,7 @@ from snakemake.exceptions import WorkflowError
 
 from intermamba.config import load
 from intermamba.errors import InterMambaError
-from workflow.owner import RUNNER, check
+from workflow.owner import RUNNER, check, hold
 from workflow.stages import knobs, table, targets
 
 try:
@@ -40,6 +40,13 @@ def knobs_of(name):
         filled = [knob.format(**wildcards) for knob in STAGES[name].knobs]
         return knobs(STUDY, filled)
     return values
+
+
+onstart:
+    try:
+        held = hold(STUDY.profile)
+    except InterMambaError as error:
+        raise WorkflowError(str(error))
 
 
 rule all:

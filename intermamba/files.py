@@ -1,5 +1,6 @@
 """Atomic files: a reader sees the old file or the whole new one, never a half-written one."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -35,6 +36,19 @@ def atomic(path: str | Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone_in(folder: str | Path) -> Iterator[None]:
+    """Hold an advisory lock on a folder; wait while another process holds it. A process that dies lets go."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -5,6 +5,7 @@ tree was dirty, hashes of inputs and outputs, seeds, versions, device and wall t
 differ between two runs of the same stage (they hold times), so nothing downstream depends on one.
 """
 
+import os
 import platform
 import resource
 import shlex
@@ -67,14 +68,19 @@ def recorded(
 ) -> Iterator[dict[str, Any]]:
     """Run a stage and, if it succeeds, write its record beside the first of ``outputs``.
 
-    Yields a dictionary for notes of the stage's own (counts, origins of data and weights); it becomes ``notes``.
+    Yields a dictionary for notes of the stage's own (counts, origins of data and weights); it becomes ``notes``. Two runs
+    of one stage never overlap: the second waits, for instance for a job that outlived a killed pipeline.
     """
     outputs = [Path(path) for path in outputs]
+    if os.environ.get("LOCAL_RANK", "0") != "0":  # a further process of a multi-device training: the first one records
+        yield {}
+        return
     started, clock = datetime.now(UTC), time.perf_counter()
     code = code_revision()  # before the work: the tree may change while it runs
     hashes = {str(path): files.sha256(path) for path in inputs}
     notes: dict[str, Any] = {}
-    yield notes
+    with files.alone_in(outputs[0].parent):
+        yield notes
     files.write_json(
         record_of(outputs[0]),
         {

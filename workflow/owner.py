@@ -5,6 +5,7 @@ keep modification times, and may replace files by links. The first tool to run a
 is refused before it touches anything.
 """
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -43,6 +44,25 @@ def claim(profile: str, tool: str | None) -> None:
     check(profile, tool)
     if tool is not None and not _mark(profile).exists():
         files.write_text(_mark(profile), tool + "\n")
+
+
+def hold(profile: str) -> int:
+    """Refuse a second pipeline over the same profile while this process lives; returns the open handle that holds.
+
+    Unlike Snakemake's own lock it dies with the process, so a killed run can simply be started again.
+
+    Raises:
+        StateError: another pipeline is running.
+    """
+    folder = _mark(profile).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise StateError(f"{folder}: another pipeline is running over this profile. Wait for it, or stop it first.") from None
+    return handle
 
 
 def _mark(profile: str) -> Path:
