@@ -23,8 +23,8 @@ _SIDE = re.compile(
 def exchange_sides(caption: str, rule: Rule = "corrected") -> str:
     """The caption of the mirrored motion.
 
-    ``corrected`` exchanges words and keeps their case. ``official`` repeats InterGen (``datasets/interhuman.py``), which
-    replaces substrings one after the other: "bright" becomes "bleft", and "counterclockwise" becomes
+    ``corrected`` exchanges words and keeps their case. ``official`` repeats InterGen (``datasets/interhuman.py``),
+    which replaces substrings one after the other: "bright" becomes "bleft", and "counterclockwise" becomes
     "countercounterclockwise". Neither knows that "left" can be a form of "leave".
     """
     return _official(caption) if rule == "official" else _SIDE.sub(_exchanged, caption)

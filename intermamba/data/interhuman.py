@@ -1,9 +1,9 @@
 """InterHuman's processing: raw global joints of two people to the 262 features a person that models and judges see.
 
-Pure functions of arrays. The source is InterGen's loader (``utils/utils.py``: ``process_motion_np``, ``rigid_transform``,
-``swap_left_right``; ``datasets/interhuman.py``). Arithmetic stays in the precision of the input: with float32 files it
-follows the loader's single precision step by step, because a foot contact is a threshold and must not flip; with float64
-it is a reference.
+Pure functions of arrays. The source is InterGen's loader (``utils/utils.py``: ``process_motion_np``,
+``rigid_transform``, ``swap_left_right``; ``datasets/interhuman.py``). Arithmetic stays in the precision of the input:
+with float32 files it follows the loader's single precision step by step, because a foot contact is a threshold and must
+not flip; with float64 it is a reference.
 
 Raw columns of one person, 192: 22 joint positions in metres (z up), then 21 rotations as interleaved 6D columns.
 Features of one person, 262: positions (y up), velocities in metres a frame, the 21 rotations as they stand in the file
@@ -47,15 +47,19 @@ def mirror(raw: Float[np.ndarray, "*axes 192"]) -> Float[np.ndarray, "*axes 192"
     axes = raw.shape[:-1]
     positions = raw[..., POSITIONS].reshape(*axes, JOINTS, 3)[..., _MIRRORED, :] * _POSITION_SIGNS.astype(raw.dtype)
     # Rotations have no root, so joint j is row j - 1.
-    rotations = raw[..., 66:].reshape(*axes, JOINTS - 1, 6)[..., _MIRRORED[1:] - 1, :] * _ROTATION_SIGNS.astype(raw.dtype)
+    rotations = raw[..., 66:].reshape(*axes, JOINTS - 1, 6)[..., _MIRRORED[1:] - 1, :] * _ROTATION_SIGNS.astype(
+        raw.dtype
+    )
     return np.concatenate([positions.reshape(*axes, -1), rotations.reshape(*axes, -1)], axis=-1)
 
 
-def pair_features(person1: Float[np.ndarray, "T 192"], person2: Float[np.ndarray, "T 192"]) -> Float[np.ndarray, "T-1 2 262"]:
+def pair_features(
+    person1: Float[np.ndarray, "T 192"], person2: Float[np.ndarray, "T 192"]
+) -> Float[np.ndarray, "T-1 2 262"]:
     """Features of both people in person 1's frame: person 1 starts on the origin and faces +z; feet stand on y = 0.
 
-    Person 2 is processed alone like person 1 and put back by one rigid transform (yaw and horizontal offset at frame 0),
-    so horizontal relations are kept; each person's own lowest point is the floor.
+    Person 2 is processed alone like person 1 and put back by one rigid transform (yaw and horizontal offset at frame
+    0), so horizontal relations are kept; each person's own lowest point is the floor.
     """
     raw = np.stack([person1, person2], axis=1)
     frames = len(raw)
@@ -75,20 +79,25 @@ def pair_features(person1: Float[np.ndarray, "T 192"], person2: Float[np.ndarray
     velocities = positions[1:] - positions[:-1]
     positions[:, 1, :, 0] += offset[0]
     positions[:, 1, :, 2] += offset[2]
-    groups = (positions[:-1].reshape(frames - 1, 2, -1), velocities.reshape(frames - 1, 2, -1), raw[:-1, :, 66:], contacts)
+    groups = (
+        positions[:-1].reshape(frames - 1, 2, -1),
+        velocities.reshape(frames - 1, 2, -1),
+        raw[:-1, :, 66:],
+        contacts,
+    )
     return np.concatenate(groups, axis=-1)
 
 
 def _turn_to_front(
     start: Float[np.ndarray, "P J 3"],
-) -> tuple[Float[np.ndarray, "P"], Float[np.ndarray, "P"]]:
+) -> tuple[Float[np.ndarray, " P"], Float[np.ndarray, " P"]]:
     """Quaternion (w, 0, y, 0) that turns each person, from the direction its hips face, to +z."""
     across = start[:, RIGHT_HIP] - start[:, LEFT_HIP]
     across /= np.sqrt((across**2).sum(axis=-1, keepdims=True))
     forward = np.stack([across[:, 2], -across[:, 0]], axis=-1).astype(np.float64)  # up x across, horizontal
     forward = (forward / np.sqrt((forward**2).sum(axis=-1, keepdims=True))).astype(start.dtype)
     x, z = forward[:, 0], forward[:, 1]
-    # The loader's square root is torch's, which is not numpy's to the last bit; facing near -z, w + 1 cancels and it shows.
+    # The loader's square root is torch's, not numpy's to the last bit; facing near -z the sum cancels and it shows.
     w, y = torch.from_numpy(x * x + z * z).sqrt().numpy() + z, -x
     norm = np.sqrt(w * w + y * y)
     half = norm == 0  # facing -z exactly: half a turn, where the loader divides zero by zero
@@ -97,7 +106,9 @@ def _turn_to_front(
 
 
 def _turned(
-    points: Float[np.ndarray, "*axes 3"], w: Shaped[np.ndarray, "*any"] | np.floating, y: Shaped[np.ndarray, "*any"] | np.floating
+    points: Float[np.ndarray, "*axes 3"],
+    w: Shaped[np.ndarray, "*any"] | np.floating,
+    y: Shaped[np.ndarray, "*any"] | np.floating,
 ) -> Float[np.ndarray, "*axes 3"]:
     """Points turned about the vertical by the unit quaternion (w, 0, y, 0), which broadcasts against ``axes``."""
     x, z = points[..., 0], points[..., 2]

@@ -1,7 +1,7 @@
-"""Inter-X's processing: SMPL-X poses of two people at 120 fps to (T, 2, 168) at 30 fps, and to the 336 features a person.
+"""Inter-X's processing: SMPL-X poses of two people at 120 fps to 168 columns at 30 fps, and to 336 features a person.
 
-Pure functions of arrays. The source is Inter-X's ``preprocess/1_prepare_data.py`` and ``4_reaction_generation.py`` (poses,
-floor, order of the persons) and ``evaluation/text2motion/data/dataset.py`` (6D rotations, limits of length).
+Pure functions of arrays. The source is Inter-X's ``preprocess/1_prepare_data.py`` and ``4_reaction_generation.py``
+(poses, floor, order of the persons) and ``evaluation/text2motion/data/dataset.py`` (6D rotations, limits of length).
 
 A raw frame of one person is 56 "joints" x 3: 55 axis-angles in SMPL-X's order (jaw and eyes zero), then the root's
 translation in metres, y up. A feature frame is 56 x 6: each rotation's first two rows, then the translation and three
@@ -53,7 +53,9 @@ def person_pose(
     return np.concatenate([rotations, translation[:, None]], axis=1)
 
 
-def joint_positions(rotations: Float[np.ndarray, "T 55 3"], translation: Float[np.ndarray, "T 3"]) -> Float[np.ndarray, "T 55 3"]:
+def joint_positions(
+    rotations: Float[np.ndarray, "T 55 3"], translation: Float[np.ndarray, "T 3"]
+) -> Float[np.ndarray, "T 55 3"]:
     """All joints of the neutral skeleton in metres, float32 like the owners' body model."""
     with torch.no_grad():
         matrices = axis_angle_to_matrix(_float(rotations))
@@ -67,19 +69,22 @@ def _float(array: np.ndarray) -> Tensor:
 def swaps(order: Order, actor: int | None) -> bool:
     """Whether the two persons change places, given who acts by ``interaction_order.pkl`` (0: P1, 1: P2).
 
-    ``actor_first`` exchanges where P2 acts. ``official`` exchanges where P1 acts, which is what the owners' script does: it
-    serves reaction generation, and puts the reactor first.
+    ``actor_first`` exchanges where P2 acts. ``official`` exchanges where P1 acts, which is what the owners' script
+    does: it serves reaction generation, and puts the reactor first.
     """
     return order != "recorded" and actor == (1 if order == "actor_first" else 0)
 
 
 def pair(
-    person1: Float[np.ndarray, "T 56 3"], person2: Float[np.ndarray, "T 56 3"], order: Order = "recorded", actor: int | None = None
+    person1: Float[np.ndarray, "T 56 3"],
+    person2: Float[np.ndarray, "T 56 3"],
+    order: Order = "recorded",
+    actor: int | None = None,
 ) -> Float[np.ndarray, "T 2 168"]:
     """Both persons, translations relative to the first root of P1 (of the actor with ``actor_first``), float32.
 
-    ``official`` exchanges afterwards, as the owners' scripts follow one another, so it is the second person who starts on
-    the origin there.
+    ``official`` exchanges afterwards, as the owners' scripts follow one another, so an exchanged pair has its second
+    person start on the origin.
     """
     swap = swaps(order, actor)
     persons = np.stack([person2, person1] if swap and order == "actor_first" else [person1, person2], axis=1)

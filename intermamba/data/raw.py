@@ -6,8 +6,8 @@ Each reader returns what it promises or raises :class:`DataError`; none allocate
 import io
 import pickle
 import zipfile
-import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,41 +17,47 @@ from jaxtyping import Float
 from intermamba.errors import DataError
 
 MEMBER_LIMIT = 1 << 28
-"""Largest array taken from an archive, in bytes: an hour of SMPL-X hands at 120 fps is a third of it."""
+"""Largest array taken from an archive, in bytes: half an hour of hand poses at 120 fps takes a third of it."""
 PICKLE_LIMIT = 1 << 26
 """Largest pickle that is opened, in bytes; the owners' are below one megabyte."""
 
-_BROKEN = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
+
+@contextmanager
+def _reading(path: Path, kind: str) -> Iterator[None]:
+    """Turn whatever a reader raises into one sentence about ``path``: a malformed file can raise nearly anything."""
+    try:
+        yield
+    except DataError:
+        raise
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: missing.") from error
+    except Exception as error:
+        raise DataError(f"{path}: truncated or not {kind} ({error}).") from error
 
 
 def read_array(path: Path) -> np.ndarray:
     """One ``.npy`` array, memory-mapped; a file shorter than its header says and arrays of objects are refused."""
-    try:
+    with _reading(path, "a .npy array of numbers"):
         return np.lib.format.open_memmap(path, mode="r")
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: missing.") from error
-    except _BROKEN as error:
-        raise DataError(f"{path}: truncated or not a .npy array of numbers ({error}).") from error
 
 
-def read_archive(path: Path, shapes: Mapping[str, tuple[int, ...]], optional: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-    """Arrays of an ``.npz`` by name; ``shapes`` gives each array's axes after the frames. Other keys are not touched."""
+def read_archive(
+    path: Path, shapes: Mapping[str, tuple[int, ...]], optional: tuple[str, ...] = ()
+) -> dict[str, np.ndarray]:
+    """Arrays of an ``.npz`` by name; ``shapes`` gives their axes after the frames. Other keys are not touched."""
     arrays: dict[str, np.ndarray] = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            sizes = {item.filename.removesuffix(".npy"): item.file_size for item in archive.infolist()}
-            absent = [key for key in shapes if key not in sizes]
-            if absent:
-                raise DataError(f"{path}: keys {', '.join(absent)} are absent; it holds {', '.join(sorted(sizes)) or 'none'}.")
-            for key in (*shapes, *(key for key in optional if key in sizes)):
-                if sizes[key] > MEMBER_LIMIT:
-                    raise DataError(f"{path}: {key} unpacks to {sizes[key]} bytes; at most {MEMBER_LIMIT} are read.")
-                with archive.open(f"{key}.npy") as member:
-                    arrays[key] = np.lib.format.read_array(io.BytesIO(member.read()), allow_pickle=False)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: missing.") from error
-    except _BROKEN as error:
-        raise DataError(f"{path}: truncated or not an .npz archive of numbers ({error}).") from error
+    with _reading(path, "an .npz archive of numbers"), zipfile.ZipFile(path) as archive:
+        sizes = {item.filename.removesuffix(".npy"): item.file_size for item in archive.infolist()}
+        absent = ", ".join(key for key in shapes if key not in sizes)
+        if absent:
+            raise DataError(
+                f"{path}: {absent} not in the archive, which holds {', '.join(sorted(sizes)) or 'nothing'}."
+            )
+        for key in (*shapes, *(key for key in optional if key in sizes)):
+            if sizes[key] > MEMBER_LIMIT:
+                raise DataError(f"{path}: {key} unpacks to {sizes[key]} bytes; at most {MEMBER_LIMIT} are read.")
+            with archive.open(f"{key}.npy") as member:
+                arrays[key] = np.lib.format.read_array(io.BytesIO(member.read()), allow_pickle=False)
     for key, shape in shapes.items():
         found = arrays[key].shape
         if len(found) != len(shape) + 1 or found[1:] != shape:
@@ -66,17 +72,15 @@ def check_numbers(path: Path, frames: np.ndarray, prefix: str = "") -> None:
         raise DataError(f"{path}: {prefix}type {frames.dtype}; needs floating-point numbers.")
     bad = np.flatnonzero(~np.isfinite(frames).reshape(len(frames), -1).all(axis=1))
     if len(bad):
-        raise DataError(f"{path}: {prefix}NaN or infinite values in frame {bad[0]} ({len(bad)} of {len(frames)} frames).")
+        raise DataError(
+            f"{path}: {prefix}NaN or infinite values in frame {bad[0]} ({len(bad)} of {len(frames)} frames)."
+        )
 
 
 def read_lines(path: Path) -> list[str]:
     """Lines of a UTF-8 text, stripped, without the empty ones."""
-    try:
+    with _reading(path, "UTF-8 text"):
         return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: missing.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
 
 
 class _Unpickler(pickle.Unpickler):
@@ -86,23 +90,16 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == ("numpy", "dtype"):
             return np.dtype
         if name == "scalar" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-            return np._core.multiarray.scalar
+            return np.float64(0).__reduce__()[0]  # the function of that name in this numpy
         raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
 
 
 def read_pickle(path: Path) -> Any:
     """Plain containers, strings and numbers from a pickle; anything that could run code is refused."""
-    try:
-        size = path.stat().st_size
-        if size > PICKLE_LIMIT:
+    with _reading(path, "a pickle of plain lists, dictionaries, strings and numbers"):
+        if (size := path.stat().st_size) > PICKLE_LIMIT:
             raise DataError(f"{path}: {size} bytes; at most {PICKLE_LIMIT} are read.")
         return _Unpickler(io.BytesIO(path.read_bytes())).load()
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: missing.") from error
-    except DataError:
-        raise
-    except Exception as error:  # a malformed pickle can raise nearly anything
-        raise DataError(f"{path}: not a pickle of plain lists, dictionaries, strings and numbers ({error}).") from error
 
 
 def read_word_vectors(folder: Path) -> tuple[tuple[str, ...], Float[np.ndarray, "V 300"]]:
@@ -118,9 +115,13 @@ def read_word_vectors(folder: Path) -> tuple[tuple[str, ...], Float[np.ndarray, 
     path = folder / "hhi_vab_idx.pkl"
     if not isinstance(rows, dict) or set(rows) != set(words) or len(words) != len(rows):
         raise DataError(f"{path}: needs a dictionary from exactly the words of hhi_vab_words.pkl to rows.")
-    wrong = [word for word, row in rows.items() if not isinstance(row, (int, np.integer)) or not 0 <= row < len(vectors)]
+    wrong = [
+        word for word, row in rows.items() if not isinstance(row, (int, np.integer)) or not 0 <= row < len(vectors)
+    ]
     if wrong:
-        raise DataError(f"{path}: the row of {wrong[0]!r} is {rows[wrong[0]]!r}; hhi_vab_data.npy has {len(vectors)} rows.")
+        raise DataError(
+            f"{path}: the row of {wrong[0]!r} is {rows[wrong[0]]!r}; hhi_vab_data.npy has {len(vectors)} rows."
+        )
     absent = [word for word in ("sos", "eos", "unk") if word not in rows]
     if absent:
         raise DataError(f"{folder / 'hhi_vab_words.pkl'}: the marks {', '.join(absent)} are absent.")

@@ -37,9 +37,7 @@ def write_split(
 ) -> None:
     """Write ``clips`` one by one: memory holds a single clip, however large the split.
 
-    Args:
-        origin: ``synthetic`` or ``official``.
-        skeleton: Inter-X only: which skeleton gave the height of the floor.
+    ``origin`` is ``synthetic`` or ``official``; ``skeleton`` (Inter-X) tells what gave the height of the floor.
     """
     names: list[str] = []
     captions: list[tuple[str, ...]] = []
@@ -53,7 +51,9 @@ def write_split(
             tokens.append(clip.tokens)
             start.append(start[-1] + len(clip.motion))
         if not names:
-            raise DataError(f"{path}: split {split!r} of {dataset} would have no clip. Check min_frames and the ignore list.")
+            raise DataError(
+                f"{path}: split {split!r} of {dataset} would have no clip. Check min_frames and the ignore list."
+            )
         metadata = {
             "dataset": dataset, "split": split, "origin": origin,
             "clips": _json(names), "captions": _json(captions),

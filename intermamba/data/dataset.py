@@ -1,0 +1,210 @@
+"""Clips to batches: every random choice of an item is a function of (seed, epoch, index), and of nothing else.
+
+Resuming, reordering and the number of loading processes therefore never change what a model or a judge sees.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, Int
+from torch import Tensor, distributed
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from intermamba.config import DatasetConfig
+from intermamba.data import interhuman, interx
+from intermamba.data.captions import exchange_sides
+from intermamba.data.splits import SplitFile
+from intermamba.errors import ConfigError
+from intermamba.seeds import derive
+
+Mode = Literal["train", "official", "fixed"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One example: un-normalised features and what is said about them."""
+
+    motion: Float32[np.ndarray, "T 2 F"]
+    caption: str
+    tokens: tuple[str, ...]
+    """``word/POS`` tokens of the caption (Inter-X); empty for InterHuman."""
+    clip: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples padded with zeros to one number of frames. Motion is un-normalised."""
+
+    motion: Float[Tensor, "B T P F"]
+    length: Int[Tensor, " B"]
+    """Real feature frames of each example."""
+    caption: tuple[str, ...]
+    tokens: tuple[tuple[str, ...], ...]
+    clip: tuple[str, ...]
+
+    @property
+    def mask(self) -> Bool[Tensor, "B T"]:
+        """True on real frames."""
+        return torch.arange(self.motion.shape[1], device=self.length.device) < self.length[:, None]
+
+    def to(self, device: torch.device | str) -> "Batch":
+        return replace(self, motion=self.motion.to(device), length=self.length.to(device))
+
+
+class ClipDataset(Dataset[Item]):
+    """Examples of one split, asked for by ``(epoch, index)``.
+
+    Modes:
+        train: the official loader's random caption, window and order of persons; with ``settings.mirror`` the list is
+            twice as long, and its second half holds the mirrored clips with sides exchanged in the captions.
+        official: the same draws without mirrored clips, as in the official evaluation.
+        fixed: first caption, first window, recorded order of persons.
+
+    Args:
+        seed: root of all draws of this dataset.
+    """
+
+    def __init__(self, split: SplitFile, settings: DatasetConfig, mode: Mode, seed: int) -> None:
+        if settings.mirror and split.dataset != "interhuman":
+            raise ConfigError(
+                f"datasets.{split.dataset}.mirror is true, but only InterHuman's processing defines mirrored clips. "
+                "Set it to false."
+            )
+        self.split, self.settings, self.mode, self.seed = split, settings, mode, seed
+
+    def __len__(self) -> int:
+        return len(self.split) * (2 if self.mode == "train" and self.settings.mirror else 1)
+
+    def __getitem__(self, key: tuple[int, int]) -> Item:
+        epoch, index = key
+        rng = None if self.mode == "fixed" else np.random.default_rng(derive(self.seed, epoch, index))
+        mirrored, clip = divmod(index, len(self.split))
+        captions, tokens = self.split.captions(clip), self.split.tokens(clip)
+        choice = 0 if rng is None else int(rng.integers(len(captions)))
+        if self.split.dataset == "interhuman":
+            motion = _interhuman_item(self.split, clip, self.settings.max_frames, rng, bool(mirrored))
+        else:
+            motion = _interx_item(self.split, clip, self.settings.max_frames, rng)
+        caption, name = captions[choice], self.split.ids[clip]
+        if mirrored:
+            caption, name = exchange_sides(caption, self.settings.caption_swap), f"{name}_mirrored"
+        return Item(motion, caption, tokens[choice] if tokens else (), name)
+
+
+def _interhuman_item(
+    split: SplitFile, clip: int, longest: int, rng: np.random.Generator | None, mirrored: bool
+) -> Float32[np.ndarray, "T 2 F"]:
+    """A window of at most ``longest`` raw frames, one feature frame fewer [InterGen ``datasets/interhuman.py``]."""
+    first = 0
+    if rng is not None and split.frames(clip) > longest:
+        first = int(
+            rng.integers(split.frames(clip) - longest)
+        )  # the last possible window is never drawn, as officially
+    raw = split.clip(clip, first, longest)
+    if mirrored:
+        raw = interhuman.mirror(raw)
+    persons = _order(rng)
+    motion = interhuman.pair_features(raw[:, persons[0]], raw[:, persons[1]])
+    # The official loader exchanges the persons once more, after making the first one the origin.
+    return motion if _order(rng) == (0, 1) else np.ascontiguousarray(motion[:, ::-1])
+
+
+def _order(rng: np.random.Generator | None) -> tuple[int, int]:
+    return (1, 0) if rng is not None and rng.random() > 0.5 else (0, 1)
+
+
+def _interx_item(
+    split: SplitFile, clip: int, longest: int, rng: np.random.Generator | None
+) -> Float32[np.ndarray, "T 2 F"]:
+    """A window of whole units, one unit fewer for a third of the draws [Inter-X ``data/dataset.py``].
+
+    Officially the window is drawn before it is cut to ``longest``, so long clips always start in their first frames.
+    """
+    frames = split.frames(clip)
+    length, first = frames // interx.UNIT * interx.UNIT, 0
+    if rng is not None:
+        length -= interx.UNIT * int(rng.random() < 1 / 3)
+        first = int(rng.integers(frames - length + 1))
+    return interx.features(split.clip(clip, first, min(length, longest)))
+
+
+class EpochSampler(Sampler[tuple[int, int]]):
+    """Keys ``(epoch, index)`` for :class:`ClipDataset`, in a permutation of its own for each epoch if ``shuffle``.
+
+    In a group of processes (``torch.distributed``) each takes every n-th key, all equally many; the group is looked up
+    when iteration starts, so a sampler can be made before it.
+    """
+
+    def __init__(self, size: int, seed: int, shuffle: bool = True, epoch: int = 0) -> None:
+        self.size, self.seed, self.shuffle, self.epoch = size, seed, shuffle, epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch of the next pass; Lightning calls this."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.size // _rank_and_world()[1]
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        rank, world = _rank_and_world()
+        rng = np.random.default_rng(derive(self.seed, "order", self.epoch))
+        indices = rng.permutation(self.size) if self.shuffle else np.arange(self.size)
+        for index in indices[rank : self.size // world * world : world]:
+            yield self.epoch, int(index)
+
+
+def _rank_and_world() -> tuple[int, int]:
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1
+
+
+def collate(items: Sequence[Item], frames: int) -> Batch:
+    """Stack examples, padded with zeros to ``frames``."""
+    motion = torch.zeros(len(items), frames, *items[0].motion.shape[1:])
+    for row, item in zip(motion, items, strict=True):
+        row[: len(item.motion)] = torch.from_numpy(item.motion)
+    return Batch(
+        motion=motion,
+        length=torch.tensor([len(item.motion) for item in items]),
+        caption=tuple(item.caption for item in items),
+        tokens=tuple(item.tokens for item in items),
+        clip=tuple(item.clip for item in items),
+    )
+
+
+def loader(
+    dataset: ClipDataset,
+    batch: int,
+    frames: int,
+    shuffle: bool,
+    drop_last: bool,
+    workers: int = 0,
+    epoch: int = 0,
+) -> "DataLoader[Item]":
+    """Batches of one epoch; ``loader.sampler.set_epoch`` moves on to another. Touches no global random state."""
+    return DataLoader(
+        dataset,
+        batch_size=batch,
+        sampler=EpochSampler(len(dataset), dataset.seed, shuffle, epoch),
+        drop_last=drop_last,
+        num_workers=workers,
+        collate_fn=partial(collate, frames=frames),
+        generator=torch.Generator().manual_seed(dataset.seed),
+        persistent_workers=workers > 0,
+    )
+
+
+def all_captions(splits: Iterable[SplitFile], settings: DatasetConfig) -> list[str]:
+    """Every caption an item can carry, once and sorted: all splits', and the mirrored ones of training."""
+    captions: set[str] = set()
+    for split in splits:
+        found = {caption for index in range(len(split)) for caption in split.captions(index)}
+        captions |= found
+        if settings.mirror and split.split == "train":
+            captions |= {exchange_sides(caption, settings.caption_swap) for caption in found}
+    return sorted(captions)

@@ -1,0 +1,173 @@
+"""Stage ``fetch``: bring or find a dataset's raw files, check every one of them, and write the manifest.
+
+All problems are collected before anything is said, and nothing is written unless there is none.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from intermamba import files, paths
+from intermamba.config import Config, DatasetConfig
+from intermamba.data.layouts import Layout, layout
+from intermamba.data.raw import read_lines
+from intermamba.errors import DataError
+from intermamba.provenance import recorded
+
+LISTED = 20
+"""Problems spelled out in one message."""
+
+Progress = Callable[[int], None]
+_ID = re.compile(r"\w[\w.-]*")
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a raw folder holds."""
+
+    problems: list[str] = field(default_factory=list)
+    clips: dict[str, list[str]] = field(default_factory=dict)
+    """Usable ids of each split, in the order of its file."""
+    ignored: list[str] = field(default_factory=list)
+    """Ids of the splits that the ignore list takes out."""
+    missing_allowed: list[str] = field(default_factory=list)
+    """Ids of the splits without files, which ``allow_missing`` admits."""
+    files: list[Path] = field(default_factory=list)
+    """Every file that is used."""
+
+
+def run(config: Config, dataset: str, progress: Progress | None = None) -> None:
+    """Make the embedded dataset, or check the owners' files in place; write ``manifest.json``.
+
+    ``progress`` is called with the number of clips done since its last call.
+
+    Raises:
+        DataError: files are missing or broken; the message lists them by name.
+    """
+    settings = config.datasets[dataset]  # type: ignore[index]
+    root, synthetic = raw_root(config, dataset), settings.source == "synthetic"
+    manifest = paths.path("manifest", profile=config.profile, dataset=dataset)
+    knobs = {f"datasets.{dataset}": config.section(f"datasets.{dataset}")}
+    seeds = {"synthetic": settings.synthetic.seed} if synthetic else {}
+    with recorded("fetch", [manifest], config=knobs, seeds=seeds) as notes:
+        if synthetic:
+            _write_synthetic(root, dataset, settings, progress)
+        # Embedded clips count while they are made; counting them again while they are checked would confuse.
+        found = inspect(root, dataset, settings, None if synthetic else progress)
+        if found.problems:
+            raise DataError(_summary(found.problems, root, dataset))
+        counts = {split: len(clips) for split, clips in found.clips.items()}
+        notes |= {"origin": "synthetic" if synthetic else "official", "clips": counts}
+        notes |= {"ignored": found.ignored, "missing_allowed": found.missing_allowed}
+        files.write_json(
+            manifest,
+            {
+                "dataset": dataset,
+                "origin": notes["origin"],
+                "root": str(root),
+                "fps": layout(dataset, root, settings).file_fps,
+                "counts": counts,
+                "clips": found.clips,
+                "ignored": found.ignored,
+                "missing_allowed": found.missing_allowed,
+                "files": {
+                    path.relative_to(root).as_posix(): {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
+                    for path in sorted(found.files)
+                },
+            },
+        )
+
+
+def raw_root(config: Config, dataset: str) -> Path:
+    """Folder of a dataset's raw files: the user's, or where the embedded data are made."""
+    source = config.datasets[dataset].source  # type: ignore[index]
+    return paths.raw_folder(config.profile, dataset) if source == "synthetic" else Path(source).expanduser()
+
+
+def _write_synthetic(root: Path, dataset: str, settings: DatasetConfig, progress: Progress | None) -> None:
+    from intermamba.data import synthetic  # not needed, and not imported, for the owners' data
+
+    write = synthetic.write_interhuman if dataset == "interhuman" else synthetic.write_interx
+    wanted = settings.synthetic
+    write(root, wanted.train, wanted.val, wanted.test, wanted.seconds, wanted.seed, progress)
+
+
+def problems(config: Config, dataset: str, progress: Progress | None = None) -> list[str]:
+    """Everything wrong with the raw files of ``dataset``, one line a problem; writes nothing."""
+    settings = config.datasets[dataset]  # type: ignore[index]
+    return inspect(raw_root(config, dataset), dataset, settings, progress).problems
+
+
+def inspect(root: Path, dataset: str, settings: DatasetConfig, progress: Progress | None = None) -> Inspection:
+    """Read and check every file that the splits of ``dataset`` need."""
+    if not root.is_dir():
+        return Inspection([f"{root}: no such folder."])
+    place = layout(dataset, root, settings)
+    found = Inspection()
+    splits = _read_splits(place, found.problems)
+    ignored = _attempt(place.ignored, found.problems) or frozenset()
+    for split, ids in splits.items():
+        found.clips[split] = []
+        for clip in ids:
+            if clip in ignored:
+                found.ignored.append(clip)
+            elif clip in settings.allow_missing and not all(path.is_file() for path in place.files(clip)):
+                found.missing_allowed.append(clip)
+            else:
+                found.clips[split].append(clip)
+                _attempt(partial(place.read, clip), found.problems)
+            if progress is not None:
+                progress(1)
+    used = [clip for ids in found.clips.values() for clip in ids]
+    found.problems.extend(place.shared_problems())
+    found.problems[:] = dict.fromkeys(found.problems)  # a broken shared file is met once for every clip
+    found.files.extend(place.split_file(split) for split in splits)
+    found.files.extend(place.shared_files())
+    found.files.extend(path for clip in used for path in place.files(clip))
+    return found
+
+
+def _attempt(read: Callable[[], Any], found: list[str]) -> Any:
+    """The result of ``read``, or ``None`` and one more problem in ``found``."""
+    try:
+        return read()
+    except DataError as error:
+        found.append(str(error))
+        return None
+
+
+def _read_splits(place: Layout, found: list[str]) -> dict[str, list[str]]:
+    """Ids of each split that are safe to use as file names, without duplicates; says what is wrong with them."""
+    splits: dict[str, list[str]] = {}
+    owner: dict[str, str] = {}
+    for split in paths.SPLITS:
+        path = place.split_file(split)
+        ids = _attempt(partial(read_lines, path), found)
+        if ids is None:
+            continue
+        if not ids:
+            found.append(f"{path}: no clip id; needs one a line.")
+        found.extend(f"{path}: {clip!r} is not a clip id." for clip in ids if not _ID.fullmatch(clip))
+        found.extend(f"{path}: {clip} stands {count} times." for clip, count in Counter(ids).items() if count > 1)
+        found.extend(f"{path}: {clip} is in {owner[clip]}.txt as well." for clip in dict.fromkeys(ids) if clip in owner)
+        splits[split] = [clip for clip in dict.fromkeys(ids) if _ID.fullmatch(clip) and clip not in owner]
+        owner |= dict.fromkeys(splits[split], split)
+    return splits
+
+
+def _summary(found: Iterable[str], root: Path, dataset: str) -> str:
+    found = list(found)
+    lines = [f"{dataset}: {len(found)} problem(s) under {root}; nothing was written."]
+    lines += [f"  {problem}" for problem in found[:LISTED]]
+    if len(found) > LISTED:
+        lines.append(f"  ... and {len(found) - LISTED} more.")
+    lines.append(
+        f"Remedy: restore these files from the owners' download, or point datasets.{dataset}.source in params.yaml at "
+        "a complete folder. To go on without clips that are absent, list their ids under "
+        f"datasets.{dataset}.allow_missing."
+    )
+    return "\n".join(lines)

@@ -1,0 +1,120 @@
+"""Stage ``preprocess``: raw files to one memory-mappable file a split, and the statistics of the training split."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Float64
+
+from intermamba import files, paths
+from intermamba.config import Config, DatasetConfig
+from intermamba.data import interhuman, interx
+from intermamba.data.fetch import Progress, raw_root
+from intermamba.data.layouts import Layout, layout
+from intermamba.data.splits import Clip, SplitFile, write_split
+from intermamba.errors import DataError, StateError
+from intermamba.provenance import recorded
+
+STD_FLOOR = 1e-3
+"""Smallest standard deviation used: a millimetre, a millimetre a frame, a thousandth of a matrix entry. Features that
+never change in training (Inter-X's padding, jaw, eyes) stay finite, and come back all but unchanged from a denoiser."""
+
+
+def run(config: Config, dataset: str, progress: Progress | None = None) -> None:
+    """Write ``train/val/test.safetensors`` and ``stats.safetensors`` from the files that ``fetch`` has checked.
+
+    ``progress`` is called with the number of clips done since its last call.
+
+    Raises:
+        StateError: ``fetch`` has not run, or ran for another source.
+        DataError: files have changed since, or a split would be empty.
+    """
+    settings = config.datasets[dataset]  # type: ignore[index]
+    common = {"profile": config.profile, "dataset": dataset}
+    manifest_path = files.require(paths.path("manifest", **common), f"fetch --dataset {dataset}")
+    outputs = {split: paths.path("split", split=split, **common) for split in paths.SPLITS}
+    stats = paths.path("stats", **common)
+    knobs = {f"datasets.{dataset}": config.section(f"datasets.{dataset}")}
+    with recorded("preprocess", [*outputs.values(), stats], [manifest_path], knobs) as notes:
+        manifest = files.read_json(manifest_path)
+        root = raw_root(config, dataset)
+        _check_unchanged(manifest, root, manifest_path)
+        place = layout(dataset, root, settings)
+        notes |= {"origin": manifest["origin"], "missing_allowed": manifest["missing_allowed"], "dropped": {}}
+        for split, path in outputs.items():
+            dropped: dict[str, int] = {}
+            clips = _kept(place, manifest["clips"][split], settings, dropped, dataset, progress)
+            write_split(path, clips, dataset=dataset, split=split, origin=manifest["origin"], skeleton=place.skeleton)
+            notes["dropped"][split] = dropped
+        mean, std = statistics(SplitFile(outputs["train"]), settings)
+        files.write_tensors(stats, {"mean": torch.from_numpy(mean), "std": torch.from_numpy(std)})
+
+
+def _check_unchanged(manifest: dict[str, Any], root: Path, path: Path) -> None:
+    if manifest["root"] != str(root):
+        raise StateError(f"{path} is about {manifest['root']}, not {root}. Run `intermamba fetch` again.")
+    changed = [
+        name
+        for name, entry in manifest["files"].items()
+        if not (root / name).is_file() or (root / name).stat().st_size != entry["bytes"]
+    ]
+    if changed:
+        raise DataError(
+            f"{root}: {len(changed)} file(s) have changed or gone since fetch: {', '.join(changed[:5])}. "
+            "Run `intermamba fetch` again."
+        )
+
+
+def _kept(
+    place: Layout,
+    ids: list[str],
+    settings: DatasetConfig,
+    dropped: dict[str, int],
+    dataset: str,
+    progress: Progress | None,
+) -> Iterator[Clip]:
+    """Clips of admissible length; the frames of the others go into ``dropped``."""
+    for name in ids:
+        clip = place.read(name)
+        frames = len(clip.motion)
+        if frames < settings.min_frames or (dataset == "interx" and frames >= interx.LONGEST):
+            dropped[name] = frames
+        else:
+            yield clip
+        if progress is not None:
+            progress(1)
+
+
+def statistics(
+    split: SplitFile, settings: DatasetConfig
+) -> tuple[Float32[np.ndarray, " F"], Float32[np.ndarray, " F"]]:
+    """Mean and standard deviation of each feature over all frames and both persons, as training will see them.
+
+    InterHuman's items are canonical windows, so clips are cut into windows of ``max_frames``, in both orders of the
+    persons, and mirrored copies count if ``settings.mirror`` (InterGen's published mean is symmetric, so theirs did).
+    Inter-X's items are plain crops: every frame counts once. Standard deviations are at least :data:`STD_FLOOR`.
+    """
+    count, total, squares = 0, np.zeros(1), np.zeros(1)
+    for index in range(len(split)):
+        for frames in _items(split, index, settings):
+            frames = frames.reshape(-1, frames.shape[-1]).astype(np.float64)
+            count, total, squares = count + len(frames), total + frames.sum(0), squares + np.square(frames).sum(0)
+    mean: Float64[np.ndarray, " F"] = total / count
+    std = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    return mean.astype(np.float32), np.maximum(std, STD_FLOOR).astype(np.float32)
+
+
+def _items(split: SplitFile, index: int, settings: DatasetConfig) -> Iterator[Float[np.ndarray, "T 2 F"]]:
+    raw = split.clip(index)
+    if split.dataset == "interx":
+        yield interx.features(raw)
+        return
+    for first in range(0, len(raw) - 1, settings.max_frames):
+        window = raw[first : first + settings.max_frames]
+        if len(window) < 2:
+            continue
+        for copy in (window, interhuman.mirror(window)) if settings.mirror else (window,):
+            yield interhuman.pair_features(copy[:, 0], copy[:, 1])
+            yield interhuman.pair_features(copy[:, 1], copy[:, 0])
