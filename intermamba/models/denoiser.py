@@ -1,0 +1,114 @@
+"""What every denoiser shares: text encoder, embeddings, output, and the contract with diffusion and training.
+
+Inside, the two persons go through the same weights as one batch of 2B: all first persons, then all second ones. That
+axis is called Q (``2B``) in the signatures of this package.
+"""
+
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from intermamba.config import ModelConfig
+from intermamba.errors import DataError
+from intermamba.models.layers import sinusoids, zeroed
+
+
+class AdaptiveWeight(NamedTuple):
+    """One learned fusion weight: alpha of a temporal branch or beta of a spatial one."""
+
+    block: int
+    module: Literal["self", "cross"]
+    branch: Literal["temporal", "spatial"]
+    value: nn.Parameter
+
+
+class TextEncoder(nn.Module):
+    """The trained part of the text path: a small Transformer over the frozen tower's token features [InterGen].
+
+    As officially, the tokens behind the end of the text are not masked; the feature at the end token is the caption's.
+    """
+
+    def __init__(self, width: int, sizes: ModelConfig) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(
+            width, sizes.text_heads, sizes.text_feedforward, sizes.dropout, activation="gelu", batch_first=True
+        )
+        self.layers = nn.TransformerEncoder(layer, sizes.text_layers, enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, tokens: Float[Tensor, "B S W"], end: Int[Tensor, " B"]) -> Float[Tensor, "B W"]:
+        encoded = self.layers(tokens.to(self.norm.weight.dtype))
+        return self.norm(encoded[torch.arange(len(end), device=end.device), end])
+
+
+class Denoiser(nn.Module):
+    """Predicts the clean motion from a noisy one (Eq. 2). A subclass gives :meth:`mix`.
+
+    Args:
+        features: F, of one person.
+        max_frames: the longest window; a shorter one is as if padded to it.
+        text_width: W of the text tower.
+        sizes: all other sizes.
+    """
+
+    def __init__(self, features: int, max_frames: int, text_width: int, sizes: ModelConfig) -> None:
+        super().__init__()
+        width = sizes.width
+        self.max_frames, self.width = max_frames, width
+        self.text = TextEncoder(text_width, sizes)
+        self.embed_text = nn.Linear(text_width, width)
+        self.embed_step = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.embed_motion = nn.Linear(features, width)
+        self.out = zeroed(nn.Linear(width, features))
+
+    def encode_text(self, tokens: Float[Tensor, "B S W"], end: Int[Tensor, " B"]) -> Float[Tensor, "B W"]:
+        """Condition of captions, from the tower's token features and the position of each end-of-text token.
+
+        The null condition of classifier-free guidance is the zero vector in this space [InterGen].
+        """
+        return self.text(tokens, end)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T P F"],
+        timestep: Int[Tensor, " B"],
+        cond: Float[Tensor, "B W"],
+        mask: Bool[Tensor, "B T"],
+    ) -> Float[Tensor, "B T P F"]:
+        """Normalised noisy motion to normalised clean motion.
+
+        What padded frames hold never changes the prediction of real ones; the prediction on padded frames means nothing.
+
+        Raises:
+            DataError: more frames than ``max_frames``.
+        """
+        frames = x.shape[1]
+        if frames > self.max_frames:
+            raise DataError(f"{frames} frames given to a denoiser built for at most {self.max_frames}: cut the clip.")
+        emb = self.embed_step(sinusoids(timestep, self.width).to(cond.dtype)) + self.embed_text(cond)
+        positions = sinusoids(torch.arange(frames, device=x.device), self.width).to(x.dtype)
+        h = self.embed_motion(torch.cat(x.unbind(2))) + positions
+        return torch.stack(self.out(self.mix(h, emb, mask)).chunk(2), dim=2)
+
+    def mix(
+        self, h: Float[Tensor, "Q T D"], emb: Float[Tensor, "B D"], mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "Q T D"]:
+        """Exchange information between frames, features and persons."""
+        raise NotImplementedError
+
+    def adaptive_weights(self) -> list[AdaptiveWeight]:
+        """Fusion weights of every block, module and branch; empty for models without ASTM."""
+        return []
+
+
+def both(per_clip: Tensor) -> Tensor:
+    """Repeat a tensor of B clips for the 2B persons."""
+    return torch.cat((per_clip, per_clip))
+
+
+def partner(h: Float[Tensor, "Q T D"]) -> Float[Tensor, "Q T D"]:
+    """The other person of each pair."""
+    return torch.cat(h.chunk(2)[::-1])

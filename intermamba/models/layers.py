@@ -1,0 +1,84 @@
+"""Small layers shared by the denoisers."""
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Num
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def sinusoids(position: Num[Tensor, " S"], width: int) -> Float[Tensor, "S D"]:
+    """Sinusoidal embedding of positions: sines in the even columns, cosines in the odd ones."""
+    rate = torch.exp(torch.arange(0, width, 2, device=position.device) * (-math.log(10000.0) / width))
+    angle = position.unsqueeze(1) * rate
+    return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)
+
+
+class AdaLN(nn.Module):
+    """Layer normalisation whose scale and shift come from the condition; starts as the plain one (zero-initialised)."""
+
+    def __init__(self, width: int, condition: int) -> None:
+        super().__init__()
+        self.modulation = zeroed(nn.Linear(condition, 2 * width))
+        self.norm = nn.LayerNorm(width, eps=1e-6, elementwise_affine=False)
+
+    def forward(self, h: Float[Tensor, "B T D"], emb: Float[Tensor, "B M"]) -> Float[Tensor, "B T D"]:
+        scale, shift = self.modulation(functional.silu(emb)).unsqueeze(1).chunk(2, dim=-1)
+        return torch.addcmul(shift, self.norm(h), 1 + scale)
+
+
+class UnconditionalNorm(nn.LayerNorm):
+    """Plain layer normalisation with :class:`AdaLN`'s signature."""
+
+    def forward(self, h: Float[Tensor, "B T D"], emb: Float[Tensor, "B M"]) -> Float[Tensor, "B T D"]:  # noqa: ARG002
+        return super().forward(h)
+
+
+class ChannelLinear(nn.Linear):
+    """Linear map of the channels of (B, E, L).
+
+    Built for the largest number of channels. For fewer, the leading weights are used: exactly what padding the input
+    with zero channels and cropping the output gives, without the work.
+    """
+
+    def forward(self, x: Float[Tensor, "B E L"], channels_out: int | None = None) -> Float[Tensor, "B G L"]:
+        y = self.weight[:channels_out, : x.shape[1]] @ x
+        return y if self.bias is None else y + self.bias[:channels_out, None]
+
+
+class ChannelConv(nn.Conv1d):
+    """Causal depthwise convolution along L of (B, E, L); fewer channels than built for use the leading filters."""
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__(channels, channels, kernel, groups=channels)
+
+    def forward(self, x: Float[Tensor, "B E L"]) -> Float[Tensor, "B E L"]:
+        channels = x.shape[1]
+        past = functional.pad(x, (self.kernel_size[0] - 1, 0))
+        bias = None if self.bias is None else self.bias[:channels]
+        return functional.conv1d(past, self.weight[:channels], bias, groups=channels)
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalisation over the channels of (B, E, L), with statistics over the real channels only.
+
+    Where channels are frames, padded ones must neither count in the statistics nor come out as anything but zero.
+    """
+
+    def forward(self, x: Float[Tensor, "B E L"], real: Bool[Tensor, "B E"] | None = None) -> Float[Tensor, "B E L"]:
+        if real is None:
+            return super().forward(x.mT).mT
+        channels = x.shape[1]
+        keep = real.unsqueeze(2).to(x.dtype)
+        count = keep.sum(1, keepdim=True)
+        centred = (x - (x * keep).sum(1, keepdim=True) / count) * keep
+        scale = torch.rsqrt(centred.square().sum(1, keepdim=True) / count + self.eps)
+        return torch.addcmul(self.bias[:channels, None], centred * scale, self.weight[:channels, None]) * keep
+
+
+def zeroed(linear: nn.Linear) -> nn.Linear:
+    """Set weight and bias to zero, in place: a residual branch or an output that starts as nothing."""
+    nn.init.zeros_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    return linear

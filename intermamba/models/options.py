@@ -1,0 +1,147 @@
+"""Architecture choices that are not sizes, one frozen class a base architecture, and what a variant is.
+
+The paper leaves much unsaid; every choice we had to infer is a field here with its reason, and a variant is a short
+dictionary of fields that differ from the defaults. Imports no torch, so that the command line can list variants fast.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from intermamba.errors import ConfigError, unknown
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class AstmOptions(Frozen):
+    """Choices of the adaptive spatio-temporal Mamba block, wherever it is used (Section 4.1)."""
+
+    temporal: bool = True
+    """Scan over frames (Eq. 7)."""
+    spatial: bool = True
+    """Scan over features within the window of frames (Eq. 8)."""
+    adaptive: bool = True
+    """Learn the fusion weights of Eq. 9 and 13; else both stay at their initial value."""
+    initial_alpha: float = 1.0
+    """Initial weight of the temporal branch. Not stated; Figure 8 shows both starting near one."""
+    initial_beta: float = 1.0
+    """Initial weight of the spatial branch."""
+    normalisation: Literal["adaln", "layernorm"] = "adaln"
+    """Of Self-ASTM. Eq. 10 prints LayerNorm; AdaLN is our one deliberate deviation: only with it do the parameter counts
+    of Tables 3 and 5 fit, and Section 5.2.2 credits AdaLN with following the prompt."""
+    discretisation: Literal["mamba", "zoh"] = "mamba"
+    """Eq. 5 prints the exact zero-order hold; Mamba's released code, which the paper builds on, takes delta B."""
+
+    @model_validator(mode="after")
+    def _one_branch(self) -> Self:
+        if not (self.temporal or self.spatial):
+            raise ValueError("temporal and spatial cannot both be false: no branch would be left")
+        return self
+
+
+class InterMambaOptions(AstmOptions):
+    """Choices of InterMamba (Section 4)."""
+
+    modules: Annotated[int, Field(gt=0)] | None = None
+    """Stacked ASTM modules in place of the configured number [UltraLight: one]."""
+    liia: Literal["conv", "mean"] = "conv"
+    """How the pair's features become one sequence: the two convolutions of Eq. 11, or the mean of the two persons after
+    the same AdaLN (the ablation "without LIIA"; the paper does not define it, and Cross-ASTM needs some h_inter)."""
+    cross: bool = True
+    """Have Cross-ASTM. Without it nothing reads h_inter, so LIIA goes too and the persons share only text and noise."""
+
+
+class InterGenOptions(AstmOptions):
+    """Choices of InterGen; those of ASTM apply where it replaces the self-attention."""
+
+    self_mixer: Literal["attention", "astm"] = "attention"
+    """What mixes one person's frames: InterGen's self-attention, or Self-ASTM (Table 5, row 2)."""
+
+    @model_validator(mode="after")
+    def _relevant(self) -> Self:
+        idle = sorted(self.model_fields_set & set(AstmOptions.model_fields))
+        if self.self_mixer == "attention" and idle:
+            raise ValueError(f"{', '.join(idle)}: without effect unless self_mixer is 'astm'")
+        return self
+
+
+OPTIONS: dict[str, type[AstmOptions]] = {"intermamba": InterMambaOptions, "intergen": InterGenOptions}
+"""Base architectures and their choices."""
+
+
+class PaperRow(Frozen):
+    """Where the paper reports a variant."""
+
+    table: Annotated[int, Field(ge=1, le=5)]
+    row: str
+    """Row label as printed (or described, where the row has only ticks)."""
+
+
+class Variant(Frozen):
+    """A row of a table: a short difference from a base architecture, and what it is meant to show."""
+
+    name: str
+    label: str
+    """Row label in tables."""
+    base: str
+    changes: dict[str, Any] = {}
+    """Fields of the base's options that differ from their defaults."""
+    hypothesis: str
+    """What the difference should do, said before measuring."""
+    paper: tuple[PaperRow, ...] = ()
+    """Rows of the paper that report it; none for rows of our own."""
+    note: str = ""
+    """What a reader must know to compare it fairly."""
+
+    @model_validator(mode="after")
+    def _buildable(self) -> Self:
+        if self.base not in OPTIONS:
+            raise ValueError(unknown("base architecture", self.base, OPTIONS, f"variant {self.name}"))
+        self.options()
+        return self
+
+    def options(self) -> AstmOptions:
+        """The base's options with the changes applied.
+
+        Raises:
+            ConfigError: a change the base does not know or allow.
+        """
+        choices = OPTIONS[self.base]
+        for key in self.changes:
+            if key not in choices.model_fields:
+                raise ConfigError(unknown("option", key, choices.model_fields, f"variant {self.name}"))
+        try:
+            return choices(**self.changes)
+        except ValidationError as error:
+            raise ConfigError(f"variant {self.name}: {error.errors()[0]['msg']} (changes: {self.changes})") from error
+
+
+BASES = {
+    "intermamba": Variant(
+        name="intermamba",
+        label="InterMamba",
+        base="intermamba",
+        hypothesis="The reference of every ablation.",
+        paper=(
+            PaperRow(table=1, row="InterMamba (Ours)"),
+            PaperRow(table=2, row="InterMamba (Ours)"),
+            PaperRow(table=3, row="Ours"),
+            PaperRow(table=4, row="w/ adaptive param."),
+            PaperRow(table=5, row="Self-ASTM, Cross-ASTM, LIIA"),
+        ),
+    ),
+    "intergen": Variant(
+        name="intergen",
+        label="InterGen",
+        base="intergen",
+        hypothesis="The attention baseline that InterMamba is to beat in quality and cost.",
+        paper=(
+            PaperRow(table=1, row="InterGen"),
+            PaperRow(table=2, row="InterGen"),
+            PaperRow(table=3, row="InterGen"),
+            PaperRow(table=5, row="none"),
+        ),
+    ),
+}

@@ -1,0 +1,53 @@
+"""The selective scan (Eq. 3-6 of the paper) behind one function with interchangeable backends.
+
+A backend is a function with the signature of :func:`intermamba.ssm.reference.selective_scan`.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor
+
+from intermamba.errors import ConfigError, unknown
+from intermamba.ssm import reference
+
+Discretisation = Literal["mamba", "zoh"]
+
+BACKENDS: dict[str, Callable[..., Tensor]] = {"reference": reference.selective_scan}
+
+
+def selective_scan(
+    u: Float[Tensor, "B E L"],
+    delta: Float[Tensor, "B E L"],
+    A: Float[Tensor, "E N"],  # noqa: N803 (mamba_ssm's names)
+    B: Float[Tensor, "B N L"],  # noqa: N803
+    C: Float[Tensor, "B N L"],  # noqa: N803
+    D: Float[Tensor, " E"] | None = None,  # noqa: N803
+    delta_bias: Float[Tensor, " E"] | None = None,
+    delta_softplus: bool = False,
+    backend: str = "auto",
+    *,
+    discretisation: Discretisation = "mamba",
+) -> Float[Tensor, "B E L"]:
+    """Selective state space model along L: ``h[l] = exp(delta A) h[l-1] + B_bar u[l]``, ``y[l] = C[l] h[l] + D u[l]``.
+
+    Shapes and meaning are those of mamba_ssm's function of the same name (real A, one group). ``B``, ``C`` and ``delta``
+    may come from another sequence than ``u``: that is the paper's mixed scan (Section 4.4).
+
+    Args:
+        delta_bias: added to ``delta`` before the softplus.
+        delta_softplus: whether step sizes are ``softplus(delta + delta_bias)``; else they are taken as they are.
+        backend: a name of :data:`BACKENDS`, or ``auto`` for the best one for the tensors' device.
+        discretisation: ``mamba`` takes ``B_bar = delta B`` as mamba_ssm does; ``zoh`` the exact zero-order hold of Eq. 5.
+
+    Returns:
+        y in ``u``'s dtype; computed in float32 at least, whatever autocast says.
+
+    Raises:
+        ConfigError: unknown backend.
+    """
+    name = "reference" if backend == "auto" else backend
+    if name not in BACKENDS:
+        raise ConfigError(unknown("scan backend", backend, [*BACKENDS, "auto"], "selective_scan(backend=...)"))
+    return BACKENDS[name](u, delta, A, B, C, D, delta_bias, delta_softplus, discretisation)

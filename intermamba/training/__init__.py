@@ -1,0 +1,1 @@
+"""Training of denoisers: losses, the Lightning module and its data."""

@@ -1,0 +1,158 @@
+"""InterGen's losses (Eq. 14), term by term as in its official code, on the persons' de-normalised joint positions.
+
+Means are taken as officially: the simple loss over all real frames of the batch; the geometric ones first over the real
+frames of a clip, then over the clips whose diffusion step is at most ``geometric_until``. Two habits of the official code
+that a reader would not expect are kept, for parity:
+
+- Velocity and foot contact compare each real frame with the next one, so a clip's last real frame is compared with its
+  first padded one. The official data is padded with zeros, so there the target jumps to the origin.
+- The relative orientation is averaged over the real frames of the whole batch, damped steps included; it is off only
+  when no clip of the batch has a step within the bound.
+
+Where the official code divides by a norm it can return NaN (persons' hips at one point, exact back-to-back facing); here
+directions and quaternions are normalised with a floor, which changes no finite value.
+"""
+
+from typing import Protocol
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from intermamba.config import LossConfig
+from intermamba.skeleton import CHAINS, FEET, FEET_HEIGHT, FEET_SQUARED_STEP, LEFT_HIP, RIGHT_HIP
+
+NEAR = 1.0
+"""Metres; predicted distances below it count in the distance map [InterGen]."""
+TOUCHING = 0.1
+"""Metres; true distances below it are pulled to zero by the joint affinity [InterGen]."""
+_EPSILON = 1e-7
+"""Keeps means over nothing at zero [InterGen]."""
+_FLOOR = 1e-6
+"""Shortest vector that is still normalised to length one."""
+
+_BONE_STARTS = [joint for chain in CHAINS for joint in chain[:-1]]
+_BONE_ENDS = [joint for chain in CHAINS for joint in chain[1:]]
+
+
+class Representation(Protocol):
+    """What the losses need to know of a dataset's features (:mod:`intermamba.motion`)."""
+
+    def joints(self, motion: Float[Tensor, "*batch F"]) -> Float[Tensor, "*batch J 3"]:
+        """Positions of the 22 body joints, metres, y up, of un-normalised motion."""
+        ...
+
+
+def interaction_losses(
+    prediction: Float[Tensor, "B T P F"],
+    target: Float[Tensor, "B T P F"],
+    mask: Bool[Tensor, "B T"],
+    timestep: Int[Tensor, " B"],
+    mean: Float[Tensor, " F"],
+    std: Float[Tensor, " F"],
+    representation: Representation,
+    weights: LossConfig,
+) -> dict[str, Float[Tensor, ""]]:
+    """Every weighted term under its name in :class:`LossConfig`, and their sum ``total``.
+
+    Args:
+        prediction, target: normalised.
+        mask: true on real frames.
+        mean, std: of the normalisation.
+
+    ``velocity``, ``bone_length`` and ``foot_contact`` are the sums of both persons' terms, as in the official total.
+    """
+    real = mask.to(prediction.dtype)
+    active = (timestep <= weights.geometric_until).to(prediction.dtype)
+    predicted = representation.joints(prediction * std + mean)
+    true = representation.joints(target * std + mean)
+
+    squared = (prediction - target).square().mean(-1)  # (B, T, P)
+    simple = (squared * real[..., None]).sum() / (real.sum() * squared.shape[2] + _EPSILON)
+
+    terms = {
+        "simple": weights.simple * simple,
+        "velocity": weights.velocity * _over_persons(_velocity(predicted, true), real[:, :-1], active),
+        "bone_length": weights.bone_length * _over_persons(_bone_length(predicted, true), real, active),
+        "foot_contact": weights.foot_contact * _over_persons(_foot_contact(predicted), real[:, :-1], active),
+        "distance_map": weights.distance_map * _damped(_distance_map(predicted, true), real, active),
+        "joint_affinity": weights.joint_affinity * _damped(_joint_affinity(predicted, true), real, active),
+        "relative_orientation": weights.relative_orientation * _orientation(predicted, true, real, active),
+    }
+    return terms | {"total": torch.stack(list(terms.values())).sum()}
+
+
+def _damped(loss: Float[Tensor, "B T"], real: Float[Tensor, "B T"], active: Float[Tensor, " B"]) -> Float[Tensor, ""]:
+    """Mean over the real frames of each clip, then over the active clips."""
+    per_clip = (loss * real).sum(1) / (real.sum(1) + _EPSILON)
+    return (per_clip * active).sum() / (active.sum() + _EPSILON)
+
+
+def _over_persons(
+    loss: Float[Tensor, "B T P"], real: Float[Tensor, "B T"], active: Float[Tensor, " B"]
+) -> Float[Tensor, ""]:
+    return _damped(loss.sum(2), real, active)
+
+
+def _velocity(predicted: Float[Tensor, "B T P J 3"], true: Float[Tensor, "B T P J 3"]) -> Float[Tensor, "B T-1 P"]:
+    return (predicted.diff(dim=1) - true.diff(dim=1)).square().mean((-2, -1))
+
+
+def _bone_length(predicted: Float[Tensor, "B T P J 3"], true: Float[Tensor, "B T P J 3"]) -> Float[Tensor, "B T P"]:
+    def lengths(joints: Tensor) -> Tensor:
+        return (joints[..., _BONE_STARTS, :] - joints[..., _BONE_ENDS, :]).norm(dim=-1)
+
+    return (lengths(predicted) - lengths(true)).square().mean(-1)
+
+
+def _foot_contact(predicted: Float[Tensor, "B T P J 3"]) -> Float[Tensor, "B T-1 P"]:
+    """Feet that are predicted low and slow should not move at all."""
+    step = predicted[..., FEET, :].diff(dim=1)
+    height = predicted[:, :-1, :, FEET, 1]
+    squared = step.square()
+    contact = (squared.sum(-1) < FEET_SQUARED_STEP) & (height < torch.tensor(FEET_HEIGHT, device=height.device))
+    return _selected_mean(squared.mean(-1), contact)
+
+
+def _distance_map(predicted: Float[Tensor, "B T P J 3"], true: Float[Tensor, "B T P J 3"]) -> Float[Tensor, "B T"]:
+    distance = _distances(predicted)
+    return _selected_mean((distance - _distances(true)).square(), distance < NEAR)
+
+
+def _joint_affinity(predicted: Float[Tensor, "B T P J 3"], true: Float[Tensor, "B T P J 3"]) -> Float[Tensor, "B T"]:
+    return _selected_mean(_distances(predicted).square(), _distances(true) < TOUCHING)
+
+
+def _orientation(
+    predicted: Float[Tensor, "B T P J 3"],
+    true: Float[Tensor, "B T P J 3"],
+    real: Float[Tensor, "B T"],
+    active: Float[Tensor, " B"],
+) -> Float[Tensor, ""]:
+    loss = (_relative_yaw(predicted) - _relative_yaw(true)).square().mean(-1)
+    mean = (loss * real).sum() / (real.sum() + _EPSILON)
+    return mean * active.sum() / (active.sum() + _EPSILON)
+
+
+def _distances(joints: Float[Tensor, "B T P J 3"]) -> Float[Tensor, "B T JJ"]:
+    """Between every joint of person 1 and every joint of person 2."""
+    first, second = joints.unbind(2)
+    # The matrix-product form of cdist would lose the small distances that the affinity is about.
+    return torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist").flatten(2)
+
+
+def _relative_yaw(joints: Float[Tensor, "B T P J 3"]) -> Float[Tensor, "B T 2"]:
+    """Real part and y of the unit quaternion that turns person 1's facing direction into person 2's."""
+    across = functional.normalize(joints[..., RIGHT_HIP, :] - joints[..., LEFT_HIP, :], dim=-1, eps=_FLOOR)
+    facing = torch.stack((across[..., 2], torch.zeros_like(across[..., 0]), -across[..., 0]), dim=-1)  # y axis x across
+    first, second = functional.normalize(facing, dim=-1, eps=_FLOOR).unbind(2)
+    real = first.norm(dim=-1) * second.norm(dim=-1) + (first * second).sum(-1)
+    turn = torch.cat((real.unsqueeze(-1), torch.linalg.cross(first, second)), dim=-1)
+    return functional.normalize(turn, dim=-1, eps=_FLOOR)[..., [0, 2]]
+
+
+def _selected_mean(values: Float[Tensor, "*rest S"], chosen: Bool[Tensor, "*rest S"]) -> Float[Tensor, "*rest"]:
+    """Mean of the chosen values along the last axis; zero where none is."""
+    weight = chosen.to(values.dtype)
+    return (values * weight).sum(-1) / (weight.sum(-1) + _EPSILON)
