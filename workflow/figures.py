@@ -1,8 +1,9 @@
-"""Stage ``figures``: one pure function a figure, from data frames to a matplotlib figure, and the stage that saves them.
+"""Stage ``figures``: one pure function a figure, from data frames to a matplotlib figure; the stage saves them.
 
 To add a figure: write its function, and give it a line in :func:`run`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -28,13 +29,13 @@ def run(config: Config) -> None:
     Raises:
         StateError: the study has not been aggregated, or holds no run of the full model.
     """
-    inputs = {name: path(name, profile=config.profile) for name in ("alpha_beta", "summary")}
-    for file in inputs.values():
-        files.require(file, "aggregate")
+    source = files.require(path("alpha_beta", profile=config.profile), "aggregate")
     targets = [path("figure", profile=config.profile, number=8, format=suffix) for suffix in FORMATS]
-    with recorded("figures", targets, inputs=inputs.values(), config={"profile": config.profile}), themed():
-        curves = pd.read_csv(inputs["alpha_beta"])
-        origins = pd.read_csv(inputs["summary"]).groupby("dataset")["origin"].first().to_dict()
+    origins = {
+        str(name): "synthetic" if data.source == "synthetic" else "official" for name, data in config.datasets.items()
+    }
+    with recorded("figures", targets, inputs=[source], config={"profile": config.profile}), themed():
+        curves = pd.read_csv(source)
         _save(figure8(curves[curves["variant"] == FULL_MODEL], origins, config.profile), targets)
 
 
@@ -43,12 +44,11 @@ def _save(figure: Figure, targets: list[Path]) -> None:
         save(figure, target)
 
 
-def figure8(curves: pd.DataFrame, origins: dict[str, str], profile: str) -> Figure:
+def figure8(curves: pd.DataFrame, origins: Mapping[str, str], profile: str) -> Figure:
     """Fusion weights of the full model over training [paper, Figure 8].
 
-    One panel a dataset; a thin line for each block, module and training seed (self solid, cross dashed), and the mean of
-    all blocks and modules as a thick one. The paper shows one curve each for alpha and beta without saying of which
-    block.
+    One panel a dataset; a thin line for each block, module and training seed (self solid, cross dashed), and the mean
+    of them all as a thick one. The paper shows one curve each for alpha and beta without saying of which block.
 
     Args:
         curves: columns dataset, seed, step, block, module, symbol, value, of one variant.

@@ -46,8 +46,8 @@ def table(value: Table) -> str:
     """One ``table`` environment, as wide as the text, with the notes beneath."""
     lines = [
         f"% Table {value.number}. Made by `intermamba tables`; edits are overwritten.",
-        r"\begin{table}[p]",
-        r"\centering\footnotesize",
+        r"\begin{table}[htbp]",
+        r"\centering\footnotesize\setlength{\tabcolsep}{2pt}\renewcommand{\arraystretch}{1.15}",
         # The number is the paper's, also where only some of the tables are included.
         rf"\setcounter{{table}}{{{value.number - 1}}}",
         rf"\caption{{{escape(value.caption)}}}",
@@ -71,11 +71,11 @@ def document(title: str, introduction: str, names: Iterable[str]) -> str:
         "% Made by `intermamba tables`; edits are overwritten. Compile in this folder: pdflatex all.tex",
         r"\documentclass[a4paper]{article}",
         r"\usepackage[utf8]{inputenc}",
-        r"\usepackage[T1]{fontenc}",
         r"\usepackage[margin=2cm]{geometry}",
         r"\usepackage{amsmath,amssymb,booktabs,caption,textcomp}",
         r"\captionsetup{font=small,labelfont=bf,skip=6pt}",
-        r"\renewcommand{\topfraction}{1}",
+        r"\renewcommand{\topfraction}{1}\renewcommand{\bottomfraction}{1}\renewcommand{\textfraction}{0}",
+        r"\makeatletter\setlength{\@fptop}{0pt}\makeatother",
         r"\begin{document}",
         rf"\section*{{{escape(title)}}}",
         escape(introduction),
@@ -122,6 +122,6 @@ def _cell(cell: Cell | None) -> str:
     text = escape(cell.text)
     if cell.mark == "best":
         text = rf"\textbf{{{text}}}"
-    if cell.interval:
-        text += rf"$^{{\pm {cell.interval}}}$"
-    return rf"\underline{{{text}}}" if cell.mark == "second" else text
+    elif cell.mark == "second":
+        text = rf"\underline{{{text}}}"
+    return text + (rf"$^{{\pm {cell.interval}}}$" if cell.interval else "")

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
 
-Direction = Literal["up", "down", "real", ""]
+Direction = Literal["up", "down", "closer", ""]
 Mark = Literal["best", "second", ""]
 Kind = Literal["real", "chance", "method"]
 
-ARROWS: Mapping[Direction, str] = {"up": "↑", "down": "↓", "real": "→", "": ""}
+ARROWS: Mapping[Direction, str] = {"up": "↑", "down": "↓", "closer": "→", "": ""}
 MISSING = "—"
 
 
@@ -96,6 +96,8 @@ def _marks(rows: Sequence[Row], column: Column) -> dict[int, Mark]:
         found = {index: row.cells.get(column.key) for index, row in enumerate(rows) if row.kind == kind}
         return {index: Decimal(cell.text) for index, cell in found.items() if cell and cell.text != MISSING}
 
+    if not column.direction:
+        return {}
     methods = shown("method")
     loss = _loss(column.direction, list(shown("real").values()))
     if loss is None or len(methods) < 2:
@@ -115,7 +117,7 @@ def _loss(direction: Direction, real: Sequence[Decimal]) -> Callable[[Decimal], 
         return lambda value: -value
     if direction == "down":
         return lambda value: value
-    if direction == "real" and real:
+    if direction == "closer" and real:
         return lambda value: abs(value - real[0])
     return None
 

@@ -1,0 +1,105 @@
+"""A small study with made-up results, for tests of aggregation and tables."""
+
+import pandas as pd
+
+from evaluators.results import METRICS
+from intermamba import files
+from intermamba.config import Config, load
+from intermamba.models.options import BASES, Variant
+from intermamba.paths import path
+
+SEEDS = (0, 1)
+MEANS = {
+    "real": (0.45, 0.61, 0.70, 0.27, 3.75, 7.95, None),
+    "shuffled": (0.03, 0.06, 0.09, 0.28, 6.10, 7.94, None),
+    "intermamba": (0.21, 0.35, 0.46, 11.2, 4.90, 7.50, 1.10),
+    "intergen": (0.18, 0.30, 0.40, 10.4, 5.05, 7.61, 1.20),
+    "my_idea_100%": (0.21, 0.33, 0.44, 9.9, 4.95, 7.55, 1.00),
+    "without_temporal": (0.02, 0.05, 0.08, 12.0, 6.20, 7.00, 0.90),
+}
+
+
+def variant(name: str, label: str, base: str = "intermamba", changes=None, **paper: str) -> Variant:
+    """A variant with rows of the paper given as ``table1="..."``."""
+    rows = [{"table": int(table[-1]), "row": row} for table, row in paper.items()]
+    return Variant(name=name, label=label, base=base, changes=changes or {}, hypothesis="", paper=rows)
+
+
+VARIANTS = {
+    **BASES,
+    "intermamba_light": variant(
+        "intermamba_light",
+        "InterMamba (light)",
+        changes={"modules": 1},
+        table1="InterMamba (light)",
+        table3="Ours (UltraLight)",
+    ),
+    "without_temporal": variant(
+        "without_temporal", "w/o temporal Mamba", changes={"temporal": False}, table4="w/o Temporal Mamba"
+    ),
+    "my_idea_100%": variant("my_idea_100%", "My idea & 100% of_it", changes={"spatial": False}),
+}
+
+
+def config(runs=None) -> Config:
+    """The smoke profile with the given runs."""
+    runs = runs or {
+        "interhuman": {"intermamba": (0,), "intergen": (0,), "without_temporal": (0,)},
+        "interx": {"intermamba": (0,), "intergen": (0,)},
+    }
+    return load("smoke").model_copy(update={"runs": runs})
+
+
+def metrics(dataset: str, method: str, seed: int | None = None, **conditions) -> pd.DataFrame:
+    """Rows of one method: 20 repeats (5 for MModality) around its made-up mean."""
+    common = {
+        "dataset": dataset,
+        "origin": "synthetic",
+        "tower": "untrained",
+        "evaluator": "interclip-0123456789ab",
+        "protocol": f"{dataset}-tiny/1",
+        **conditions,
+    }
+    rows = []
+    for (name, _), mean in zip(METRICS.items(), MEANS[method], strict=True):
+        for repeat in range(5 if name == "multimodality" else 20):
+            if mean is not None:
+                value = mean * (1 + 0.01 * ((repeat * 7) % 5 - 2)) + 0.001 * (seed or 0)
+                rows.append({**common, "method": method, "training_seed": seed, "repeat": repeat, "repeat_seed": repeat})
+                rows[-1] |= {"metric": name, "value": value}
+    return pd.DataFrame(rows).astype({"training_seed": "Int64"})
+
+
+def write(study: Config) -> None:
+    """Everything that the stages after evaluation read, under the working directory."""
+    profile = study.profile
+    for dataset in study.runs:
+        reference = pd.concat([metrics(dataset, name) for name in ("real", "shuffled")])
+        files.write_csv(path("reference_metrics", profile=profile, dataset=dataset), reference)
+    for dataset, variant, seed in study.rows():
+        where = {"profile": profile, "dataset": dataset, "variant": variant, "seed": seed}
+        files.write_csv(path("run_metrics", **where), metrics(dataset, variant, seed))
+        files.write_csv(path("adaptive_log", **where), adaptive(variant))
+    names = sorted({variant for _, variant, _ in study.rows()})
+    counts = pd.DataFrame(
+        [(name, 118_600_000 // 1000, 34_930_000, 0, 1_420_000, 64, 1) for name in names],
+        columns=["method", "parameters", "macs_dense", "macs_attention", "macs_scan", "frames", "batch"],
+    )
+    times = pd.DataFrame(
+        [(name, 0.2 + 0.1 * index, 0.19, 0.42, 10, "x86_64 CPU", "float32", 1) for index, name in enumerate(names)],
+        columns=["method", "seconds_median", "seconds_q1", "seconds_q3", "sampling_steps", "device", "dtype", "threads"],
+    )
+    files.write_csv(path("complexity", profile=profile), counts)
+    files.write_csv(path("complexity_time", profile=profile), times)
+
+
+def adaptive(variant: str) -> pd.DataFrame:
+    """A log of fusion weights; only a header for a model without any."""
+    rows = [
+        (step, block, module, branch, 1.0 - 0.01 * step)
+        for step in range(0, 20, 5)
+        for block in range(2)
+        for module in ("self", "cross")
+        for branch in ("temporal", "spatial")
+    ]
+    return pd.DataFrame(rows if variant != "intergen" else [], columns=["step", "block", "module", "branch", "value"])

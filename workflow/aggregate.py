@@ -1,0 +1,149 @@
+"""Stage ``aggregate``: the metrics and logs of all runs, brought together into the study's own files."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from evaluators.results import COLUMNS, METRICS, read, summarise
+from intermamba import files
+from intermamba.config import Config
+from intermamba.errors import DataError
+from intermamba.paths import path
+from intermamba.provenance import recorded
+
+REFERENCES = ("real", "shuffled")
+"""Methods that are no model: held-out real motions, and the same with their captions exchanged (chance)."""
+
+CONDITIONS = ("origin", "tower", "evaluator", "protocol")
+"""What must be the same in all rows of a dataset for them to stand in one table."""
+
+KEYS = ["dataset", "method", "training_seed", "repeat", "metric"]
+"""What makes a row of ``metrics.csv`` unique, and the order of rows."""
+
+ADAPTIVE_COLUMNS = ["step", "block", "module", "branch", "value"]
+SYMBOLS = {"temporal": "alpha", "spatial": "beta"}
+"""Names of the two fusion weights in the paper's Equation 9 and Figure 8."""
+
+
+def run(config: Config) -> None:
+    """Write ``metrics.csv``, ``summary.csv``, ``summary.json`` and ``alpha_beta.csv`` of the profile.
+
+    Raises:
+        StateError: a run has not been evaluated.
+        DataError: a file does not hold what its place promises, or two files of a dataset were measured differently.
+    """
+    profile = config.profile
+    metrics, logs = metric_files(config), log_files(config)
+    outputs = {name: path(name, profile=profile) for name in ("metrics", "summary", "summary_json", "alpha_beta")}
+    for file, (_, methods, _) in metrics.items():
+        files.require(file, "judge-real" if methods == REFERENCES else "evaluate")
+    for file in logs:
+        files.require(file, "train")
+    knobs = {"profile": profile, "runs": config.section("runs"), "protocol": config.section("protocol")}
+    with recorded("aggregate", outputs.values(), inputs=[*metrics, *logs], config=knobs) as notes:
+        table = gather(metrics)
+        summary = summarise(table)
+        files.write_csv(outputs["metrics"], table)
+        files.write_csv(outputs["summary"], summary)
+        files.write_json(outputs["summary_json"], nested(summary))
+        files.write_csv(outputs["alpha_beta"], gather_adaptive(logs))
+        notes["rows"] = len(table)
+
+
+def metric_files(config: Config) -> dict[Path, tuple[str, tuple[str, ...], int | None]]:
+    """Every ``metrics.csv`` of the study: the dataset, the methods and the training seed it must hold."""
+    found: dict[Path, tuple[str, tuple[str, ...], int | None]] = {}
+    for dataset in config.runs:
+        found[path("reference_metrics", profile=config.profile, dataset=dataset)] = (dataset, REFERENCES, None)
+    for dataset, variant, seed in config.rows():
+        file = path("run_metrics", profile=config.profile, dataset=dataset, variant=variant, seed=seed)
+        found[file] = (dataset, (variant,), seed)
+    return found
+
+
+def log_files(config: Config) -> dict[Path, tuple[str, str, int]]:
+    """Every ``adaptive.csv`` of the study, with its dataset, variant and training seed."""
+    return {
+        path("adaptive_log", profile=config.profile, dataset=dataset, variant=variant, seed=seed): (
+            dataset,
+            variant,
+            seed,
+        )
+        for dataset, variant, seed in config.rows()
+    }
+
+
+def gather(sources: dict[Path, tuple[str, tuple[str, ...], int | None]]) -> pd.DataFrame:
+    """All metrics in one table, sorted by dataset, method, seed, repeat and metric, whatever the order of files."""
+    frames = []
+    for file, (dataset, methods, seed) in sources.items():
+        frame = read(file)
+        _expect(file, frame, "dataset", [dataset])
+        _expect(file, frame, "method", methods)
+        if frame.duplicated(KEYS).any():
+            twice = frame[frame.duplicated(KEYS)].iloc[0]
+            raise DataError(
+                f"{file}: {twice['metric']} of {twice['method']} in repeat {twice['repeat']} stands there twice. "
+                "Delete the file and run its stage again."
+            )
+        if seed is not None:
+            _expect(file, frame, "training_seed", [seed])
+        frames.append(frame)
+    _check_conditions(list(sources), frames)
+    table = pd.concat(frames, ignore_index=True)
+    order = {name: index for index, name in enumerate(METRICS)}
+    return table.sort_values(
+        KEYS, key=lambda column: column.map(order) if column.name == "metric" else column, kind="stable"
+    ).reset_index(drop=True)[list(COLUMNS)]
+
+
+def gather_adaptive(sources: dict[Path, tuple[str, str, int]]) -> pd.DataFrame:
+    """Fusion weights of all runs over training: dataset, variant, seed, step, block, module, branch, symbol, value."""
+    frames = []
+    for file, (dataset, variant, seed) in sources.items():
+        frame = pd.read_csv(file)
+        if list(frame.columns) != ADAPTIVE_COLUMNS:
+            raise DataError(f"{file}: columns must be {', '.join(ADAPTIVE_COLUMNS)}; found {', '.join(frame.columns)}.")
+        symbol = frame["branch"].map(SYMBOLS)
+        if symbol.isna().any():
+            other = frame.loc[symbol.isna(), "branch"].iloc[0]
+            raise DataError(f"{file}: branch {other!r} is not one of {', '.join(SYMBOLS)}. Run its training again.")
+        frame.insert(4, "symbol", symbol)
+        for name, value in (("seed", seed), ("variant", variant), ("dataset", dataset)):
+            frame.insert(0, name, value)
+        frames.append(frame)
+    filled = [frame for frame in frames if len(frame)]  # runs without fusion weights leave only a header
+    return pd.concat(filled, ignore_index=True) if filled else frames[0]
+
+
+def nested(summary: pd.DataFrame) -> dict[str, Any]:
+    """Means as ``{dataset: {method: {metric: mean}}}``, the shape ``dvc metrics show`` reads."""
+    tree: dict[str, Any] = {}
+    for row in summary.to_dict("records"):
+        tree.setdefault(row["dataset"], {}).setdefault(row["method"], {})[row["metric"]] = row["mean"]
+    return tree
+
+
+def _expect(file: Path, frame: pd.DataFrame, column: str, allowed: Iterable[Any]) -> None:
+    found, wanted = (sorted({str(value) for value in values}) for values in (frame[column], allowed))
+    if found != wanted:
+        raise DataError(
+            f"{file}: {column} must be {', '.join(wanted)} at this place; found {', '.join(found) or 'nothing'}. "
+            "Delete the file and run its stage again."
+        )
+
+
+def _check_conditions(sources: Sequence[Path], frames: Sequence[pd.DataFrame]) -> None:
+    """Refuse to mix: within a dataset every file was measured on the same data by the same judge and protocol."""
+    first: dict[tuple[str, str], tuple[Path, Any]] = {}
+    for file, frame in zip(sources, frames, strict=True):
+        for column in CONDITIONS:
+            for dataset, value in frame[["dataset", column]].drop_duplicates().itertuples(index=False):
+                earlier, expected = first.setdefault((dataset, column), (file, value))
+                if value != expected:
+                    raise DataError(
+                        f"{column} differs within {dataset}: {expected!r} in {earlier}, {value!r} in {file}. Rows "
+                        "measured differently are never put in one table; evaluate again what is older."
+                    )

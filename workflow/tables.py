@@ -1,0 +1,218 @@
+"""Stage ``tables``: Tables 1 to 5, the paper's rows and this run's rows in separate blocks, as LaTeX, Markdown and CSV.
+
+Which variant stands in which of the paper's rows is told by the variants themselves (``paper`` in ``ablations/``).
+A variant without such a row, a reader's own for example, joins the table of its dataset and the table of costs.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from evaluators.results import METRICS
+from intermamba import files
+from intermamba.config import Config, Dataset
+from intermamba.models import variants
+from intermamba.paths import path
+from intermamba.provenance import recorded
+from workflow import latex, markdown, reported
+from workflow.reproduced import Study, absent, conditions, cost, parameters, quality
+from workflow.tabular import Block, Cell, Column, Row, Table, ranked
+
+TOPS = ("top1", "top2", "top3")
+CHANCE_METRICS = (*TOPS, "mm_dist")
+"""Metrics of text against motion: exchanged captions give their chance level. The others do not see the text."""
+
+MODULES = ("Self-ASTM", "Cross-ASTM", "LIIA")
+"""What Table 5 ticks."""
+
+DETAILS = (
+    "mean", "interval", "repeats", "seeds", "seed_std", "quartile1", "quartile3", "dataset", "origin", "tower",
+    "evaluator", "protocol", "source", "note",
+)  # fmt: skip
+"""Columns of a table's CSV that only some cells fill."""
+
+APART = "The blocks differ in data, evaluator, protocol and sizes: compare numbers within a block, never across."
+MARKS = "Best in bold, second best underlined, within each block and by the numbers as shown."
+QUALITY_MARKS = (
+    f"{MARKS} → is closeness to the block's real row. Real rows are not ranked; in R-Precision and MM Dist, neither is "
+    "a method that does not beat shuffled captions."
+)
+
+
+def run(config: Config) -> None:
+    """Write ``table1`` to ``table5`` in three formats, and ``all.tex``, which compiles to one document.
+
+    Everything but the timings of Table 3 is a function of the metrics, to the byte.
+
+    Raises:
+        StateError: a stage before this one has not run.
+        DataError: a result is older than the rows that params.yaml asks for.
+        ConfigError: a run names a variant that does not exist.
+    """
+    profile = config.profile
+    stages = {"summary": "aggregate", "complexity": "complexity", "complexity_time": "complexity"}
+    inputs = [files.require(path(name, profile=profile), stage) for name, stage in stages.items()]
+    summary, complexity, times = (pd.read_csv(file) for file in inputs)
+    study = Study(config, summary, complexity, times, variants())
+    inputs += [path("reported", number=number) for number in range(1, 6)]
+    tables = [table1(study), table2(study), table3(study), table4(study), table5(study)]
+    document = path("document", profile=profile)
+
+    def place(table: Table, suffix: str) -> Path:
+        return path("table", profile=profile, number=table.number, format=suffix)
+
+    outputs = [document, *(place(table, suffix) for table in tables for suffix in ("tex", "md", "csv"))]
+    with recorded("tables", outputs, inputs, config={"profile": profile, "runs": config.section("runs")}):
+        for table in tables:
+            files.write_text(place(table, "tex"), latex.table(table))
+            files.write_text(place(table, "md"), markdown.table(table))
+            files.write_csv(place(table, "csv"), tidy(table))
+        introduction = (
+            f"{APART} Tables are numbered as in the paper. For a cell's run, see results/README.md."
+        )
+        names = [place(table, "tex").name for table in tables]
+        files.write_text(document, latex.document(f"Tables of profile {profile}", introduction, names))
+
+
+def table1(study: Study) -> Table:
+    """Comparison on InterHuman."""
+    return _comparison(study, 1, "interhuman", "Text to interaction on InterHuman.")
+
+
+def table2(study: Study) -> Table:
+    """Comparison on Inter-X."""
+    return _comparison(study, 2, "interx", "Text to interaction on Inter-X.")
+
+
+def _comparison(study: Study, number: int, dataset: Dataset, caption: str) -> Table:
+    frame = reported.read(number)
+    columns = [_metric(name, "R-Precision", f"Top {name[-1]}") if name in TOPS else _metric(name) for name in METRICS]
+    blocks = [reported.block(frame), *quality(study, number, dataset)]
+    notes = [QUALITY_MARKS, APART, *conditions(study, number, dataset, official=dataset), *_as_printed(frame)]
+    return _table(number, caption, columns, blocks, notes)
+
+
+def table3(study: Study) -> Table:
+    """Cost of sampling. The paper does not state what its FLOPs count, so they are no column of ours."""
+    frame = reported.read(3)
+    columns = [
+        Column("inference_seconds", "Time (s)", "down"),
+        Column("parameters_millions", "Params (M)", "down"),
+        Column("flops_billions", "FLOPs (G)", "down"),
+        Column("macs", "all", "down", "MACs (G)"),
+        Column("macs_dense", "dense", group="MACs (G)"),
+        Column("macs_attention", "attention", group="MACs (G)"),
+        Column("macs_scan", "scan", group="MACs (G)"),
+    ]
+    convention = (
+        "This run: time is the median of whole samplings (quartiles in the CSV), the one number here that differs "
+        "between equal runs. MACs are of one conditional pass of the denoiser, without the frozen text tower. The "
+        "paper does not say what its FLOPs count."
+    )
+    notes = [MARKS, APART, convention, *absent(study, 3, "interhuman"), *_as_printed(frame)]
+    return _table(3, "Cost of sampling.", columns, [reported.block(frame), *cost(study, "interhuman")], notes)
+
+
+def table4(study: Study) -> Table:
+    """Adaptive fusion."""
+    frame = reported.read(4)
+    notes = [
+        QUALITY_MARKS,
+        APART,
+        "The paper's R-precision is on the scale of Top 3, which it does not say.",
+        *conditions(study, 4, "interhuman"),
+        *_as_printed(frame),
+    ]
+    blocks = [reported.block(frame, {"r_precision": "printed"}), *quality(study, 4, "interhuman")]
+    return _table(
+        4, "Adaptive spatio-temporal fusion, on InterHuman.", [*_r_precision(), _metric("fid")], blocks, notes
+    )
+
+
+def table5(study: Study) -> Table:
+    """Modules of InterMamba, added one by one to InterGen."""
+    frame = reported.read(5)
+    printed, *own = _r_precision()
+    columns = [
+        *(Column(module, module) for module in MODULES),
+        replace(printed, direction=""),
+        *own,
+        _metric("fid"),
+        Column("parameters_millions", "Params (M)"),
+    ]
+    paper = reported.block(frame, {"r_precision": "printed"})
+    rows = [replace(_ticked(row, row.method), label=f"Row {number}") for number, row in enumerate(paper.rows, 1)]
+    blocks = [replace(paper, rows=tuple(rows))]
+    for block in quality(study, 5, "interhuman"):
+        rows = []
+        for row in block.rows:
+            modules = study.row_of(row.method, 5) if row.kind == "method" else None
+            cells = {"parameters_millions": parameters(study, row.method)} if modules else {}
+            rows.append(_ticked(replace(row, cells={**row.cells, **cells}), modules or ""))
+        blocks.append(replace(block, rows=tuple(rows)))
+    notes = [
+        QUALITY_MARKS,
+        APART,
+        "The paper heads its R-precision as top-1, but its first row is InterGen's top-1 and its last InterMamba's "
+        "top-3: on two scales it is not ranked here.",
+        "From the second row to the third the feed-forward layers go as well, so that is no single-factor change.",
+        *conditions(study, 5, "interhuman"),
+        *_as_printed(frame.assign(method="Row " + frame["row"])),
+    ]
+    return _table(5, "Modules of InterMamba added to InterGen, on InterHuman.", columns, blocks, notes)
+
+
+def tidy(table: Table) -> pd.DataFrame:
+    """One row a cell: as shown, its mark, the value at full precision and where it comes from."""
+    rows = [
+        {
+            "table": table.number,
+            "block": block.name,
+            "method": row.method,
+            "label": row.label,
+            "metric": column.key,
+            "shown": cell.text,
+            "shown_interval": cell.interval,
+            "mark": cell.mark,
+            **{name: cell.details.get(name) for name in DETAILS},
+        }
+        for block in table.blocks
+        for row in block.rows
+        for column in table.columns
+        if (cell := row.cells.get(column.key))
+    ]
+    return pd.DataFrame(rows).astype({"repeats": "Int64", "seeds": "Int64"})
+
+
+def _table(
+    number: int, caption: str, columns: Sequence[Column], blocks: Iterable[Block], notes: Iterable[str]
+) -> Table:
+    return Table(number, caption, tuple(columns), tuple(ranked(block, columns) for block in blocks), tuple(notes))
+
+
+def _metric(name: str, group: str = "", label: str = "") -> Column:
+    entry = METRICS[name]
+    return Column(name, label or entry.label, entry.direction, group, chance=name in CHANCE_METRICS)
+
+
+def _r_precision() -> tuple[Column, Column, Column]:
+    """The column that the paper prints in Tables 4 and 5, and two of ours that say what they are."""
+    group = "R-Precision"
+    return (
+        Column("printed", "as printed", "up", group),
+        _metric("top1", group, "Top 1"),
+        _metric("top3", group, "Top 3"),
+    )
+
+
+def _ticked(row: Row, modules: str) -> Row:
+    ticks = {module: Cell("✓" if module in modules.split(", ") else "") for module in MODULES}
+    return replace(row, cells={**row.cells, **ticks})
+
+
+def _as_printed(frame: pd.DataFrame) -> list[str]:
+    """The note on what is odd about single printed numbers."""
+    remarks = reported.remarks(frame)
+    return [f"The paper's numbers stand as printed. {' '.join(remarks)}"] if remarks else []
