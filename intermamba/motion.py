@@ -1,6 +1,6 @@
 """Representations of motion: what a feature frame of each dataset means, for losses and for drawing."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -12,6 +12,7 @@ from intermamba.rotations import forward_kinematics, rows_to_matrix
 from intermamba.skeleton import BODY, BODY_PARENTS, OFFSETS
 
 
+@runtime_checkable
 class Representation(Protocol):
     """Features of one person in one frame; un-normalised, metres, y up."""
 

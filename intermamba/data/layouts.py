@@ -6,7 +6,7 @@ Both layouts are as the owners hand the data out (docs/data.md). Readers raise :
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from intermamba.errors import ConfigError, DataError
 from intermamba.skeleton import LEFT_HIP, RIGHT_HIP
 
 
+@runtime_checkable
 class Layout(Protocol):
     """One dataset on disk."""
 
