@@ -20,10 +20,10 @@ BACKENDS: dict[str, Callable[..., Tensor]] = {"reference": reference.selective_s
 def selective_scan(
     u: Float[Tensor, "B E L"],
     delta: Float[Tensor, "B E L"],
-    A: Float[Tensor, "E N"],  # noqa: N803 (mamba_ssm's names)
-    B: Float[Tensor, "B N L"],  # noqa: N803
-    C: Float[Tensor, "B N L"],  # noqa: N803
-    D: Float[Tensor, " E"] | None = None,  # noqa: N803
+    A: Float[Tensor, "E N"],
+    B: Float[Tensor, "B N L"],
+    C: Float[Tensor, "B N L"],
+    D: Float[Tensor, " E"] | None = None,
     delta_bias: Float[Tensor, " E"] | None = None,
     delta_softplus: bool = False,
     backend: str = "auto",
@@ -32,14 +32,21 @@ def selective_scan(
 ) -> Float[Tensor, "B E L"]:
     """Selective state space model along L: ``h[l] = exp(delta A) h[l-1] + B_bar u[l]``, ``y[l] = C[l] h[l] + D u[l]``.
 
-    Shapes and meaning are those of mamba_ssm's function of the same name (real A, one group). ``B``, ``C`` and ``delta``
-    may come from another sequence than ``u``: that is the paper's mixed scan (Section 4.4).
+    Shapes and meaning are those of mamba_ssm's function of the same name (real A, one group). ``B``, ``C`` and
+    ``delta`` may come from another sequence than ``u``: that is the paper's mixed scan (Section 4.4).
 
     Args:
+        u: input.
+        delta: step size of each channel and step.
+        A: rates of each channel's states; negative for states that decay.
+        B: how the input enters the states.
+        C: how the states are read.
+        D: weight of the input's shortcut to the output.
         delta_bias: added to ``delta`` before the softplus.
         delta_softplus: whether step sizes are ``softplus(delta + delta_bias)``; else they are taken as they are.
         backend: a name of :data:`BACKENDS`, or ``auto`` for the best one for the tensors' device.
-        discretisation: ``mamba`` takes ``B_bar = delta B`` as mamba_ssm does; ``zoh`` the exact zero-order hold of Eq. 5.
+        discretisation: ``mamba`` takes ``B_bar = delta B`` as mamba_ssm does; ``zoh`` the exact zero-order
+            hold of Eq. 5.
 
     Returns:
         y in ``u``'s dtype; computed in float32 at least, whatever autocast says.

@@ -1,89 +1,149 @@
 """The scan in plain PyTorch: any device, any floating dtype, differentiable; the oracle of every other backend.
 
-Everything is time-major with channels last, (L, B, N, E): a step of the recurrence is then one contiguous fused
-multiply-add. Outer products and the sum over states are broadcast products: N is small, and batched matrix products of
-that shape are several times slower on a CPU.
+Time-major with channels last, (L, B, N, E): a step of the recurrence is one contiguous fused multiply-add. The sequence
+is worked through in tiles that fit a processor's cache, and the backward pass computes a tile's states again from the
+state before it, so that memory grows with the inputs and never holds all states.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
 
-
-class LinearRecurrence(torch.autograd.Function):
-    """``h[l] = a[l] h[l-1] + b[l]`` along the first axis, with ``h[-1] = 0``.
-
-    Its gradient is the same recurrence backwards: ``b'[l] = h'[l] + a[l+1] b'[l+1]`` and ``a'[l] = b'[l] h[l-1]``.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, a: Float[Tensor, "L *rest"], b: Float[Tensor, "L *rest"]) -> Float[Tensor, "L *rest"]:
-        h = torch.empty_like(b)
-        h[0] = b[0]
-        steps = list(zip(a.unbind(), b.unbind(), h.unbind(), strict=True))
-        for (_, _, before), (a_now, b_now, now) in zip(steps, steps[1:], strict=False):
-            torch.addcmul(b_now, a_now, before, out=now)
-        ctx.save_for_backward(a, h)
-        return h
-
-    @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, grad: Float[Tensor, "L *rest"]) -> tuple[Tensor, Tensor]:
-        a, h = ctx.saved_tensors
-        grad_b = torch.empty_like(h)
-        grad_b[-1] = grad[-1]
-        steps = list(zip(a.unbind(), grad.unbind(), grad_b.unbind(), strict=True))[::-1]
-        for (a_after, _, after), (_, grad_now, now) in zip(steps, steps[1:], strict=False):
-            torch.addcmul(grad_now, a_after, after, out=now)
-        grad_a = torch.empty_like(h)
-        grad_a[0] = 0
-        torch.mul(grad_b[1:], h[:-1], out=grad_a[1:])
-        return grad_a, grad_b
+TILE = 1 << 16
+"""Elements of a tile: a few tiles of float32 fit the second-level cache of one core."""
 
 
 def selective_scan(
     u: Float[Tensor, "B E L"],
     delta: Float[Tensor, "B E L"],
-    A: Float[Tensor, "E N"],  # noqa: N803
-    B: Float[Tensor, "B N L"],  # noqa: N803
-    C: Float[Tensor, "B N L"],  # noqa: N803
-    D: Float[Tensor, " E"] | None,  # noqa: N803
+    A: Float[Tensor, "E N"],
+    B: Float[Tensor, "B N L"],
+    C: Float[Tensor, "B N L"],
+    D: Float[Tensor, " E"] | None,
     delta_bias: Float[Tensor, " E"] | None,
     delta_softplus: bool,
     discretisation: str,
 ) -> Float[Tensor, "B E L"]:
     """See :func:`intermamba.ssm.selective_scan`."""
     dtype = torch.promote_types(u.dtype, torch.float32)
-    with torch.autocast(
-        u.device.type, enabled=False
-    ):  # states decay over hundreds of steps: half precision is not enough
-        inputs, step, b, c = (
-            x.to(dtype).permute(2, 0, 1).contiguous() for x in (u, delta, B, C)
-        )  # (L, B, E) and (L, B, N)
+    with torch.autocast(u.device.type, enabled=False):  # half precision does not carry over hundreds of steps
+        inputs, step, b, c = (x.to(dtype).permute(2, 0, 1).contiguous() for x in (u, delta, B, C))
         if delta_bias is not None:
             step = step + delta_bias.to(dtype)
         if delta_softplus:
-            step = functional.softplus(step)
-        rates = A.to(dtype).T  # (N, E)
-        decay = step.unsqueeze(2) * rates  # (L, B, N, E), here still the logarithm
-        if discretisation == "zoh":
-            fed = b.unsqueeze(3) * inputs.unsqueeze(2) * _zero_order_hold(decay, step.unsqueeze(2), rates)
-        else:
-            fed = b.unsqueeze(3) * (step * inputs).unsqueeze(2)
-        states: Tensor = LinearRecurrence.apply(decay.exp(), fed)  # type: ignore[no-untyped-call]
-        y = (c.unsqueeze(3) * states).sum(2)
+            step = Softplus.apply(step)
+        y: Tensor = Scan.apply(inputs, step, A.to(dtype).T.contiguous(), b, c, discretisation == "zoh")
         if D is not None:
-            y = y + inputs * D.to(dtype)
+            y = torch.addcmul(y, inputs, D.to(dtype))
         return y.permute(1, 2, 0).to(u.dtype)
 
 
-def _zero_order_hold(
-    log_decay: Float[Tensor, "L B N E"], step: Float[Tensor, "L B 1 E"], rates: Float[Tensor, "N E"]
-) -> Float[Tensor, "L B N E"]:
-    """``(exp(delta A) - 1) / A`` (Eq. 5), which tends to ``delta`` as A goes to zero."""
-    still = rates == 0
-    return torch.where(still, step, torch.expm1(log_decay) / rates.masked_fill(still, 1.0))
+class Scan(torch.autograd.Function):
+    """``h[l] = exp(step A) h[l-1] + gain b[l] x[l]`` from zero, ``y[l] = c[l] h[l]``.
+
+    ``gain`` is ``step``, or with ``exact`` the zero-order hold ``(exp(step A) - 1) / A`` of Eq. 5. The derivative by the
+    states, ``adjoint``, follows the same recurrence backwards in time.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Float[Tensor, "L B E"],
+        step: Float[Tensor, "L B E"],
+        rates: Float[Tensor, "N E"],
+        b: Float[Tensor, "L B N"],
+        c: Float[Tensor, "L B N"],
+        exact: bool,
+    ) -> Float[Tensor, "L B E"]:
+        state = x.new_zeros(x.shape[1], *rates.shape)
+        y, starts = torch.empty_like(x), []
+        for now in _tiles(len(x), state.numel()):
+            starts.append(state)
+            _, _, states = _states(x[now], step[now], rates, b[now], state, exact)
+            torch.sum(c[now, :, :, None] * states, 2, out=y[now])
+            state = states[-1].clone()
+        ctx.save_for_backward(x, step, rates, b, c, *starts)
+        ctx.exact = exact
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Float[Tensor, "L B E"]) -> tuple[Tensor | None, ...]:
+        x, step, rates, b, c, *starts = ctx.saved_tensors
+        grad_x, grad_step, grad_b, grad_c = map(torch.empty_like, (x, step, b, c))
+        grad_rates, carry = torch.zeros_like(rates), torch.zeros_like(starts[0])
+        tiles = _tiles(len(x), carry.numel())
+        for now, start in zip(reversed(tiles), reversed(starts), strict=True):
+            wide_x, wide_step, wide_grad = x[now, :, None], step[now, :, None], grad[now, :, None]
+            wide_b, wide_c = b[now, :, :, None], c[now, :, :, None]
+            decay, gain, states = _states(x[now], step[now], rates, b[now], start, ctx.exact)
+
+            adjoint = wide_c * wide_grad
+            adjoint[-1] += carry
+            moments = list(zip(adjoint.unbind(), decay.unbind(), strict=True))
+            for (after, decay_after), (current, _) in pairwise(reversed(moments)):
+                current.addcmul_(decay_after, after)
+            carry = adjoint[0] * decay[0]
+
+            grad_c[now] = (states * wide_grad).sum(3)
+            exponent = adjoint * torch.cat((start.unsqueeze(0), states[:-1])) * decay  # derivative by step A
+            if ctx.exact:  # d gain / d step = decay, d gain / d A = (step decay - gain) / A
+                by_gain = adjoint * wide_b * wide_x
+                grad_x[now] = (adjoint * gain * wide_b).sum(2)
+                grad_step[now] = (by_gain * decay + exponent * rates).sum(2)
+                grad_rates += (by_gain * (wide_step * decay - gain)).sum((0, 1)) / rates
+                grad_b[now] = (adjoint * gain * wide_x).sum(3)
+            else:
+                entered = (adjoint * wide_b).sum(2)
+                grad_x[now] = entered * step[now]
+                grad_step[now] = entered * x[now] + (exponent * rates).sum(2)
+                grad_b[now] = (adjoint * (wide_step * wide_x)).sum(3)
+            grad_rates += (exponent * wide_step).sum((0, 1))
+        return grad_x, grad_step, grad_rates, grad_b, grad_c, None
+
+
+class Softplus(torch.autograd.Function):
+    """``log(1 + exp(x))``, to the last digit; PyTorch's own takes twenty times an exponential on a CPU."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        ctx.save_for_backward(x)
+        small = torch.exp(-x.abs())
+        one_more = 1 + small
+        # Kahan: the rounding of 1 + small cancels in the ratio; where it is 1, log1p(small) is small.
+        ratio = torch.where(one_more == 1, 1.0, one_more.log() / (one_more - 1))
+        return torch.addcmul(x.clamp_min(0), small, ratio)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Float[Tensor, "..."]) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return grad * x.sigmoid()
+
+
+def _states(
+    x: Float[Tensor, "K B E"],
+    step: Float[Tensor, "K B E"],
+    rates: Float[Tensor, "N E"],
+    b: Float[Tensor, "K B N"],
+    start: Float[Tensor, "B N E"],
+    exact: bool,
+) -> tuple[Float[Tensor, "K B N E"], Float[Tensor, "K B N E"] | None, Float[Tensor, "K B N E"]]:
+    """Decay, gain (none where it is the step itself) and states of the steps after ``start``."""
+    exponent = step.unsqueeze(2) * rates
+    gain = torch.expm1(exponent) / rates if exact else None
+    decay = exponent.exp_()
+    states = b.unsqueeze(3) * (step * x).unsqueeze(2) if gain is None else b.unsqueeze(3) * x.unsqueeze(2) * gain
+    for now, decay_now in zip(states.unbind(), decay.unbind(), strict=True):
+        start = now.addcmul_(decay_now, start)
+    return decay, gain, states
+
+
+def _tiles(length: int, elements: int) -> list[slice]:
+    """Runs of steps of about TILE elements each, given the elements of one step."""
+    steps = max(1, TILE // elements)
+    return [slice(begin, min(begin + steps, length)) for begin in range(0, length, steps)]
