@@ -3,9 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+import workflow_study as made_up
 from matplotlib.colors import same_color
 
+from intermamba import files
 from intermamba.errors import StateError
+from intermamba.paths import path
+from workflow import figures
 from workflow.figures import figure8
 from workflow.style import COLOURS, save, themed
 
@@ -61,6 +65,17 @@ def test_equal_data_give_equal_bytes_in_any_order(tmp_path, suffix):
         with themed():
             save(figure8(frame, ORIGINS, "smoke"), tmp_path / f"{name}.{suffix}")
     assert (tmp_path / f"first.{suffix}").read_bytes() == (tmp_path / f"second.{suffix}").read_bytes()
+
+
+def test_the_stage_draws_from_the_aggregated_log(tmp_path, monkeypatch):
+    config = made_up.config()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StateError, match="intermamba aggregate"):
+        figures.run(config)
+    files.write_csv(path("alpha_beta", profile="smoke"), curves(steps=5))
+    figures.run(config)
+    for suffix, start in (("pdf", b"%PDF"), ("png", b"\x89PNG")):
+        assert path("figure", profile="smoke", number=8, format=suffix).read_bytes().startswith(start)
 
 
 def test_a_study_without_the_full_model_says_what_to_add():

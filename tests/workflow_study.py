@@ -1,5 +1,7 @@
 """A small study with made-up results, for tests of aggregation and tables."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from evaluators.results import METRICS
@@ -8,7 +10,7 @@ from intermamba.config import Config, load
 from intermamba.models.options import BASES, Variant
 from intermamba.paths import path
 
-SEEDS = (0, 1)
+ROOT = Path(__file__).parents[1]
 MEANS = {
     "real": (0.45, 0.61, 0.70, 0.27, 3.75, 7.95, None),
     "shuffled": (0.03, 0.06, 0.09, 0.28, 6.10, 7.94, None),
@@ -47,7 +49,7 @@ def config(runs=None) -> Config:
         "interhuman": {"intermamba": (0,), "intergen": (0,), "without_temporal": (0,)},
         "interx": {"intermamba": (0,), "intergen": (0,)},
     }
-    return load("smoke").model_copy(update={"runs": runs})
+    return load("smoke", ROOT / "params.yaml").model_copy(update={"runs": runs})
 
 
 def metrics(dataset: str, method: str, seed: int | None = None, **conditions) -> pd.DataFrame:
@@ -65,8 +67,8 @@ def metrics(dataset: str, method: str, seed: int | None = None, **conditions) ->
         for repeat in range(5 if name == "multimodality" else 20):
             if mean is not None:
                 value = mean * (1 + 0.01 * ((repeat * 7) % 5 - 2)) + 0.001 * (seed or 0)
-                rows.append({**common, "method": method, "training_seed": seed, "repeat": repeat, "repeat_seed": repeat})
-                rows[-1] |= {"metric": name, "value": value}
+                row = {"method": method, "training_seed": seed, "repeat": repeat, "repeat_seed": repeat}
+                rows.append({**common, **row, "metric": name, "value": value})
     return pd.DataFrame(rows).astype({"training_seed": "Int64"})
 
 
@@ -85,9 +87,12 @@ def write(study: Config) -> None:
         [(name, 118_600_000 // 1000, 34_930_000, 0, 1_420_000, 64, 1) for name in names],
         columns=["method", "parameters", "macs_dense", "macs_attention", "macs_scan", "frames", "batch"],
     )
+    timed = {"seconds_q1": 0.19, "seconds_q3": 0.42, "sampling_steps": 10, "device": "x86_64 CPU", "dtype": "float32"}
     times = pd.DataFrame(
-        [(name, 0.2 + 0.1 * index, 0.19, 0.42, 10, "x86_64 CPU", "float32", 1) for index, name in enumerate(names)],
-        columns=["method", "seconds_median", "seconds_q1", "seconds_q3", "sampling_steps", "device", "dtype", "threads"],
+        [
+            {"method": name, "seconds_median": 0.2 + 0.1 * index, **timed, "threads": 1}
+            for index, name in enumerate(names)
+        ]
     )
     files.write_csv(path("complexity", profile=profile), counts)
     files.write_csv(path("complexity_time", profile=profile), times)

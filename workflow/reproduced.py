@@ -102,7 +102,7 @@ class Study:
                     f"{path(name, profile=self.config.profile)} has {len(rows)} rows of {method!r}, not one. Run "
                     "`intermamba complexity` again."
                 )
-            found |= {str(key): value for key, value in rows.iloc[0].items()}
+            found |= {str(key): value for key, value in rows.to_dict("records")[0].items()}
         return found
 
     def source(self, dataset: Dataset, method: str) -> str:
@@ -139,7 +139,7 @@ def cost(study: Study, dataset: Dataset) -> list[Block]:
     one = study.cost(methods[0])
     details = (
         f"{one['frames']} frames, batch {one['batch']}, {one['sampling_steps']} sampling steps; timed "
-        f"on {one['device']} in {one['dtype']}, {one['threads']} thread{'s' * (one['threads'] != 1)}"
+        f"on {one['device']} in {one['dtype']}, {one['threads']} thread{'' if one['threads'] == 1 else 's'}"
     )
     rows = tuple(_cost_row(study, method) for method in methods)
     return [Block("reproduced", f"This run, profile {study.config.profile}", rows, details)]
@@ -175,7 +175,7 @@ def absent(study: Study, number: int, dataset: Dataset) -> list[str]:
 
 
 def _seeds(seeds: Sequence[int]) -> str:
-    return f"training seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+    return f"training seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
 
 
 def _chance(used: protocol.Protocol) -> str:
@@ -196,10 +196,8 @@ def _cost_row(study: Study, method: str) -> Row:
     found = study.cost(method)
     macs = {name: found[name] / 1e9 for name in ("macs_dense", "macs_attention", "macs_scan")}
     timings = str(path("complexity_time", profile=study.config.profile))
-    quartiles = {"quartile1": found["seconds_q1"], "quartile3": found["seconds_q3"]}
-    seconds = Cell(
-        significant(found["seconds_median"]), details={"mean": found["seconds_median"], **quartiles, "source": timings}
-    )
+    details = {"mean": found["seconds_median"], "quartile1": found["seconds_q1"], "quartile3": found["seconds_q3"]}
+    seconds = Cell(significant(float(found["seconds_median"])), details={**details, "source": timings})
     cells = {"inference_seconds": seconds, "parameters_millions": parameters(study, method)}
     cells |= {name: _number(study, value) for name, value in {"macs": sum(macs.values()), **macs}.items()}
     return Row(study.label(method), cells, method=method)

@@ -1,0 +1,225 @@
+"""The five tables: which rows stand where, what is marked, and that equal results give equal bytes."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import workflow_study as made_up
+
+from intermamba import files
+from intermamba.errors import ConfigError, DataError, StateError
+from intermamba.paths import path
+from workflow import aggregate, tables
+
+REPORTED = Path(__file__).parents[1] / "results" / "paper" / "reported"
+OWN = "my_idea_100%"
+RUNS = {
+    "interhuman": {"intermamba": (0,), "intergen": (0,), "without_temporal": (0,), OWN: (0,)},
+    "interx": {"intermamba": (0,), "intergen": (0,), "without_temporal": (0,)},
+}
+
+
+def place(folder, monkeypatch, runs=None):
+    """A finished study in ``folder``, up to the stage before the tables."""
+    config = made_up.config(runs or RUNS)
+    shutil.copytree(REPORTED, folder / "results" / "paper" / "reported")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(tables, "variants", lambda: made_up.VARIANTS)
+    made_up.write(config)
+    aggregate.run(config)
+    return config
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    return place(tmp_path, monkeypatch)
+
+
+def cells(number):
+    return pd.read_csv(path("table", profile="smoke", number=number, format="csv"), dtype=str, keep_default_na=False)
+
+
+def text(number, form):
+    return path("table", profile="smoke", number=number, format=form).read_text()
+
+
+def methods(frame, block="reproduced"):
+    return list(dict.fromkeys(frame.loc[frame["block"] == block, "method"]))
+
+
+def mark(frame, block, method, metric):
+    chosen = frame.query("block == @block and method == @method and metric == @metric")
+    return chosen["mark"].item()
+
+
+def test_all_files_are_written_and_again_to_the_byte(study):
+    tables.run(study)
+    folder = path("document", profile="smoke").parent
+    names = {f"table{number}.{form}" for number in range(1, 6) for form in ("tex", "md", "csv")} | {"all.tex"}
+    assert {file.name for file in folder.iterdir()} == names | {"all.tex.prov.json"}
+    first = {name: files.sha256(folder / name) for name in names}
+    tables.run(study)
+    assert first == {name: files.sha256(folder / name) for name in names}
+
+
+def test_only_table_3_depends_on_timings(study):
+    tables.run(study)
+    folder = path("document", profile="smoke").parent
+    first = {file.name: files.sha256(file) for file in folder.glob("table*")}
+    file = path("complexity_time", profile="smoke")
+    times = pd.read_csv(file)
+    files.write_csv(file, times.assign(seconds_median=times["seconds_median"] * 1.1))
+    tables.run(study)
+    changed = {file.name for file in folder.glob("table*") if files.sha256(file) != first[file.name]}
+    assert changed == {"table3.tex", "table3.md", "table3.csv"}
+
+
+def test_rows_stand_where_the_paper_has_them_and_others_join_the_comparison(study):
+    tables.run(study)
+    assert methods(cells(1)) == ["real", "shuffled", "intergen", "intermamba", OWN]
+    assert methods(cells(2)) == ["real", "shuffled", "intergen", "intermamba", "without_temporal"]
+    assert methods(cells(3)) == ["intergen", "intermamba", OWN]
+    assert methods(cells(4)) == ["real", "shuffled", "without_temporal", "intermamba"]
+    assert methods(cells(5)) == ["real", "shuffled", "intergen", "intermamba"]
+    assert len(methods(cells(1), "reported")) == 11
+
+
+def test_each_block_has_its_own_best_and_second(study):
+    tables.run(study)
+    table1 = cells(1)
+    assert mark(table1, "reported", "InterMamba (Ours)", "top1") == "best"
+    assert mark(table1, "reported", "InterMamba (light)", "top1") == "second"
+    assert mark(table1, "reported", "in2IN", "fid") == "best"
+    assert mark(table1, "reported", "in2IN", "diversity") == "second"  # the paper underlines one further from real
+    assert mark(table1, "reproduced", OWN, "fid") == "best"
+    assert mark(table1, "reproduced", "intergen", "fid") == "second"
+    # 0.210 twice: a shared first place, and the next value is second
+    assert mark(table1, "reproduced", OWN, "top1") == mark(table1, "reproduced", "intermamba", "top1") == "best"
+    assert mark(table1, "reproduced", "intergen", "top1") == "second"
+    assert not table1.loc[table1["method"].isin(["Real", "real", "shuffled"]), "mark"].any()
+
+
+def test_a_method_at_chance_gets_no_mark_where_captions_matter(study):
+    tables.run(study)
+    table4 = cells(4)
+    assert mark(table4, "reproduced", "intermamba", "top1") == "best"
+    assert mark(table4, "reproduced", "without_temporal", "top1") == ""  # 0.020, below the shuffled 0.030
+    assert mark(table4, "reproduced", "without_temporal", "fid") == "second"
+
+
+def test_two_scales_in_one_printed_column_are_not_ranked(study):
+    tables.run(study)
+    printed = cells(5).query("metric == 'printed'")
+    assert list(printed["shown"]) == ["0.371", "0.409", "0.605", "0.705"]
+    assert not printed["mark"].any()
+
+
+def test_the_heading_says_what_the_run_was(study):
+    tables.run(study)
+    for number in (1, 2, 4, 5):
+        for part in ("synthetic", "-tiny/1", "text tower untrained", "profile smoke", "training seed 0"):
+            assert part in text(number, "md")
+            assert part in text(number, "tex")
+    assert "Real, captions shuffled (chance)" in text(1, "md")
+    assert ".031, .062, .094 in this run (batches of 32), .010, .021, .031 in the paper's rows" in text(1, "md")
+
+
+def test_rows_that_were_not_run_are_named_beneath(study):
+    tables.run(study)
+    for number in (1, 3):
+        assert "Not run in this profile: InterMamba (light)." in text(number, "md")
+    assert "Not run" not in text(2, "md")
+
+
+def test_reported_numbers_keep_their_printed_digits(study):
+    tables.run(study)
+    assert r"\textbf{0.4573}$^{\pm .004}$" in text(2, "tex")
+    assert r"0.002$^{\pm .0002}$" in text(2, "tex")
+    assert "8.5347 <sup>±.055</sup>" in text(2, "md")
+
+
+def test_a_cell_leads_to_the_files_behind_it(study):
+    tables.run(study)
+    for number in range(1, 6):
+        frame = cells(number)
+        sources = frame.loc[frame["mean"] != "", "source"]
+        assert all(Path(source).exists() for source in sources)
+    chosen = cells(1).query("method == 'intergen' and metric == 'fid'")
+    assert chosen["source"].item() == "results/smoke/interhuman/intergen/seed0/metrics.csv"
+    values = pd.read_csv(chosen["source"].item()).query("metric == 'fid'")["value"]
+    assert float(chosen["mean"].item()) == pytest.approx(values.mean(), rel=1e-12)
+
+
+def test_several_seeds_are_told_and_rows_with_fewer_say_so(tmp_path, monkeypatch):
+    config = place(tmp_path, monkeypatch, {"interhuman": {"intermamba": (0, 3), "intergen": (0,)}})
+    tables.run(config)
+    assert "training seeds 0, 3" in text(1, "md")
+    assert "InterGen (training seed 0)" in text(1, "md")
+    row = cells(1).query("method == 'intermamba' and metric == 'fid'")
+    assert row["source"].item().split() == [
+        f"results/smoke/interhuman/intermamba/seed{seed}/metrics.csv" for seed in (0, 3)
+    ]
+    assert row["seeds"].item() == "2"
+    # Inter-X was not run at all: the paper's block stands alone
+    assert methods(cells(2)) == []
+
+
+def test_an_unknown_variant_gets_the_nearest_match(study):
+    other = study.model_copy(update={"runs": {"interhuman": {"intermambo": (0,)}}})
+    with pytest.raises(ConfigError, match=r"unknown variant 'intermambo'.*Did you mean 'intermamba'"):
+        tables.run(other)
+
+
+def test_a_row_the_paper_does_not_have_gets_the_nearest_match(study, monkeypatch):
+    wrong = made_up.variant("wrong", "Wrong", table1="InterMamba (lite)")
+    monkeypatch.setattr(tables, "variants", lambda: made_up.VARIANTS | {"wrong": wrong})
+    with pytest.raises(ConfigError, match=r"unknown row of Table 1 'InterMamba \(lite\)'.*'InterMamba \(light\)'"):
+        tables.run(study)
+
+
+def test_a_summary_older_than_the_runs_is_refused(study):
+    runs = {"interhuman": {**study.runs["interhuman"], "intermamba_light": (0,)}}
+    with pytest.raises(DataError, match="no row of 'intermamba_light' on interhuman"):
+        tables.run(study.model_copy(update={"runs": runs}))
+
+
+@pytest.mark.parametrize(("name", "stage"), [("summary", "aggregate"), ("complexity_time", "complexity")])
+def test_a_missing_input_names_its_stage(study, name, stage):
+    path(name, profile="smoke").unlink()
+    with pytest.raises(StateError, match=f"intermamba {stage}"):
+        tables.run(study)
+
+
+def test_the_real_variants_find_their_rows(tmp_path, monkeypatch):
+    """The committed ablations, as the study lists them, against the transcribed rows."""
+    from ablations import load
+    from intermamba.models.options import BASES
+
+    known = {**BASES, **load()}
+    shutil.copytree(REPORTED, tmp_path / "results" / "paper" / "reported")
+    monkeypatch.chdir(tmp_path)
+    empty = pd.DataFrame()
+    study = tables.Study(made_up.config({"interhuman": dict.fromkeys(known, (0,))}), empty, empty, empty, known)
+    assert study.members(1, "interhuman")[:3] == ["intergen", "intermamba", "intermamba_light"]
+    assert study.members(4, "interhuman") == ["without_temporal", "without_adaptive", "intermamba"]
+    assert study.members(5, "interhuman") == ["intergen", "self_astm_only", "without_liia", "intermamba"]
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex (texlive-latex-extra) on the PATH")
+def test_the_document_compiles_without_overfull_boxes(study):
+    tables.run(study)
+    document = path("document", profile="smoke")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", document.name],
+        cwd=document.parent,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert document.with_suffix(".pdf").exists()
+    assert not re.findall(r"Overfull.*", done.stdout)
