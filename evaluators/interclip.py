@@ -7,7 +7,6 @@ are no part of the network here: captions arrive embedded (:meth:`intermamba.tex
 
 import math
 from pathlib import Path
-from typing import Self
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -54,7 +53,7 @@ class InterCLIP(nn.Module):
         return embedding / embedding.norm(dim=-1, keepdim=True) * self.latent_scale
 
     @classmethod
-    def from_official(cls, path: str | Path, heads: int = 8) -> Self:
+    def from_official(cls, path: str | Path, heads: int = 8) -> "InterCLIP":
         """Load InterGen's ``interclip.ckpt``: a Lightning checkpoint whose ``state_dict`` has a ``model.`` prefix.
 
         Sizes are read off the weights, except ``heads``, which leaves no trace in them. CLIP's frozen embedding tables
@@ -94,6 +93,8 @@ class InterCLIP(nn.Module):
 
 class MotionEncoder(nn.Module):
     """A Transformer over frames; a learned query token reads the motion out."""
+
+    positions: Tensor
 
     def __init__(self, sizes: InterClipConfig, inputs: int) -> None:
         super().__init__()

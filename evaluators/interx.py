@@ -6,7 +6,6 @@ order of the input.
 """
 
 from pathlib import Path
-from typing import Self
 
 import torch
 from jaxtyping import Float, Int
@@ -49,7 +48,7 @@ class TextMotionMatcher(nn.Module):
         return self.text_encoder(words, tags, length)
 
     @classmethod
-    def from_official(cls, path: str | Path) -> Self:
+    def from_official(cls, path: str | Path) -> "TextMotionMatcher":
         """Load Inter-X's ``text_mot_match/model/finest.tar``; sizes are read off the weights.
 
         Raises:

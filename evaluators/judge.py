@@ -12,7 +12,7 @@ from evaluators.interclip import InterCLIP
 from evaluators.interx import TextMotionMatcher
 from evaluators.words import vectorise
 from intermamba import files, paths
-from intermamba.config import Config
+from intermamba.config import Config, Dataset
 from intermamba.data.dataset import Batch
 from intermamba.errors import StateError
 from intermamba.motion import representation
@@ -62,7 +62,7 @@ class InterXJudge(nn.Module):
         return self.network.encode_motion(batch.motion * batch.mask[:, :, None, None], batch.length)
 
 
-def build(config: Config, dataset: str, cache: TextCache) -> InterClipJudge | InterXJudge:
+def build(config: Config, dataset: Dataset, cache: TextCache) -> InterClipJudge | InterXJudge:
     """An untrained judge of the configured sizes, drawn from the global generator."""
     features = representation(dataset).features
     if dataset == "interhuman":
@@ -70,7 +70,7 @@ def build(config: Config, dataset: str, cache: TextCache) -> InterClipJudge | In
     return InterXJudge(TextMotionMatcher(config.evaluator.interx, features, cache.word_vectors.shape[-1]), cache)
 
 
-def load(config: Config, dataset: str, device: str | torch.device = "cpu") -> InterClipJudge | InterXJudge:
+def load(config: Config, dataset: Dataset, device: str | torch.device = "cpu") -> InterClipJudge | InterXJudge:
     """The trained judge of ``dataset``, ready to judge.
 
     Raises:

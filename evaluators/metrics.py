@@ -16,8 +16,10 @@ from torch import Tensor
 
 from intermamba.errors import DataError
 
-Embeddings = Float[np.ndarray, "N K"] | Float[Tensor, "N K"]
-Variations = Float[np.ndarray, "N M K"] | Float[Tensor, "N M K"]
+# The underscore leaves sizes unbound: where two must agree, the functions say so themselves.
+Embeddings = Float[np.ndarray, "_N _K"] | Float[Tensor, "_N _K"]
+"""Of ``N`` samples."""
+Variations = Float[np.ndarray, "_N _M _K"] | Float[Tensor, "_N _M _K"]
 """``M`` samples of each of ``N`` captions."""
 
 
@@ -116,7 +118,7 @@ def _matched(text: Embeddings, motion: Embeddings) -> tuple[Float[np.ndarray, "N
 
 def _covariance_factor(values: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "R K"]:
     """``A`` with ``A.T @ A`` the unbiased covariance, in as few rows as possible."""
-    return np.linalg.qr((values - values.mean(axis=0)) / np.sqrt(len(values) - 1), mode="r")
+    return np.linalg.qr((values - values.mean(axis=0)) / np.sqrt(len(values) - 1)).R
 
 
 def _draw_pairs(count: int, pairs: int, seed: int, metric: str) -> tuple[Int[np.ndarray, " P"], Int[np.ndarray, " P"]]:

@@ -138,14 +138,11 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     metrics in the order of :data:`METRICS`.
     """
     frame = frame.assign(metric=pd.Categorical(frame["metric"], list(METRICS), ordered=True))
-    options = {"dropna": False, "observed": True, "sort": True}
-    seeds = frame.groupby([*_GROUP, "metric", "training_seed"], **options)["value"].agg(
-        mean="mean", std=lambda values: values.std(ddof=0), repeats="size"
-    )
-    seeds = seeds.reset_index()
+    by_seed = frame.groupby([*_GROUP, "metric", "training_seed"], dropna=False, observed=True)["value"]
+    seeds = by_seed.agg(mean="mean", std=lambda values: values.std(ddof=0), repeats="size").reset_index()
     factor = {name: _protocol(name).interval for name in seeds["protocol"].unique()}
     seeds["interval"] = seeds["protocol"].map(factor).astype(float) * seeds["std"] / np.sqrt(seeds["repeats"])
-    summary = seeds.groupby([*_GROUP, "metric"], **options).agg(
+    summary = seeds.groupby([*_GROUP, "metric"], dropna=False, observed=True).agg(
         mean=("mean", "mean"),
         interval=("interval", "mean"),
         repeats=("repeats", "first"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from evaluators.protocol import Protocol
+from evaluators.protocol import Protocol, Source
 from intermamba.config import DatasetConfig
 from intermamba.data.dataset import Batch, ClipDataset, loader
 from intermamba.data.splits import SplitFile
@@ -42,14 +42,18 @@ class RealSource:
 class ShuffledSource:
     """Real motions with captions shuffled within a batch: the R-precision of unrelated texts and motions."""
 
-    real: RealSource
+    real: Source
 
     def batches(self, repeat_seed: int) -> Iterator[Batch]:
         draws = torch.Generator().manual_seed(derive(repeat_seed, "captions"))
         for batch in self.real.batches(repeat_seed):
             order = torch.randperm(len(batch.clip), generator=draws).tolist()
-            tokens = tuple(batch.tokens[index] for index in order) if batch.tokens else batch.tokens
-            yield replace(batch, caption=tuple(batch.caption[index] for index in order), tokens=tokens)
+            yield replace(
+                batch,
+                caption=tuple(batch.caption[index] for index in order),
+                tokens=tuple(batch.tokens[index] for index in order),
+            )
 
-    def variations(self, repeat_seed: int, captions: int, samples: int) -> None:
-        return self.real.variations(repeat_seed, captions, samples)
+    def variations(self, repeat_seed: int, captions: int, samples: int) -> None:  # noqa: ARG002
+        """Real motions come one a caption."""
+        return

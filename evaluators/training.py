@@ -16,6 +16,8 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -32,10 +34,11 @@ from evaluators.interx import MovementConvDecoder, TextMotionMatcher, contrastiv
 from evaluators.judge import InterClipJudge, InterXJudge, build
 from evaluators.protocol import load as load_protocol
 from intermamba import files, paths, provenance
-from intermamba.config import Config, EvaluatorTrainingConfig
+from intermamba.config import Config, Dataset, EvaluatorTrainingConfig
 from intermamba.data.dataset import Batch, ClipDataset, loader
 from intermamba.data.splits import SplitFile
 from intermamba.errors import ConfigError
+from intermamba.motion import representation
 from intermamba.seeds import derive
 from intermamba.text.cache import TextCache
 
@@ -44,7 +47,7 @@ GRADIENT_CLIP = 0.5  # InterGen and Inter-X alike
 MOVEMENT_PENALTY = 0.001  # Inter-X: lambda_sparsity and lambda_smooth
 
 
-def run(config: Config, dataset: str, progress: bool = True) -> None:
+def run(config: Config, dataset: Dataset, progress: bool = True) -> None:
     """Train the evaluator of ``dataset``, or take over the official checkpoint that the configuration names.
 
     Raises:
@@ -62,7 +65,7 @@ def run(config: Config, dataset: str, progress: bool = True) -> None:
     root = derive(config.seed, "evaluator", dataset)
     checkpoint = config.evaluator.checkpoint[dataset]
 
-    inputs = [train, validation, text, *([checkpoint] if checkpoint else [])]
+    inputs = [train, validation, text, *([Path(checkpoint)] if checkpoint else [])]
     with provenance.recorded("train-evaluator", outputs, inputs, knobs, {"root": root}) as notes:
         cache, split = TextCache(text), SplitFile(train)
         if checkpoint:
@@ -81,7 +84,7 @@ def run(config: Config, dataset: str, progress: bool = True) -> None:
         notes.update(metadata, parameters=sum(weight.numel() for weight in network.parameters()))
 
 
-def _official(dataset: str, checkpoint: str) -> InterCLIP | TextMotionMatcher:
+def _official(dataset: Dataset, checkpoint: str) -> InterCLIP | TextMotionMatcher:
     reader = InterCLIP if dataset == "interhuman" else TextMotionMatcher
     return reader.from_official(checkpoint)
 
@@ -92,7 +95,7 @@ CURVE = ["phase", "epoch", "split", "loss", "top1", "top2", "top3"]
 
 def fit(
     config: Config,
-    dataset: str,
+    dataset: Dataset,
     cache: TextCache,
     train: SplitFile,
     validation: SplitFile,
@@ -108,12 +111,9 @@ def fit(
             f"validation split of {dataset}: {len(clips)} clips do not fill one batch of {protocol.batch} "
             f"(protocol {protocol.name!r}). Use a larger split or a smaller protocol."
         )
-    common = {"frames": data.max_frames, "drop_last": True, "workers": config.runtime.workers}
     training = ClipDataset(train, data, "train", derive(seed, "data"))
-    loaders = (
-        loader(training, settings.batch, shuffle=True, **common),
-        loader(clips, protocol.batch, shuffle=False, **common),
-    )
+    batches = partial(loader, frames=data.max_frames, drop_last=True, workers=config.runtime.workers)
+    loaders = batches(training, settings.batch, shuffle=True), batches(clips, protocol.batch, shuffle=False)
     with torch.random.fork_rng(), _quiet():
         torch.manual_seed(derive(seed, "weights"))
         judge = build(config, dataset, cache)
@@ -124,7 +124,7 @@ def fit(
             phases = [Matching(judge, settings, seed)]
         else:
             movement = judge.network.movement_encoder
-            decoder = MovementConvDecoder(config.evaluator.interx.movement, movement.main[0].in_channels)
+            decoder = MovementConvDecoder(config.evaluator.interx.movement, 2 * representation(dataset).features)
             phases = [MovementAutoencoder(movement, decoder, settings, seed), Matching(judge, settings, seed)]
         for phase in phases:
             _trainer(config, settings.epochs, progress).fit(phase, *loaders)
