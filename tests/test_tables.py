@@ -127,6 +127,14 @@ def test_the_heading_says_what_the_run_was(study):
     assert ".031, .062, .094 in this run (batches of 32), .010, .021, .031 in the paper's rows" in text(1, "md")
 
 
+@pytest.mark.parametrize("fingerprint", ["012345678901", "123456789e10"])
+def test_a_fingerprint_that_looks_like_a_number_stays_text(study, fingerprint):
+    file = path("summary", profile="smoke")
+    files.write_csv(file, pd.read_csv(file).assign(evaluator=fingerprint))
+    tables.run(study)
+    assert f"Evaluator weights: {fingerprint}." in text(1, "md")
+
+
 def test_rows_that_were_not_run_are_named_beneath(study):
     tables.run(study)
     for number in (1, 3):

@@ -58,7 +58,7 @@ def metrics(dataset: str, method: str, seed: int | None = None, **conditions) ->
         "dataset": dataset,
         "origin": "synthetic",
         "tower": "untrained",
-        "evaluator": "interclip-0123456789ab",
+        "evaluator": "0123456789ab",
         "protocol": f"{dataset}-tiny/1",
         **conditions,
     }

@@ -162,7 +162,7 @@ def conditions(study: Study, number: int, dataset: Dataset, official: str | None
         chance += f", {_chance(paper)} in the paper's rows (batches of {paper.batch})"
     return [
         f"This run: ± is the 95% interval over {used.repeats} repeats of the evaluation ({used.multimodality.repeats} "
-        f"for MModality), not over trainings. Evaluator: {one['evaluator']}.",
+        f"for MModality), not over trainings. Evaluator weights: {one['evaluator']}.",
         f"{chance}.",
         *absent(study, number, dataset),
     ]

@@ -54,7 +54,8 @@ def run(config: Config) -> None:
     profile = config.profile
     stages = {"summary": "aggregate", "complexity": "complexity", "complexity_time": "complexity"}
     inputs = [files.require(path(name, profile=profile), stage) for name, stage in stages.items()]
-    summary, complexity, times = (pd.read_csv(file) for file in inputs)
+    # A fingerprint of twelve digits, or of digits and an `e`, would read as a number.
+    summary, complexity, times = (pd.read_csv(file, dtype={"evaluator": str}) for file in inputs)
     study = Study(config, summary, complexity, times, variants())
     inputs += [path("reported", number=number) for number in range(1, 6)]
     tables = [table1(study), table2(study), table3(study), table4(study), table5(study)]
@@ -69,9 +70,7 @@ def run(config: Config) -> None:
             files.write_text(place(table, "tex"), latex.table(table))
             files.write_text(place(table, "md"), markdown.table(table))
             files.write_csv(place(table, "csv"), tidy(table))
-        introduction = (
-            f"{APART} Tables are numbered as in the paper. For a cell's run, see results/README.md."
-        )
+        introduction = f"{APART} Tables are numbered as in the paper. For a cell's run, see results/README.md."
         names = [place(table, "tex").name for table in tables]
         files.write_text(document, latex.document(f"Tables of profile {profile}", introduction, names))
 
