@@ -113,10 +113,13 @@ def inspect(root: Path, dataset: str, settings: DatasetConfig, progress: Progres
     for split, ids in splits.items():
         found.clips[split] = []
         for clip in ids:
+            absent = [path for path in place.files(clip) if not path.is_file()]
             if clip in ignored:
                 found.ignored.append(clip)
-            elif clip in settings.allow_missing and not all(path.is_file() for path in place.files(clip)):
+            elif absent and clip in settings.allow_missing:
                 found.missing_allowed.append(clip)
+            elif absent:
+                found.problems.extend(f"{path}: missing." for path in absent)
             else:
                 found.clips[split].append(clip)
                 _attempt(partial(place.read, clip), found.problems)

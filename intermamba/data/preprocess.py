@@ -1,6 +1,7 @@
 """Stage ``preprocess``: raw files to one memory-mappable file a split, and the statistics of the training split."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,17 @@ def run(config: Config, dataset: str, progress: Progress | None = None) -> None:
         _check_unchanged(manifest, root, manifest_path)
         place = layout(dataset, root, settings)
         notes |= {"origin": manifest["origin"], "missing_allowed": manifest["missing_allowed"], "dropped": {}}
-        for split, path in outputs.items():
-            dropped: dict[str, int] = {}
-            clips = _kept(place, manifest["clips"][split], settings, dropped, dataset, progress)
-            write_split(path, clips, dataset=dataset, split=split, origin=manifest["origin"], skeleton=place.skeleton)
-            notes["dropped"][split] = dropped
-        mean, std = statistics(SplitFile(outputs["train"]), settings)
-        files.write_tensors(stats, {"mean": torch.from_numpy(mean), "std": torch.from_numpy(std)})
+        with ExitStack() as all_or_none:
+            parts = {split: all_or_none.enter_context(files.atomic(path)) for split, path in outputs.items()}
+            stats_part = all_or_none.enter_context(files.atomic(stats))
+            for split, part in parts.items():
+                dropped = notes["dropped"][split] = {}
+                clips = _kept(place, manifest["clips"][split], settings, dropped, dataset, progress)
+                write_split(
+                    part, clips, dataset=dataset, split=split, origin=manifest["origin"], skeleton=place.skeleton
+                )
+            mean, std = statistics(SplitFile(parts["train"]), settings)
+            files.write_tensors(stats_part, {"mean": torch.from_numpy(mean), "std": torch.from_numpy(std)})
 
 
 def _check_unchanged(manifest: dict[str, Any], root: Path, path: Path) -> None:

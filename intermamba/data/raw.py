@@ -70,7 +70,7 @@ def check_numbers(path: Path, frames: np.ndarray, prefix: str = "") -> None:
     """Refuse anything but finite floating-point frames (first axis); names the first bad frame."""
     if not np.issubdtype(frames.dtype, np.floating):
         raise DataError(f"{path}: {prefix}type {frames.dtype}; needs floating-point numbers.")
-    bad = np.flatnonzero(~np.isfinite(frames).reshape(len(frames), -1).all(axis=1))
+    bad = np.flatnonzero(~np.isfinite(frames).all(axis=tuple(range(1, frames.ndim))))
     if len(bad):
         raise DataError(
             f"{path}: {prefix}NaN or infinite values in frame {bad[0]} ({len(bad)} of {len(frames)} frames)."

@@ -52,7 +52,8 @@ def write_split(
             start.append(start[-1] + len(clip.motion))
         if not names:
             raise DataError(
-                f"{path}: split {split!r} of {dataset} would have no clip. Check min_frames and the ignore list."
+                f"{dataset}: no clip of split {split!r} is left. Check its ids, the ignore list and "
+                f"datasets.{dataset}.min_frames (the clips may all be shorter)."
             )
         metadata = {
             "dataset": dataset, "split": split, "origin": origin,

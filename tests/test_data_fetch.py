@@ -1,0 +1,276 @@
+"""Every malformed input stops the run with one message that names file and remedy, and nothing is written."""
+
+import json
+import os
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_folders import config_for, dump, smplx, write_interhuman, write_interx
+
+from intermamba import files, paths
+from intermamba.data import fetch, preprocess
+from intermamba.errors import ConfigError, DataError, StateError
+
+P1, P2 = "motions_processed/person1/12.npy", "motions_processed/person2/12.npy"
+X1, X2 = "motions/12/P1.npz", "motions/12/P2.npz"
+WRITE = {"interhuman": write_interhuman, "interx": write_interx}
+
+Break = Callable[[Path], object]
+
+
+@pytest.fixture(autouse=True)
+def _in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def artefacts(tmp_path: Path) -> list[Path]:
+    """Files that a stage has written, finished or not; a lock is neither."""
+    return [path for path in (tmp_path / "data").rglob("*") if path.is_file() and "lock" not in path.name]
+
+
+def remove(name: str) -> Break:
+    return lambda root: (root / name).unlink()
+
+
+def text(name: str, content: str) -> Break:
+    return lambda root: (root / name).write_text(content)
+
+
+def cut(name: str, size: int) -> Break:
+    return lambda root: os.truncate(root / name, size)
+
+
+def npy(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Break:
+    return lambda root: np.save(root / name, change(np.load(root / name)))
+
+
+def npz(name: str, **changes: np.ndarray | None) -> Break:
+    def write(root: Path) -> None:
+        arrays = smplx(164) | changes
+        np.savez(root / name, **{key: value for key, value in arrays.items() if value is not None})
+
+    return write
+
+
+def with_nan(array: np.ndarray) -> np.ndarray:
+    array[7, 100] = np.nan
+    return array
+
+
+def hips_together(array: np.ndarray) -> np.ndarray:
+    array[5, 3:6] = array[5, 6:9]
+    return array
+
+
+class Payload:
+    """What a hostile pickle would hold."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch executed",)
+
+
+INTERHUMAN = {
+    "no train split": (remove("split/train.txt"), "split/train.txt: missing"),
+    "no test split": (remove("split/test.txt"), "split/test.txt: missing"),
+    "no ignore list": (remove("split/ignore_list.txt"), "ignore_list.txt: missing"),
+    "empty split": (text("split/val.txt", "\n\n"), "split/val.txt: no clip id"),
+    "split not text": (lambda root: (root / "split/val.txt").write_bytes(b"\xff\xfe\x00"), "split/val.txt: .*UTF-8"),
+    "id twice": (text("split/train.txt", "11\n12\n11\n"), "train.txt: 11 stands 2 times"),
+    "id in two splits": (text("split/val.txt", "21\n12\n"), "val.txt: 12 is in train.txt"),
+    "id leaves the folder": (
+        text("split/val.txt", "../../etc/passwd\n"),
+        "val.txt: '../../etc/passwd' is not a clip id",
+    ),
+    "id without motion": (text("split/val.txt", "21\n99\n"), "person1/99.npy: missing"),
+    "one person missing": (remove(P2), f"{P2}: missing"),
+    "no captions file": (remove("annots/12.txt"), "annots/12.txt: missing"),
+    "blank captions": (text("annots/12.txt", " \n\n"), "annots/12.txt: no caption"),
+    "captions not text": (lambda root: (root / "annots/12.txt").write_bytes(b"\xff\xff"), "annots/12.txt: .*UTF-8"),
+    "empty file": (cut(P1, 0), f"{P1}: truncated"),
+    "cut header": (cut(P1, 40), f"{P1}: truncated"),
+    "cut frames": (cut(P1, 5000), f"{P1}: truncated"),
+    "not npy": (text(P1, "version https://git-lfs.github.com/spec/v1"), f"{P1}: truncated or not a .npy"),
+    "wrong columns": (npy(P1, lambda a: a[:, :263]), rf"{P1}: shape \(41, 263\); needs \(frames, 492\)"),
+    "wrong axes": (npy(P1, lambda a: a[None]), rf"{P1}: shape \(1, 41, 492\)"),
+    "no frame": (npy(P1, lambda a: a[:0]), f"{P1}: "),
+    "integers": (npy(P1, lambda a: a.astype(int)), f"{P1}: type int64"),
+    "objects": (lambda root: np.save(root / P1, np.array([{}]), allow_pickle=True), f"{P1}: .*[Oo]bject"),
+    "NaN": (npy(P1, with_nan), rf"{P1}: NaN or infinite values in frame 7 \(1 of 41"),
+    "infinite": (npy(P1, lambda a: np.full_like(a, np.inf)), rf"{P1}: NaN or infinite values in frame 0 \(41 of 41"),
+    "hips together": (npy(P1, hips_together), rf"{P1}: both hips at one place in frame 5 \(1 of 41"),
+    "unequal lengths": (npy(P2, lambda a: a[:-3]), f"{P2}: 38 frames, but 12.npy of the other person has 41"),
+}
+INTERX = {
+    "no split": (remove("splits/test.txt"), "splits/test.txt: missing"),
+    "no person": (remove(X2), f"{X2}: missing"),
+    "no texts": (remove("texts/12.txt"), "texts/12.txt: missing"),
+    "blank texts": (text("texts/12.txt", "\n"), "texts/12.txt: no caption"),
+    "no processed texts": (remove("texts_processed/12.txt"), "texts_processed/12.txt: missing"),
+    "three fields": (text("texts_processed/12.txt", "A#a/DET#0.0\n"), "texts_processed/12.txt: line 1 is not"),
+    "no tokens": (text("texts_processed/12.txt", "A##0.0#0.0\n"), "texts_processed/12.txt: line 1 is not"),
+    "bad token": (text("texts_processed/12.txt", "A#a/DET#0.0#0.0\nB#b#0.0#0.0"), "12.txt: line 2 is not"),
+    "part of a clip": (text("texts_processed/12.txt", "A#a/DET#1.0#2.0\n"), "12.txt: line 1 tells a part"),
+    "cut archive": (cut(X1, 3000), f"{X1}: truncated"),
+    "not an archive": (text(X1, "nothing"), f"{X1}: truncated or not an .npz"),
+    "key absent": (npz(X1, trans=None), f"{X1}: trans not in the archive"),
+    "wrong joints": (npz(X1, pose_body=np.zeros((164, 63))), rf"{X1}: pose_body has shape \(164, 63\); needs"),
+    "integers": (npz(X1, trans=np.zeros((164, 3), int)), f"{X1}: trans: type int64"),
+    "objects": (npz(X1, trans=np.full((164, 3), None)), f"{X1}: .*[Oo]bject"),
+    "NaN": (npz(X1, trans=np.full((164, 3), np.nan)), f"{X1}: trans: NaN or infinite values in frame 0"),
+    "arrays of unequal length": (npz(X1, trans=np.zeros((160, 3))), f"{X1}: numbers of frames differ"),
+    "no frame": (npz(X1, **{k: v[:0] for k, v in smplx(4).items()}), f"{X1}: numbers of frames differ or are zero"),
+    "wrong rate": (npz(X1, mocap_frame_rate=np.array(60.0)), f"{X1}: not recorded at 120"),
+    "unequal lengths": (npz(X2, **smplx(120)), f"{X2}: 30 frames, but P1.npz of the other person has 41"),
+    "no order": (remove("annots/interaction_order.pkl"), "interaction_order.pkl: missing"),
+    "hostile pickle": (
+        lambda root: dump(root / "annots/interaction_order.pkl", Payload()),
+        "interaction_order.pkl: .*(posix|nt).system is not allowed",
+    ),
+    "order of another kind": (
+        lambda root: dump(root / "annots/interaction_order.pkl", [1]),
+        "_order.pkl: needs a dict",
+    ),
+    "order out of range": (lambda root: dump(root / "annots/interaction_order.pkl", {"12": 2}), "12 has 2; needs 0"),
+    "no vectors": (remove("glove/hhi_vab_data.npy"), "hhi_vab_data.npy: missing"),
+    "vectors of another width": (npy("glove/hhi_vab_data.npy", lambda a: a[:, :50]), r"shape \(5, 50\)"),
+    "too few vectors": (npy("glove/hhi_vab_data.npy", lambda a: a[:3]), "the row of 'wave' is 3"),
+    "words not a list": (lambda root: dump(root / "glove/hhi_vab_words.pkl", {"a": 1}), "words.pkl: needs a list"),
+    "words and rows differ": (lambda root: dump(root / "glove/hhi_vab_idx.pkl", {"sos": 0}), "idx.pkl: needs a dict"),
+    "cut pickle": (cut("glove/hhi_vab_idx.pkl", 9), "hhi_vab_idx.pkl: truncated or not a pickle"),
+}
+CASES = [("interhuman", name) for name in INTERHUMAN] + [("interx", name) for name in INTERX]
+
+
+@pytest.mark.parametrize(("dataset", "name"), CASES)
+def test_malformed_input_names_file_and_remedy(tmp_path: Path, dataset: str, name: str) -> None:
+    damage, message = {"interhuman": INTERHUMAN, "interx": INTERX}[dataset][name]
+    root = WRITE[dataset](tmp_path / "raw")
+    damage(root)
+    with pytest.raises(DataError, match=message) as error:
+        fetch.run(config_for(dataset, root), dataset)
+    assert "Remedy: restore these files" in str(error.value)
+    assert f"datasets.{dataset}.allow_missing" in str(error.value)
+    assert not artefacts(tmp_path)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_huge_claims_are_refused_before_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_interx(tmp_path / "raw")
+    monkeypatch.setattr("intermamba.data.raw.MEMBER_LIMIT", 1000)
+    with pytest.raises(DataError, match=r"unpacks to .* bytes; at most 1000 are read"):
+        fetch.run(config_for("interx", root), "interx")
+    header = (
+        b"\x93NUMPY\x01\x00v\x00"
+        + b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 492), }".ljust(117)
+    )
+    (root / "claim.npy").write_bytes(header + b"\n")
+    from intermamba.data.raw import read_array
+
+    with pytest.raises(DataError, match=r"claim.npy: truncated"):
+        read_array(root / "claim.npy")
+
+
+def test_all_problems_come_at_once_and_the_list_is_bounded(tmp_path: Path) -> None:
+    root = write_interhuman(tmp_path / "raw")
+    (root / "split/val.txt").write_text("\n".join(f"9{number:02}" for number in range(30)))
+    with pytest.raises(DataError) as error:
+        fetch.run(config_for("interhuman", root), "interhuman")
+    message = str(error.value)
+    assert "90 problem(s)" in message  # two motions and the captions of each
+    assert message.count(": missing.") == fetch.LISTED
+    assert "... and 70 more." in message
+    assert len(fetch.problems(config_for("interhuman", root), "interhuman")) == 90
+
+
+def test_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere: no such folder"):
+        fetch.run(config_for("interhuman", tmp_path / "nowhere"), "interhuman")
+
+
+@pytest.mark.parametrize("dataset", WRITE)
+def test_manifest_lists_every_file(tmp_path: Path, dataset: str) -> None:
+    root = WRITE[dataset](tmp_path / "raw")
+    done: list[int] = []
+    fetch.run(config_for(dataset, root), dataset, done.append)
+    path = paths.path("manifest", profile="smoke", dataset=dataset)
+    manifest = json.loads(path.read_text())
+    assert manifest["dataset"] == dataset
+    assert manifest["origin"] == "official"
+    assert manifest["root"] == str(root)
+    assert manifest["fps"] == {"interhuman": 30, "interx": 120}[dataset]
+    assert manifest["counts"] == {"train": 3, "val": 1, "test": 2}
+    assert sum(done) == 6
+    on_disk = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+    assert set(manifest["files"]) == on_disk
+    for name, entry in manifest["files"].items():
+        assert entry == {"bytes": (root / name).stat().st_size, "sha256": files.sha256(root / name)}
+    assert paths.record_of(path).exists()
+
+
+def test_split_files_may_lie_at_the_top(tmp_path: Path) -> None:
+    root = write_interhuman(tmp_path / "raw")
+    for path in (root / "split").iterdir():
+        path.rename(root / path.name)
+    (root / "split").rmdir()
+    fetch.run(config_for("interhuman", root), "interhuman")
+
+
+def test_ignored_and_allowed_clips_are_left_out_and_told(tmp_path: Path) -> None:
+    root = write_interhuman(tmp_path / "raw")
+    (root / "split/ignore_list.txt").write_text("32\n777\n")
+    (root / P1).unlink()
+    config = config_for("interhuman", root, allow_missing=("12", "13"))
+    fetch.run(config, "interhuman")
+    manifest = files.read_json(paths.path("manifest", profile="smoke", dataset="interhuman"))
+    assert manifest["clips"] == {"train": ["11", "13"], "val": ["21"], "test": ["31"]}
+    assert manifest["ignored"] == ["32"]
+    assert manifest["missing_allowed"] == ["12"]
+    preprocess.run(config, "interhuman")
+
+
+def test_numpy_integers_in_the_order_are_fine(tmp_path: Path) -> None:
+    root = write_interx(tmp_path / "raw")
+    order = {name: np.int64(1) for name in ("11", "12", "13", "21", "31", "32")}
+    (root / "annots/interaction_order.pkl").write_bytes(pickle.dumps(order))
+    fetch.run(config_for("interx", root, order="official"), "interx")
+
+
+def test_order_needs_every_clip(tmp_path: Path) -> None:
+    root = write_interx(tmp_path / "raw")
+    dump(root / "annots/interaction_order.pkl", {"11": 0})
+    fetch.run(config_for("interx", root), "interx")  # not needed as recorded
+    with pytest.raises(DataError, match=r"interaction_order.pkl: no entry for 12"):
+        fetch.run(config_for("interx", root, order="actor_first"), "interx")
+
+
+def test_unneeded_keys_of_an_archive_are_not_read(tmp_path: Path) -> None:
+    root = write_interx(tmp_path / "raw")
+    with zipfile.ZipFile(root / X1, "a") as archive:
+        archive.writestr("gender2.npy", pickle.dumps(Payload()))
+    fetch.run(config_for("interx", root), "interx")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_users_skeleton_is_refused_for_now(tmp_path: Path) -> None:
+    root = write_interx(tmp_path / "raw")
+    with pytest.raises(ConfigError, match=r"datasets.interx.skeleton is 'SMPLX.npz'.*Set it to null"):
+        fetch.run(config_for("interx", root, skeleton="SMPLX.npz"), "interx")
+
+
+def test_preprocess_needs_fetch(tmp_path: Path) -> None:
+    root = write_interhuman(tmp_path / "raw")
+    config = config_for("interhuman", root)
+    with pytest.raises(StateError, match=r"manifest.json does not exist. Run `intermamba fetch"):
+        preprocess.run(config, "interhuman")
+    fetch.run(config, "interhuman")
+    other = config_for("interhuman", write_interhuman(tmp_path / "other"))
+    with pytest.raises(StateError, match=r"is about .*raw, not .*other"):
+        preprocess.run(other, "interhuman")
+    np.save(root / P1, np.zeros((99, 492), np.float32))
+    with pytest.raises(DataError, match=rf"1 file\(s\) have changed or gone since fetch: {P1}"):
+        preprocess.run(config, "interhuman")
+    assert not list((tmp_path / "data").rglob("*.safetensors"))

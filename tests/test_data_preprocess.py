@@ -1,0 +1,166 @@
+"""Split files hold the processed clips, statistics are those of what training sees, and two runs give equal bytes."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_folders import CAPTIONS, config_for, dancer, smplx, write_interhuman, write_interx
+
+from intermamba import files, paths
+from intermamba.config import Config
+from intermamba.data import fetch, interhuman, interx, preprocess
+from intermamba.data.splits import Clip, SplitFile, write_split
+from intermamba.errors import DataError, StateError
+
+WRITE = {"interhuman": write_interhuman, "interx": write_interx}
+
+
+@pytest.fixture(autouse=True)
+def _in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def prepare(dataset: str, root: Path, **changes: object) -> Config:
+    config = config_for(dataset, root, **changes)
+    fetch.run(config, dataset)
+    preprocess.run(config, dataset)
+    return config
+
+
+def split_path(dataset: str, split: str) -> Path:
+    return paths.path("split", profile="smoke", dataset=dataset, split=split)
+
+
+def stats(dataset: str) -> tuple[np.ndarray, np.ndarray]:
+    tensors, _ = files.read_tensors(paths.path("stats", profile="smoke", dataset=dataset))
+    return tensors["mean"].numpy(), tensors["std"].numpy()
+
+
+def test_interhuman_split_holds_the_raw_columns(tmp_path: Path) -> None:
+    prepare("interhuman", write_interhuman(tmp_path / "raw"))
+    split = SplitFile(split_path("interhuman", "train"))
+    assert (split.dataset, split.split, split.origin, split.skeleton) == ("interhuman", "train", "official", None)
+    assert split.ids == ("11", "12", "13")
+    assert len(split) == 3
+    assert split.captions(1) == tuple(text for text in CAPTIONS if text.strip())
+    assert split.tokens(1) == ()
+    assert split.frames(1) == 41
+    clip = split.clip(1)
+    assert clip.dtype == np.float32
+    np.testing.assert_array_equal(clip[:, 1], dancer(41, 0.6 + 1, 2.0, phase=3).astype(np.float32))
+    np.testing.assert_array_equal(split.clip(1, 30, 100), clip[30:])  # never runs into the next clip
+    np.testing.assert_array_equal(split.clip(1, 5, 7), clip[5:12])
+
+
+def test_interx_split_holds_every_fourth_frame(tmp_path: Path) -> None:
+    prepare("interx", write_interx(tmp_path / "raw"))
+    split = SplitFile(split_path("interx", "train"))
+    assert split.skeleton == "neutral"
+    persons = [
+        interx.person_pose(
+            **{key: array[::4] for key, array in smplx(164, phase=1.0 + person, x=float(person)).items()}
+        )
+        for person in (1, 2)
+    ]
+    np.testing.assert_array_equal(split.clip(1), interx.pair(*persons))
+    assert split.tokens(1)[1] == ("They/NOUN", "greet/NOUN", "each/NOUN", "other/NOUN")
+    assert split.captions(1)[1] == "They greet each other."
+
+
+def test_split_file_travels_to_other_processes(tmp_path: Path) -> None:
+    prepare("interhuman", write_interhuman(tmp_path / "raw"))
+    split = SplitFile(split_path("interhuman", "val"))
+    copy = pickle.loads(pickle.dumps(split))
+    np.testing.assert_array_equal(copy.clip(0), split.clip(0))
+
+
+@pytest.mark.parametrize("dataset", WRITE)
+def test_two_runs_give_equal_bytes(tmp_path: Path, dataset: str) -> None:
+    root = WRITE[dataset](tmp_path / "raw")
+    prepare(dataset, root)
+    artefacts = [path for path in (tmp_path / "data").rglob("*") if path.suffix == ".safetensors"]
+    assert len(artefacts) == 4
+    first = {path: path.read_bytes() for path in artefacts}
+    prepare(dataset, root)
+    assert {path: path.read_bytes() for path in artefacts} == first
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_interhuman_statistics_are_those_of_all_items(tmp_path: Path, mirror: bool) -> None:
+    root = write_interhuman(tmp_path / "raw", frames=70)
+    prepare("interhuman", root, max_frames=64, mirror=mirror)
+    split = SplitFile(split_path("interhuman", "train"))
+    items = []
+    for index in range(3):
+        raw = split.clip(index).astype(np.float64)
+        for window in (raw[:64], raw[64:]):
+            for copy in (window, interhuman.mirror(window)) if mirror else (window,):
+                items.append(interhuman.pair_features(copy[:, 0], copy[:, 1]))
+                items.append(interhuman.pair_features(copy[:, 1], copy[:, 0]))
+    everything = np.concatenate(items).reshape(-1, 262)
+    mean, std = stats("interhuman")
+    np.testing.assert_allclose(mean, everything.mean(0), atol=1e-5)
+    np.testing.assert_allclose(std, np.maximum(everything.std(0), preprocess.STD_FLOOR), atol=1e-4)
+    if mirror:
+        np.testing.assert_allclose(mean[[258, 259]], mean[[260, 261]])  # left and right are the same
+        np.testing.assert_allclose(mean[0], 0, atol=1e-6)
+
+
+def test_interx_statistics_and_constant_features(tmp_path: Path) -> None:
+    prepare("interx", write_interx(tmp_path / "raw"))
+    split = SplitFile(split_path("interx", "train"))
+    everything = np.concatenate([interx.features(split.clip(index)) for index in range(3)]).reshape(-1, 336)
+    mean, std = stats("interx")
+    np.testing.assert_allclose(mean, everything.mean(0), atol=1e-5)
+    assert (std >= np.float32(preprocess.STD_FLOOR)).all()
+    normalised = (everything - mean) / std
+    assert np.abs(normalised).max() < 50
+    padding = slice(333, 336)
+    np.testing.assert_array_equal(mean[padding], 0)
+    np.testing.assert_array_equal(std[padding], np.float32(preprocess.STD_FLOOR))
+
+
+def test_short_and_overlong_clips_are_dropped_and_told(tmp_path: Path) -> None:
+    ids = {"train": ("11", "12"), "val": ("21", "22"), "test": ("31", "32")}
+    prepare("interhuman", write_interhuman(tmp_path / "raw", ids), min_frames=41)
+    assert SplitFile(split_path("interhuman", "train")).ids == ("12",)
+    record = files.read_json(paths.record_of(split_path("interhuman", "train")))
+    assert record["notes"]["dropped"] == {"train": {"11": 40}, "val": {"21": 40}, "test": {"31": 40}}
+
+
+def test_overlong_interx_clips_are_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interx, "LONGEST", 41)
+    prepare("interx", write_interx(tmp_path / "raw"))
+    assert SplitFile(split_path("interx", "train")).ids == ("11",)
+
+
+def test_split_without_clips_stops_before_any_file_appears(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"interhuman: no clip of split 'val' is left.*min_frames"):
+        prepare("interhuman", write_interhuman(tmp_path / "raw"), min_frames=41)
+    assert not list((tmp_path / "data").rglob("*.safetensors"))
+
+
+def test_a_file_that_breaks_on_the_way_leaves_the_old_artefacts(tmp_path: Path) -> None:
+    root = write_interhuman(tmp_path / "raw")
+    config = prepare("interhuman", root)
+    before = {path: path.read_bytes() for path in (tmp_path / "data").rglob("*.safetensors")}
+    motion = root / "motions_processed/person1/32.npy"  # read last
+    motion.write_bytes(b"\x00" * motion.stat().st_size)
+    with pytest.raises(DataError, match=r"person1/32.npy: truncated"):
+        preprocess.run(config, "interhuman")
+    assert {path: path.read_bytes() for path in (tmp_path / "data").rglob("*.safetensors")} == before
+
+
+def test_not_a_split_file(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match=r"none.safetensors does not exist. Run `intermamba preprocess`"):
+        SplitFile(tmp_path / "none.safetensors")
+    path = tmp_path / "split.safetensors"
+    motion = np.zeros((3, 2, 192), np.float32)
+    write_split(path, [Clip("a", motion, ("A.",))], dataset="interhuman", split="val", origin="official")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"split.safetensors: not a split file.*preprocess` again"):
+        SplitFile(path)
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match="not a split file"):
+        SplitFile(path)
