@@ -1,0 +1,100 @@
+"""The embedded dataset in InterHuman's raw layout: 492 columns a person and frame, z up, 30 fps.
+
+Besides the owners' folders there is one of our own: ``annots_individual/NNNN.txt`` holds a sentence about person 1 and one
+about person 2, which baselines with individual descriptions (in2IN) need. ``motions/*.pkl`` (raw SMPL parameters, not used
+for training) are not written.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from intermamba.data.synthetic.body import REST
+from intermamba.data.synthetic.choreography import Clip, clip
+from intermamba.data.synthetic.plan import FPS, Planned, plan
+from intermamba.data.synthetic.writing import Progress, whole_folder
+from intermamba.paths import SPLITS
+from intermamba.skeleton import FACE, INDEX, JOINTS
+
+SMPLH = [index for index, name in enumerate(JOINTS) if name not in FACE]
+"""InterHuman's first 52 joints: SMPL-X's without jaw and eyes."""
+TIPS = [
+    INDEX[f"{side}_{finger}3"] for side in ("left", "right") for finger in ("thumb", "index", "middle", "ring", "pinky")
+]
+"""The last joint of each finger; the ten points beyond them complete the 62 (52-56 left, 57-61 right)."""
+IGNORED = 2
+"""Clips beyond the training size that are present, listed in train.txt and in ignore_list.txt."""
+
+
+def write_interhuman(
+    folder: Path,
+    train: int,
+    val: int,
+    test: int,
+    seconds: tuple[float, float],
+    seed: int,
+    progress: Progress | None = None,
+) -> None:
+    """Write a whole dataset; equal arguments give equal bytes.
+
+    Args:
+        folder: replaced as a whole once everything is written.
+        train, val, test: clips a split. The train split lists :data:`IGNORED` more, which the ignore list takes away.
+        seconds: shortest and longest clip.
+        progress: called with the number of clips written since the last call, like a progress bar's ``update``.
+
+    Raises:
+        ConfigError: counts or lengths out of range.
+    """
+    clips = plan(train + IGNORED, val, test, seconds, seed)
+    ignored = [planned for planned in clips if planned.split == "train"][:IGNORED]
+    with whole_folder(folder) as part:
+        for name in ("annots", "annots_individual", "motions_processed/person1", "motions_processed/person2", "split"):
+            (part / name).mkdir(parents=True)
+        for split in SPLITS:
+            _write_lines(
+                part / "split" / f"{split}.txt", [name_of(planned) for planned in clips if planned.split == split]
+            )
+        _write_lines(part / "split" / "ignore_list.txt", [name_of(planned) for planned in ignored])
+        for planned in clips:
+            _write_clip(part, planned)
+            if progress:
+                progress(1)
+
+
+def name_of(planned: Planned) -> str:
+    """Id of a clip: a number of at least four digits, from 0001."""
+    return f"{planned.number + 1:04d}"
+
+
+def columns(made: Clip) -> Float[np.ndarray, "T 2 492"]:
+    """Raw columns of both persons: 62 positions in metres, then 51 local rotations in interleaved 6D columns.
+
+    Raw axes are z up: (x, y, z) here is (x, -z, y) there, which the loader's (x, z, -y) undoes. Local rotations do not
+    depend on it.
+    """
+    frames = len(made.translation)
+    positions = made.positions()
+    # A fingertip lies as far beyond its last joint as that lies beyond the one before.
+    scale = np.array(made.scale)[None, :, None, None]
+    last, before = positions[:, :, TIPS], positions[:, :, [index - 1 for index in TIPS]]
+    lengths = np.linalg.norm(REST[TIPS], axis=-1)[None, None, :, None]
+    tips = last + 0.8 * scale * lengths * (last - before) / np.linalg.norm(last - before, axis=-1, keepdims=True)
+    points = np.concatenate([positions[:, :, SMPLH], tips], axis=2)
+    raw = np.stack([points[..., 0], -points[..., 2], points[..., 1]], axis=-1)
+    rotations = made.rotations[:, :, SMPLH[1:], :, :2]
+    return np.concatenate([raw.reshape(frames, 2, -1), rotations.reshape(frames, 2, -1)], axis=-1)
+
+
+def _write_clip(folder: Path, planned: Planned) -> None:
+    made = clip(planned.kind, planned.seed, planned.seconds, FPS, planned.parameters)
+    name, values = name_of(planned), columns(made).astype(np.float32)
+    for person in (0, 1):
+        np.save(folder / "motions_processed" / f"person{person + 1}" / f"{name}.npy", values[:, person])
+    _write_lines(folder / "annots" / f"{name}.txt", made.captions)
+    _write_lines(folder / "annots_individual" / f"{name}.txt", made.individual)
+
+
+def _write_lines(path: Path, lines: list[str] | tuple[str, ...]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
