@@ -1,0 +1,211 @@
+"""The protocol: its data, its repeats and seeds, and what it refuses."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from evaluators import protocol as protocols
+from evaluators.protocol import Protocol, evaluate
+from evaluators.sources import ShuffledSource
+from intermamba.config import load as load_config
+from intermamba.data.dataset import Batch
+from intermamba.errors import ConfigError, DataError
+from intermamba.seeds import derive
+
+
+@dataclass(frozen=True)
+class Toy:
+    """Clips whose caption is their number; a motion is that number as a direction, plus noise drawn for the repeat."""
+
+    protocol: Protocol
+    clips: int = 64
+    noise: float = 0.0
+    shift: float = 0.0
+    samples: bool = False
+
+    def batches(self, repeat_seed: int) -> Iterator[Batch]:
+        draws = np.random.default_rng(repeat_seed)
+        order = draws.permutation(self.clips)
+        for first in range(0, self.clips - self.protocol.batch + 1, self.protocol.batch):
+            yield self.batch(order[first : first + self.protocol.batch], draws)
+
+    def variations(self, repeat_seed: int, captions: int, samples: int) -> Iterator[Batch] | None:
+        if not self.samples:
+            return None
+        draws = np.random.default_rng(repeat_seed)
+        chosen = draws.choice(self.clips, captions, replace=False)
+        return iter([self.batch(np.repeat(chosen, samples), draws)])
+
+    def batch(self, numbers: np.ndarray, draws: np.random.Generator) -> Batch:
+        values = np.array([[np.cos(n), np.sin(n), np.cos(2 * n)] for n in numbers]) + self.shift
+        values = values + self.noise * draws.normal(size=values.shape)
+        motion = torch.tensor(values, dtype=torch.float32)[:, None, None].expand(-1, 4, 2, -1)
+        names = tuple(map(str, numbers))
+        return Batch(motion, torch.full((len(numbers),), 4), names, ((),) * len(names), names)
+
+
+class ToyJudge:
+    def embed_text(self, batch: Batch) -> Tensor:
+        return torch.tensor([[np.cos(n), np.sin(n), np.cos(2 * n)] for n in map(int, batch.caption)]).float()
+
+    def embed_motion(self, batch: Batch) -> Tensor:
+        return batch.motion[:, 0, 0]
+
+
+TINY = protocols.load("interhuman-tiny")
+
+
+def means(frame: pd.DataFrame) -> dict[str, float]:
+    return frame.groupby("metric")["value"].mean().to_dict()
+
+
+class TestData:
+    def test_the_official_protocols(self) -> None:
+        human, x = protocols.load("interhuman"), protocols.load("interx")
+        assert (human.batch, human.emb_scale, human.diversity_halved) == (96, 6.0, True)
+        assert (x.batch, x.emb_scale, x.diversity_halved) == (32, 1.0, False)
+        for protocol in (human, x):
+            assert protocol.drop_last
+            assert (protocol.repeats, protocol.diversity_pairs, protocol.interval) == (20, 300, 1.96)
+            assert protocol.multimodality.model_dump() == {"repeats": 5, "captions": 100, "samples": 30, "pairs": 10}
+
+    @pytest.mark.parametrize("profile", ["smoke", "study", "paper"])
+    def test_every_profile_has_a_protocol_that_fits_its_test_split(self, profile: str) -> None:
+        config = load_config(profile)
+        for dataset, name in config.protocol.items():
+            protocol = protocols.load(name)
+            assert protocol.dataset == dataset
+            if profile != "paper":
+                protocol.require(config.datasets[dataset].synthetic.test, "test split")
+                assert protocol.multimodality.captions <= config.datasets[dataset].synthetic.test
+
+    def test_reduced_protocols_differ_from_the_official_in_size_only(self) -> None:
+        for name in protocols.names():
+            official = protocols.load(protocols.load(name).dataset)
+            for field in ("emb_scale", "diversity_halved", "mode", "repeats", "interval", "top_k", "drop_last"):
+                assert getattr(protocols.load(name), field) == getattr(official, field), (name, field)
+
+    def test_identity_and_chance(self) -> None:
+        assert TINY.id == "interhuman-tiny/1"
+        assert [TINY.chance(k) for k in (1, 2, 3)] == [1 / 32, 2 / 32, 3 / 32]
+
+    def test_unknown_names_get_the_nearest(self) -> None:
+        with pytest.raises(ConfigError, match=r"'interhumen'.*Did you mean 'interhuman'.*interx-tiny"):
+            protocols.load("interhumen")
+
+    def test_is_frozen_and_checked(self) -> None:
+        values = TINY.model_dump()
+        with pytest.raises(ValueError, match="frozen"):
+            TINY.batch = 3  # type: ignore[misc]
+        for wrong in ({"batch": 0}, {"top_k": 40}, {"colour": 1}, {"repeats": 2}, {"mode": "free"}):
+            with pytest.raises(ValueError):
+                Protocol(**{**values, **wrong})
+        with pytest.raises(ValueError, match="must exceed"):
+            Protocol(**{**values, "multimodality": {"repeats": 5, "captions": 4, "samples": 2, "pairs": 2}})
+
+    @pytest.mark.parametrize(
+        ("name", "clips", "pieces"),
+        [
+            ("interhuman", 64, ("64 clips, of which 0", "more than 300", "batches of 96", "interhuman-tiny")),
+            ("interhuman", 350, ("of which 288", "interhuman-small, interhuman-tiny")),
+            ("interx-tiny", 31, ("31 clips, of which 0", "Use a larger test split")),
+        ],
+    )
+    def test_too_few_clips(self, name: str, clips: int, pieces: tuple[str, ...]) -> None:
+        with pytest.raises(ConfigError) as caught:
+            protocols.load(name).require(clips, "test split")
+        assert all(piece in str(caught.value) for piece in pieces), caught.value
+
+
+class TestEvaluate:
+    def test_a_perfect_judge(self) -> None:
+        found = means(evaluate(ToyJudge(), TINY, Toy(TINY), Toy(TINY), seed=3))
+        assert found["top1"] == found["top2"] == found["top3"] == 1
+        assert found["mm_dist"] == pytest.approx(0, abs=1e-7)
+        assert found["fid"] == pytest.approx(0, abs=1e-9)
+        assert found["diversity"] > 0
+        assert "multimodality" not in found
+
+    def test_rows_repeats_and_seeds(self) -> None:
+        steps: list[int] = []
+        frame = evaluate(ToyJudge(), TINY, Toy(TINY), Toy(TINY, noise=0.3, samples=True), 3, steps.append)
+        assert steps == [1] * 20
+        assert list(frame.columns) == ["repeat", "repeat_seed", "metric", "value"]
+        counts = frame["metric"].value_counts().to_dict()
+        assert counts.pop("multimodality") == 5
+        assert set(counts) == {"top1", "top2", "top3", "fid", "mm_dist", "diversity"}
+        assert set(counts.values()) == {20}
+        assert frame[["repeat", "repeat_seed"]].drop_duplicates().values.tolist() == [
+            [repeat, derive(3, "repeat", repeat)] for repeat in range(20)
+        ]
+        assert frame[frame["metric"] == "multimodality"]["repeat"].tolist() == [0, 1, 2, 3, 4]
+
+    def test_equal_seeds_give_equal_numbers(self) -> None:
+        source = Toy(TINY, noise=0.3, samples=True)
+        one, two, other = (evaluate(ToyJudge(), TINY, Toy(TINY), source, seed) for seed in (3, 3, 4))
+        pd.testing.assert_frame_equal(one, two)
+        assert not np.allclose(one["value"], other["value"])
+
+    def test_real_motions_are_compared_with_another_draw_of_themselves(self) -> None:
+        real = Toy(TINY, noise=0.3)
+        found = means(evaluate(ToyJudge(), TINY, real, real, seed=3))
+        assert 0 < found["fid"] < means(evaluate(ToyJudge(), TINY, real, replace(real, shift=1.0), seed=3))["fid"]
+
+    def test_scale_reaches_fid_and_diversity_and_nothing_else(self) -> None:
+        plain = TINY.model_copy(update={"emb_scale": 1.0})
+        source = Toy(TINY, noise=0.3, samples=True)
+        six, one = (means(evaluate(ToyJudge(), p, Toy(p, noise=0.3), source, seed=3)) for p in (TINY, plain))
+        assert six["fid"] == pytest.approx(36 * one["fid"], rel=1e-9)
+        assert six["diversity"] == pytest.approx(6 * one["diversity"], rel=1e-9)
+        for metric in ("top1", "mm_dist", "multimodality"):
+            assert six[metric] == one[metric]
+
+    def test_shuffled_captions_are_at_chance(self) -> None:
+        real = Toy(TINY, clips=320)
+        found = means(evaluate(ToyJudge(), TINY, real, ShuffledSource(real), seed=3))
+        for k in (1, 2, 3):
+            assert found[f"top{k}"] == pytest.approx(TINY.chance(k), abs=0.015)
+        assert found["fid"] == pytest.approx(0, abs=1e-6)
+
+    def test_a_last_batch_that_is_kept_counts_by_its_size(self) -> None:
+        @dataclass(frozen=True)
+        class Uneven(Toy):
+            def batches(self, repeat_seed: int) -> Iterator[Batch]:
+                draws = np.random.default_rng(repeat_seed)
+                yield self.batch(np.arange(40), draws)
+                wrong = self.batch(np.arange(40, 50), draws)
+                yield replace(wrong, motion=wrong.motion.roll(1, dims=0))
+
+        keep = TINY.model_copy(update={"drop_last": False})
+        found = means(evaluate(ToyJudge(), keep, Uneven(keep), Uneven(keep), seed=3))
+        assert found["top1"] == pytest.approx(40 / 50)
+
+    def test_a_broken_motion_is_named_by_its_clip(self) -> None:
+        @dataclass(frozen=True)
+        class Broken(Toy):
+            def batch(self, numbers: np.ndarray, draws: np.random.Generator) -> Batch:
+                batch = super().batch(numbers, draws)
+                motion = batch.motion.clone()
+                motion[list(batch.clip).index("7") if "7" in batch.clip else []] = torch.nan
+                return replace(batch, motion=motion)
+
+        with pytest.raises(DataError, match="motion of clip 7"):
+            evaluate(ToyJudge(), TINY, Toy(TINY), Broken(TINY), seed=0)
+
+    def test_a_source_with_too_few_variations(self) -> None:
+        @dataclass(frozen=True)
+        class Short(Toy):
+            def variations(self, repeat_seed: int, captions: int, samples: int) -> Iterator[Batch]:  # noqa: ARG002
+                return super().variations(repeat_seed, captions, samples=1)
+
+        with pytest.raises(DataError, match="4 captions x 4 motions, the source gave 4"):
+            evaluate(ToyJudge(), TINY, Toy(TINY), Short(TINY, samples=True), seed=0)
+
+    def test_a_test_set_smaller_than_a_batch(self) -> None:
+        with pytest.raises(ConfigError, match="reference motions"):
+            evaluate(ToyJudge(), TINY, Toy(TINY, clips=20), Toy(TINY), seed=0)
