@@ -12,7 +12,7 @@ Features of one person, 262: positions (y up), velocities in metres a frame, the
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float
 
 from intermamba.skeleton import FEET, FEET_HEIGHT, FEET_SQUARED_STEP, LEFT_BODY, LEFT_HIP, RIGHT_BODY, RIGHT_HIP
 
@@ -25,11 +25,15 @@ FEATURES = 262
 POSITIONS, VELOCITIES, ROTATIONS, CONTACTS = slice(0, 66), slice(66, 132), slice(132, 258), slice(258, 262)
 """Where each group lies among the 262 features."""
 
-_RIGHT, _LEFT = list(RIGHT_BODY), list(LEFT_BODY)
-_MIRRORED = np.arange(JOINTS)
-_MIRRORED[_RIGHT + _LEFT] = _LEFT + _RIGHT
-_POSITION_SIGNS = np.array([-1, 1, 1])
-_ROTATION_SIGNS = np.array([1, -1, -1, 1, -1, 1])
+_OTHER_SIDE = np.arange(JOINTS)
+_OTHER_SIDE[[*LEFT_BODY, *RIGHT_BODY]] = [*RIGHT_BODY, *LEFT_BODY]
+_MIRROR_COLUMNS = np.concatenate(
+    [
+        (3 * _OTHER_SIDE[:, None] + np.arange(3)).ravel(),
+        (66 + 6 * (_OTHER_SIDE[1:, None] - 1) + np.arange(6)).ravel(),  # rotations have no root: joint j is row j - 1
+    ]
+)
+_MIRROR_SIGNS = np.array([-1, 1, 1] * JOINTS + [1, -1, -1, 1, -1, 1] * (JOINTS - 1))
 
 
 def raw_columns(file: Float[np.ndarray, "T 492"]) -> Float[np.ndarray, "T 192"]:
@@ -37,20 +41,9 @@ def raw_columns(file: Float[np.ndarray, "T 492"]) -> Float[np.ndarray, "T 192"]:
     return np.concatenate([file[:, 0:66], file[:, 186:312]], axis=1, dtype=np.float32)
 
 
-def to_y_up(points: Float[np.ndarray, "*axes 3"]) -> Float[np.ndarray, "*axes 3"]:
-    """(x, y, z) with z up to (x, z, -y) with y up."""
-    return np.stack([points[..., 0], points[..., 2], -points[..., 1]], axis=-1)
-
-
 def mirror(raw: Float[np.ndarray, "*axes 192"]) -> Float[np.ndarray, "*axes 192"]:
     """The reflection in x = 0 with left and right joints exchanged; its own inverse."""
-    axes = raw.shape[:-1]
-    positions = raw[..., POSITIONS].reshape(*axes, JOINTS, 3)[..., _MIRRORED, :] * _POSITION_SIGNS.astype(raw.dtype)
-    # Rotations have no root, so joint j is row j - 1.
-    rotations = raw[..., 66:].reshape(*axes, JOINTS - 1, 6)[..., _MIRRORED[1:] - 1, :] * _ROTATION_SIGNS.astype(
-        raw.dtype
-    )
-    return np.concatenate([positions.reshape(*axes, -1), rotations.reshape(*axes, -1)], axis=-1)
+    return np.take(raw, _MIRROR_COLUMNS, axis=-1) * _MIRROR_SIGNS.astype(raw.dtype)
 
 
 def pair_features(
@@ -62,64 +55,61 @@ def pair_features(
     0), so horizontal relations are kept; each person's own lowest point is the floor.
     """
     raw = np.stack([person1, person2], axis=1)
-    frames = len(raw)
-    positions = to_y_up(raw[..., POSITIONS].reshape(frames, 2, JOINTS, 3))
-    positions[..., 1] -= positions[..., 1].min(axis=(0, 2), keepdims=True)
-    start = positions[0].copy()
-    roots = start[:, 0]
-    w, y = _turn_to_front(start)
-    positions[..., [0, 2]] -= roots[:, None, [0, 2]]
-    positions = _turned(positions, w[:, None], y[:, None])
-    contacts = _foot_contacts(positions)
+    # z up to y up: (x, y, z) -> (x, z, -y). Each coordinate is an array (T, P, J).
+    x, y, z = raw[..., 0:66:3], raw[..., 2:66:3], -raw[..., 1:66:3]
+    y = y - y.min(axis=(0, 2), keepdims=True)
+    roots = np.stack([x[0, :, 0], z[0, :, 0]], axis=-1)
+    w, q = _turn_to_front(*(axis[0, :, RIGHT_HIP] - axis[0, :, LEFT_HIP] for axis in (x, y, z)))
+    x, z = _turned(x - roots[:, :1], z - roots[:, 1:], w[:, None], q[:, None])
+    contacts = _foot_contacts(x, y, z)
 
-    # Person 2 back into person 1's frame: undo its own turn, apply person 1's.
-    back_w, back_y = w[0] * w[1] + y[0] * y[1], w[1] * y[0] - y[1] * w[0]
-    offset = _turned(roots[1] - roots[0], w[0], y[0])
-    positions[:, 1] = _turned(positions[:, 1], back_w, back_y)
-    velocities = positions[1:] - positions[:-1]
-    positions[:, 1, :, 0] += offset[0]
-    positions[:, 1, :, 2] += offset[2]
-    groups = (
-        positions[:-1].reshape(frames - 1, 2, -1),
-        velocities.reshape(frames - 1, 2, -1),
-        raw[:-1, :, 66:],
-        contacts,
-    )
-    return np.concatenate(groups, axis=-1)
+    # Person 2 back into person 1's frame: undo its own turn, apply person 1's, move to where its root stood.
+    x[:, 1], z[:, 1] = _turned(x[:, 1], z[:, 1], w[0] * w[1] + q[0] * q[1], w[1] * q[0] - q[1] * w[0])
+    away_x, away_z = _turned(*(roots[1] - roots[0]), w[0], q[0])
+    features = np.empty((len(raw) - 1, 2, FEATURES), dtype=raw.dtype)
+    for axis, values in enumerate((x, y, z)):
+        np.subtract(values[1:], values[:-1], out=features[..., 66 + axis : 132 : 3])
+    x[:, 1] += away_x
+    z[:, 1] += away_z
+    for axis, values in enumerate((x, y, z)):
+        features[..., axis:66:3] = values[:-1]
+    features[..., ROTATIONS] = raw[:-1, :, 66:]
+    features[..., CONTACTS] = contacts
+    return features
 
 
 def _turn_to_front(
-    start: Float[np.ndarray, "P J 3"],
+    x: Float[np.ndarray, " P"], y: Float[np.ndarray, " P"], z: Float[np.ndarray, " P"]
 ) -> tuple[Float[np.ndarray, " P"], Float[np.ndarray, " P"]]:
-    """Quaternion (w, 0, y, 0) that turns each person, from the direction its hips face, to +z."""
-    across = start[:, RIGHT_HIP] - start[:, LEFT_HIP]
+    """Quaternion (w, 0, q, 0) that turns people to +z, whose hips lie (x, y, z) apart, left to right."""
+    across = np.stack([x, y, z], axis=-1)
     across /= np.sqrt((across**2).sum(axis=-1, keepdims=True))
     forward = np.stack([across[:, 2], -across[:, 0]], axis=-1).astype(np.float64)  # up x across, horizontal
-    forward = (forward / np.sqrt((forward**2).sum(axis=-1, keepdims=True))).astype(start.dtype)
-    x, z = forward[:, 0], forward[:, 1]
+    forward = (forward / np.sqrt((forward**2).sum(axis=-1, keepdims=True))).astype(across.dtype)
+    front_x, front_z = forward[:, 0], forward[:, 1]
     # The loader's square root is torch's, not numpy's to the last bit; facing near -z the sum cancels and it shows.
-    w, y = torch.from_numpy(x * x + z * z).sqrt().numpy() + z, -x
-    norm = np.sqrt(w * w + y * y)
+    w = torch.from_numpy(front_x * front_x + front_z * front_z).sqrt().numpy() + front_z
+    q = -front_x
+    norm = np.sqrt(w * w + q * q)
     half = norm == 0  # facing -z exactly: half a turn, where the loader divides zero by zero
-    norm[half], y[half] = 1, 1
-    return w / norm, y / norm
+    norm[half], q[half] = 1, 1
+    return w / norm, q / norm
 
 
-def _turned(
-    points: Float[np.ndarray, "*axes 3"],
-    w: Shaped[np.ndarray, "*any"] | np.floating,
-    y: Shaped[np.ndarray, "*any"] | np.floating,
-) -> Float[np.ndarray, "*axes 3"]:
-    """Points turned about the vertical by the unit quaternion (w, 0, y, 0), which broadcasts against ``axes``."""
-    x, z = points[..., 0], points[..., 2]
-    u, v = y * z, -(y * x)
-    return np.stack([x + 2 * (w * u + y * v), points[..., 1], z + 2 * (w * v - y * u)], axis=-1)
+_Number = Float[np.ndarray, "..."] | np.floating
 
 
-def _foot_contacts(positions: Float[np.ndarray, "T P J 3"]) -> Float[np.ndarray, "T-1 P 4"]:
-    """One where a foot joint is low and hardly moves until the next frame."""
-    feet = positions[:, :, list(FEET)]
-    step = (feet[1:] - feet[:-1]) ** 2
-    still = step[..., 0] + step[..., 1] + step[..., 2] < np.float64(FEET_SQUARED_STEP)
-    low = feet[:-1, ..., 1] < np.array(FEET_HEIGHT)
-    return (still & low).astype(positions.dtype)
+def _turned(x: _Number, z: _Number, w: _Number, q: _Number) -> tuple[_Number, _Number]:
+    """Horizontal coordinates turned about the vertical by the unit quaternion (w, 0, q, 0)."""
+    u, v = q * z, -(q * x)
+    return x + 2 * (w * u + q * v), z + 2 * (w * v - q * u)
+
+
+def _foot_contacts(
+    x: Float[np.ndarray, "T P J"], y: Float[np.ndarray, "T P J"], z: Float[np.ndarray, "T P J"]
+) -> Bool[np.ndarray, "T-1 P 4"]:
+    """Where a foot joint is low and hardly moves until the next frame."""
+    x, y, z = (axis[..., FEET] for axis in (x, y, z))
+    step = np.diff(x, axis=0) ** 2 + np.diff(y, axis=0) ** 2 + np.diff(z, axis=0) ** 2
+    # Compared in float64, as the loader does.
+    return (step < np.float64(FEET_SQUARED_STEP)) & (y[:-1] < np.array(FEET_HEIGHT))

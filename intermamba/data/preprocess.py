@@ -48,11 +48,12 @@ def run(config: Config, dataset: str, progress: Progress | None = None) -> None:
             parts = {split: all_or_none.enter_context(files.atomic(path)) for split, path in outputs.items()}
             stats_part = all_or_none.enter_context(files.atomic(stats))
             for split, part in parts.items():
-                dropped = notes["dropped"][split] = {}
+                dropped: dict[str, int] = {}
                 clips = _kept(place, manifest["clips"][split], settings, dropped, dataset, progress)
                 write_split(
                     part, clips, dataset=dataset, split=split, origin=manifest["origin"], skeleton=place.skeleton
                 )
+                notes["dropped"][split] = dropped
             mean, std = statistics(SplitFile(parts["train"]), settings)
             files.write_tensors(stats_part, {"mean": torch.from_numpy(mean), "std": torch.from_numpy(std)})
 
