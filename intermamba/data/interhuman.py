@@ -64,8 +64,9 @@ def pair_features(
     contacts = _foot_contacts(x, y, z)
 
     # Person 2 back into person 1's frame: undo its own turn, apply person 1's, move to where its root stood.
-    x[:, 1], z[:, 1] = _turned(x[:, 1], z[:, 1], w[0] * w[1] + q[0] * q[1], w[1] * q[0] - q[1] * w[0])
-    away_x, away_z = _turned(*(roots[1] - roots[0]), w[0], q[0])
+    (w1, w2), (q1, q2) = np.split(w, 2), np.split(q, 2)
+    x[:, 1], z[:, 1] = _turned(x[:, 1], z[:, 1], w1 * w2 + q1 * q2, w2 * q1 - q2 * w1)
+    away_x, away_z = _turned(roots[1:, 0] - roots[:1, 0], roots[1:, 1] - roots[:1, 1], w1, q1)
     features = np.empty((len(raw) - 1, 2, FEATURES), dtype=raw.dtype)
     for axis, values in enumerate((x, y, z)):
         np.subtract(values[1:], values[:-1], out=features[..., 66 + axis : 132 : 3])
@@ -96,11 +97,13 @@ def _turn_to_front(
     return w / norm, q / norm
 
 
-_Number = Float[np.ndarray, "..."] | np.floating
-
-
-def _turned(x: _Number, z: _Number, w: _Number, q: _Number) -> tuple[_Number, _Number]:
-    """Horizontal coordinates turned about the vertical by the unit quaternion (w, 0, q, 0)."""
+def _turned(
+    x: Float[np.ndarray, "*axes"],
+    z: Float[np.ndarray, "*axes"],
+    w: Float[np.ndarray, "..."],
+    q: Float[np.ndarray, "..."],
+) -> tuple[Float[np.ndarray, "*axes"], Float[np.ndarray, "*axes"]]:
+    """Horizontal coordinates turned about the vertical by the unit quaternion (w, 0, q, 0), which broadcasts."""
     u, v = q * z, -(q * x)
     return x + 2 * (w * u + q * v), z + 2 * (w * v - q * u)
 
