@@ -13,6 +13,8 @@ from data_folders import config_for, dump, smplx, write_interhuman, write_interx
 
 from intermamba import files, paths
 from intermamba.data import fetch, preprocess
+from intermamba.data.dataset import ClipDataset
+from intermamba.data.splits import SplitFile
 from intermamba.errors import ConfigError, DataError, StateError
 
 P1, P2 = "motions_processed/person1/12.npy", "motions_processed/person2/12.npy"
@@ -274,3 +276,22 @@ def test_preprocess_needs_fetch(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=rf"1 file\(s\) have changed or gone since fetch: {P1}"):
         preprocess.run(config, "interhuman")
     assert not list((tmp_path / "data").rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize("dataset", WRITE)
+def test_embedded_data_pass_the_same_checks(tmp_path: Path, dataset: str) -> None:
+    config = config_for(dataset, "synthetic")
+    settings = config.datasets[dataset]
+    sizes = settings.synthetic.model_copy(update={"train": 6, "val": 2, "test": 2})
+    config = config_for(dataset, "synthetic", synthetic=sizes)
+    fetch.run(config, dataset)
+    manifest = files.read_json(paths.path("manifest", profile="smoke", dataset=dataset))
+    assert manifest["origin"] == "synthetic"
+    assert manifest["root"] == f"data/smoke/raw/{dataset}"
+    assert manifest["counts"] == {"train": 6, "val": 2, "test": 2}
+    preprocess.run(config, dataset)
+    for split in paths.SPLITS:
+        clips = SplitFile(paths.path("split", profile="smoke", dataset=dataset, split=split))
+        assert clips.origin == "synthetic"
+        items = ClipDataset(clips, settings, "official", seed=0)
+        assert all(np.isfinite(items[0, index].motion).all() for index in range(len(items)))
