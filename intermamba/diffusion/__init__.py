@@ -1,4 +1,4 @@
-"""The diffusion process of InterGen (Section 3.1 and 5.1): cosine schedule, prediction of the clean motion, guided DDIM.
+"""The diffusion process of InterGen (Section 3.1, 5.1): cosine schedule, prediction of clean motion, guided DDIM.
 
 Schedule and update rule are diffusers'; only guidance and the batch's shape are ours.
 """
@@ -23,8 +23,8 @@ Progress = Callable[[Iterable[Any]], Iterable[Any]]
 class Diffusion:
     """Forward noising and guided sampling; holds no weights.
 
-    Betas follow the squared-cosine schedule capped at 0.999; DDIM takes every ``steps // sampling_steps``-th step down to
-    0 (for 50 of 1000: 980, 960, ..., 0), nothing is clipped, and the last step returns the prediction itself.
+    Betas follow the squared-cosine schedule capped at 0.999; DDIM takes every ``steps // sampling_steps``-th step down
+    to 0 (for 50 of 1000: 980, 960, ..., 0), nothing is clipped, and the last step returns the prediction itself.
 
     Raises:
         ConfigError: more sampling steps than steps.
@@ -67,10 +67,7 @@ class Diffusion:
 
         A clip's result depends neither on its batch neighbours (up to rounding) nor on the noise in padded frames; what
         padded frames of the result hold means nothing. With ``eta`` above zero the sampler draws noise at every step:
-        give one generator a clip to keep clips independent.
-
-        Args:
-            progress: wraps the iterable of steps, for example ``tqdm``.
+        give one generator a clip to keep clips independent. ``progress`` wraps the iterable of steps.
 
         Raises:
             ConfigError: ``eta`` above zero without a generator.

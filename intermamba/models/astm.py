@@ -7,6 +7,7 @@ the whole window at once and is causal along the features.
 
 import math
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -15,7 +16,7 @@ from torch.nn import functional
 
 from intermamba.models.layers import AdaLN, ChannelConv, ChannelLinear, ChannelNorm, UnconditionalNorm
 from intermamba.models.options import AstmOptions
-from intermamba.ssm import selective_scan
+from intermamba.ssm import Discretisation, selective_scan
 
 SMALLEST_STEP, LARGEST_STEP = 1e-3, 1e-1
 """Range of the initial step sizes, log-uniform [Mamba]."""
@@ -24,7 +25,7 @@ SMALLEST_STEP, LARGEST_STEP = 1e-3, 1e-1
 class Scan(nn.Module):
     """The parameters that do not depend on the input: A, skip D and step offset P (Eq. 4-6)."""
 
-    def __init__(self, channels: int, state: int, discretisation: str, backend: str = "auto") -> None:
+    def __init__(self, channels: int, state: int, discretisation: Discretisation, backend: str = "auto") -> None:
         super().__init__()
         self.discretisation, self.backend = discretisation, backend
         self.log_rate = nn.Parameter(torch.arange(1, state + 1).float().log().repeat(channels, 1))
@@ -58,11 +59,11 @@ class Scan(nn.Module):
 class MixedSSM(nn.Module):
     """Selective state space model whose B, C and Delta come from ``source`` (Eq. 6; Section 4.4's MSSM).
 
-    With ``source`` the input itself it is the plain SSM. Delta is ``softplus(P + LayerNorm(W_up W_down x))``: rank 1, as
-    Eq. 6 prints, would leave only a sign after the normalisation.
+    With ``source`` the input itself it is the plain SSM. Delta is ``softplus(P + LayerNorm(W_up W_down x))``: rank 1,
+    as Eq. 6 prints, would leave only a sign after the normalisation.
     """
 
-    def __init__(self, channels: int, state: int, rank: int, discretisation: str) -> None:
+    def __init__(self, channels: int, state: int, rank: int, discretisation: Discretisation) -> None:
         super().__init__()
         self.sizes = (state, state, rank)
         self.project = ChannelLinear(channels, sum(self.sizes), bias=False)
@@ -81,7 +82,7 @@ class MixedSSM(nn.Module):
 class Branch(nn.Module):
     """Linear, causal depthwise convolution, SiLU, scan, normalisation (Eq. 7, 8 and 13) on (B, E, L)."""
 
-    def __init__(self, channels: int, state: int, rank: int, kernel: int, discretisation: str) -> None:
+    def __init__(self, channels: int, state: int, rank: int, kernel: int, discretisation: Discretisation) -> None:
         super().__init__()
         self.linear = ChannelLinear(channels, channels)
         self.conv = ChannelConv(channels, kernel)
@@ -127,7 +128,7 @@ class Astm(nn.Module):
             fused = fused + self.beta * self.spatial(h, source, mask)
         return fused
 
-    def weights(self) -> Iterator[tuple[str, nn.Parameter]]:
+    def weights(self) -> Iterator[tuple[Literal["temporal", "spatial"], nn.Parameter]]:
         """Name of each branch and its fusion weight."""
         if self.alpha is not None:
             yield "temporal", self.alpha

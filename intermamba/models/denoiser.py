@@ -9,7 +9,6 @@ from typing import Literal, NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 
 from intermamba.config import ModelConfig
 from intermamba.errors import DataError
@@ -45,13 +44,9 @@ class TextEncoder(nn.Module):
 
 
 class Denoiser(nn.Module):
-    """Predicts the clean motion from a noisy one (Eq. 2). A subclass gives :meth:`mix`.
+    """Predicts the clean motion from a noisy one (Eq. 2); a subclass gives :meth:`mix`.
 
-    Args:
-        features: F, of one person.
-        max_frames: the longest window; a shorter one is as if padded to it.
-        text_width: W of the text tower.
-        sizes: all other sizes.
+    ``features`` is F of one person, ``max_frames`` the longest window, ``text_width`` the text tower's W.
     """
 
     def __init__(self, features: int, max_frames: int, text_width: int, sizes: ModelConfig) -> None:
@@ -80,7 +75,7 @@ class Denoiser(nn.Module):
     ) -> Float[Tensor, "B T P F"]:
         """Normalised noisy motion to normalised clean motion.
 
-        What padded frames hold never changes the prediction of real ones; the prediction on padded frames means nothing.
+        What padded frames hold never changes the prediction on real ones; that on padded frames means nothing.
 
         Raises:
             DataError: more frames than ``max_frames``.

@@ -3,6 +3,9 @@
 With ``self_mixer="astm"`` its self-attention is replaced by Self-ASTM and nothing else changes (Table 5, row 2).
 """
 
+from collections.abc import Iterable
+from typing import cast
+
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -98,7 +101,7 @@ class InterGen(Denoiser):
     def adaptive_weights(self) -> list[AdaptiveWeight]:
         return [
             AdaptiveWeight(index, "self", branch, value)
-            for index, block in enumerate(self.blocks)
+            for index, block in enumerate(cast("Iterable[Block]", self.blocks))
             if block.self_astm is not None
             for branch, value in block.self_astm.astm.weights()
         ]

@@ -1,5 +1,8 @@
 """InterMamba (Section 4): blocks of Self-ASTM for each person, LIIA for the pair, Cross-ASTM for each person."""
 
+from collections.abc import Iterable, Iterator
+from typing import Literal, cast
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -32,6 +35,7 @@ class Liia(nn.Module):
         pair = self.norm(torch.cat(h.chunk(2), dim=-1), emb).unflatten(-1, (2, -1)).transpose(1, 2)  # (B, P, T, D)
         if self.point is None or self.local is None:
             return (pair.mean(1, keepdim=True) * keep).squeeze(1)
+        pair = pair.contiguous(memory_format=torch.channels_last)  # several times faster for two channels
         # The 3 x 3 filter reaches over the end of a clip: padded frames must be as empty as those beyond the window.
         return (self.local(self.point(pair) * keep) * keep).squeeze(1)
 
@@ -55,6 +59,11 @@ class Block(nn.Module):
             return h
         return self.cross_astm(h, emb_both, mask_both, both(self.liia(h, emb, mask)))
 
+    def astm_blocks(self) -> Iterator[tuple[Literal["self", "cross"], AstmBlock]]:
+        yield "self", self.self_astm
+        if self.cross_astm is not None:
+            yield "cross", self.cross_astm
+
 
 class InterMamba(Denoiser):
     """The paper's model; 118.60 M parameters at its sizes (Table 3: 117)."""
@@ -77,8 +86,7 @@ class InterMamba(Denoiser):
     def adaptive_weights(self) -> list[AdaptiveWeight]:
         return [
             AdaptiveWeight(index, module, branch, value)
-            for index, block in enumerate(self.blocks)
-            for module, part in (("self", block.self_astm), ("cross", block.cross_astm))
-            if part is not None
+            for index, block in enumerate(cast("Iterable[Block]", self.blocks))
+            for module, part in block.astm_blocks()
             for branch, value in part.astm.weights()
         ]

@@ -28,11 +28,16 @@ class AdaLN(nn.Module):
         return torch.addcmul(shift, self.norm(h), 1 + scale)
 
 
-class UnconditionalNorm(nn.LayerNorm):
+class UnconditionalNorm(nn.Module):
     """Plain layer normalisation with :class:`AdaLN`'s signature."""
 
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+
     def forward(self, h: Float[Tensor, "B T D"], emb: Float[Tensor, "B M"]) -> Float[Tensor, "B T D"]:  # noqa: ARG002
-        return super().forward(h)
+        normal: Tensor = self.norm(h)
+        return normal
 
 
 class ChannelLinear(nn.Linear):
@@ -54,10 +59,14 @@ class ChannelConv(nn.Conv1d):
         super().__init__(channels, channels, kernel, groups=channels)
 
     def forward(self, x: Float[Tensor, "B E L"]) -> Float[Tensor, "B E L"]:
-        channels = x.shape[1]
+        channels, length = x.shape[1:]
         past = functional.pad(x, (self.kernel_size[0] - 1, 0))
-        bias = None if self.bias is None else self.bias[:channels]
-        return functional.conv1d(past, self.weight[:channels], bias, groups=channels)
+        assert self.bias is not None
+        # Shifted multiply-adds: on a CPU half the time of a grouped convolution and its gradient.
+        y = self.bias[:channels, None]
+        for shift, weight in enumerate(self.weight[:channels].unbind(2)):
+            y = torch.addcmul(y, past[..., shift : shift + length], weight)
+        return y
 
 
 class ChannelNorm(nn.LayerNorm):

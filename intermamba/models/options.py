@@ -4,7 +4,7 @@ The paper leaves much unsaid; every choice we had to infer is a field here with 
 dictionary of fields that differ from the defaults. Imports no torch, so that the command line can list variants fast.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -29,13 +29,13 @@ class AstmOptions(Frozen):
     initial_beta: float = 1.0
     """Initial weight of the spatial branch."""
     normalisation: Literal["adaln", "layernorm"] = "adaln"
-    """Of Self-ASTM. Eq. 10 prints LayerNorm; AdaLN is our one deliberate deviation: only with it do the parameter counts
-    of Tables 3 and 5 fit, and Section 5.2.2 credits AdaLN with following the prompt."""
+    """Of Self-ASTM. Eq. 10 prints LayerNorm; AdaLN is our one deliberate deviation: only with it do the parameter
+    counts of Tables 3 and 5 fit, and Section 5.2.2 credits AdaLN with following the prompt."""
     discretisation: Literal["mamba", "zoh"] = "mamba"
     """Eq. 5 prints the exact zero-order hold; Mamba's released code, which the paper builds on, takes delta B."""
 
     @model_validator(mode="after")
-    def _one_branch(self) -> Self:
+    def _one_branch(self) -> "AstmOptions":
         if not (self.temporal or self.spatial):
             raise ValueError("temporal and spatial cannot both be false: no branch would be left")
         return self
@@ -60,7 +60,7 @@ class InterGenOptions(AstmOptions):
     """What mixes one person's frames: InterGen's self-attention, or Self-ASTM (Table 5, row 2)."""
 
     @model_validator(mode="after")
-    def _relevant(self) -> Self:
+    def _relevant(self) -> "InterGenOptions":
         idle = sorted(self.model_fields_set & set(AstmOptions.model_fields))
         if self.self_mixer == "attention" and idle:
             raise ValueError(f"{', '.join(idle)}: without effect unless self_mixer is 'astm'")
@@ -96,7 +96,7 @@ class Variant(Frozen):
     """What a reader must know to compare it fairly."""
 
     @model_validator(mode="after")
-    def _buildable(self) -> Self:
+    def _buildable(self) -> "Variant":
         if self.base not in OPTIONS:
             raise ValueError(unknown("base architecture", self.base, OPTIONS, f"variant {self.name}"))
         self.options()

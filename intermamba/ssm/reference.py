@@ -29,24 +29,23 @@ def selective_scan(
     discretisation: str,
 ) -> Float[Tensor, "B E L"]:
     """See :func:`intermamba.ssm.selective_scan`."""
-    dtype = torch.promote_types(u.dtype, torch.float32)
-    with torch.autocast(u.device.type, enabled=False):  # half precision does not carry over hundreds of steps
-        inputs, step, b, c = (x.to(dtype).permute(2, 0, 1).contiguous() for x in (u, delta, B, C))
-        if delta_bias is not None:
-            step = step + delta_bias.to(dtype)
-        if delta_softplus:
-            step = Softplus.apply(step)
-        y: Tensor = Scan.apply(inputs, step, A.to(dtype).T.contiguous(), b, c, discretisation == "zoh")
-        if D is not None:
-            y = torch.addcmul(y, inputs, D.to(dtype))
-        return y.permute(1, 2, 0).to(u.dtype)
+    dtype = torch.promote_types(u.dtype, torch.float32)  # half precision does not carry over hundreds of steps
+    inputs, step, b, c = (x.to(dtype).permute(2, 0, 1).contiguous() for x in (u, delta, B, C))
+    if delta_bias is not None:
+        step = step + delta_bias.to(dtype)
+    if delta_softplus:
+        step = Softplus.apply(step)
+    y: Tensor = Scan.apply(inputs, step, A.to(dtype).T.contiguous(), b, c, discretisation == "zoh")
+    if D is not None:
+        y = torch.addcmul(y, inputs, D.to(dtype))
+    return y.permute(1, 2, 0).to(u.dtype)
 
 
 class Scan(torch.autograd.Function):
     """``h[l] = exp(step A) h[l-1] + gain b[l] x[l]`` from zero, ``y[l] = c[l] h[l]``.
 
-    ``gain`` is ``step``, or with ``exact`` the zero-order hold ``(exp(step A) - 1) / A`` of Eq. 5. The derivative by the
-    states, ``adjoint``, follows the same recurrence backwards in time.
+    ``gain`` is ``step``, or with ``exact`` the zero-order hold ``(exp(step A) - 1) / A`` of Eq. 5. The derivative by
+    the states, ``adjoint``, follows the same recurrence backwards in time.
     """
 
     @staticmethod
@@ -107,7 +106,7 @@ class Scan(torch.autograd.Function):
 
 
 class Softplus(torch.autograd.Function):
-    """``log(1 + exp(x))``, to the last digit; PyTorch's own takes twenty times an exponential on a CPU."""
+    """``log(1 + exp(x))`` to within rounding; PyTorch's own takes twenty times an exponential on a CPU."""
 
     @staticmethod
     def forward(ctx: Any, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:

@@ -1,19 +1,17 @@
 """InterGen's losses (Eq. 14), term by term as in its official code, on the persons' de-normalised joint positions.
 
-Means are taken as officially: the simple loss over all real frames of the batch; the geometric ones first over the real
-frames of a clip, then over the clips whose diffusion step is at most ``geometric_until``. Two habits of the official code
-that a reader would not expect are kept, for parity:
+Means are taken as officially: the simple loss over all real frames of the batch; the geometric ones first over the
+real frames of a clip, then over the clips whose diffusion step is at most ``geometric_until``. Two habits of the
+official code that a reader would not expect are kept, for parity:
 
 - Velocity and foot contact compare each real frame with the next one, so a clip's last real frame is compared with its
   first padded one. The official data is padded with zeros, so there the target jumps to the origin.
 - The relative orientation is averaged over the real frames of the whole batch, damped steps included; it is off only
   when no clip of the batch has a step within the bound.
 
-Where the official code divides by a norm it can return NaN (persons' hips at one point, exact back-to-back facing); here
-directions and quaternions are normalised with a floor, which changes no finite value.
+Where the official code divides by a norm it can return NaN (both hips at one point, persons facing exactly opposite
+ways); here directions and quaternions are normalised with a floor.
 """
-
-from typing import Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -21,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from intermamba.config import LossConfig
+from intermamba.motion import Representation
 from intermamba.skeleton import CHAINS, FEET, FEET_HEIGHT, FEET_SQUARED_STEP, LEFT_HIP, RIGHT_HIP
 
 NEAR = 1.0
@@ -36,14 +35,6 @@ _BONE_STARTS = [joint for chain in CHAINS for joint in chain[:-1]]
 _BONE_ENDS = [joint for chain in CHAINS for joint in chain[1:]]
 
 
-class Representation(Protocol):
-    """What the losses need to know of a dataset's features (:mod:`intermamba.motion`)."""
-
-    def joints(self, motion: Float[Tensor, "*batch F"]) -> Float[Tensor, "*batch J 3"]:
-        """Positions of the 22 body joints, metres, y up, of un-normalised motion."""
-        ...
-
-
 def interaction_losses(
     prediction: Float[Tensor, "B T P F"],
     target: Float[Tensor, "B T P F"],
@@ -56,12 +47,8 @@ def interaction_losses(
 ) -> dict[str, Float[Tensor, ""]]:
     """Every weighted term under its name in :class:`LossConfig`, and their sum ``total``.
 
-    Args:
-        prediction, target: normalised.
-        mask: true on real frames.
-        mean, std: of the normalisation.
-
-    ``velocity``, ``bone_length`` and ``foot_contact`` are the sums of both persons' terms, as in the official total.
+    ``prediction`` and ``target`` are normalised by ``mean`` and ``std``. ``velocity``, ``bone_length`` and
+    ``foot_contact`` are the sums of both persons' terms, as in the official total.
     """
     real = mask.to(prediction.dtype)
     active = (timestep <= weights.geometric_until).to(prediction.dtype)
@@ -152,7 +139,7 @@ def _relative_yaw(joints: Float[Tensor, "B T P J 3"]) -> Float[Tensor, "B T 2"]:
     return functional.normalize(turn, dim=-1, eps=_FLOOR)[..., [0, 2]]
 
 
-def _selected_mean(values: Float[Tensor, "*rest S"], chosen: Bool[Tensor, "*rest S"]) -> Float[Tensor, "*rest"]:
+def _selected_mean(values: Float[Tensor, "... S"], chosen: Bool[Tensor, "... S"]) -> Float[Tensor, "..."]:
     """Mean of the chosen values along the last axis; zero where none is."""
     weight = chosen.to(values.dtype)
     return (values * weight).sum(-1) / (weight.sum(-1) + _EPSILON)

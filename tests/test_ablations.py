@@ -1,0 +1,66 @@
+"""The files under ablations/: complete, consistent with the study's rows, and refused when broken."""
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+import ablations
+from intermamba.config import load
+from intermamba.errors import ConfigError
+from intermamba.models.options import BASES
+
+GOOD = {"name": "row", "label": "Row", "base": "intermamba", "changes": {"modules": 1}, "hypothesis": "It changes."}
+
+
+def test_rows_of_the_paper_are_all_there():
+    reported = {(row.table, row.row) for variant in ablations.load().values() for row in variant.paper}
+    assert reported == {
+        (1, "InterMamba (light)"),
+        (3, "Ours (UltraLight)"),
+        (4, "w/o Temporal Mamba"),
+        (4, "w/o adaptive param."),
+        (5, "Self-ASTM"),
+        (5, "Self-ASTM, Cross-ASTM"),
+    }
+
+
+@pytest.mark.parametrize("profile", ["smoke", "study", "paper"])
+def test_every_row_of_the_study_is_known(profile):
+    known = {**BASES, **ablations.load()}
+    assert all(variant in known for _, variant, _ in load(profile).rows())
+
+
+def test_a_variant_differs_from_its_base_in_one_thing():
+    for variant in ablations.load().values():
+        assert len(variant.changes) == 1
+        assert variant.hypothesis
+        assert variant.note
+
+
+def test_loading_needs_no_torch():
+    code = "import sys, ablations; ablations.load(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"changes": {"module": 1}}, "unknown option 'module'.*Did you mean 'modules'"),
+        ({"base": "intergem"}, "unknown base architecture 'intergem'.*Did you mean 'intergen'"),
+        ({"name": "other"}, "name is 'other'"),
+        ({"changes": {"liia": "none"}}, "variant row: Input should be 'conv' or 'mean'"),
+        ({"hypotesis": "x"}, "hypotesis: Extra inputs"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_problem(tmp_path, change, message):
+    (tmp_path / "row.yaml").write_text(yaml.safe_dump({**GOOD, **change}))
+    with pytest.raises(ConfigError, match=f"row.yaml: .*{message}"):
+        ablations.load(tmp_path)
+
+
+def test_a_file_that_is_no_yaml_is_named(tmp_path):
+    (tmp_path / "row.yaml").write_text("name: [")
+    with pytest.raises(ConfigError, match=r"row\.yaml: not valid YAML"):
+        ablations.load(tmp_path)

@@ -1,0 +1,122 @@
+"""Schedule, noising and guided DDIM: closed forms, the official trajectory, and independence of clips.
+
+tests/data/models_ddim.json was computed by running the official ddim_sample_loop (tr3e/InterGen, ``ddim50``, guidance
+3.5) with its own denoiser on the weights and inputs of tests/test_models_parity.py, from the noise below.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from test_models_parity import SIZES, B, F, T, inputs, wave, weigh
+
+from intermamba.config import DiffusionConfig
+from intermamba.diffusion import Diffusion
+from intermamba.errors import ConfigError
+from intermamba.models import build
+
+EXPECTED = json.loads((Path(__file__).parent / "data/models_ddim.json").read_text())
+CONFIG = DiffusionConfig(steps=1000, sampling_steps=50, eta=0.0, guidance=3.5, null_probability=0.1)
+
+
+def config(**changes) -> DiffusionConfig:
+    return CONFIG.model_copy(update=changes)
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = build("intergen", features=F, **SIZES)
+    weigh(model)
+    return model
+
+
+def test_schedule_is_the_capped_squared_cosine():
+    bar = Diffusion(CONFIG).scheduler.alphas_cumprod.double()
+
+    def f(t: float) -> float:
+        return math.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
+
+    exact = torch.tensor([f((t + 1) / 1000) / f(0) for t in range(999)], dtype=torch.float64)
+    torch.testing.assert_close(bar[:999], exact, rtol=1e-4, atol=0)
+    assert bar[999] / bar[998] == pytest.approx(1e-3, rel=1e-4)  # the cap
+    for step, value in EXPECTED["alphas_cumprod"].items():
+        assert bar[int(step)].item() == pytest.approx(value, rel=2e-5)
+
+
+def test_steps_are_the_official_ones():
+    assert Diffusion(CONFIG).scheduler.timesteps.tolist() == list(range(980, -1, -20))
+
+
+def test_noising_keeps_unit_variance_and_ends_in_noise():
+    diffusion = Diffusion(CONFIG)
+    x0, noise = torch.randn(2, 4, 200, 2, 50, generator=torch.Generator().manual_seed(0))
+    noisy = diffusion.add_noise(x0, noise, torch.tensor([0, 300, 700, 999]))
+    torch.testing.assert_close(noisy.flatten(1).std(1), torch.ones(4), rtol=0.02, atol=0)
+    torch.testing.assert_close(noisy[3], noise[3], rtol=0, atol=1e-3)
+
+
+def test_trajectory_equals_the_official_one(model):
+    _, _, cond, _ = inputs()
+    noise = 1.4 * wave((B, T, 2, F), 12.9898)
+    out = Diffusion(CONFIG).sample(model, cond, torch.ones(B, T, dtype=torch.bool), noise)
+    torch.testing.assert_close(
+        out.flatten()[:: EXPECTED["stride"]], torch.tensor(EXPECTED["output"]), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_last_step_returns_the_guided_prediction(model):
+    """One step from 0: nothing of the noise is left but what the model saw."""
+    x, _, cond, mask = inputs()
+    out = Diffusion(config(steps=1, sampling_steps=1, guidance=2.0)).sample(model, cond, mask, x)
+    model.eval()
+    with torch.no_grad():
+        zero = torch.zeros(B, dtype=torch.long)
+        expected = 2 * model(x, zero, cond, mask) - model(x, zero, torch.zeros_like(cond), mask)
+    torch.testing.assert_close(out[mask], expected[mask], rtol=1e-5, atol=1e-5)
+
+
+def test_clips_are_independent_of_neighbours_and_of_padding(model):
+    diffusion = Diffusion(config(sampling_steps=5))
+    x, _, cond, mask = inputs()
+    together = diffusion.sample(model, cond, mask, x)
+    noisy_padding = torch.where(mask[..., None, None], x, 9.0)
+    torch.testing.assert_close(diffusion.sample(model, cond, mask, noisy_padding)[mask], together[mask])
+    for clip in range(B):
+        frames = int(mask[clip].sum())
+        alone = diffusion.sample(
+            model, cond[clip : clip + 1], mask[clip : clip + 1, :frames], x[clip : clip + 1, :frames]
+        )
+        torch.testing.assert_close(alone[0], together[clip, :frames], rtol=1e-4, atol=1e-5)
+
+
+def test_sampling_leaves_the_mode_and_reports_progress(model):
+    x, _, cond, mask = inputs()
+    seen = []
+
+    def progress(steps):
+        for step in steps:
+            seen.append(step)
+            yield step
+
+    model.train()
+    Diffusion(config(sampling_steps=4)).sample(model, cond, mask, x, progress=progress)
+    assert seen == [750, 500, 250, 0]
+    assert model.training
+
+
+def test_noisy_sampling_needs_and_obeys_a_generator(model):
+    x, _, cond, mask = inputs()
+    diffusion = Diffusion(config(sampling_steps=3, eta=1.0))
+    with pytest.raises(ConfigError, match="generator"):
+        diffusion.sample(model, cond, mask, x)
+    first, second = (
+        diffusion.sample(model, cond, mask, x, generator=torch.Generator().manual_seed(1)) for _ in range(2)
+    )
+    assert torch.equal(first, second)
+
+
+def test_more_sampling_steps_than_steps_is_refused():
+    with pytest.raises(ConfigError, match="sampling_steps 20 exceeds"):
+        Diffusion(config(steps=10, sampling_steps=20))

@@ -1,0 +1,326 @@
+"""Every variant: sizes, lengths, persons, gradients; the properties a block should have, and those it should not."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch import Tensor
+
+import ablations
+from intermamba.config import ModelConfig
+from intermamba.errors import ConfigError, DataError
+from intermamba.models import PAPER, Variant, build, variants
+from intermamba.models.astm import Astm, AstmBlock
+from intermamba.models.intermamba import Liia
+from intermamba.models.options import BASES, AstmOptions
+
+VARIANTS = {**BASES, **ablations.load()}
+SIZES = {
+    "width": 16,
+    "heads": 2,
+    "feedforward": 24,
+    "modules": 2,
+    "blocks_per_module": 1,
+    "state": 3,
+    "rank": 2,
+    "transformer_blocks": 2,
+    "text_heads": 2,
+    "text_feedforward": 24,
+}
+B, T, F, W, LONGEST = 3, 9, 10, 12, 14
+LENGTHS = torch.tensor([9, 6, 1])
+every_variant = pytest.mark.parametrize("name", VARIANTS)
+
+
+def tiny(name: str, **changes):
+    """A small model of the variant whose zero-initialised layers have been woken, so that every path matters."""
+    torch.manual_seed(0)
+    variant = VARIANTS[name]
+    if changes:
+        variant = variant.model_copy(update={"changes": {**variant.changes, **changes}})
+    model = build(variant, features=F, max_frames=LONGEST, text_width=W, **SIZES).eval()
+    with torch.no_grad():
+        for value in model.parameters():
+            if value.requires_grad:
+                value.add_(0.1 * torch.randn_like(value))
+    return model
+
+
+def inputs(seed: int = 1) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(B, T, 2, F, generator=generator)
+    cond = torch.randn(B, W, generator=generator)
+    return x, torch.tensor([3, 500, 999]), cond, torch.arange(T) < LENGTHS.unsqueeze(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [("intermamba", 118.60), ("intermamba_light", 66.53), ("intergen", 182.38), ("self_astm_only", 175.67)],
+)
+def test_paper_sizes_have_the_stated_parameter_counts(name, millions):
+    with torch.device("meta"):
+        model = build(VARIANTS[name])
+    assert sum(value.numel() for value in model.parameters()) / 1e6 == pytest.approx(millions, rel=1e-3)
+
+
+def test_liia_convolutions_cost_25_parameters_a_block():
+    with torch.device("meta"):
+        full, without = (build(VARIANTS[name]) for name in ("intermamba", "without_liia"))
+    count = [sum(value.numel() for value in model.parameters()) for model in (full, without)]
+    assert count[0] - count[1] == 8 * 25
+
+
+def test_default_sizes_are_those_of_the_configuration_file():
+    base = yaml.safe_load((Path(__file__).parent.parent / "params.yaml").read_text())["base"]
+    assert ModelConfig(**base["model"]) == PAPER
+
+
+@every_variant
+def test_padding_never_changes_the_result(name):
+    model = tiny(name)
+    x, timestep, cond, mask = inputs()
+    with torch.no_grad():
+        padded = model(x, timestep, cond, mask)
+        other = model(torch.where(mask[..., None, None], x, 50.0), timestep, cond, mask)
+        torch.testing.assert_close(other[mask], padded[mask], rtol=1e-5, atol=1e-6)
+        for clip, length in enumerate(LENGTHS.tolist()):
+            exact = model(
+                x[clip : clip + 1, :length],
+                timestep[clip : clip + 1],
+                cond[clip : clip + 1],
+                mask[clip : clip + 1, :length],
+            )
+            torch.testing.assert_close(exact[0], padded[clip, :length], rtol=1e-5, atol=1e-6)
+
+
+@every_variant
+def test_real_frames_and_the_condition_do_change_the_result(name):
+    model = tiny(name)
+    x, timestep, cond, mask = inputs()
+    with torch.no_grad():
+        out = model(x, timestep, cond, mask)
+        changed = x.clone()
+        changed[0, 4] += 1.0
+        assert (model(changed, timestep, cond, mask)[0] - out[0]).abs().max() > 1e-3
+        assert (model(x, timestep, cond + 1, mask) - out)[mask].abs().max() > 1e-3
+        assert (model(x, timestep.flip(0), cond, mask) - out)[mask].abs().max() > 1e-3
+
+
+@every_variant
+def test_starts_by_predicting_nothing(name):
+    torch.manual_seed(0)
+    model = build(VARIANTS[name], features=F, max_frames=LONGEST, text_width=W, **SIZES)
+    assert not model(*inputs()).any()
+
+
+@every_variant
+def test_one_step_of_training_moves_every_trainable_parameter(name):
+    model = tiny(name).train()
+    x, timestep, _, mask = inputs()
+    tokens, end = torch.randn(B, 5, W, generator=torch.Generator().manual_seed(2)), torch.tensor([4, 2, 1])
+    out = model(x, timestep, model.encode_text(tokens, end), mask)
+    (out - x)[mask].square().mean().backward()
+    for parameter, value in model.named_parameters():
+        if value.requires_grad:
+            assert value.grad is not None, parameter
+            assert value.grad.isfinite().all(), parameter
+            assert value.grad.any() or "in_proj_bias" in parameter, parameter
+
+
+def exchanged(model) -> tuple[Tensor, Tensor]:
+    """Result for exchanged persons, and exchanged result."""
+    x, timestep, cond, mask = inputs()
+    with torch.no_grad():
+        return model(x.flip(2), timestep, cond, mask)[mask], model(x, timestep, cond, mask).flip(2)[mask]
+
+
+@pytest.mark.parametrize("name", ["intergen", "self_astm_only", "without_cross"])
+def test_exchanging_persons_exchanges_results(name):
+    after, expected = exchanged(tiny(name))
+    torch.testing.assert_close(after, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["intermamba", "without_liia"])
+def test_liia_is_not_symmetric_in_the_persons(name):
+    """The convolutions weigh the persons differently, and so does AdaLN over both once it is trained."""
+    after, expected = exchanged(tiny(name))
+    assert (after - expected).abs().max() > 1e-3
+
+
+def test_persons_without_cross_astm_do_not_see_each_other():
+    model = tiny("without_cross")
+    x, timestep, cond, mask = inputs()
+    changed = x.clone()
+    changed[:, :, 1] += 1.0
+    with torch.no_grad():
+        torch.testing.assert_close(
+            model(changed, timestep, cond, mask)[:, :, 0], model(x, timestep, cond, mask)[:, :, 0]
+        )
+
+
+@pytest.mark.parametrize("name", sorted(set(VARIANTS) - {"without_cross"}))
+def test_persons_otherwise_do(name):
+    model = tiny(name)
+    x, timestep, cond, mask = inputs()
+    changed = x.clone()
+    changed[:, :, 1] += 1.0
+    with torch.no_grad():
+        difference = model(changed, timestep, cond, mask) - model(x, timestep, cond, mask)
+    assert difference[:, :, 0][mask].abs().max() > 1e-4
+
+
+def astm_block(**changes) -> AstmBlock:
+    torch.manual_seed(0)
+    return AstmBlock(8, LONGEST, 3, 2, 4, AstmOptions(**changes)).eval()
+
+
+def test_temporal_branch_is_causal():
+    block = astm_block(spatial=False)
+    h, emb, mask = torch.randn(2, T, 8), torch.randn(2, 8), torch.ones(2, T, dtype=torch.bool)
+    later = h.clone()
+    later[:, 5:] += 1.0
+    with torch.no_grad():
+        before, after = block(h, emb, mask), block(later, emb, mask)
+    torch.testing.assert_close(after[:, :5], before[:, :5])
+    assert (after[:, 5:] - before[:, 5:]).abs().max() > 0.1
+
+
+def test_spatial_branch_sees_all_frames_but_only_earlier_features():
+    torch.manual_seed(0)
+    astm = Astm(8, LONGEST, 3, 2, 4, AstmOptions(temporal=False)).eval()
+    h, mask = torch.randn(2, T, 8), torch.ones(2, T, dtype=torch.bool)
+    changed = h.clone()
+    changed[:, 6, 5] += 1.0
+    with torch.no_grad():
+        difference = (astm(changed, mask) - astm(h, mask)).abs()
+    assert not difference[..., :5].any()
+    assert (difference[:, 0, 5:] > 0).all()
+
+
+def test_temporal_and_spatial_branches_are_one_structure():
+    """Eq. 8: the spatial branch is the temporal one on the transposed input."""
+    torch.manual_seed(0)
+    astm = Astm(T, T, 3, 2, 4, AstmOptions()).eval()
+    assert astm.temporal is not None
+    assert astm.spatial is not None
+    astm.spatial.load_state_dict(astm.temporal.state_dict())
+    x = torch.randn(2, T, T)
+    with torch.no_grad():
+        torch.testing.assert_close(astm.spatial(x), astm.spatial(x, real=torch.ones(2, T, dtype=torch.bool)))
+        torch.testing.assert_close(astm.temporal(x), astm.spatial(x))
+
+
+def test_shorter_windows_equal_zero_padding_to_the_longest():
+    """The leading weights of a branch give what padding to the longest window and cropping gives."""
+    model = tiny("intermamba")
+    x, timestep, cond, mask = inputs()
+    longest = torch.zeros(B, LONGEST, 2, F)
+    longest[:, :T] = x
+    padded_mask = torch.zeros(B, LONGEST, dtype=torch.bool)
+    padded_mask[:, :T] = mask
+    with torch.no_grad():
+        torch.testing.assert_close(
+            model(longest, timestep, cond, padded_mask)[:, :T][mask],
+            model(x, timestep, cond, mask)[mask],
+            rtol=1e-5,
+            atol=1e-6,
+        )
+
+
+def test_liia_gives_nothing_on_padded_frames():
+    torch.manual_seed(0)
+    mask = inputs()[3]
+    for convolve in (True, False):
+        out = Liia(8, convolve=convolve)(torch.randn(2 * B, T, 8), torch.randn(B, 8), mask)
+        assert not out[~mask].any()
+        assert out[mask].any()
+
+
+def test_adaptive_weights_are_named_and_learned():
+    weights = tiny("intermamba").adaptive_weights()
+    assert [weight[:3] for weight in weights[:4]] == [
+        (0, "self", "temporal"),
+        (0, "self", "spatial"),
+        (0, "cross", "temporal"),
+        (0, "cross", "spatial"),
+    ]
+    assert len(weights) == 8
+    assert all(weight.value.requires_grad for weight in weights)
+    assert {weight.branch for weight in tiny("without_temporal").adaptive_weights()} == {"spatial"}
+    assert tiny("intergen").adaptive_weights() == []
+    assert len(tiny("self_astm_only").adaptive_weights()) == 4
+
+
+def test_without_adaptive_both_weights_stay_one():
+    weights = tiny("without_adaptive").adaptive_weights()
+    assert len(weights) == 8
+    assert all(weight.value.item() == 1.0 and not weight.value.requires_grad for weight in weights)
+
+
+@pytest.mark.parametrize("change", [{"discretisation": "zoh"}, {"normalisation": "layernorm"}, {"initial_beta": 0.5}])
+def test_inferred_choices_have_an_effect(change):
+    x, timestep, cond, mask = inputs()
+    with torch.no_grad():
+        plain, changed = (
+            model(x, timestep, cond, mask)[mask] for model in (tiny("intermamba"), tiny("intermamba", **change))
+        )
+    assert (plain - changed).abs().max() > 1e-4
+
+
+def test_the_caption_is_read_at_its_end_token():
+    model = tiny("intermamba")
+    tokens = torch.randn(2, 5, W, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        first, second = (model.encode_text(tokens, torch.tensor(ends)) for ends in ([1, 4], [1, 2]))
+        half = model.encode_text(tokens.half(), torch.tensor([1, 4]))
+    torch.testing.assert_close(first[0], second[0])
+    assert (first[1] - second[1]).abs().max() > 0.1
+    torch.testing.assert_close(half, first, rtol=0, atol=0.02)  # cached features may be float16
+
+
+def test_too_many_frames_are_refused():
+    x, timestep, cond, _ = inputs()
+    long = x.repeat(1, 2, 1, 1)
+    with pytest.raises(DataError, match="18 frames given to a denoiser built for at most 14"):
+        tiny("intergen")(long, timestep, cond, torch.ones(B, 18, dtype=torch.bool))
+
+
+def test_variants_come_from_entry_points(monkeypatch):
+    class Point:
+        value = "elsewhere:load"
+
+        def __init__(self, found):
+            self.found = found
+
+        def load(self):
+            return lambda: self.found
+
+    extra = VARIANTS["without_cross"].model_copy(update={"name": "extra"})
+    monkeypatch.setattr("intermamba.models.entry_points", lambda **_: [Point({"extra": extra})])
+    assert variants() == {**BASES, "extra": extra}
+    build("extra", features=F, max_frames=LONGEST, text_width=W, **SIZES)
+    monkeypatch.setattr("intermamba.models.entry_points", lambda **_: [Point({"intergen": extra})])
+    with pytest.raises(ConfigError, match="'intergen' from elsewhere:load is already taken"):
+        variants()
+
+
+def test_unknown_names_and_sizes_say_what_is_allowed():
+    with pytest.raises(ConfigError, match=r"'intermanba'.*Did you mean 'intermamba'.*intergen"):
+        build("intermanba")
+    with pytest.raises(ConfigError, match=r"'widht'.*Did you mean 'width'"):
+        build("intermamba", widht=3)
+    with pytest.raises(ConfigError, match=r"size state: .*given: 0"):
+        build("intermamba", state=0)
+    with pytest.raises(ConfigError, match="width 10 is not a multiple of its 8"):
+        build("intermamba", width=10)
+
+
+def test_variants_are_checked_when_made():
+    good = {"name": "x", "label": "x", "base": "intermamba", "hypothesis": "none"}
+    with pytest.raises(ConfigError, match=r"'spatail'.*Did you mean 'spatial'"):
+        Variant(**good, changes={"spatail": False})
+    with pytest.raises(ConfigError, match="no branch would be left"):
+        Variant(**good, changes={"spatial": False, "temporal": False})
+    with pytest.raises(ConfigError, match="without effect unless self_mixer is 'astm'"):
+        Variant(**{**good, "base": "intergen"}, changes={"spatial": False})

@@ -1,0 +1,46 @@
+"""InterGen's denoiser against the official code, on weights and inputs that are formulas of their index.
+
+tests/data/models_intergen.json was computed by running the official denoiser (InterDenoiser of tr3e/InterGen, float32,
+eval mode) on exactly these weights and inputs; "names" lists the parts of our parameter names that it calls otherwise.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from intermamba.models import build
+
+EXPECTED = json.loads((Path(__file__).parent / "data/models_intergen.json").read_text())
+SIZES = {"width": 32, "heads": 4, "feedforward": 48, "transformer_blocks": 2, "text_heads": 8, "text_feedforward": 64}
+B, T, F = 3, 7, 262
+
+
+def wave(shape: tuple[int, ...], pitch: float, scale: float = 1.0) -> Tensor:
+    """``scale * sin(pitch * (index + 1))`` of the flat index."""
+    count = torch.Size(shape).numel()
+    return (scale * torch.sin(pitch * torch.arange(1, count + 1, dtype=torch.float64))).float().reshape(shape)
+
+
+def weigh(model: nn.Module) -> None:
+    """Fill every parameter with a wave whose pitch depends on the parameter's place in the sorted list of names."""
+    with torch.no_grad():
+        for place, (_, value) in enumerate(sorted(model.named_parameters())):
+            value.copy_(wave(tuple(value.shape), 0.7 + 0.013 * place, 1.5 * value.shape[-1] ** -0.5))
+
+
+def inputs() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    mask = torch.arange(T) < torch.tensor([7, 5, 2]).unsqueeze(1)
+    return wave((B, T, 2, F), 1.1), torch.tensor([0, 417, 999]), wave((B, 768), 0.9), mask
+
+
+def test_denoiser_equals_the_official_one():
+    model = build("intergen", features=F, **SIZES).eval()
+    weigh(model)
+    x, timestep, cond, mask = inputs()
+    with torch.no_grad():
+        out = model(x, timestep, cond, mask)[mask]
+    expected = torch.tensor(EXPECTED["output"])
+    torch.testing.assert_close(out.flatten()[:: EXPECTED["stride"]], expected, rtol=1e-5, atol=1e-5)
+    assert expected.std() > 0.1  # the comparison is about something
