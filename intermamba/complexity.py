@@ -23,7 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from intermamba import files, provenance
-from intermamba.config import Config
+from intermamba.config import Config, Dataset
 from intermamba.diffusion import Diffusion
 from intermamba.models import Denoiser, build
 from intermamba.models.astm import Scan
@@ -32,8 +32,10 @@ from intermamba.motion import representation
 from intermamba.paths import path
 from intermamba.seeds import derive
 
-DATASET = "interhuman"
-"""Table 3 is about the models of Table 1."""
+DATASET: Dataset = "interhuman"
+"""Its features and window size the models, as in Table 3."""
+KNOBS = ("complexity", "model", "diffusion", "text.width", f"datasets.{DATASET}.max_frames", "runs", "runtime")
+"""What the counts and times depend on."""
 
 
 def measure(name: str, config: Config) -> dict[str, Any]:
@@ -41,7 +43,7 @@ def measure(name: str, config: Config) -> dict[str, Any]:
     model = _build(name, config, "meta")
     return {
         "method": name,
-        "parameters": sum(value.numel() for value in model.parameters()),
+        "parameters": sum(value.numel() for value in model.parameters() if value.requires_grad),
         **count_macs(model, config.complexity.frames),
         "frames": config.complexity.frames,
         "batch": 1,
@@ -107,11 +109,11 @@ def run(config: Config) -> None:
     Columns of the second: method, seconds_median, seconds_q1, seconds_q3, sampling_steps, guidance, frames, batch,
     device, dtype, threads.
     """
-    names = list(config.runs[DATASET])
+    names = list(dict.fromkeys(variant for _, variant, _ in config.rows()))
     counts = path("complexity", profile=config.profile)
-    times = counts.with_name("complexity_time.csv")
+    times = path("complexity_time", profile=config.profile)
     seed = derive(config.seed, "complexity")
-    knobs = {name: config.section(name) for name in ("model", "diffusion", "complexity", "text.width")}
+    knobs = {name: config.section(name) for name in KNOBS}
     with provenance.recorded("complexity", [counts, times], config=knobs, seeds={"weights": seed}):
         device = "cuda" if config.runtime.accelerator == "auto" and torch.cuda.is_available() else "cpu"
         with _threads(config.runtime.threads), torch.random.fork_rng():
