@@ -1,10 +1,10 @@
 """The embedded dataset: choreographed interactions of two people, written in the official raw layouts.
 
 A choreography plans steps, reaches and bends of two performers on a continuous clock; forward kinematics and analytic
-two-bone chains turn the plan into poses at any frame rate. Parameters of each kind (limb, count, speed, side, direction)
-are drawn with the sentences that tell them. Modules, bottom up: ``timing`` and ``body`` (curves, kinematics), ``performer``
-and ``stage`` (what a body can do, where two can meet), ``kinds`` (the interactions), ``captions`` and ``lexicon`` (words),
-``choreography`` (one clip), ``plan`` (which clips), ``interhuman`` and ``interx`` (files).
+two-bone chains turn the plan into poses at any frame rate. The parameters of a kind (limb, count, speed, side, way)
+shape the motion and the sentences that tell it. Modules, bottom up: ``timing`` and ``body`` (curves, kinematics),
+``performer`` and ``stage`` (what a body can do, where two can meet), ``kinds`` (the interactions), ``captions`` and
+``lexicon`` (words), ``choreography`` (one clip), ``plan`` (which clips), ``interhuman`` and ``interx`` (files).
 """
 
 from intermamba.data.synthetic.choreography import Clip, clip

@@ -1,7 +1,7 @@
 """Kinematics of one performer, vectorised over frames: rotations, forward kinematics, analytic two-bone chains.
 
-World axes: y up, metres. A yaw of 0 faces +z and a positive yaw turns to the performer's left (counterclockwise seen from
-above). NumPy in float64 throughout: the generator runs in worker processes that should not have to load torch.
+World axes: y up, metres. A yaw of 0 faces +z and a positive yaw turns to the performer's left (counterclockwise seen
+from above). NumPy in float64 throughout: nothing here needs gradients, and importing stays quick.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,10 @@ def turn(axis: str, angle: Angle) -> Matrix:
     return matrix
 
 
-def apply(matrix: Matrix, vector: Vector) -> Vector:
+def apply(
+    matrix: Float[np.ndarray, "T 3 3"], vector: Float[np.ndarray, "T 3"] | Float[np.ndarray, " 3"]
+) -> Float[np.ndarray, "T 3"]:
+    """Rotate one vector a frame, or the same vector in every frame."""
     return np.einsum("...ij,...j->...i", matrix, vector)
 
 
@@ -62,6 +65,8 @@ class Limb:
     lower: Float[np.ndarray, " 3"]
     bends: tuple[float, float, float]
     """Where the middle joint points when the limb bends, in the rest pose."""
+    softness: float
+    """Metres over which the ends of the reachable range are rounded: a hard clamp would make the joint snap."""
 
     def solve(
         self,
@@ -78,8 +83,7 @@ class Limb:
         line = goal - start
         far = np.linalg.norm(line, axis=-1)
         along = line / np.maximum(far, 1e-6)[:, None]
-        # The corners of the reachable range are rounded: a hard clamp would make the elbow snap.
-        width = 0.006
+        width = self.softness
         most, least = 0.998 * (upper + lower), abs(upper - lower) + 0.12 * (upper + lower)
         far = far - width * np.logaddexp(0.0, (far - most) / width)
         far = far + width * np.logaddexp(0.0, (least - far) / width)
@@ -101,11 +105,16 @@ def _limbs() -> dict[str, Limb]:
     for side, sign in (("left", 1.0), ("right", -1.0)):
         hand = REST[INDEX[f"{side}_wrist"]] + np.array([sign * PALM, 0.0, 0.0])
         limbs[f"{side}_arm"] = Limb(
-            INDEX[f"{side}_shoulder"], INDEX[f"{side}_elbow"], REST[INDEX[f"{side}_elbow"]], hand, (0.0, 0.0, -1.0)
+            INDEX[f"{side}_shoulder"],
+            INDEX[f"{side}_elbow"],
+            REST[INDEX[f"{side}_elbow"]],
+            hand,
+            (0.0, 0.0, -1.0),
+            0.006,
         )
         limbs[f"{side}_leg"] = Limb(
             INDEX[f"{side}_hip"], INDEX[f"{side}_knee"], REST[INDEX[f"{side}_knee"]], REST[INDEX[f"{side}_ankle"]],
-            (0.0, 0.0, 1.0),
+            (0.0, 0.0, 1.0), 0.001,
         )  # fmt: skip
     return limbs
 

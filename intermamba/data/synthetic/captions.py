@@ -1,9 +1,10 @@
 """Sentences from a small grammar: templates of each kind, synonyms, roles and parameters.
 
-Notation of a template: ``[walks|goes]`` is a choice; ``{speed}`` is a slot, filled with a phrase for the parameter's value
-(:data:`PHRASES`); ``{A}`` and ``{B}`` name initiator and other for the first time, ``{a}`` and ``{b}`` again;
+Notation of a template: ``[walks|goes]`` is a choice; ``{speed}`` is a slot, filled with a phrase for the parameter's
+value (:data:`PHRASES`); ``{A}`` and ``{B}`` name initiator and other for the first time, ``{a}`` and ``{b}`` again;
 ``turn/NOUN`` fixes the part of speech of an ambiguous word. Sides are told in plain words only (left, right, clockwise,
-counterclockwise), each from the point of view of the person concerned, so a mirrored copy needs nothing but their exchange.
+counterclockwise), each from the point of view of the person concerned, so that a mirrored copy needs nothing but their
+exchange.
 """
 
 import re
@@ -27,11 +28,13 @@ ROLES = (
 DEFINITE = "the first person"
 """Always the initiator; the other names go by order of mention."""
 
-_SIDES = {"left": ("left",), "right": ("right",)}
-_HANDS = {"left": ("the left hand",), "right": ("the right hand",), "both": ("both hands",)}
-_ARMS = {"left": ("the left arm",), "right": ("the right arm",), "both": ("both arms",)}
+Phrases = dict[str, tuple[str, ...]]
 
-PHRASES: dict[str, dict[str, tuple[str, ...]]] = {
+_SIDES: Phrases = {"left": ("left",), "right": ("right",)}
+_HANDS: Phrases = {"left": ("the left hand",), "right": ("the right hand",), "both": ("both hands",)}
+_ARMS: Phrases = {"left": ("the left arm",), "right": ("the right arm",), "both": ("both arms",)}
+
+PHRASES: dict[str, Phrases] = {
     "amount": {"quarter": ("a quarter", "one quarter"), "half": ("half", "one half")},
     "arm": _ARMS,
     "arms": _ARMS,

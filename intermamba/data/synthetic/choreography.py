@@ -52,7 +52,7 @@ def clip(
     kind: str,
     seed: int,
     seconds: float,
-    fps: float,
+    fps: int,
     parameters: Mapping[str, str] | None = None,
     variation: float = 0.08,
 ) -> Clip:
@@ -64,6 +64,8 @@ def clip(
         kind: a name in :data:`intermamba.data.synthetic.kinds.KINDS`.
         seed: of the clip's own variation: size, place, heading, timing, style, words, and ``parameters`` if not given.
         seconds: length of the clip; the whole interaction fits into it.
+        fps: frames a second; the clip has ``round(seconds * fps)`` of them.
+        parameters: a value of every parameter of the kind; drawn from ``seed`` if not given.
         variation: largest deviation of body size from the neutral skeleton.
 
     Raises:

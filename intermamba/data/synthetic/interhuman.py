@@ -1,8 +1,8 @@
 """The embedded dataset in InterHuman's raw layout: 492 columns a person and frame, z up, 30 fps.
 
-Besides the owners' folders there is one of our own: ``annots_individual/NNNN.txt`` holds a sentence about person 1 and one
-about person 2, which baselines with individual descriptions (in2IN) need. ``motions/*.pkl`` (raw SMPL parameters, not used
-for training) are not written.
+Besides the owners' folders there is one of our own: ``annots_individual/NNNN.txt`` holds a sentence about person 1 and
+one about person 2, which baselines with individual descriptions (in2IN) need. ``motions/*.pkl`` (raw SMPL parameters,
+not used for training) are not written.
 """
 
 from pathlib import Path
@@ -40,8 +40,11 @@ def write_interhuman(
 
     Args:
         folder: replaced as a whole once everything is written.
-        train, val, test: clips a split. The train split lists :data:`IGNORED` more, which the ignore list takes away.
+        train: clips for training; the split lists :data:`IGNORED` more, which the ignore list takes away.
+        val: clips for validation.
+        test: clips for testing, half of them of held-out combinations.
         seconds: shortest and longest clip.
+        seed: of everything that is drawn.
         progress: called with the number of clips written since the last call, like a progress bar's ``update``.
 
     Raises:

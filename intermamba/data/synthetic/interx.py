@@ -39,8 +39,11 @@ def write_interx(
 
     Args:
         folder: replaced as a whole once everything is written.
-        train, val, test: clips a split.
+        train: clips for training.
+        val: clips for validation.
+        test: clips for testing, half of them of held-out combinations.
         seconds: shortest and longest clip.
+        seed: of everything that is drawn.
         progress: called with the number of clips written since the last call, like a progress bar's ``update``.
 
     Raises:

@@ -25,7 +25,8 @@ begin beginning; bend bends; block blocks; bow bows; bump bumps bumping; call ca
 cheer cheering; circle circles circled; clap claps clapped clapping; come comes coming; copy copies; cover covers;
 dance dances dancing; defend defends; dodge dodges dodging; embrace embraces; evade evades; face facing; feel feels;
 flee flees; follow follows followed; get gets; give gives given; glance glances glancing; go goes; grab grabs;
-grasp grasps; greet greets greeted; guide guides guided; halt halts; hand hands; help helps helped; hold holds holding held;
+grasp grasps; greet greets greeted; guide guides guided; halt halts; hand hands; help helps helped;
+hold holds holding held;
 hug hugs hugged; join joins; jump jumps; kick kicks; kneel kneels kneeling; lead leads led; lean leans; leave leaves;
 lift lifts lifted; listen listens; look looks looking; lose loses; make makes; meet meets; mirror mirrors mirrored;
 move moves moving; nod nods; offer offers offered; parry parries; pass passes passed; pat pats patted; play plays;
@@ -50,23 +51,23 @@ _OTHERS = {
     "NUM": "one two three five first second",
     "AUX": "is are being does",
     "PRON": "who which that it its them they their those something someone nobody neither other there",
-    "ADJ": "close deep far few fast full high left little long low near opposite right same several short single slight "
-    "slow small some straight whole hard",
-    "ADV": "ahead always away back backward briefly clockwise closer counterclockwise deeply down forth forward forwards "
-    "gently instead inwards once only out quickly rapidly slightly slowly so softly still then together twice upwards "
-    "very when",
+    "ADJ": "close deep far few fast full hard high left little long low near opposite right same several short single "
+    "slight slow small some straight whole",
+    "ADV": "ahead always away back backward briefly clockwise closer counterclockwise deeply down forth forward "
+    "forwards gently instead inwards once only out quickly rapidly slightly slowly so softly still then together "
+    "twice upwards very when",
     "CCONJ": "and",
     "PART": "not",
 }
 
 # Words that mean nearly the same share a part of their vectors, as they would in vectors learnt from text.
-_SYNONYMS = (
-    "walk step go move stroll", "quickly rapidly fast", "slowly slow", "hug embrace", "push shove", "run chase flee",
-    "dodge evade avoid", "strike punch slap", "block parry defend", "guide lead", "grab grasp take hold", "raise lift",
-    "glance look watch see", "once single one", "twice two", "forward forwards ahead", "back backward behind", "stop halt stand",
-    "person someone partner people", "pat tap", "spin turn", "stumble stagger", "pull tug", "briefly moment", "offer give",
-    "hand palm fist", "slightly little small slight", "up upwards above", "down low below",
-)  # fmt: skip
+_SYNONYMS = """
+walk step go move stroll; quickly rapidly fast; slowly slow; hug embrace; push shove; run chase flee; dodge evade avoid;
+strike punch slap; block parry defend; guide lead; grab grasp take hold; raise lift; glance look watch see;
+once single one; twice two; forward forwards ahead; back backward behind; stop halt stand;
+person someone partner people; pat tap; spin turn; stumble stagger; pull tug; briefly moment; offer give;
+hand palm fist; slightly little small slight; up upwards above; down low below
+"""
 
 
 def _entries(text: str) -> dict[str, str]:
@@ -74,7 +75,7 @@ def _entries(text: str) -> dict[str, str]:
     forms = {}
     for group in text.replace("\n", " ").split(";"):
         lemma, *others = group.split()
-        forms.update({word: lemma for word in (lemma, *others)})
+        forms.update(dict.fromkeys((lemma, *others), lemma))
     return forms
 
 
@@ -87,18 +88,18 @@ def _lemmas() -> dict[str, dict[str, str]]:
 def _parts() -> dict[str, str]:
     """Usual part of speech of each word; rarer ones are marked in the templates."""
     parts = {word: part for part, words in _OTHERS.items() for word in words.split()}
-    nouns = {word: "NOUN" for word in _lemmas()["NOUN"]}
-    verbs = {word: "VERB" for word in _lemmas()["VERB"]}
+    nouns = dict.fromkeys(_lemmas()["NOUN"], "NOUN")
+    verbs = dict.fromkeys(_lemmas()["VERB"], "VERB")
     # These are nouns unless marked, although they could be verbs; other doubtful words are verbs unless marked.
-    firmly = {word: "NOUN" for word in ("hand", "hands", "face", "circle", "blows", "return", "palms", "point")}
+    firmly = dict.fromkeys(("hand", "hands", "face", "circle", "blows", "return", "palms", "point"), "NOUN")
     return nouns | verbs | parts | {word: part for word, part in firmly.items() if word in nouns}
 
 
 def tag(marked: str) -> str:
     """Tokens of a caption as ``word/POS`` separated by blanks: lower case, nouns and verbs as lemmas.
 
-    ``marked`` is a caption before its first letter is made a capital, and may hold explicit parts (``turn/NOUN``). As in Inter-X's processing, hyphens vanish, words that are not
-    alphabetic are dropped and ``left`` is never reduced to ``leave``.
+    ``marked`` is a caption before its first letter is made a capital; it may hold explicit parts (``turn/NOUN``). As in
+    Inter-X's processing, hyphens vanish, words that are not alphabetic are dropped and ``left`` is never ``leave``.
 
     Raises:
         DataError: a word is not in the lexicon.
@@ -125,7 +126,7 @@ def vocabulary() -> list[str]:
 def vector(word: str) -> Float[np.ndarray, " dimensions"]:
     """Seeded random vector of a word, the same on every machine; forms and synonyms of a word lie near each other."""
     lemma = next((lemmas[word] for lemmas in _lemmas().values() if word in lemmas), word)
-    meaning = next((group for group in _SYNONYMS if lemma in group.split() or word in group.split()), lemma)
+    meaning = next((group for group in _SYNONYMS.split(";") if lemma in group.split() or word in group.split()), lemma)
     parts = (0.55, _noise("meaning " + meaning)), (0.3, _noise("lemma " + lemma)), (0.15, _noise("word " + word))
     return SPREAD * sum((np.sqrt(share) * noise for share, noise in parts), np.zeros(DIMENSIONS))
 

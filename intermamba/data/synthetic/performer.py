@@ -1,9 +1,9 @@
 """One performer's part: what a choreography asks for, and the pose that follows from it at any moment.
 
 A choreography plans with :meth:`Performer.walk`, :meth:`~Performer.add`, :meth:`~Performer.reach` and
-:meth:`~Performer.swing_leg`; nothing is computed until the clip is sampled. Then the trunk is posed from curves, the feet
-from planned steps (a foot is either planted or in one swing, so it cannot slide), and arms and legs by two-bone inverse
-kinematics. Hands come last because they may aim at the other performer's body.
+:meth:`~Performer.swing_leg`; nothing is computed until the clip is sampled. Then the trunk is posed from curves, the
+feet from planned steps (a foot is either planted or in one swing, so it cannot slide), and arms and legs by two-bone
+inverse kinematics. Hands come last because they may aim at the other performer's body.
 """
 
 import math
@@ -25,6 +25,7 @@ Stand = Float[np.ndarray, "*axes 3"]
 """Place and heading on the floor: x, z in metres, yaw in radians (never wrapped, so that turns have a direction)."""
 Path = Callable[[Curve], Stand]
 """Stand as a function of progress 0..1."""
+SIDES: tuple[Side, Side] = ("left", "right")
 SIGNS: dict[str, float] = {"left": 1.0, "right": -1.0}
 
 STANDING = 0.964
@@ -157,7 +158,7 @@ class Performer:
     def place(self, x: float, z: float, yaw: float) -> None:
         """Stand here when the clip begins; call once, before anything that moves."""
         self.stand = (x, z, yaw)
-        for side in ("left", "right"):
+        for side in SIDES:
             self.feet[side] = self.starts[side] = self.home(side, np.array(self.stand))
 
     def home(self, side: Side, stand: Stand) -> Stand:
@@ -212,7 +213,7 @@ class Performer:
 
     def step(self, side: Side, start: float, end: float, ahead: float, aside: float = 0.0, lift: float = 0.06) -> None:
         """Move one foot from its home, in the axes of the performer's heading (``aside``: to the left)."""
-        x, z, yaw = self.stand
+        yaw = self.stand[2]
         home = self.home(side, np.array(self.stand))
         home[0] += math.cos(yaw) * aside + math.sin(yaw) * ahead
         home[1] += -math.sin(yaw) * aside + math.cos(yaw) * ahead
@@ -222,9 +223,9 @@ class Performer:
         """Add a curve to a channel.
 
         ``drop``, ``surge``, ``slide``: the pelvis down, ahead, to the left (metres). ``bend``, ``twist``, ``tilt``: the
-        trunk forward, to the left about its axis, and sideways to the right. ``nod``, ``look``: the head down and to the
-        left. ``left_heel``, ``right_heel``: that foot pitched, toe down (radians). ``gaze``: attention to the other
-        performer, 1 by default.
+        trunk forward, to the left about its axis, and sideways to the right (radians). ``nod``, ``look``: the head down
+        and to the left. ``left_heel``, ``right_heel``: that foot pitched, toe down. ``gaze``: added to the attention to
+        the other performer, which is 1.
         """
         self.channels[channel].append(signal)
 
@@ -240,6 +241,9 @@ class Performer:
         """Bring a palm to a target while ``weight`` is 1.
 
         Args:
+            side: which arm.
+            weight: 0 at home, 1 at the target.
+            target: where the palm goes.
             twist: pronation of the hand in radians (0: thumb up in front of the body; positive: palm down or forward).
             curl: of the fingers; 0 flat, 1.2 a fist.
             pole: where the elbow points: outwards, up, ahead in the chest's axes.
@@ -301,15 +305,15 @@ class Performer:
         translation[:, 2] = stand[:, 1] + np.cos(yaw) * surge - np.sin(yaw) * slide
         translation[:, 1] = STANDING * self.scale - self.curve("drop", time)
 
-        feet = {}
-        for side in ("left", "right"):
+        feet: dict[Side, tuple[Float[np.ndarray, "T 3"], Float[np.ndarray, "T 3 3"], Curve]] = {}
+        for side in SIDES:
             planted = self._foot(side, time, translation, rotations[:, 0])
             feet[side] = self._swung(side, time, Ground(stand, translation, self.scale), *planted)
         for side, (toe, frame, _) in feet.items():
             ankle = toe - apply(frame, self.scale * REST[INDEX[f"{side}_foot"]])
             limb = LIMBS[f"{side}_leg"]
             hip = apply(rotations[:, 0], self.scale * REST[limb.root])
-            length = 0.995 * self.scale * (np.linalg.norm(limb.upper) + np.linalg.norm(limb.lower))
+            length = 0.99 * self.scale * (np.linalg.norm(limb.upper) + np.linalg.norm(limb.lower))
             aside = np.square(translation[:, ::2] + hip[:, ::2] - ankle[:, ::2]).sum(-1)
             rise = np.sqrt(np.maximum(length**2 - aside, (0.35 * length) ** 2))
             translation[:, 1] = timing.soft_min(ankle[:, 1] + rise - hip[:, 1], translation[:, 1], 0.012)
@@ -323,7 +327,7 @@ class Performer:
     def pose(self, scene: Scene) -> None:
         """Place both arms of this performer's trunk, in ``trunk.rotations``."""
         trunk = scene.trunks[self.index]
-        for side in ("left", "right"):
+        for side in SIDES:
             self._arm(side, scene, trunk)
 
     def _foot(
@@ -395,7 +399,7 @@ class Performer:
         home = self.scale * np.array([sign * PALMS[0], PALMS[1], PALMS[2]]) + np.zeros((frames, 3))
         home[:, 2] += self.arm_swing * np.tanh(stride / 0.4) * 0.4
         palm = shoulder + 0.5 * (apply(chest, home) + apply(heading, home))
-        palm[:, 1] = -timing.soft_min(-0.07, -palm[:, 1], 0.02)
+        palm[:, 1] = -timing.soft_min(-0.125, -palm[:, 1], 0.02)
         pole = np.repeat(np.array([[0.35, -0.3, -0.8]]), frames, axis=0)
         twist, curl = np.zeros(frames), np.full(frames, 0.25)
         for reach in self.reaches:
@@ -431,8 +435,8 @@ def line(start: tuple[float, float, float], end: tuple[float, float, float]) -> 
 def arc(centre: tuple[float, float], radius: float, start: float, sweep: float, facing: float) -> Path:
     """Circle about ``centre`` from bearing ``start`` by ``sweep`` (positive: counterclockwise seen from above).
 
-    The heading keeps the angle ``facing`` to the bearing from the centre outwards: pi looks at the centre, +-pi/2 along the
-    circle.
+    The heading keeps the angle ``facing`` to the bearing from the centre outwards: pi looks at the centre, +-pi/2
+    along the circle.
     """
 
     def path(progress: Curve) -> Stand:

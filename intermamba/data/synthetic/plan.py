@@ -37,6 +37,10 @@ def plan(train: int, val: int, test: int, seconds: tuple[float, float], seed: in
     """All clips in the order of their numbers, which is shuffled over splits and kinds.
 
     Args:
+        train: clips for training, none of a held-out combination.
+        val: clips for validation, likewise.
+        test: clips for testing, every other one of a held-out combination.
+        seed: of everything that is drawn.
         seconds: shortest and longest clip; slow variants take the longer half of the range, quick ones the shorter.
 
     Raises:

@@ -29,7 +29,7 @@ def sides(limb: str) -> tuple[Side, ...]:
 class Stage:
     """What a choreography works on.
 
-    ``a`` initiates and ``b`` responds. Choreographies place both near the origin; the clip is turned and moved afterwards.
+    ``a`` initiates and ``b`` responds. Both are placed near the origin; the finished clip is turned and moved.
     """
 
     a: Performer
@@ -55,7 +55,7 @@ class Stage:
         return value * (1 + share * self.random.uniform(-1, 1))
 
     def span(self, start: float = 0.12, end: float | None = None) -> tuple[float, float]:
-        """Interval of the main action, in fractions of the clip: a quick one is over early, a slow one fills the clip."""
+        """Interval of the main action in fractions of the clip: quick is over early, slow fills the clip."""
         if end is None:
             end = {"slowly": 0.94, "quickly": 0.58}.get(self.parameters.get("speed", ""), 0.86)
         return start + self.random.uniform(-0.03, 0.03), end + self.random.uniform(-0.025, 0.025)
@@ -128,7 +128,7 @@ def cycles(start: float, end: float, count: int, scale: float = 1.0) -> Signal:
     return lambda time: scale * timing.cycles(time, start, end, count)
 
 
-def sway(start: float, end: float, count: float, scale: float) -> Signal:
+def sway(start: float, end: float, count: int, scale: float) -> Signal:
     """``count`` full swings to both sides within the interval, fading in and out at its ends."""
 
     def signal(time: timing.Curve) -> timing.Curve:

@@ -1,4 +1,4 @@
-"""Blends over time: all motion of the embedded dataset is made of these smooth curves, so it can be sampled at any rate.
+"""Blends over time: all motion of the embedded dataset is made of these smooth curves, so any frame rate will do.
 
 Times are fractions of the clip: 0 at its first moment, 1 at its last.
 """
@@ -21,7 +21,7 @@ def pulse(time: Curve, rise: float, full: float, fade: float, end: float) -> Cur
 
 
 def glide(x: Curve, share: float = 0.3) -> Curve:
-    """Progress 0..1 at a steady speed with a smooth start and stop, each of length ``share``; the gait of a short walk."""
+    """Progress 0..1 at a steady speed with a smooth start and stop, each of length ``share``: a short walk."""
     x = np.clip(x, 0.0, 1.0)
 
     def started(part: Curve) -> Curve:  # integral of a cubic speed ramp

@@ -3,7 +3,7 @@
 import math
 
 from intermamba.data.synthetic.kinds.kind import Kind
-from intermamba.data.synthetic.performer import SIGNS
+from intermamba.data.synthetic.performer import SIDES, SIGNS
 from intermamba.data.synthetic.stage import OTHER, Stage, cycles, mixed, moved, near, on, pulse, side, sides, times
 
 _SIDE = ("left", "right")
@@ -67,7 +67,7 @@ def _point(stage: Stage) -> None:
     crossing = stage["towards"] == OTHER[hand]
     if crossing:
         direction = (direction[0] * 0.5, direction[1], 0.45)
-    held = pulse(0.05, 0.34, 0.8, 1.02)
+    held = pulse(0.02, 0.34, 0.78, 1.1)
     a.reach(hand, held, near(a, direction), twist=1.2, curl=0.6, pole=(0.6, -0.8, -0.2))
     a.add("twist", times(held, {"left": 0.45, "right": -0.45, "up": 0.0}[stage["towards"]]))
     looks = pulse(0.3, 0.55)
@@ -100,9 +100,9 @@ POINT = Kind(
 
 def _pass_object(stage: Stage) -> None:
     a, b = stage.a, stage.b
-    stage.face(stage.vary(0.85, 0.04))
+    stage.face(stage.vary({"high": 0.8, "low": 0.68}[stage["level"]], 0.03))
     giving, taking = side(stage["hand"]), side(stage["taking"])
-    height = {"high": stage.vary(1.58, 0.02), "low": stage.vary(0.9, 0.03)}[stage["level"]]
+    height = {"high": stage.vary(1.58, 0.02), "low": stage.vary(0.94, 0.02)}[stage["level"]]
     given = 0.56
     own = near(a, (SIGNS[giving] * 0.2, 1.08, 0.25))
     kept = near(b, (SIGNS[taking] * 0.14, 1.1, 0.25))
@@ -194,7 +194,7 @@ def _propose(stage: Stage) -> None:
         b.add("bend", times(pulse(0.42, 0.7), 0.35))
         b.reach(hand, pulse(0.44, 0.72), moved(offer, pulse(-1.0, 0.0), (0.0, 0.03, 0.0)), twist=1.2, curl=0.5)
     else:
-        for covering in ("left", "right"):
+        for covering in SIDES:
             mouth = on(b, "head", (SIGNS[covering] * 0.04, -0.02, 0.12))
             b.reach(covering, pulse(0.42, 0.68), mouth, twist=0.3, curl=0.2, pole=(0.7, -0.7, 0.0))
 

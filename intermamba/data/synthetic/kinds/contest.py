@@ -1,9 +1,7 @@
 """Contests: pushing, kicking, punching and pulling, and what the other does about it."""
 
-import math
-
 from intermamba.data.synthetic.kinds.kind import Kind
-from intermamba.data.synthetic.performer import SIGNS
+from intermamba.data.synthetic.performer import SIDES, SIGNS
 from intermamba.data.synthetic.stage import (
     OTHER,
     Stage,
@@ -41,7 +39,7 @@ def _push(stage: Stage) -> None:
     yaw = b.stand[2]
     b.walk(touch, min(0.95, touch + (0.55 if hard else 0.32)), (0.0, b.stand[1] + back, yaw))
     if hard:
-        for hand in ("left", "right"):
+        for hand in SIDES:
             flung = near(b, (SIGNS[hand] * 0.45, 1.25, 0.25))
             b.reach(hand, pulse(touch, touch + 0.22, 0.75, 0.98), flung, curl=0.05)
 
@@ -75,7 +73,7 @@ def _kick(stage: Stage) -> None:
     a.swing_leg(leg, extend, out, -0.3)
     a.add("slide", times(pulse(hit - 0.36, hit - 0.15, hit + 0.2, hit + 0.42), -sign * 0.08))
     a.add("bend", times(extend, -0.3))
-    for hand in ("left", "right"):
+    for hand in SIDES:
         guard = near(a, (SIGNS[hand] * 0.22, 1.2, 0.25))
         a.reach(hand, pulse(0.02, 0.2, 0.8, 1.0), guard, curl=1.0)
     away = {"back": (0.0, 0.55), "left": (0.55, 0.12), "right": (-0.55, 0.12)}[stage["dodge"]]
@@ -88,7 +86,7 @@ def _kick(stage: Stage) -> None:
         "tilt",
         times(pulse(hit - 0.2, hit, hit + 0.2, hit + 0.45), {"back": 0.0, "left": -0.3, "right": 0.3}[stage["dodge"]]),
     )
-    for hand in ("left", "right"):
+    for hand in SIDES:
         b.reach(hand, pulse(hit - 0.2, hit, hit + 0.3, hit + 0.5), near(b, (SIGNS[hand] * 0.3, 1.15, 0.25)), curl=0.3)
 
 
@@ -114,7 +112,7 @@ def _punch(stage: Stage) -> None:
     count = stage.count
     begin, end = 0.24, {1: 0.66, 2: 0.84}[count]
     strokes = cycles(begin, end, count)
-    for hand in ("left", "right"):
+    for hand in SIDES:
         guard = near(a, (SIGNS[hand] * 0.16, 1.28, 0.26))
         meet = stage.between(1.38, toward=0.6, gap=0.02)
         target = mixed(guard, meet, strokes) if hand == fist else guard

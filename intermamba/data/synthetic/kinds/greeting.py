@@ -3,7 +3,7 @@
 import math
 
 from intermamba.data.synthetic.kinds.kind import Kind
-from intermamba.data.synthetic.performer import SIGNS, Performer, Side, Target
+from intermamba.data.synthetic.performer import SIDES, SIGNS, Performer, Side, Target
 from intermamba.data.synthetic.stage import (
     OTHER,
     Stage,
@@ -93,9 +93,9 @@ def _hug(stage: Stage) -> None:
     arms = sides(stage["arms"])
     patting = cycles(met + 0.03, parted, 3)
     for who, other, late in ((a, b, 0.0), (b, a, 0.06)):
-        for hand in arms if who is a else ("left", "right"):
+        for hand in arms if who is a else SIDES:
             sign = SIGNS[hand]
-            # The left arm goes over the other's shoulder, the right arm under the other's left arm, so arms do not cross.
+            # The left arm goes over the other's shoulder, the right arm under the other's arm: they do not cross.
             height = 0.12 if hand == "left" else -0.1
             weight = pulse(0.16 + late, met + late, parted, parted + 0.3)
             back = on(other, "spine3", (-sign * 0.05, height, -0.11))
@@ -131,10 +131,10 @@ HUG = Kind(
 
 def _high_five(stage: Stage) -> None:
     a, b = stage.a, stage.b
-    stage.face(stage.vary(0.82, 0.04))
+    stage.face(stage.vary({"high": 0.82, "low": 0.66}[stage["level"]], 0.04))
     count = stage.count
     start, end = stage.span(0.05, 0.92)
-    height = {"high": stage.vary(1.62, 0.02), "low": stage.vary(0.95, 0.03)}[stage["level"]]
+    height = {"high": stage.vary(1.62, 0.02), "low": stage.vary(0.98, 0.02)}[stage["level"]]
     hit = start + 0.34 * (end - start)
     done = hit + 0.32 * (count - 1) + 0.02
     for who, sign_gap, late in ((a, 0.012, 0.0), (b, -0.012, 0.05)):
@@ -196,21 +196,13 @@ def _salute(stage: Stage) -> None:
     stage.face(stage.vary(1.5))
     start, end = stage.span(0.04, 0.94 if stage["speed"] == "slowly" else 0.66)
     hand = side(stage["hand"])
-    rise = (0.33 if stage["speed"] == "slowly" else 0.46) * (end - start)
-    stage.a.reach(
-        hand,
-        pulse(start, start + rise, end - rise, end),
-        _brow(stage.a, hand),
-        twist=1.3,
-        curl=0.0,
-        pole=(1.0, -0.1, 0.1),
-    )
-    if stage["reply"] == "salutes":
-        late = 0.06 if stage["speed"] == "slowly" else 0.3
-        stage.b.reach(
-            hand, pulse(start + late, start + late + rise, end - rise + late, min(end + late, 1.0)), _brow(stage.b, hand),
-            twist=1.3, curl=0.0, pole=(1.0, -0.1, 0.1),
-        )  # fmt: skip
+    rise = (0.42 if stage["speed"] == "slowly" else 0.38) * (end - start)
+    late = 0.06 if stage["speed"] == "slowly" else 0.3
+    for who, delay in ((stage.a, 0.0), (stage.b, late)):
+        if who is stage.a or stage["reply"] == "salutes":
+            begin, finish = start + delay, min(end + delay, 1.0)
+            held = pulse(begin, begin + rise, end + delay - rise, finish)
+            who.reach(hand, held, _brow(who, hand), twist=1.3, curl=0.0, pole=(1.0, -0.1, 0.1))
 
 
 def _brow(who: Performer, hand: Side) -> Target:

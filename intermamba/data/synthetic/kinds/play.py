@@ -3,7 +3,7 @@
 import math
 
 from intermamba.data.synthetic.kinds.kind import Kind
-from intermamba.data.synthetic.performer import SIGNS, arc
+from intermamba.data.synthetic.performer import SIDES, SIGNS, arc
 from intermamba.data.synthetic.stage import OTHER, Stage, cycles, mixed, near, pulse, side, sides, sway, times, toe_at
 
 _SIDE = ("left", "right")
@@ -90,7 +90,7 @@ def _clap_hands(stage: Stage) -> None:
     strokes = cycles(start, end, stage.count)
     hands = stage["hands"]
     for who, gap, mine_of in ((a, 0.012, lambda hand: hand), (b, -0.012, lambda hand: OTHER[hand])):
-        for hand in ("left", "right"):
+        for hand in SIDES:
             mine = mine_of(hand) if hands == "both" else hand
             aside = SIGNS[hand] * 0.13 if hands == "both" else 0.0
             ready = near(who, (SIGNS[mine] * 0.13, 1.2, 0.22))
@@ -129,7 +129,7 @@ def _jump(stage: Stage) -> None:
             up = cycles(off, land, 1, 1.0)
             who.add("drop", times(up, -0.2))
             who.add("drop", times(pulse(land - 0.1 * span, land + 0.04 * span, land + 0.04 * span, rest), 0.12))
-            for foot in ("left", "right"):
+            for foot in SIDES:
                 who.swing_leg(foot, up, toe_at((SIGNS[foot] * 0.12, 0.2, 0.05)), 0.5)
         for hand in sides(stage["arms"]):
             raised = near(who, (SIGNS[hand] * 0.3, 1.75, 0.1))

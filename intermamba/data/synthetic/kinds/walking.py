@@ -111,8 +111,8 @@ def _circle(stage: Stage) -> None:
     x, z, yaw = (radius * math.sin(bearing), radius * math.cos(bearing), bearing + facing)
     a.place(x, z, yaw)
     # Going counterclockwise around someone one looks at means stepping to one's own right.
-    lead = "right" if (sign > 0) == (stage["facing"] == "inwards") else "left"
-    a.walk(start, end, path=track, lead=lead)
+    rightwards = (sign > 0) == (stage["facing"] == "inwards")
+    a.walk(start, end, path=track, lead="right" if rightwards else "left")
 
 
 CIRCLE = Kind(
@@ -147,7 +147,7 @@ def _chase(stage: Stage) -> None:
     b.add("look", times(glance, sign * 1.0))
     b.add("twist", times(glance, sign * 0.55))
     for who in (a, b):
-        who.arm_swing = 0.9
+        who.arm_swing = 0.7
         who.add("bend", times(pulse(0.0, 0.25), 0.22))
     a.reach("left", pulse(0.05, 0.45), near(a, (0.14, 1.22, 0.5)), twist=1.2, curl=0.1)
     a.reach("right", pulse(0.05, 0.45), near(a, (-0.14, 1.22, 0.5)), twist=1.2, curl=0.1)
@@ -217,12 +217,12 @@ WALK_PAST = Kind(
 def _lead(stage: Stage) -> None:
     a, b = stage.a, stage.b
     start, end = stage.span(0.2, 1.1)
-    gap = stage.vary(0.72, 0.04) * stage.size
+    gap = stage.vary(0.66, 0.04) * stage.size
     length = stage.stroll(start, end)
     b.place(0.0, 0.0, 0.0)
     a.place(0.0, gap, 0.0)
     a.walk(start, end, path=curved(a.stand, length, stage["way"]))
-    b.walk(start + 0.03, end + 0.03, path=behind(gap, length, stage["way"]))
+    b.walk(start + 0.01, end + 0.01, path=behind(gap, length, stage["way"]))
     sign = SIGNS[stage["hand"]]
     grip = stage.between(0.93, toward=0.45, aside=-sign * 0.2)
     a.add("gaze", lambda time: -0.7 + 0.0 * time)

@@ -1,0 +1,314 @@
+"""Captions, plan and files of the embedded dataset."""
+
+import hashlib
+import pickle
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from intermamba import rotations
+from intermamba.data.synthetic import KINDS, clip, plan, write_interhuman, write_interx
+from intermamba.data.synthetic.captions import DERIVED, PHRASES, slots
+from intermamba.data.synthetic.interhuman import IGNORED, columns
+from intermamba.data.synthetic.lexicon import DIMENSIONS, tag, vector, vocabulary
+from intermamba.errors import ConfigError, DataError
+from intermamba.skeleton import INDEX
+
+SIZES = {"train": 35, "val": 6, "test": 12, "seconds": (1.5, 2.1), "seed": 4}
+MIRRORED = {"left": "right", "right": "left", "clockwise": "counterclockwise", "counterclockwise": "clockwise"}
+
+
+@pytest.fixture(scope="module")
+def interhuman(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("synthetic") / "interhuman"
+    write_interhuman(folder, **SIZES)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def interx(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("synthetic") / "interx"
+    write_interx(folder, **SIZES)
+    return folder
+
+
+def hashes(folder):
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+# ---- captions --------------------------------------------------------------------------------------------------------
+
+
+def test_there_are_many_kinds_and_every_template_is_sound():
+    assert len(KINDS) >= 22
+    for kind in KINDS.values():
+        assert len(kind.captions) >= 3
+        for template in kind.captions:
+            assert slots(template) == set(kind.parameters), (kind.name, template)
+        for template in (*kind.captions, *kind.loose, *kind.individual):
+            assert slots(template) <= set(kind.parameters)
+            for slot in re.findall(r"\{(\w+)\}", template):
+                if slot not in "ABab":
+                    assert set(kind.parameters[DERIVED.get(slot, slot)]) <= set(PHRASES[slot]), (kind.name, slot)
+
+
+def told(caption, kind, parameters):
+    """Parameters whose phrase occurs in a caption."""
+    text = caption.lower()
+    names = set()
+    for slot, phrases in PHRASES.items():
+        name = DERIVED.get(slot, slot)
+        if name in parameters and parameters[name] in phrases:
+            plain = [
+                re.sub(r"/[A-Z]+", "", phrase).replace("{a}", "").replace("{b}", "")
+                for phrase in phrases[parameters[name]]
+            ]
+            if any(all(word in text for word in phrase.split()) for phrase in plain):
+                names.add(name)
+    return names
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_captions_are_distinct_and_tell_the_parameters(kind):
+    for seed in range(12):
+        made = clip(kind, seed, 0.5, 4)
+        assert len(set(made.captions)) == 3
+        complete = [
+            caption for caption in made.captions if told(caption, kind, made.parameters) == set(made.parameters)
+        ]
+        assert len(complete) >= 2, (made.parameters, made.captions)
+        for caption, tokens in zip(made.captions, made.tokens, strict=True):
+            assert caption[0].isupper()
+            assert caption.endswith(".")
+            assert "{" not in caption
+            assert "#" not in caption
+            words = [token.split("/") for token in tokens.split(" ")]
+            assert len(words) <= 33  # with sos and eos they fit into the 35 of Inter-X's loader
+            assert len(words) == len(re.findall(r"[a-z]+", re.sub(r"'s\b", "", caption.lower())))
+            assert all(word.isalpha() and word.islower() and part.isupper() for word, part in words)
+        assert len(made.individual) == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sides_survive_the_mirror_exchange(kind):
+    """Exchanging the plain words gives the captions of the mirrored parameters: sides hide in no other word."""
+
+    def exchange(text):
+        return re.sub(r"\b(left|right|clockwise|counterclockwise)\b", lambda match: MIRRORED[match[0]], text)
+
+    for seed in range(4):
+        made = clip(kind, seed, 0.5, 4)
+        mirrored = {name: MIRRORED.get(value, value) for name, value in made.parameters.items()}
+        other = clip(kind, seed, 0.5, 4, mirrored)
+        assert tuple(map(exchange, made.captions)) == other.captions
+        assert "left/VERB" not in " ".join(made.tokens)
+        assert "leave" not in exchange(" ".join(made.captions)) or "leaves" in " ".join(made.captions)
+
+
+def test_tags_are_lemmas():
+    assert tag("one person walks to the left") == "one/NUM person/NOUN walk/VERB to/ADP the/DET left/ADJ"
+    assert tag("the low kick/NOUN of the other's legs".replace("legs", "leg")).split()[2] == "kick/NOUN"
+    with pytest.raises(DataError, match="xylophone"):
+        tag("a xylophone")
+
+
+def test_word_vectors_have_meaning_and_are_portable():
+    words = vocabulary()
+    assert words[:3] == ["sos", "eos", "unk"]
+    assert len(set(words)) == len(words)
+    table = np.stack([vector(word) for word in words])
+    assert table.shape == (len(words), DIMENSIONS)
+    assert 0.3 < table.std() < 0.5
+
+    def cosine(first, second):
+        first, second = vector(first), vector(second)
+        return first @ second / np.linalg.norm(first) / np.linalg.norm(second)
+
+    assert cosine("walks", "walk") > 0.75
+    assert cosine("quickly", "rapidly") > 0.4
+    assert abs(cosine("left", "right")) < 0.2
+    # From exact integers of a hash: these digits are the same on every machine.
+    np.testing.assert_allclose(vector("hug")[:3], PINNED, atol=1e-12)
+
+
+PINNED = (0.16176822702851734, -0.47438784951304264, -0.2628431215176001)
+
+
+# ---- plan ------------------------------------------------------------------------------------------------------------
+
+
+def test_kinds_are_balanced_and_combinations_held_out():
+    clips = plan(480, 32, 64, (1.5, 2.1), 1)
+    assert Counter(planned.split for planned in clips) == {"train": 480, "val": 32, "test": 64}
+    for split in ("train", "val", "test"):
+        counts = Counter(planned.kind for planned in clips if planned.split == split)
+        assert max(counts.values()) - min(counts.values()) <= 1
+        assert len(counts) == len(KINDS)
+    seen = {split: {(planned.kind, *planned.parameters.values()) for planned in clips if planned.split == split} for split in
+            ("train", "val", "test")}  # fmt: skip
+    new = seen["test"] - seen["train"]
+    assert {(kind.name, *values) for kind in KINDS.values() for values in kind.held_out} >= new - {()}
+    tests = [planned for planned in clips if planned.split == "test"]
+    held = [planned for planned in tests if tuple(planned.parameters.values()) in KINDS[planned.kind].held_out]
+    assert 0.35 < len(held) / len(tests) < 0.65
+    for split in ("train", "val"):
+        assert not any(values in KINDS[kind].held_out for kind, *rest in seen[split] for values in [tuple(rest)])
+    assert len({planned.seed for planned in clips}) == len(clips)
+    assert all(1.5 <= planned.seconds <= 2.1 for planned in clips)
+
+
+def test_every_held_out_value_is_seen_elsewhere():
+    for kind in KINDS.values():
+        assert 1 <= len(kind.held_out) < len(kind.combinations) / 3
+        rest = set(kind.combinations) - kind.held_out
+        for place, values in enumerate(kind.parameters.values()):
+            assert {combination[place] for combination in rest} == set(values)
+
+
+def test_impossible_plans_are_refused():
+    with pytest.raises(ConfigError, match="seconds"):
+        plan(1, 1, 1, (2.0, 1.0), 0)
+    with pytest.raises(ConfigError, match="0 or more"):
+        plan(-1, 1, 1, (1.0, 2.0), 0)
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_interhuman_layout(interhuman):
+    lists = {name: (interhuman / "split" / f"{name}.txt").read_text().splitlines() for name in ("train", "val", "test")}
+    ignored = (interhuman / "split" / "ignore_list.txt").read_text().splitlines()
+    assert [len(lists[name]) for name in ("train", "val", "test")] == [35 + IGNORED, 6, 12]
+    assert len(ignored) == IGNORED
+    assert set(ignored) <= set(lists["train"])
+    names = sorted(sum(lists.values(), []))
+    assert len(set(names)) == len(names)
+    assert {path.name for path in interhuman.iterdir()} == {"annots", "annots_individual", "motions_processed", "split"}
+    for folder, ending in (("annots", "txt"), ("annots_individual", "txt"), ("motions_processed/person1", "npy"),
+                           ("motions_processed/person2", "npy")):  # fmt: skip
+        assert sorted(path.name for path in (interhuman / folder).iterdir()) == [f"{name}.{ending}" for name in names]
+    for name in names:
+        first, second = (
+            np.load(interhuman / "motions_processed" / f"person{person}" / f"{name}.npy") for person in (1, 2)
+        )
+        assert first.shape == second.shape
+        assert first.shape[1] == 492
+        assert first.dtype == np.float32
+        assert 45 <= len(first) <= 63
+        assert 0.0 <= min(first[:, 2:186:3].min(), second[:, 2:186:3].min()) < 0.05  # z is up, feet on the floor
+        assert len((interhuman / "annots" / f"{name}.txt").read_text().splitlines()) == 3
+        assert len((interhuman / "annots_individual" / f"{name}.txt").read_text().splitlines()) == 2
+
+
+def test_interhuman_columns_follow_the_conventions():
+    import torch
+
+    made = clip("handshake", 2, 1.5, 30)
+    raw = columns(made)
+    places = raw[:, :, :66].reshape(len(raw), 2, 22, 3)
+    loaded = np.stack([places[..., 0], places[..., 2], -places[..., 1]], axis=-1)  # what the loader does
+    np.testing.assert_allclose(loaded, made.positions()[:, :, :22])
+    used = rotations.columns_to_matrix(torch.from_numpy(raw[:, :, 186:312].reshape(len(raw), 2, 21, 6).copy()))
+    np.testing.assert_allclose(used.numpy(), made.rotations[:, :, 1:22], atol=1e-9)
+    # Joints 22-36 are the left hand, 37-51 the right one, 52-56 and 57-61 the fingertips.
+    every = raw[:, :, :186].reshape(len(raw), 2, 62, 3)
+    for wrist, members in ((20, [*range(22, 37), *range(52, 57)]), (21, [*range(37, 52), *range(57, 62)])):
+        reach = np.linalg.norm(every[:, :, members] - every[:, :, [wrist]], axis=-1)
+        assert reach.max() < 0.25
+
+
+def test_interx_layout(interx):
+    assert {path.name for path in interx.iterdir()} == {
+        "annots",
+        "glove",
+        "motions",
+        "splits",
+        "texts",
+        "texts_processed",
+    }
+    lists = {name: (interx / "splits" / f"{name}.txt").read_text().split() for name in ("train", "val", "test", "all")}
+    assert [len(lists[name]) for name in ("train", "val", "test", "all")] == [35, 6, 12, 53]
+    assert sorted(lists["train"] + lists["val"] + lists["test"]) == lists["all"]
+    assert all(re.fullmatch(r"G\d{3}T\d{3}A\d{3}R\d{3}", name) for name in lists["all"])
+    order = pickle.loads((interx / "annots" / "interaction_order.pkl").read_bytes())
+    assert set(order) == set(lists["all"])
+    assert set(order.values()) == {0, 1}
+    words = pickle.loads((interx / "glove" / "hhi_vab_words.pkl").read_bytes())
+    index = pickle.loads((interx / "glove" / "hhi_vab_idx.pkl").read_bytes())
+    assert np.load(interx / "glove" / "hhi_vab_data.npy").shape == (len(words), 300)
+    assert [index[word] for word in words] == list(range(len(words)))
+    for name in lists["all"]:
+        people = [np.load(interx / "motions" / name / f"P{person}.npz") for person in (1, 2)]
+        frames = len(people[0]["trans"])
+        assert 180 <= frames <= 252
+        for person in people:
+            shapes = {key: person[key].shape for key in person.files}
+            assert shapes == {
+                "root_orient": (frames, 3), "pose_body": (frames, 21, 3), "pose_lhand": (frames, 15, 3),
+                "pose_rhand": (frames, 15, 3), "trans": (frames, 3), "betas": (1, 10), "gender": (),
+            }  # fmt: skip
+            assert str(person["gender"]) == "neutral"
+        captions = (interx / "texts" / f"{name}.txt").read_text().splitlines()
+        processed = [line.split("#") for line in (interx / "texts_processed" / f"{name}.txt").read_text().splitlines()]
+        assert [fields[0] for fields in processed] == captions
+        assert all(fields[2:] == ["0.0", "0.0"] for fields in processed)
+        assert all(token.split("/")[0] in index for fields in processed for token in fields[1].split(" "))
+
+
+def test_interx_motion_and_order(interx):
+    """Axis-angles give back the choreographed pose; the order file names the person whose sentence is the initiator's."""
+    import torch
+
+    for planned in plan(35, 6, 12, (1.5, 2.1), 4)[:6]:
+        made = clip(planned.kind, planned.seed, planned.seconds, 120, planned.parameters, variation=0.0)
+        action = list(KINDS).index(planned.kind)
+        order = pickle.loads((interx / "annots" / "interaction_order.pkl").read_bytes())
+        matches = [name for name in order if f"A{action:03d}" in name and order[name] == made.actor]
+        stored = {name: np.load(interx / "motions" / name / "P1.npz") for name in matches}
+        found = [
+            name
+            for name, arrays in stored.items()
+            if np.allclose(arrays["trans"][0], made.translation[0, 0], atol=1e-6)
+        ]
+        assert len(found) == 1
+        body = rotations.axis_angle_to_matrix(torch.from_numpy(stored[found[0]]["pose_body"]))
+        np.testing.assert_allclose(body.numpy(), made.rotations[:, 0, 1:22], atol=1e-5)
+        right = rotations.axis_angle_to_matrix(torch.from_numpy(stored[found[0]]["pose_rhand"]))
+        first = INDEX["right_index1"]
+        np.testing.assert_allclose(right.numpy(), made.rotations[:, 0, first : first + 15], atol=1e-5)
+
+
+@pytest.mark.parametrize("write", [write_interhuman, write_interx])
+def test_equal_arguments_give_equal_bytes(write, tmp_path):
+    sizes = {"train": 3, "val": 1, "test": 2, "seconds": (0.6, 0.8)}
+    counted = []
+    for folder, seed in (("one", 1), ("two", 1), ("other", 2)):
+        write(tmp_path / folder, **sizes, seed=seed, progress=counted.append)
+    assert sum(counted) in (3 * 6, 3 * (6 + IGNORED))
+    assert hashes(tmp_path / "one") == hashes(tmp_path / "two")
+    assert hashes(tmp_path / "one") != hashes(tmp_path / "other")
+
+
+@pytest.mark.parametrize("write", [write_interhuman, write_interx])
+def test_a_stopped_run_leaves_the_old_folder_alone(write, tmp_path):
+    folder = tmp_path / "data"
+    sizes = {"train": 2, "val": 1, "test": 1, "seconds": (0.6, 0.8)}
+    write(folder, **sizes, seed=1)
+    before = hashes(folder)
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(folder, **sizes, seed=2, progress=stop)
+    assert hashes(folder) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    # What a killed run could not tidy up is removed by the next.
+    (tmp_path / ".data.part").mkdir()
+    (tmp_path / ".data.part" / "half").write_text("written")
+    write(folder, **sizes, seed=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    assert hashes(folder) != before
