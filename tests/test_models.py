@@ -324,3 +324,15 @@ def test_variants_are_checked_when_made():
         Variant(**good, changes={"spatial": False, "temporal": False})
     with pytest.raises(ConfigError, match="without effect unless self_mixer is 'astm'"):
         Variant(**{**good, "base": "intergen"}, changes={"spatial": False})
+
+
+@every_variant
+def test_mixed_precision_trains_and_stays_near(name):
+    model = tiny(name)
+    x, timestep, cond, mask = inputs()
+    exact = model(x, timestep, cond, mask)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = model(x, timestep, cond, mask)
+    rough.float().square().mean().backward()
+    assert all(value.grad is None or value.grad.isfinite().all() for value in model.parameters())
+    assert (rough - exact)[mask].abs().max() < 0.1 * exact[mask].abs().max()

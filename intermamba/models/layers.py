@@ -72,18 +72,17 @@ class ChannelConv(nn.Conv1d):
 class ChannelNorm(nn.LayerNorm):
     """Layer normalisation over the channels of (B, E, L), with statistics over the real channels only.
 
-    Where channels are frames, padded ones must neither count in the statistics nor come out as anything but zero.
+    Where channels are frames, padded ones must not count in the statistics; what comes out on them means nothing.
     """
 
     def forward(self, x: Float[Tensor, "B E L"], real: Bool[Tensor, "B E"] | None = None) -> Float[Tensor, "B E L"]:
         if real is None:
             return super().forward(x.mT).mT
         channels = x.shape[1]
-        keep = real.unsqueeze(2).to(x.dtype)
-        count = keep.sum(1, keepdim=True)
-        centred = (x - (x * keep).sum(1, keepdim=True) / count) * keep
-        scale = torch.rsqrt(centred.square().sum(1, keepdim=True) / count + self.eps)
-        return torch.addcmul(self.bias[:channels, None], centred * scale, self.weight[:channels, None]) * keep
+        share = (real / real.sum(1, keepdim=True)).to(x.dtype).unsqueeze(2)  # a sum of products with it is a mean
+        centred = x - (x * share).sum(1, keepdim=True)
+        scale = torch.rsqrt((centred.square() * share).sum(1, keepdim=True) + self.eps)
+        return torch.addcmul(self.bias[:channels, None], centred * scale, self.weight[:channels, None])
 
 
 def zeroed(linear: nn.Linear) -> nn.Linear:

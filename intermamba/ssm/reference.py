@@ -89,7 +89,9 @@ class Scan(torch.autograd.Function):
             carry = adjoint[0] * decay[0]
 
             grad_c[now] = (states * wide_grad).sum(3)
-            exponent = adjoint * torch.cat((start.unsqueeze(0), states[:-1])) * decay  # derivative by step A
+            exponent = adjoint * decay  # becomes the derivative by step A
+            exponent[0] *= start
+            exponent[1:] *= states[:-1]
             if ctx.exact:  # d gain / d step = decay, d gain / d A = (step decay - gain) / A
                 by_gain = adjoint * wide_b * wide_x
                 grad_x[now] = (adjoint * gain * wide_b).sum(2)
