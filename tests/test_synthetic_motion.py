@@ -344,8 +344,8 @@ def test_directions_are_right():
         assert (max(tops.values()) > 0.65) == (parameters["height"] == "high")
     for parameters in every("point"):
         seen = Seen("point", parameters, 3)
-        x, y, z = seen.own("a", seen.palm("a", parameters["hand"]) - seen.joint("a", f"{parameters['hand']}_shoulder"))[30] - \
-            seen.own("a", np.zeros(3))  # fmt: skip
+        hand = parameters["hand"]
+        x, y, z = (seen.own("a", seen.palm("a", hand)) - seen.own("a", seen.joint("a", f"{hand}_shoulder")))[30]
         way = "up" if y > max(abs(x), abs(z)) else "left" if x > 0 else "right"
         assert way == parameters["towards"], (parameters, x, y, z)
     for parameters in every("kneel and propose"):

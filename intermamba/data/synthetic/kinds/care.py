@@ -17,7 +17,7 @@ def _help_up(stage: Stage) -> None:
     a.place(0.0, 0.0, 0.0)
     # Feet stay between the two; the pelvis sits behind them and comes up over them.
     sat = 0.44 * b.scale
-    b.place(0.0, stage.vary(0.8, 0.03) * stage.size, math.pi)
+    b.place(0.0, stage.vary(0.72, 0.03) * stage.size, math.pi)
     b.shift(-2.0, -1.0, 0.0, b.stand[1] + sat)
     b.shift(met, end, 0.0, b.stand[1] - sat)
     rising = pulse(met, end)
@@ -25,14 +25,14 @@ def _help_up(stage: Stage) -> None:
     b.add("bend", lambda time: 0.25 * (1.0 - rising(time)))
     b.add("bend", times(pulse(met - 0.1, met + 0.25 * (end - met), met + 0.5 * (end - met), end), 0.5))
     stoop = pulse(start, met, met + 0.3 * (end - met), end)
-    a.add("bend", times(stoop, 0.75))
+    a.add("bend", times(stoop, 0.95))
     a.add("drop", times(stoop, 0.08))
     both = stage["hands"] == "both"
     for hand in sides(stage["hands"]):
         mine = OTHER[hand] if both else hand
         aside = SIGNS[hand] * 0.12 if both else 0.0
         grips = [
-            mixed(stage.between(0.62, 0.47, aside, gap), stage.between(1.0, 0.5, aside, gap), rising)
+            mixed(stage.between(0.7, 0.46, aside, gap), stage.between(1.0, 0.5, aside, gap), rising)
             for gap in (0.012, -0.012)
         ]
         a.reach(hand, pulse(start, met, end, end + 0.3), grips[0], twist=0.4, curl=0.8)

@@ -10,6 +10,13 @@ from intermamba.seeds import derive
 Combination = tuple[str, ...]
 """One value of every parameter, in the order of ``Kind.parameters``."""
 
+MIRRORED = {"left": "right", "right": "left", "clockwise": "counterclockwise", "counterclockwise": "clockwise"}
+
+
+def mirrored(combination: Combination) -> Combination:
+    """The combination that the mirrored motion shows."""
+    return tuple(MIRRORED.get(value, value) for value in combination)
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -32,14 +39,16 @@ class Kind:
 
     @property
     def held_out(self) -> set[Combination]:
-        """Combinations that training and validation never see: about a sixth, while each value stays seen elsewhere."""
+        """Combinations that training and validation never see: about a sixth, while each value stays seen elsewhere.
+
+        A combination is held out together with its mirror image: InterHuman trains on mirrored copies as well.
+        """
         order = sorted(self.combinations, key=lambda combination: derive(0, "held out", self.name, *combination))
         wanted, held = max(1, round(len(order) / 6)), set[Combination]()
         for combination in order:
-            rest = [other for other in order if other not in held and other != combination]
+            images = {combination, mirrored(combination)}
+            rest = [other for other in order if other not in held | images]
             seen = [{other[place] for other in rest} for place in range(len(self.parameters))]
-            if len(held) < wanted and all(
-                len(values) == len(all_) for values, all_ in zip(seen, self.parameters.values(), strict=True)
-            ):
-                held.add(combination)
+            if len(held) < wanted and seen == [set(values) for values in self.parameters.values()]:
+                held |= images
         return held
