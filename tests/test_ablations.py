@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -10,6 +11,7 @@ import ablations
 from intermamba.config import load
 from intermamba.errors import ConfigError
 from intermamba.models.options import BASES
+from intermamba.paths import path
 
 GOOD = {"name": "row", "label": "Row", "base": "intermamba", "changes": {"modules": 1}, "hypothesis": "It changes."}
 
@@ -24,6 +26,13 @@ def test_rows_of_the_paper_are_all_there():
         (5, "Self-ASTM"),
         (5, "Self-ASTM, Cross-ASTM"),
     }
+
+
+def test_every_row_named_is_one_of_the_transcribed_tables():
+    for variant in {**BASES, **ablations.load()}.values():
+        for place in variant.paper:
+            reported = pd.read_csv(path("reported", number=place.table))
+            assert place.row in set(reported["method"]), f"{variant.name}: table {place.table} has no {place.row!r}"
 
 
 @pytest.mark.parametrize("profile", ["smoke", "study", "paper"])

@@ -25,7 +25,7 @@ class AstmOptions(Frozen):
     adaptive: bool = True
     """Learn the fusion weights of Eq. 9 and 13; else both stay at their initial value."""
     initial_alpha: float = 1.0
-    """Initial weight of the temporal branch. Not stated; Figure 8 shows both starting near one."""
+    """Initial weight of the temporal branch. Not stated; one leaves both branches, normalised alike, with equal say."""
     initial_beta: float = 1.0
     """Initial weight of the spatial branch."""
     normalisation: Literal["adaln", "layernorm"] = "adaln"
