@@ -103,8 +103,15 @@ def _write_clip(folder: Path, planned: Planned) -> None:
 
 def axis_angle(matrices: Float[np.ndarray, "T J 3 3"]) -> Float[np.ndarray, "T J 3"]:
     """Rotation vectors, float32."""
-    flat = Rotation.from_matrix(matrices.reshape(-1, 3, 3)).as_rotvec()
-    return flat.reshape(*matrices.shape[:2], 3).astype(np.float32)
+    skew = matrices - np.swapaxes(matrices, -1, -2)
+    vectors = np.stack([skew[..., 2, 1], skew[..., 0, 2], skew[..., 1, 0]], axis=-1) / 2
+    sine, cosine = np.linalg.norm(vectors, axis=-1), (np.trace(matrices, axis1=-2, axis2=-1) - 1) / 2
+    safe = np.maximum(sine, 1e-12)
+    vectors *= np.where(sine > 1e-12, np.arctan2(sine, cosine) / safe, 1.0)[..., None]
+    half_turn = (sine < 1e-6) & (cosine < 0)  # the skew part vanishes there; SciPy's slower way does not need it
+    if half_turn.any():
+        vectors[half_turn] = Rotation.from_matrix(matrices[half_turn]).as_rotvec()
+    return vectors.astype(np.float32)
 
 
 def _write_vectors(folder: Path) -> None:
