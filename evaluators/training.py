@@ -1,18 +1,21 @@
 """Stage ``train-evaluator``: the training code that was never released.
 
 *InterCLIP* (InterHuman): symmetric InfoNCE over the batch, as the official class computes it. The learned scale starts
-at CLIP's temperature of 0.07 instead of 1, AdamW runs under a cosine schedule.
+at CLIP's temperature of 0.07 instead of at 1.
 
-*Text-motion matcher* (Inter-X): as Inter-X's two scripts do it. First the movement encoder learns to reconstruct frames
-through a decoder that is then thrown away (L1, plus 0.001 each of sparsity and smoothness of the movements); here on
-whole clips rather than windows of 40 frames. Then it is frozen, and the two recurrent encoders learn under the
-contrastive margin loss of matched pairs against pairs shifted within the batch. The official shift may be zero, which
-pushes matched pairs apart; here it never is. Both phases take the configured epochs.
+*Text-motion matcher* (Inter-X): in two phases, as Inter-X's two scripts do it. First the movement encoder learns to
+reconstruct frames through a decoder that is then thrown away (L1, plus 0.001 each of sparsity and smoothness of the
+movements); here on whole clips rather than windows of 40 frames, and for a quarter of the epochs. Then it is frozen,
+and the two recurrent encoders learn under the contrastive margin loss. Officially each text is pushed from one motion,
+a random shift away in the batch, where the shift may be zero and so push a pair from itself; here from all others.
 
-The weights of the last epoch are kept: validation splits are small, and the best of many noisy epochs flatters itself.
+Both train under AdamW and a cosine schedule on the clips of the dataset's training mode, motion un-normalised, as the
+evaluators are asked later. The weights of the last epoch are kept: validation splits are small, and the best of many
+noisy epochs flatters itself.
 """
 
 import logging
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +47,7 @@ from intermamba.text.cache import TextCache
 
 CLIP_TEMPERATURE = 0.07  # Radford et al. 2021, 2.5
 GRADIENT_CLIP = 0.5  # InterGen and Inter-X alike
+MOVEMENT_SHARE = 0.25  # of the epochs, for the movement encoder; reconstruction settles long before matching does
 MOVEMENT_PENALTY = 0.001  # Inter-X: lambda_sparsity and lambda_smooth
 
 
@@ -127,7 +131,7 @@ def fit(
             decoder = MovementConvDecoder(config.evaluator.interx.movement, 2 * representation(dataset).features)
             phases = [MovementAutoencoder(movement, decoder, settings, seed), Matching(judge, settings, seed)]
         for phase in phases:
-            _trainer(config, settings.epochs, progress).fit(phase, *loaders)
+            _trainer(config, phase.epochs, progress).fit(phase, *loaders)
     curve = pd.DataFrame([row for phase in phases for row in phase.rows], columns=CURVE)
     return judge.cpu().eval().requires_grad_(False), curve
 
@@ -140,6 +144,7 @@ class _Phase(L.LightningModule):
     def __init__(self, settings: EvaluatorTrainingConfig, seed: int) -> None:
         super().__init__()
         self.settings, self.seed = settings, seed
+        self.epochs = settings.epochs
         self.rows: list[dict[str, Any]] = []
         self._losses: dict[str, list[float]] = {"train": [], "val": []}
 
@@ -178,6 +183,7 @@ class MovementAutoencoder(_Phase):
     def __init__(self, encoder: nn.Module, decoder: nn.Module, settings: EvaluatorTrainingConfig, seed: int) -> None:
         super().__init__(settings, seed)
         self.encoder, self.decoder = encoder, decoder
+        self.epochs = math.ceil(MOVEMENT_SHARE * settings.epochs)
 
     def _loss(self, batch: Batch) -> Float[Tensor, ""]:
         frames = side_by_side(batch.motion * batch.mask[:, :, None, None])
@@ -209,27 +215,25 @@ class Matching(_Phase):
         super().__init__(settings, seed)
         self.judge = judge
         self._precision: list[Float[np.ndarray, " k"]] = []
-        if isinstance(judge, InterXJudge):
-            judge.network.movement_encoder.requires_grad_(False)
 
-    def on_train_epoch_start(self) -> None:
+    def setup(self, stage: str) -> None:  # noqa: ARG002
+        """Freeze the movement encoder; not before the phase begins, since the one before still teaches it."""
         if isinstance(self.judge, InterXJudge):
-            self.judge.network.movement_encoder.eval()
+            self.judge.network.movement_encoder.eval().requires_grad_(False)
 
-    def _loss(self, text: Float[Tensor, "B K"], motion: Float[Tensor, "B K"], *use: object) -> Float[Tensor, ""]:
+    def _loss(self, text: Float[Tensor, "B K"], motion: Float[Tensor, "B K"]) -> Float[Tensor, ""]:
         if isinstance(self.judge, InterClipJudge):
             return info_nce(text, motion, self.judge.network.latent_scale)
-        shift = 1 + derive(self.seed, "shift", *use) % (len(text) - 1)
-        return contrastive_margin(text, motion, shift, self.settings.margin)
+        return contrastive_margin(text, motion, self.settings.margin)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        loss = self._loss(self.judge.embed_text(batch), self.judge.embed_motion(batch), "train", self.global_step)
+        loss = self._loss(self.judge.embed_text(batch), self.judge.embed_motion(batch))
         self._note("train", loss)
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         text, motion = self.judge.embed_text(batch), self.judge.embed_motion(batch)
-        self._note("val", self._loss(text, motion, "val", batch_idx))
+        self._note("val", self._loss(text, motion))
         self._precision.append(metrics.r_precision(text.cpu(), motion.cpu()))
 
     def on_validation_epoch_end(self) -> None:
@@ -265,6 +269,7 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(logging.ERROR)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")  # Lightning's use of torch
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
