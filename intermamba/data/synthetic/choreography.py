@@ -126,6 +126,7 @@ def _liven(performer: Performer, random: np.random.Generator) -> None:
     posture = random.uniform(-0.04, 0.07)
     seconds = performer.seconds
     performer.add("bend", lambda time: posture + 0.012 * size * np.sin(2 * math.pi * slow * time * seconds + phase))
+    performer.add("shrug", lambda time: 0.03 * size * np.sin(2 * math.pi * slow * time * seconds + phase))
     performer.add("slide", lambda time: 0.006 * size * np.sin(math.pi * slow * time * seconds + 2 * phase))
     performer.add("drop", lambda time: np.full(len(time), 0.012 * size * performer.scale))
     performer.arm_swing *= random.uniform(0.7, 1.3)

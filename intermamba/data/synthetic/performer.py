@@ -40,7 +40,20 @@ SPRINT = 1.5
 """Above this speed, in metres a second, swings overlap as in running."""
 TRUNK = 18
 """Joints up to the shoulders come first in SMPL's order; their pose depends on no hand."""
-CHANNELS = ("drop", "surge", "slide", "bend", "twist", "tilt", "nod", "look", "gaze", "left_heel", "right_heel")
+CHANNELS = (
+    "drop",
+    "surge",
+    "slide",
+    "bend",
+    "twist",
+    "tilt",
+    "nod",
+    "look",
+    "gaze",
+    "left_heel",
+    "right_heel",
+    "shrug",
+)
 
 
 @dataclass(frozen=True)
@@ -225,7 +238,7 @@ class Performer:
         ``drop``, ``surge``, ``slide``: the pelvis down, ahead, to the left (metres). ``bend``, ``twist``, ``tilt``: the
         trunk forward, to the left about its axis, and sideways to the right (radians). ``nod``, ``look``: the head down
         and to the left. ``left_heel``, ``right_heel``: that foot pitched, toe down. ``gaze``: added to the attention to
-        the other performer, which is 1.
+        the other performer, which is 1. ``shrug``: both shoulders up.
         """
         self.channels[channel].append(signal)
 
@@ -290,6 +303,11 @@ class Performer:
         third = turn("y", twist / 3) @ turn("x", 0.2 * bend) @ turn("z", 0.7 / 3 * tilt)
         for name in ("spine1", "spine2", "spine3"):
             rotations[:, INDEX[name]] = third
+
+        shrug = self.curve("shrug", time)
+        for side in SIDES:  # a reaching arm takes its shoulder along
+            raised = sum((reach.weight(time) for reach in self.reaches if reach.side == side), np.zeros(len(time)))
+            rotations[:, INDEX[f"{side}_collar"]] = turn("z", SIGNS[side] * (shrug + 0.12 * np.tanh(raised)))
 
         away = np.arctan2(other[:, 0] - stand[:, 0], other[:, 1] - stand[:, 1]) - yaw - 0.5 * twist
         # The sine keeps the head from snapping round when the other passes behind.
@@ -386,6 +404,9 @@ class Performer:
         rotations[:, limb.root] = np.swapaxes(pelvis, -1, -2) @ upper
         rotations[:, limb.middle] = np.swapaxes(upper, -1, -2) @ lower
         rotations[:, INDEX[f"{side}_ankle"]] = np.swapaxes(lower, -1, -2) @ frame
+        # Toes stay flat under a raised heel.
+        pitch = np.arcsin(np.clip(-frame[:, 1, 2], -1.0, 1.0))
+        rotations[:, INDEX[f"{side}_foot"]] = turn("x", -0.4 * (pitch + np.sqrt(pitch**2 + 0.01)))
 
     def _arm(self, side: Side, scene: Scene, trunk: Trunk) -> None:
         limb, sign = LIMBS[f"{side}_arm"], SIGNS[side]
