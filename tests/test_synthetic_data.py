@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from intermamba import rotations
 from intermamba.data.synthetic import KINDS, clip, plan, write_interhuman, write_interx
-from intermamba.data.synthetic.captions import DERIVED, PHRASES, slots
+from intermamba.data.synthetic.captions import DERIVED, PHRASES
 from intermamba.data.synthetic.interhuman import IGNORED, columns
 from intermamba.data.synthetic.interx import axis_angle
 from intermamba.data.synthetic.kinds.kind import MIRRORED, mirrored
@@ -44,6 +44,11 @@ def hashes(folder):
 
 
 # ---- captions --------------------------------------------------------------------------------------------------------
+
+
+def slots(template):
+    """Names of the parameters a template tells."""
+    return {DERIVED.get(slot, slot) for slot in re.findall(r"\{(\w+)\}", template)} - {"A", "B", "a", "b"}
 
 
 def test_there_are_many_kinds_and_every_template_is_sound():

@@ -124,11 +124,6 @@ class Sentence:
     tokens: str
 
 
-def slots(template: str) -> set[str]:
-    """Names of the parameters a template tells."""
-    return {DERIVED.get(slot, slot) for slot in _SLOT.findall(template)} - {"A", "B", "a", "b"}
-
-
 def tell(kind: Kind, parameters: Mapping[str, str], random: np.random.Generator) -> tuple[Sentence, Sentence, Sentence]:
     """Three different sentences about a pair; two or three of them name every parameter."""
     loose = int(random.random() < 0.4)

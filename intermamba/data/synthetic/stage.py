@@ -60,16 +60,16 @@ class Stage:
             end = {"slowly": 0.94, "quickly": 0.58}.get(self.parameters.get("speed", ""), 0.86)
         return start + self.random.uniform(-0.03, 0.03), end + self.random.uniform(-0.025, 0.025)
 
-    def stroll(self, start: float, end: float, speed: str | None = None) -> float:
+    def stroll(self, start: float, end: float) -> float:
         """Metres walked in an interval at the pace of the caption."""
-        pace = self.vary(PACES[speed or self["speed"]])
+        pace = self.vary(PACES[self["speed"]])
         return pace * (end - start) * self.seconds
 
-    def face(self, distance: float, beside: float = 0.0) -> None:
-        """``a`` at the origin looking along +z, ``b`` opposite at ``distance`` (``beside``: that much to a's left)."""
+    def face(self, distance: float) -> None:
+        """``a`` at the origin looking along +z, ``b`` opposite at ``distance`` (of neutral bodies)."""
         wobble = self.random.uniform(-0.06, 0.06, 2)
         self.a.place(0.0, 0.0, wobble[0])
-        self.b.place(beside, distance * self.size, math.pi + wobble[1])
+        self.b.place(0.0, distance * self.size, math.pi + wobble[1])
 
     def between(
         self, height: float, toward: float = 0.5, aside: float = 0.0, gap: float = 0.0, shake: Signal | None = None
@@ -137,6 +137,10 @@ def sway(start: float, end: float, count: int, scale: float) -> Signal:
         return scale * edge * np.sin(2 * np.pi * count * x)
 
     return signal
+
+
+def constant(value: float) -> Signal:
+    return lambda time: np.full(len(time), value)
 
 
 def times(signal: Signal, scale: float) -> Signal:

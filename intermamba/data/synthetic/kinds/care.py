@@ -4,7 +4,20 @@ import math
 
 from intermamba.data.synthetic.kinds.kind import Kind
 from intermamba.data.synthetic.performer import SIDES, SIGNS
-from intermamba.data.synthetic.stage import OTHER, Stage, cycles, mixed, moved, near, on, pulse, side, sides, times
+from intermamba.data.synthetic.stage import (
+    OTHER,
+    Stage,
+    constant,
+    cycles,
+    mixed,
+    moved,
+    near,
+    on,
+    pulse,
+    side,
+    sides,
+    times,
+)
 
 _SIDE = ("left", "right")
 _LIMB = ("left", "right", "both")
@@ -150,7 +163,7 @@ def _whisper(stage: Stage) -> None:
     mouth = on(a, "head", (SIGNS[hand] * 0.07, 0.0, 0.12))
     a.reach(hand, pulse(0.12, 0.38, leave, min(leave + 0.25, 1.08)), mouth, twist=0.2, curl=0.2, pole=(0.7, -0.7, 0.0))
     b.add("tilt", times(lean, -sign * 0.1))
-    b.add("gaze", lambda time: -0.85 + 0.0 * time)
+    b.add("gaze", constant(-0.85))
     if stage["reply"] == "nods":
         b.add("nod", cycles(leave - 0.18, 1.0, 2, 0.5))
     else:

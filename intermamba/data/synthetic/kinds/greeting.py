@@ -7,6 +7,7 @@ from intermamba.data.synthetic.performer import SIDES, SIGNS, Performer, Side, T
 from intermamba.data.synthetic.stage import (
     OTHER,
     Stage,
+    constant,
     cycles,
     mixed,
     on,
@@ -146,7 +147,7 @@ def _high_five(stage: Stage) -> None:
                 aside = SIGNS[hand] * 0.16
             meet = stage.between(height, aside=aside, gap=sign_gap)
             back = stage.between(height - 0.03, aside=aside, gap=16 * sign_gap)
-            drawn = cycles(hit + 0.02, done, count - 1) if count > 1 else times(pulse(0.0, 1.0), 0.0)
+            drawn = cycles(hit + 0.02, done, count - 1) if count > 1 else constant(0.0)
             who.reach(mine, pulse(start + late, hit, done, done + 0.26), mixed(meet, back, drawn), twist=1.5, curl=0.0)
 
 
@@ -231,7 +232,7 @@ def _fist_bump(stage: Stage) -> None:
     count, hand = stage.count, side(stage["hand"])
     hit = start + 0.32 * (end - start)
     done = hit + 0.48 * (end - start) * (count - 1) / 2 + 0.02
-    drawn = cycles(hit + 0.01, done - 0.01, count - 1) if count > 1 else times(pulse(0.0, 1.0), 0.0)
+    drawn = cycles(hit + 0.01, done - 0.01, count - 1) if count > 1 else constant(0.0)
     for who, gap, late in ((a, 0.03, 0.0), (b, -0.03, 0.05)):
         meet, back = stage.between(1.18, gap=gap), stage.between(1.16, gap=5 * gap)
         who.reach(
@@ -272,7 +273,7 @@ def _pat_shoulder(stage: Stage) -> None:
     a.add("twist", times(pulse(0.05, 0.25, 0.78, 0.98), -sign * 0.25))
     b.add("bend", cycles(0.22, 0.82, stage.count, 0.06))
     if not front:
-        b.add("gaze", lambda time: -1.0 + 0.0 * time)
+        b.add("gaze", constant(-1.0))
         glance = pulse(0.35, 0.6)
         b.add("look", times(glance, SIGNS[shoulder] * 0.9))
         b.add("twist", times(glance, SIGNS[shoulder] * 0.3))

@@ -4,7 +4,20 @@ import math
 
 from intermamba.data.synthetic.kinds.kind import Kind
 from intermamba.data.synthetic.performer import SIGNS, arc
-from intermamba.data.synthetic.stage import OTHER, Stage, behind, curved, cycles, mixed, near, pulse, side, times, wave
+from intermamba.data.synthetic.stage import (
+    OTHER,
+    Stage,
+    behind,
+    constant,
+    curved,
+    cycles,
+    mixed,
+    near,
+    pulse,
+    side,
+    times,
+    wave,
+)
 
 _SPEED = ("slowly", "quickly")
 _SIDE = ("left", "right")
@@ -225,7 +238,7 @@ def _lead(stage: Stage) -> None:
     b.walk(start + 0.01, end + 0.01, path=behind(gap, length, stage["way"]))
     sign = SIGNS[stage["hand"]]
     grip = stage.between(0.93, toward=0.45, aside=-sign * 0.2)
-    a.add("gaze", lambda time: -0.7 + 0.0 * time)
+    a.add("gaze", constant(-0.7))
     a.add("twist", times(pulse(0.0, 0.2), sign * 0.35))
     a.add("look", times(pulse(0.3, 0.5, 0.7, 0.9), sign * 0.6))
     a.reach(side(stage["hand"]), pulse(-0.02, 0.16), grip, twist=0.4, curl=0.8, pole=(0.8, -0.2, -0.2))
