@@ -261,7 +261,7 @@ def _trainer(config: Config, epochs: int, progress: bool) -> L.Trainer:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Lightning without its advertisements, and without its advice on workers, which are a knob."""
+    """Lightning without its advertisements, and without its advice on what is meant to be so."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     try:
@@ -269,6 +269,7 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(logging.ERROR)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode.*")  # the frozen movement encoder
             warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")  # Lightning's use of torch
             yield
     finally:

@@ -1,0 +1,183 @@
+"""Training of both evaluators on a handful of clips, from split files to judged motion."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from data_folders import dancer
+
+from evaluators import judge as judges
+from evaluators import protocol as protocols
+from evaluators import training
+from evaluators.protocol import evaluate
+from evaluators.sources import RealSource, ShuffledSource
+from intermamba import files, paths
+from intermamba.config import Config, InterClipConfig, InterXMatcherConfig, load
+from intermamba.data.dataset import ClipDataset, all_captions, loader
+from intermamba.data.splits import Clip, SplitFile, write_split
+from intermamba.errors import ConfigError, DataError, StateError
+from intermamba.text import cache, tower
+
+KINDS = ("bow", "hug", "kick", "push", "walk", "wave", "shake", "dance")
+SIZES = {"train": 96, "val": 32, "test": 64}
+EPOCHS = 16
+ROOT = Path(__file__).parent.parent
+
+
+def clip(dataset: str, number: int) -> Clip:
+    """A clip whose kind decides a pose, which its captions name; held together by nothing but formulas."""
+    kind, frames = number % len(KINDS), 24 + number % 5
+    if dataset == "interhuman":
+        pose = np.zeros(66)
+        pose[27:] = 0.5 * np.cos(np.arange(39) * (kind + 1))  # from the chest up; hips and feet stay
+        both = [dancer(frames, phase=number)[:, :66], dancer(frames, yaw=np.pi, y=0.8)[:, :66]]
+        columns = np.stack([np.concatenate([p + pose, np.zeros((frames, 126))], axis=1) for p in both], axis=1)
+    else:
+        columns = np.broadcast_to(0.5 * np.cos(np.arange(168) * (kind + 1)), (frames, 2, 168))
+        columns = columns + 0.05 * np.sin(0.2 * np.arange(frames)[:, None, None] + number)
+    captions = (f"they {KINDS[kind]}", f"the two {KINDS[kind]} once")
+    tokens = tuple(tuple(f"{word}/NOUN" for word in text.split()) for text in captions) if dataset == "interx" else ()
+    return Clip(f"{dataset}{number:03d}", columns.astype(np.float32), captions, tokens)
+
+
+@pytest.fixture(scope="module", params=["interhuman", "interx"])
+def study(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, str]:
+    """Split files and the text cache of one dataset, in a folder that becomes the working directory."""
+    dataset, folder = request.param, tmp_path_factory.mktemp(request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        config = small(load("smoke", ROOT / "params.yaml"), dataset)
+        where = {"profile": "smoke", "dataset": dataset}
+        first = 0
+        for split, size in SIZES.items():
+            clips = (clip(dataset, number) for number in range(first, first + size))
+            path = paths.path("split", split=split, **where)
+            write_split(path, clips, dataset=dataset, split=split, origin="synthetic")
+            first += size
+        splits = [SplitFile(paths.path("split", split=split, **where)) for split in SIZES]
+        captions = all_captions(splits, config.datasets[dataset])
+        words = ["unk", "sos", "eos", "they", "the", "two", "once", *KINDS] if dataset == "interx" else []
+        vectors = np.cos(np.outer(np.arange(len(words)) + 1.0, np.arange(300) + 1.0)) if words else None
+        path = paths.path("text", **where)
+        cache.write(path, tower.load(config.text), captions, torch.float32, words, vectors)
+        yield config, dataset
+
+
+def small(config: Config, dataset: str) -> Config:
+    rate = {"interhuman": 1.5e-3, "interx": 5e-3}[dataset]
+    settings = config.evaluator.training[dataset].model_copy(
+        update={"epochs": EPOCHS, "batch": 16, "learning_rate": rate}
+    )
+    evaluator = config.evaluator.model_copy(
+        update={
+            "interclip": InterClipConfig(
+                width=32, layers=1, heads=2, feedforward=32, dropout=0.0, embedding=16,
+                text_layers=1, text_heads=2, text_feedforward=32,
+            ),
+            "interx": InterXMatcherConfig(movement=24, hidden=24, text_hidden=24, embedding=16, dropout=0.0),
+            "training": {**config.evaluator.training, dataset: settings},
+        }
+    )  # fmt: skip
+    return config.model_copy(update={"evaluator": evaluator})
+
+
+@pytest.fixture(scope="module")
+def trained(study: tuple[Config, str]) -> Path:
+    config, dataset = study
+    training.run(config, dataset, progress=False)
+    return paths.path("evaluator", profile="smoke", dataset=dataset)
+
+
+def test_artefacts(study: tuple[Config, str], trained: Path) -> None:
+    _, dataset = study
+    _, metadata = files.read_tensors(trained)
+    assert metadata.pop("tower").startswith("untrained")
+    assert metadata == {"dataset": dataset, "origin": "synthetic", "weights": "trained"}
+    record = json.loads(paths.record_of(trained).read_text())
+    assert record["notes"]["parameters"] > 0
+    curve = pd.read_csv(paths.path("evaluator_log", profile="smoke", dataset=dataset))
+    assert list(curve.columns) == training.CURVE
+    phases = ["matching"] if dataset == "interhuman" else ["movement", "matching"]
+    assert list(curve["phase"].unique()) == phases
+    assert len(curve) == 2 * (EPOCHS if dataset == "interhuman" else EPOCHS + math.ceil(EPOCHS / 4))
+    for phase in phases:
+        losses = curve[(curve["phase"] == phase) & (curve["split"] == "train")]["loss"]
+        assert losses.iloc[-1] < losses.iloc[0]
+    assert not list(trained.parent.glob(".*"))
+
+
+def test_learns_what_it_is_told(study: tuple[Config, str], trained: Path) -> None:
+    config, dataset = study
+    protocol = protocols.load(config.protocol[dataset]).model_copy(update={"repeats": 5})
+    split = SplitFile(paths.path("split", split="test", profile="smoke", dataset=dataset))
+    real = RealSource(split, config.datasets[dataset], protocol)
+    measured = [
+        evaluate(judges.load(config, dataset), protocol, real, source, seed=0).groupby("metric")["value"].mean()
+        for source in (real, ShuffledSource(real))
+    ]
+    # Eight kinds tell 32 clips apart by four: a perfect judge of kinds has 3/4, chance is 3/32.
+    assert measured[0]["top3"] > 0.45
+    assert measured[1]["top3"] == pytest.approx(protocol.chance(3), abs=0.05)
+    assert measured[0]["mm_dist"] < measured[1]["mm_dist"]
+
+
+def test_embeddings_do_not_depend_on_the_batch(study: tuple[Config, str], trained: Path) -> None:
+    config, dataset = study
+    judge = judges.load(config, dataset)
+    split = SplitFile(paths.path("split", split="test", profile="smoke", dataset=dataset))
+    clips = ClipDataset(split, config.datasets[dataset], "fixed", 0)
+    embedded = []
+    with torch.inference_mode():
+        for batch, frames in ((64, 64), (7, 32)):
+            pieces = list(loader(clips, batch, frames, shuffle=False, drop_last=False))
+            embedded.append([torch.cat(list(map(f, pieces))) for f in (judge.embed_text, judge.embed_motion)])
+    for one, other in zip(*embedded, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+
+
+def test_equal_seeds_give_equal_weights_and_leave_the_global_generator_alone(study: tuple[Config, str]) -> None:
+    config, dataset = study
+    settings = config.evaluator.training[dataset].model_copy(update={"epochs": 2})
+    evaluator = config.evaluator.model_copy(update={"training": {dataset: settings}})
+    config = config.model_copy(update={"evaluator": evaluator})
+    where = {"profile": "smoke", "dataset": dataset}
+    splits = [SplitFile(paths.path("split", split=split, **where)) for split in ("train", "val")]
+    states = []
+    for global_seed, seed in ((1, 5), (2, 5), (2, 6)):
+        torch.manual_seed(global_seed)
+        expected = torch.rand(1, generator=torch.Generator().manual_seed(global_seed))
+        judge, _ = training.fit(config, dataset, cache.TextCache(paths.path("text", **where)), *splits, seed=seed)
+        assert torch.rand(1) == expected
+        states.append(judge.network.state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert not all(torch.equal(states[0][name], states[2][name]) for name in states[0])
+
+
+def test_weights_of_other_sizes_are_refused(study: tuple[Config, str], trained: Path) -> None:
+    config, dataset = study
+    sizes = {
+        "interclip": config.evaluator.interclip.model_copy(update={"embedding": 8}),
+        "interx": config.evaluator.interx.model_copy(update={"embedding": 8}),
+    }
+    other = config.model_copy(update={"evaluator": config.evaluator.model_copy(update=sizes)})
+    with pytest.raises(DataError, match="expected"):
+        judges.load(other, dataset)
+
+
+def test_without_weights_the_stage_is_named(study: tuple[Config, str], tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StateError, match="train-evaluator"):
+        judges.load(*study)
+
+
+def test_a_validation_split_smaller_than_a_batch(study: tuple[Config, str]) -> None:
+    config, dataset = study
+    where = {"profile": "smoke", "dataset": dataset}
+    splits = [SplitFile(paths.path("split", split=split, **where)) for split in ("train", "val")]
+    config = config.model_copy(update={"protocol": {dataset: "interhuman"}})
+    with pytest.raises(ConfigError, match="32 clips do not fill one batch of 96"):
+        training.fit(config, dataset, cache.TextCache(paths.path("text", **where)), *splits, seed=0)
