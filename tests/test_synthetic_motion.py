@@ -133,7 +133,7 @@ def test_bodies_are_plausible(kind):
         lengths = scale[..., None] * np.linalg.norm(REST[1:], axis=-1)
         np.testing.assert_allclose(bones, np.broadcast_to(lengths, bones.shape), atol=1e-9)
         speed = np.linalg.norm(np.diff(places, axis=0), axis=-1) * 60
-        assert speed.max() < 8.5, (parameters, speed.max())
+        assert speed.max() < 8.0, (parameters, speed.max())
         assert places[..., 1].min() > -0.01, parameters
         toes = places[:, :, [INDEX["left_foot"], INDEX["right_foot"]]]
         planted = (toes[:-1, ..., 1] < SOLE + 1e-5) & (toes[1:, ..., 1] < SOLE + 1e-5)

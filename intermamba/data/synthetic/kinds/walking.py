@@ -150,7 +150,7 @@ def _chase(stage: Stage) -> None:
     a, b = stage.a, stage.b
     start, end = 0.02, 1.12
     gap = stage.vary(0.95, 0.1) * stage.size
-    length = stage.vary(2.25, 0.08) * (end - start) * stage.seconds
+    length = stage.vary(2.1, 0.06) * (end - start) * stage.seconds
     a.place(0.0, 0.0, 0.0)
     b.place(0.0, gap, 0.0)
     b.walk(start, end, path=curved(b.stand, length, stage["way"], 2.2), lift=0.12)
