@@ -10,10 +10,9 @@ import ablations
 from intermamba import complexity
 from intermamba.config import load
 from intermamba.models import build
-from intermamba.models.options import BASES
 from intermamba.paths import path
 
-VARIANTS = {**BASES, **ablations.load()}
+VARIANTS = ablations.load()
 
 
 def macs(name: str, frames: int, **sizes) -> dict[str, int]:

@@ -13,9 +13,9 @@ from intermamba.errors import ConfigError, DataError
 from intermamba.models import PAPER, Variant, build, variants
 from intermamba.models.astm import Astm, AstmBlock
 from intermamba.models.intermamba import Liia
-from intermamba.models.options import BASES, AstmOptions
+from intermamba.models.options import AstmOptions
 
-VARIANTS = {**BASES, **ablations.load()}
+VARIANTS = ablations.load()
 SIZES = {
     "width": 16,
     "heads": 2,
@@ -298,9 +298,10 @@ def test_variants_come_from_entry_points(monkeypatch):
 
     extra = VARIANTS["without_cross"].model_copy(update={"name": "extra"})
     monkeypatch.setattr("intermamba.models.entry_points", lambda **_: [Point({"extra": extra})])
-    assert variants() == {**BASES, "extra": extra}
+    assert variants().keys() == {"intermamba", "intergen", "extra"}
+    assert variants()["extra"] == extra
     build("extra", features=F, max_frames=LONGEST, text_width=W, **SIZES)
-    monkeypatch.setattr("intermamba.models.entry_points", lambda **_: [Point({"intergen": extra})])
+    monkeypatch.setattr("intermamba.models.entry_points", lambda **_: [Point(VARIANTS), Point({"intergen": extra})])
     with pytest.raises(ConfigError, match="'intergen' from elsewhere:load is already taken"):
         variants()
 

@@ -7,7 +7,8 @@ import pandas as pd
 from evaluators.results import METRICS
 from intermamba import files
 from intermamba.config import Config, load
-from intermamba.models.options import BASES, Variant
+import ablations
+from intermamba.models.options import Variant
 from intermamba.paths import path
 
 ROOT = Path(__file__).parents[1]
@@ -28,7 +29,7 @@ def variant(name: str, label: str, base: str = "intermamba", changes=None, **pap
 
 
 VARIANTS = {
-    **BASES,
+    **{name: row for name, row in ablations.load().items() if name in ("intermamba", "intergen")},
     "intermamba_light": variant(
         "intermamba_light",
         "InterMamba (light)",

@@ -13,6 +13,7 @@ import typer
 
 from intermamba.config import Config, load
 from intermamba.errors import ConfigError, InterMambaError, unknown
+from intermamba.models import find
 
 app = typer.Typer(
     name="intermamba",
@@ -40,13 +41,6 @@ def _open(profile: str | None, dataset: str | None = None) -> Config:
         raise ConfigError(unknown("dataset", dataset, config.datasets, "--dataset"))
     claim(config.profile, runner())
     return config
-
-
-def _check_variant(variant: str) -> None:
-    from ablations import load as load_variants
-
-    if variant not in (names := load_variants()):
-        raise ConfigError(unknown("variant", variant, names, "--variant"))
 
 
 @contextmanager
@@ -103,7 +97,7 @@ def train_evaluator(dataset: DatasetOption, profile: Profile = None) -> None:
 def train(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, profile: Profile = None) -> None:
     """Train one row of the study; a killed run goes on from its last checkpoint."""
     config = _open(profile, dataset)
-    _check_variant(variant)
+    find(variant)
     from intermamba.training import run as stage
 
     stage.run(config, dataset, variant, seed, progress=sys.stderr.isatty())
@@ -123,7 +117,7 @@ def judge_real(dataset: DatasetOption, profile: Profile = None) -> None:
 def evaluate(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, profile: Profile = None) -> None:
     """Sample from a trained row and judge it by the dataset's protocol, every repeat with its own seed."""
     config = _open(profile, dataset)
-    _check_variant(variant)
+    find(variant)
     from workflow import evaluate as stage
 
     with _progress(f"evaluate {variant} on {dataset}") as advance:

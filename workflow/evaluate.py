@@ -11,7 +11,7 @@ from evaluators import judge as judges
 from evaluators import protocol as protocols
 from evaluators.judge import fingerprint
 from evaluators.protocol import Protocol, Source
-from evaluators.results import rows
+from evaluators.results import Origin, rows
 from evaluators.sources import RealSource, ShuffledSource
 from intermamba import checkpoint, files, paths, provenance
 from intermamba.config import Config
@@ -128,9 +128,10 @@ class _Bench:
         self.seeds = {"root": self.root, "repeats": [derive(self.root, "repeat", r) for r in range(self.protocol.repeats)]}
         self.knobs = {"protocol": self.protocol.model_dump(mode="json"), "dataset": config.section(f"datasets.{dataset}")}
         self.notes = {"origin": split.origin, "tower": self.cache.tower, "evaluator": fingerprint(weights)}
-        self._labels = {"dataset": dataset, "protocol": self.protocol.id, **self.notes}
+        self.dataset = dataset
 
     def measure(self, source: Source, method: str, training_seed: int | None, progress: Progress) -> pd.DataFrame:
         """Rows of metrics.csv for one method."""
         found = protocols.evaluate(self.judge, self.protocol, self.real, source, self.root, progress)
-        return rows(found, method=method, training_seed=training_seed, **self._labels)
+        labels = {"dataset": self.dataset, "protocol": self.protocol.id, **self.notes}
+        return rows(Origin(**labels, method=method, training_seed=training_seed), found)

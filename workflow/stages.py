@@ -87,7 +87,7 @@ def table(config: Config) -> dict[str, Stage]:
     metrics = [at("reference_metrics", **item) for item in datasets] + [at("run_metrics", **row) for row in rows]
     logs = [at("adaptive_log", **row) for row in rows]
     aggregates = (at("summary"), at("alpha_beta"))
-    names = {row["variant"] for row in rows}
+    variants = tuple(f"ablations/{name}.yaml" for name in sorted({row["variant"] for row in rows}))
     each, run = "--dataset {dataset}", "--dataset {dataset} --variant {variant} --seed {seed}"
 
     stages = [
@@ -144,7 +144,7 @@ def table(config: Config) -> dict[str, Stage]:
         (
             "complexity",
             "",
-            tuple(f"ablations/{name}.yaml" for name in sorted(names)),
+            variants,
             (at("complexity"),),
             ("complexity", "model", "text", "diffusion", "runs", "runtime"),
             ({},),
@@ -155,6 +155,7 @@ def table(config: Config) -> dict[str, Stage]:
             "",
             (
                 *aggregates[:1],
+                *variants,
                 at("complexity"),
                 at("complexity_time"),
                 PROTOCOLS,
@@ -169,7 +170,7 @@ def table(config: Config) -> dict[str, Stage]:
             "",
             aggregates[1:],
             tuple(at("figure", number=n, format=f) for n, f in product(FIGURES, FIGURE_FORMATS)),
-            ("runs",),
+            ("runs", "datasets"),
             ({},),
         ),
     ]

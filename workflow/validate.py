@@ -10,11 +10,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from ablations import load as load_variants
 from evaluators.protocol import load as load_protocol
 from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import ConfigError, DataError, unknown
+from intermamba.models import variants
 from intermamba.paths import record_of
 from workflow.stages import Stage, table
 
@@ -26,10 +26,10 @@ def run(config: Config) -> None:
         ConfigError: an unknown variant in ``runs`` or an unknown protocol.
         DataError: files that changed after their stage wrote them, all named.
     """
-    variants = load_variants()
+    known = variants()
     for dataset, variant, _ in config.rows():
-        if variant not in variants:
-            raise ConfigError(unknown("variant", variant, variants, f"runs.{dataset} of profile {config.profile!r}"))
+        if variant not in known:
+            raise ConfigError(unknown("variant", variant, known, f"runs.{dataset} of profile {config.profile!r}"))
     for name in config.protocol.values():
         load_protocol(name)
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from intermamba.config import ModelConfig
 from intermamba.errors import ConfigError, unknown
-from intermamba.models.options import BASES, InterGenOptions, InterMambaOptions, PaperRow, Variant
+from intermamba.models.options import OPTIONS, InterGenOptions, InterMambaOptions, PaperRow, Variant
 
 if TYPE_CHECKING:
     from intermamba.models.denoiser import AdaptiveWeight, Denoiser
@@ -36,20 +36,21 @@ PAPER = ModelConfig(
 
 
 def variants() -> dict[str, Variant]:
-    """Every known variant: the base architectures, and what entry points of group ``intermamba.variants`` load.
+    """Every known variant: what entry points of group ``intermamba.variants`` load, and the bare base architectures.
 
     Each entry point is a function without arguments that returns ``{name: Variant}``.
 
     Raises:
         ConfigError: two sources claim one name.
     """
-    found = dict(BASES)
+    found: dict[str, Variant] = {}
     for point in entry_points(group="intermamba.variants"):
         for name, variant in point.load()().items():
             if name in found and found[name] != variant:
                 raise ConfigError(f"variant {name!r} from {point.value} is already taken; rename one of the two.")
             found[name] = variant
-    return found
+    bare = {name: Variant(name=name, label=name, base=name, hypothesis="") for name in OPTIONS}
+    return bare | found
 
 
 def find(name: str) -> Variant:

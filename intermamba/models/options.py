@@ -116,32 +116,3 @@ class Variant(Frozen):
             return choices(**self.changes)
         except ValidationError as error:
             raise ConfigError(f"variant {self.name}: {error.errors()[0]['msg']} (changes: {self.changes})") from error
-
-
-BASES = {
-    "intermamba": Variant(
-        name="intermamba",
-        label="InterMamba",
-        base="intermamba",
-        hypothesis="The reference of every ablation.",
-        paper=(
-            PaperRow(table=1, row="InterMamba (Ours)"),
-            PaperRow(table=2, row="InterMamba (Ours)"),
-            PaperRow(table=3, row="Ours"),
-            PaperRow(table=4, row="w/ adaptive param."),
-            PaperRow(table=5, row="Self-ASTM, Cross-ASTM, LIIA"),
-        ),
-    ),
-    "intergen": Variant(
-        name="intergen",
-        label="InterGen",
-        base="intergen",
-        hypothesis="The attention baseline that InterMamba is to beat in quality and cost.",
-        paper=(
-            PaperRow(table=1, row="InterGen"),
-            PaperRow(table=2, row="InterGen"),
-            PaperRow(table=3, row="InterGen"),
-            PaperRow(table=5, row="none"),
-        ),
-    ),
-}

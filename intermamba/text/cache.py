@@ -16,8 +16,8 @@ from torch import Tensor
 
 from intermamba import files, paths, provenance
 from intermamba.config import Config
-from intermamba.data import interx
 from intermamba.data.dataset import all_captions
+from intermamba.data.raw import read_word_vectors
 from intermamba.data.splits import SplitFile
 from intermamba.errors import StateError
 from intermamba.text.tower import Tower, load
@@ -111,6 +111,6 @@ def run(config: Config, dataset: str, progress: Callable[[int], None] | None = N
         words, vectors = (), None
         if dataset == "interx":
             root = files.read_json(paths.path("manifest", **where))["root"]
-            words, vectors = interx.read_glove(Path(root) / "glove")
+            words, vectors = read_word_vectors(Path(root) / "glove")
         write(output, tower, captions, getattr(torch, config.text.precision), words, vectors, progress)
         notes.update(captions=len(captions), tower=tower.name, trained=tower.trained)

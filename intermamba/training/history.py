@@ -47,7 +47,7 @@ class History(L.Callback):
     def _record_adaptive(self, step: int, module: L.LightningModule) -> None:
         assert isinstance(module, DenoisingModule)
         for block, part, branch, value in module.model.adaptive_weights():
-            row = {"step": step, "block": block, "module": part, "branch": branch, "value": float(value)}
+            row = {"step": step, "block": block, "module": part, "branch": branch, "value": value.item()}
             self.adaptive.append(row)
 
     def state_dict(self) -> dict[str, Any]:

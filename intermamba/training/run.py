@@ -11,12 +11,11 @@ from pathlib import Path
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
-from torch.utils.data import DataLoader
 
 from intermamba import files, paths, provenance
 from intermamba.checkpoint import save
 from intermamba.config import Config
-from intermamba.data.dataset import ClipDataset, Item, loader
+from intermamba.data.dataset import ClipDataset, Mode, loader
 from intermamba.data.splits import SplitFile
 from intermamba.models import build
 from intermamba.motion import representation
@@ -25,6 +24,7 @@ from intermamba.text.cache import TextCache
 from intermamba.training.history import History
 from intermamba.training.module import DenoisingModule
 
+MODES: tuple[Mode, ...] = ("train", "fixed")
 KNOBS = ("training", "model", "diffusion", "losses")
 
 
@@ -56,15 +56,21 @@ def run(config: Config, dataset: str, variant: str, seed: int, progress: bool = 
             )
         module = DenoisingModule(model, body, stats["mean"], stats["std"], cache, config, root)
         history = History(config.training.log_every_steps)
-        data = _Data(
-            ClipDataset(splits[0], settings, "train", derive(root, "data")),
-            ClipDataset(splits[1], settings, "fixed", derive(root, "data")),
-            config,
+        train, validation = (
+            loader(
+                ClipDataset(split, settings, mode, derive(root, "data")),
+                config.training.batch // config.runtime.devices,
+                settings.max_frames,
+                shuffle=mode == "train",
+                drop_last=mode == "train",
+                workers=config.runtime.workers,
+            )
+            for split, mode in zip(splits, MODES, strict=True)
         )
         resume = _Resume(outputs[0].parent / "resume", config, knobs, inputs, variant)
         with quiet():
             trainer = _trainer(config, [history, resume.callback], progress)
-            trainer.fit(module, data, ckpt_path=resume.path, weights_only=True)
+            trainer.fit(module, train, validation, ckpt_path=resume.path, weights_only=True)
         if trainer.is_global_zero:
             losses, adaptive = history.frames()
             files.write_csv(outputs[1], losses)
@@ -87,34 +93,6 @@ def run(config: Config, dataset: str, variant: str, seed: int, progress: bool = 
             resumed=resume.path is not None,
         )
     resume.clear()
-
-
-class _Data(L.LightningDataModule):
-    """Each device's share of the clips, in an order that depends on the epoch alone."""
-
-    def __init__(self, train: ClipDataset, validation: ClipDataset, config: Config) -> None:
-        super().__init__()
-        self._train, self._validation = train, validation
-        self._batch, self._workers = config.training.batch // config.runtime.devices, config.runtime.workers
-
-    def train_dataloader(self) -> DataLoader[Item]:
-        return self._loader(self._train, train=True)
-
-    def val_dataloader(self) -> DataLoader[Item]:
-        return self._loader(self._validation, train=False)
-
-    def _loader(self, clips: ClipDataset, train: bool) -> DataLoader[Item]:
-        assert self.trainer is not None
-        return loader(
-            clips,
-            self._batch,
-            clips.settings.max_frames,
-            shuffle=train,
-            drop_last=train,
-            workers=self._workers,
-            rank=self.trainer.global_rank,
-            world=self.trainer.world_size,
-        )
 
 
 class _Resume:
@@ -173,6 +151,7 @@ def quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists.*")
+            warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
             yield
     finally:
         for name, level in levels.items():
