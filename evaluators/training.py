@@ -14,11 +14,7 @@ evaluators are asked later. The weights of the last epoch are kept: validation s
 noisy epochs flatters itself.
 """
 
-import logging
 import math
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +24,6 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
-from lightning.pytorch.callbacks import RichProgressBar
 from torch import Tensor, nn
 
 from evaluators import metrics
@@ -44,6 +39,7 @@ from intermamba.errors import ConfigError
 from intermamba.motion import representation
 from intermamba.seeds import derive
 from intermamba.text.cache import TextCache
+from intermamba.trainer import quiet, trainer
 
 CLIP_TEMPERATURE = 0.07  # Radford et al. 2021, 2.5
 GRADIENT_CLIP = 0.5  # InterGen and Inter-X alike
@@ -118,7 +114,7 @@ def fit(
     training = ClipDataset(train, data, "train", derive(seed, "data"))
     batches = partial(loader, frames=data.max_frames, drop_last=True, workers=config.runtime.workers)
     loaders = batches(training, settings.batch, shuffle=True), batches(clips, protocol.batch, shuffle=False)
-    with torch.random.fork_rng(), _quiet():
+    with torch.random.fork_rng(), quiet():
         torch.manual_seed(derive(seed, "weights"))
         judge = build(config, dataset, cache)
         phases: list[_Phase]
@@ -131,7 +127,8 @@ def fit(
             decoder = MovementConvDecoder(config.evaluator.interx.movement, 2 * representation(dataset).features)
             phases = [MovementAutoencoder(movement, decoder, settings, seed), Matching(judge, settings, seed)]
         for phase in phases:
-            _trainer(config, phase.epochs, progress).fit(phase, *loaders)
+            engine = trainer(config.runtime, epochs=phase.epochs, gradient_clip=GRADIENT_CLIP, progress=progress)
+            engine.fit(phase, *loaders)
     curve = pd.DataFrame([row for phase in phases for row in phase.rows], columns=CURVE)
     return judge.cpu().eval().requires_grad_(False), curve
 
@@ -240,38 +237,3 @@ class Matching(_Phase):
         top1, top2, top3 = np.mean(self._precision, axis=0)
         self._close("val", top1=top1, top2=top2, top3=top3)
         self._precision.clear()
-
-
-def _trainer(config: Config, epochs: int, progress: bool) -> L.Trainer:
-    return L.Trainer(
-        accelerator=config.runtime.accelerator,
-        devices=1,
-        max_epochs=epochs,
-        gradient_clip_val=GRADIENT_CLIP,
-        num_sanity_val_steps=0,
-        callbacks=[RichProgressBar(leave=False)] if progress else [],
-        deterministic="warn" if config.runtime.accelerator != "cpu" else True,
-        use_distributed_sampler=False,
-        enable_progress_bar=progress,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        logger=False,
-    )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Lightning without its advertisements, and without its advice on what is meant to be so."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode.*")  # the frozen movement encoder
-            warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")  # Lightning's use of torch
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -1,4 +1,4 @@
-"""Trained denoisers as self-contained safetensors: weights, normalisation, and what is needed to rebuild the network."""
+"""Trained denoisers as self-contained safetensors: weights, normalisation, and how to rebuild the network."""
 
 import json
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from intermamba import files
-from intermamba.config import Config
+from intermamba.config import Config, Dataset
 from intermamba.errors import DataError
 from intermamba.models import Denoiser, build
 
@@ -34,7 +34,7 @@ def save(
     stats: dict[str, Tensor],
     *,
     variant: str,
-    dataset: str,
+    dataset: Dataset,
     origin: str,
     config: Config,
     text_width: int,
@@ -47,7 +47,12 @@ def save(
         "text_width": text_width,
         **config.model.model_dump(),
     }
-    metadata = {"variant": variant, "dataset": dataset, "origin": origin, "build": json.dumps(build_with, sort_keys=True)}
+    metadata = {
+        "variant": variant,
+        "dataset": dataset,
+        "origin": origin,
+        "build": json.dumps(build_with, sort_keys=True),
+    }
     files.write_tensors(path, tensors | {"mean": stats["mean"], "std": stats["std"]}, metadata)
 
 

@@ -78,7 +78,7 @@ class TextConfig(Section):
 
 
 class ModelConfig(Section):
-    """Sizes shared by every denoiser, so that rows of a table are treated equally. Defaults of a variant override none."""
+    """Sizes shared by every denoiser, so that rows of a table are treated equally."""
 
     width: Positive
     heads: Positive
@@ -226,7 +226,9 @@ class Config(Section):
     def _consistent(self) -> "Config":
         for name, dataset in self.datasets.items():
             if dataset.min_frames > dataset.max_frames:
-                raise ValueError(f"datasets.{name}: min_frames {dataset.min_frames} exceeds max_frames {dataset.max_frames}")
+                raise ValueError(
+                    f"datasets.{name}: min_frames {dataset.min_frames} exceeds max_frames {dataset.max_frames}"
+                )
             low, high = dataset.synthetic.seconds
             if not 0 < low <= high:
                 raise ValueError(f"datasets.{name}.synthetic.seconds: need 0 < shortest <= longest, got {low}, {high}")
@@ -236,7 +238,9 @@ class Config(Section):
         if self.model.width % self.model.heads:
             raise ValueError(f"model.width {self.model.width} is not a multiple of model.heads {self.model.heads}")
         if self.text.width % self.model.text_heads:
-            raise ValueError(f"text.width {self.text.width} is not a multiple of model.text_heads {self.model.text_heads}")
+            raise ValueError(
+                f"text.width {self.text.width} is not a multiple of model.text_heads {self.model.text_heads}"
+            )
         if self.profile == "paper" and self.text.tower != "clip":
             raise ValueError("text.tower: the paper profile needs the real CLIP weights; an untrained tower is refused")
         return self

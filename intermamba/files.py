@@ -99,7 +99,9 @@ def read_tensors(path: str | Path) -> tuple[dict[str, "Tensor"], dict[str, str]]
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise DataError(f"{path}: cannot be read as safetensors ({error}). Delete it and run its stage again.") from error
+        raise DataError(
+            f"{path}: cannot be read as safetensors ({error}). Delete it and run its stage again."
+        ) from error
 
 
 def sha256(path: str | Path) -> str:
@@ -112,5 +114,7 @@ def require(path: str | Path, stage: str) -> Path:
     """``path``, if it exists; else an error that names the stage that makes it."""
     path = Path(path)
     if not path.exists():
-        raise StateError(f"{path} does not exist. Run `intermamba {stage}` first, or `snakemake --cores all` for everything.")
+        raise StateError(
+            f"{path} does not exist. Run `intermamba {stage}` first, or `snakemake --cores all` for everything."
+        )
     return path

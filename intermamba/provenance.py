@@ -68,10 +68,10 @@ def recorded(
 ) -> Iterator[dict[str, Any]]:
     """Run a stage and, if it succeeds, write its record beside the first of ``outputs``.
 
-    Yields a dictionary for notes of the stage's own (counts, origins of data and weights); it becomes ``notes``. Two runs
-    of one stage never overlap: the second waits, for instance for a job that outlived a killed pipeline.
+    Yields a dictionary for notes of the stage's own (counts, origins of data and weights); it becomes ``notes``. Two
+    runs of one stage never overlap: the second waits, for instance for a job that outlived a killed pipeline.
     """
-    outputs = [Path(path) for path in outputs]
+    written = [Path(path) for path in outputs]
     if os.environ.get("LOCAL_RANK", "0") != "0":  # a further process of a multi-device training: the first one records
         yield {}
         return
@@ -79,17 +79,17 @@ def recorded(
     code = code_revision()  # before the work: the tree may change while it runs
     hashes = {str(path): files.sha256(path) for path in inputs}
     notes: dict[str, Any] = {}
-    with files.alone_in(outputs[0].parent):
+    with files.alone_in(written[0].parent):
         yield notes
     files.write_json(
-        record_of(outputs[0]),
+        record_of(written[0]),
         {
             "stage": stage,
             "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
             "config": dict(config or {}),
             "code": code,
             "inputs": hashes,
-            "outputs": {str(path): files.sha256(path) for path in outputs},
+            "outputs": {str(path): files.sha256(path) for path in written},
             "seeds": dict(seeds or {}),
             "versions": versions(),
             "device": device(),

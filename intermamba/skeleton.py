@@ -27,7 +27,7 @@ def _finger_parents(wrist: int, first: int) -> tuple[int, ...]:
     return tuple(wrist if joint % 3 == 0 else first + joint - 1 for joint in range(15))
 
 
-PARENTS = BODY_PARENTS + (15, 15, 15) + _finger_parents(20, 25) + _finger_parents(21, 40)
+PARENTS = (*BODY_PARENTS, 15, 15, 15, *_finger_parents(20, 25), *_finger_parents(21, 40))
 """Parent of each of the 55 joints; -1 for the root. A parent always comes before its children."""
 
 CHAINS = ((0, 2, 5, 8, 11), (0, 1, 4, 7, 10), (0, 3, 6, 9, 12, 15), (9, 14, 17, 19, 21), (9, 13, 16, 18, 20))

@@ -16,7 +16,7 @@ GOOD = {"name": "row", "label": "Row", "base": "intermamba", "changes": {"module
 
 
 def test_rows_of_the_paper_are_all_there():
-    """Every row of Tables 3 to 5 but in2IN's has its variant, and the paper's own rows of Tables 1 and 2 have theirs."""
+    """Every row of Tables 3 to 5 but in2IN's has its variant, as have the paper's own rows of Tables 1 and 2."""
     claimed = {(row.table, row.row) for variant in ablations.load().values() for row in variant.paper}
     ours = {1: {"InterMamba (Ours)", "InterMamba (light)", "InterGen"}, 2: {"InterMamba (Ours)", "InterGen"}}
     for number in range(1, 6):

@@ -36,7 +36,10 @@ def test_help_names_every_stage_without_heavy_imports() -> None:
     ("words", "parts"),
     [
         (["fetch", "--dataset", "interhumans"], ["interhumans", "Did you mean 'interhuman'", "interx"]),
-        (["train", "--dataset", "interhuman", "--variant", "intermambo"], ["variant 'intermambo'", "Did you mean 'intermamba'"]),
+        (
+            ["train", "--dataset", "interhuman", "--variant", "intermambo"],
+            ["variant 'intermambo'", "Did you mean 'intermamba'"],
+        ),
         (["tables", "--profile", "smok"], ["Did you mean 'smoke'", "params.yaml"]),
         (["preprocess", "--dataset", "interhuman"], ["manifest.json", "intermamba fetch"]),
         (["evaluate", "--dataset", "interhuman", "--variant", "intermamba"], ["does not exist", "intermamba"]),

@@ -49,7 +49,9 @@ def test_profiles_say_only_what_they_change() -> None:
 
     def repeated(base: object, changes: object, place: str) -> list[str]:
         if isinstance(changes, dict) and isinstance(base, dict):
-            return [found for key in changes if key in base for found in repeated(base[key], changes[key], f"{place}.{key}")]
+            return [
+                found for key in changes if key in base for found in repeated(base[key], changes[key], f"{place}.{key}")
+            ]
         return [place] if base == changes else []
 
     found = [entry for name in PROFILES for entry in repeated(document["base"], document["profiles"][name] or {}, name)]
@@ -59,7 +61,11 @@ def test_profiles_say_only_what_they_change() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "parts"),
     [
-        ("sampling_steps: 50", "sampling_step: 50", ["diffusion.sampling_step", "Did you mean 'sampling_steps'", "eta"]),
+        (
+            "sampling_steps: 50",
+            "sampling_step: 50",
+            ["diffusion.sampling_step", "Did you mean 'sampling_steps'", "eta"],
+        ),
         ("guidance: 3.5", "guidance: high", ["diffusion.guidance", "'high'"]),
         ("null_probability: 0.1", "null_probability: 1.5", ["null_probability", "1.5"]),
         ("state: 16", "state: -1", ["model.state", "-1"]),

@@ -19,9 +19,14 @@ from intermamba.seeds import derive
 def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> None:
     target = tmp_path / "table.csv"
     target.write_text("old")
-    with pytest.raises(RuntimeError), files.atomic(target) as part:
-        part.write_text("half")
-        raise RuntimeError
+
+    def fail() -> None:
+        with files.atomic(target) as part:
+            part.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 

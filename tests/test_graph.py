@@ -91,7 +91,9 @@ def test_data_flows_one_way(profile: str) -> None:
         jobs = list(stage.jobs())
         for job in jobs:
             for path in job.inputs:
-                assert path in written or path.startswith(("ablations/", "evaluators/", "results/paper/reported/")), path
+                assert path in written or path.startswith(("ablations/", "evaluators/", "results/paper/reported/")), (
+                    path
+                )
         for job in jobs:
             assert not written & set(job.outputs)
             written |= set(job.outputs)
@@ -100,7 +102,10 @@ def test_data_flows_one_way(profile: str) -> None:
 def test_targets_are_the_results_a_user_is_promised() -> None:
     found = set(targets(table(config.load("smoke"))))
     promised = {f"results/smoke/tables/table{n}.{kind}" for n in range(1, 6) for kind in ("tex", "md", "csv")}
-    promised |= {f"results/smoke/{name}" for name in ("metrics.csv", "summary.json", "figures/figure8.pdf", "figures/figure8.png")}
+    promised |= {
+        f"results/smoke/{name}"
+        for name in ("metrics.csv", "summary.json", "figures/figure8.pdf", "figures/figure8.png")
+    }
     assert promised <= found
 
 

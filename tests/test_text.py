@@ -11,7 +11,15 @@ from intermamba.text import tower
 from intermamba.text.cache import TextCache, write
 
 SETTINGS = TextConfig(
-    tower="untrained", weights=None, architecture="-", width=32, heads=2, layers=2, context=16, seed=0, precision="float32"
+    tower="untrained",
+    weights=None,
+    architecture="-",
+    width=32,
+    heads=2,
+    layers=2,
+    context=16,
+    seed=0,
+    precision="float32",
 )
 CAPTIONS = ("One person bows to the other.", "Two people hug each other.", "the other bows to one person")
 
@@ -72,7 +80,7 @@ def test_cache_gives_back_what_the_tower_said(small: tower.Tower, tmp_path: Path
 
 def test_a_caption_that_was_not_encoded_is_named(small: tower.Tower, tmp_path: Path) -> None:
     write(tmp_path / "text.safetensors", small, CAPTIONS[:1], torch.float16)
-    with pytest.raises(StateError, match="Two people hug each other.*encode-text"):
+    with pytest.raises(StateError, match=r"Two people hug each other\..*encode-text"):
         TextCache(tmp_path / "text.safetensors").features(CAPTIONS)
 
 
@@ -109,5 +117,5 @@ def test_clip_weights_load_from_a_local_file(tmp_path: Path) -> None:
     expected = model.encode_text(encoded.tokens).detach()
     pooled = encoded.features[torch.arange(3), encoded.end] @ model.text_projection.detach()
     assert torch.allclose(pooled, expected, atol=1e-5)
-    with pytest.raises(ConfigError, match="text.width: 64, but RN50 is 512 wide"):
+    with pytest.raises(ConfigError, match=r"text\.width: 64, but RN50 is 512 wide"):
         tower.load(settings.model_copy(update={"width": 64}))

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
+import ablations
 from evaluators.results import METRICS
 from intermamba import files
 from intermamba.config import Config, load
-import ablations
 from intermamba.models.options import Variant
 from intermamba.paths import path
 

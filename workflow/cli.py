@@ -11,13 +11,13 @@ from typing import Annotated
 
 import typer
 
-from intermamba.config import Config, load
+from intermamba.config import Config, Dataset, load
 from intermamba.errors import ConfigError, InterMambaError, unknown
 from intermamba.models import find
 
 app = typer.Typer(
     name="intermamba",
-    help="Text-driven generation of two people interacting: train, judge and tabulate InterMamba, its ablations and baselines.",
+    help="Text-driven generation of two people interacting: train, judge and tabulate InterMamba and its rivals.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -32,15 +32,21 @@ VariantOption = Annotated[
 SeedOption = Annotated[int, typer.Option("--seed", help="Training seed of the row.")]
 
 
-def _open(profile: str | None, dataset: str | None = None) -> Config:
-    """Configuration of a command, with its names checked and this working tree claimed for the tool that runs it."""
+def _open(profile: str | None) -> Config:
+    """Configuration of a command, with this working tree claimed for the tool that runs it."""
     from workflow.owner import claim, runner
 
     config = load(profile)
-    if dataset is not None and dataset not in config.datasets:
-        raise ConfigError(unknown("dataset", dataset, config.datasets, "--dataset"))
     claim(config.profile, runner())
     return config
+
+
+def _open_dataset(profile: str | None, dataset: str) -> tuple[Config, Dataset]:
+    config = _open(profile)
+    for known in config.datasets:
+        if dataset == known:
+            return config, known
+    raise ConfigError(unknown("dataset", dataset, config.datasets, "--dataset"))
 
 
 @contextmanager
@@ -57,71 +63,71 @@ def _progress(what: str) -> Iterator[Callable[[int], None]]:
 @app.command()
 def fetch(dataset: DatasetOption, profile: Profile = None) -> None:
     """Make the embedded dataset, or check the owners' files; write a manifest of every file."""
-    config = _open(profile, dataset)
+    config, name = _open_dataset(profile, dataset)
     from intermamba.data import fetch as stage
 
     with _progress(f"fetch {dataset}") as advance:
-        stage.run(config, dataset, advance)
+        stage.run(config, name, advance)
 
 
 @app.command()
 def preprocess(dataset: DatasetOption, profile: Profile = None) -> None:
     """Official processing of the raw files into one memory-mappable file a split, with statistics."""
-    config = _open(profile, dataset)
+    config, name = _open_dataset(profile, dataset)
     from intermamba.data import preprocess as stage
 
     with _progress(f"preprocess {dataset}") as advance:
-        stage.run(config, dataset, advance)
+        stage.run(config, name, advance)
 
 
 @app.command("encode-text")
 def encode_text(dataset: DatasetOption, profile: Profile = None) -> None:
     """Run the frozen text tower once over all captions."""
-    config = _open(profile, dataset)
+    config, name = _open_dataset(profile, dataset)
     from intermamba.text import cache as stage
 
     with _progress(f"encode {dataset}") as advance:
-        stage.run(config, dataset, advance)
+        stage.run(config, name, advance)
 
 
 @app.command("train-evaluator")
 def train_evaluator(dataset: DatasetOption, profile: Profile = None) -> None:
     """Train the judge of a dataset (or load its official checkpoint)."""
-    config = _open(profile, dataset)
+    config, name = _open_dataset(profile, dataset)
     from evaluators import training as stage
 
-    stage.run(config, dataset, progress=sys.stderr.isatty())
+    stage.run(config, name, progress=sys.stderr.isatty())
 
 
 @app.command()
 def train(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, profile: Profile = None) -> None:
     """Train one row of the study; a killed run goes on from its last checkpoint."""
-    config = _open(profile, dataset)
+    config, name = _open_dataset(profile, dataset)
     find(variant)
     from intermamba.training import run as stage
 
-    stage.run(config, dataset, variant, seed, progress=sys.stderr.isatty())
+    stage.run(config, name, variant, seed, progress=sys.stderr.isatty())
 
 
 @app.command("judge-real")
 def judge_real(dataset: DatasetOption, profile: Profile = None) -> None:
     """Judge the real test motions, with their captions and with captions shuffled: ceiling and chance."""
-    config = _open(profile, dataset)
+    config, name = _open_dataset(profile, dataset)
     from workflow import evaluate as stage
 
     with _progress(f"judge real {dataset}") as advance:
-        stage.run_real(config, dataset, advance)
+        stage.run_real(config, name, advance)
 
 
 @app.command()
 def evaluate(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, profile: Profile = None) -> None:
     """Sample from a trained row and judge it by the dataset's protocol, every repeat with its own seed."""
-    config = _open(profile, dataset)
+    config, name = _open_dataset(profile, dataset)
     find(variant)
     from workflow import evaluate as stage
 
     with _progress(f"evaluate {variant} on {dataset}") as advance:
-        stage.run(config, dataset, variant, seed, advance)
+        stage.run(config, name, variant, seed, advance)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from evaluators.protocol import Protocol, Source
 from evaluators.results import Origin, rows
 from evaluators.sources import RealSource, ShuffledSource
 from intermamba import checkpoint, files, paths, provenance
-from intermamba.config import Config
+from intermamba.config import Config, Dataset
 from intermamba.data.dataset import Batch
 from intermamba.data.splits import SplitFile
 from intermamba.errors import StateError
@@ -71,7 +71,7 @@ def _repeated(batch: Batch, index: int, times: int) -> Batch:
     )
 
 
-def run_real(config: Config, dataset: str, progress: Progress = None) -> None:
+def run_real(config: Config, dataset: Dataset, progress: Progress = None) -> None:
     """Judge the real test motions, with their own captions and with captions shuffled."""
     bench = _Bench(config, dataset)
     output = paths.path("reference_metrics", profile=config.profile, dataset=dataset)
@@ -84,7 +84,7 @@ def run_real(config: Config, dataset: str, progress: Progress = None) -> None:
         notes.update(bench.notes)
 
 
-def run(config: Config, dataset: str, variant: str, seed: int, progress: Progress = None) -> None:
+def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: Progress = None) -> None:
     """Judge a trained row of the study."""
     bench = _Bench(config, dataset)
     where = {"profile": config.profile, "dataset": dataset, "variant": variant, "seed": seed}
@@ -106,12 +106,10 @@ def run(config: Config, dataset: str, variant: str, seed: int, progress: Progres
 class _Bench:
     """What every evaluation on a dataset shares: the judge, the protocol, the real test clips."""
 
-    def __init__(self, config: Config, dataset: str) -> None:
+    def __init__(self, config: Config, dataset: Dataset) -> None:
         torch.set_num_threads(config.runtime.threads)
         where = {"profile": config.profile, "dataset": dataset}
-        test, text, weights = (
-            paths.path(name, split="test", **where) for name in ("split", "text", "evaluator")
-        )
+        test, text, weights = (paths.path(name, split="test", **where) for name in ("split", "text", "evaluator"))
         self.inputs: list[Path] = [
             files.require(test, "preprocess"),
             files.require(text, "encode-text"),
@@ -125,8 +123,14 @@ class _Bench:
         self.cache: TextCache = self.judge.cache
         # One root for all rows of a dataset: repeat r of every method is drawn for the same clips and captions.
         self.root = derive(config.seed, "evaluate", dataset)
-        self.seeds = {"root": self.root, "repeats": [derive(self.root, "repeat", r) for r in range(self.protocol.repeats)]}
-        self.knobs = {"protocol": self.protocol.model_dump(mode="json"), "dataset": config.section(f"datasets.{dataset}")}
+        self.seeds = {
+            "root": self.root,
+            "repeats": [derive(self.root, "repeat", r) for r in range(self.protocol.repeats)],
+        }
+        self.knobs = {
+            "protocol": self.protocol.model_dump(mode="json"),
+            "dataset": config.section(f"datasets.{dataset}"),
+        }
         self.notes = {"origin": split.origin, "tower": self.cache.tower, "evaluator": fingerprint(weights)}
         self.dataset = dataset
 

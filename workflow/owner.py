@@ -1,8 +1,8 @@
 """One pipeline tool a working tree.
 
 Snakemake and DVC treat the same outputs in ways that do not mix: DVC deletes a stage's outputs before it runs, does not
-keep modification times, and may replace files by links. The first tool to run a profile owns its results here; the other
-is refused before it touches anything.
+keep modification times, and may replace files by links. The first tool to run a profile owns its results here; the
+other is refused before it touches anything.
 """
 
 import fcntl
@@ -33,9 +33,9 @@ def check(profile: str, tool: str | None) -> None:
     owner = mark.read_text(encoding="utf-8").strip() if mark.exists() else tool
     if tool is not None and owner != tool:
         raise StateError(
-            f"{mark}: the results of profile {profile!r} in this working tree belong to {owner}, and {tool} must not run over "
-            f"them (it would delete or relink files {owner} tracks). Go on with {owner}, or use {tool} in a fresh clone, or "
-            f"run `make clean PROFILE={profile}` to start over."
+            f"{mark}: the results of profile {profile!r} in this working tree belong to {owner}, and {tool} must not "
+            f"run over them (it would delete or relink files {owner} tracks). Go on with {owner}, or use {tool} in a fresh "
+            f"clone, or run `make clean PROFILE={profile}` to start over."
         )
 
 
@@ -47,7 +47,7 @@ def claim(profile: str, tool: str | None) -> None:
 
 
 def hold(profile: str) -> int:
-    """Refuse a second pipeline over the same profile while this process lives; returns the open handle that holds.
+    """Refuse a second pipeline over a profile while this process lives; returns the open handle that holds it.
 
     Unlike Snakemake's own lock it dies with the process, so a killed run can simply be started again.
 
@@ -61,7 +61,7 @@ def hold(profile: str) -> int:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
-        raise StateError(f"{folder}: another pipeline is running over this profile. Wait for it, or stop it first.") from None
+        raise StateError(f"{folder}: another pipeline runs over this profile. Wait for it, or stop it first.") from None
     return handle
 
 

@@ -79,36 +79,41 @@ def table(config: Config) -> dict[str, Stage]:
     def at(name: str, **fields: object) -> str:
         return template(name, profile=profile, **fields)
 
+    def stage(
+        name: str,
+        arguments: str,
+        inputs: tuple[str, ...],
+        results: tuple[str, ...],
+        knobs: tuple[str, ...],
+        items: tuple[dict[str, str], ...] = ({},),
+        measured: tuple[str, ...] = (),
+    ) -> Stage:
+        return Stage(name, arguments, inputs, results, knobs, items, profile, measured)
+
     datasets: tuple[dict[str, str], ...] = tuple({"dataset": name} for name in config.runs)
     rows = tuple({"dataset": data, "variant": name, "seed": str(seed)} for data, name, seed in config.rows())
+    variants = tuple(f"ablations/{name}.yaml" for name in sorted({row["variant"] for row in rows}))
+    reported = tuple(at("reported", number=number) for number in TABLES)
+    metrics = [at("reference_metrics", **item) for item in datasets] + [at("run_metrics", **row) for row in rows]
+    each, run = "--dataset {dataset}", "--dataset {dataset} --variant {variant} --seed {seed}"
     train, val, test = (at("split", split=split) for split in SPLITS)
     judge = (test, at("text"), at("evaluator"), PROTOCOLS)
-    judging = ("protocol.{dataset}", "datasets.{dataset}", "seed")
-    metrics = [at("reference_metrics", **item) for item in datasets] + [at("run_metrics", **row) for row in rows]
-    logs = [at("adaptive_log", **row) for row in rows]
-    aggregates = (at("summary"), at("alpha_beta"))
-    variants = tuple(f"ablations/{name}.yaml" for name in sorted({row["variant"] for row in rows}))
-    each, run = "--dataset {dataset}", "--dataset {dataset} --variant {variant} --seed {seed}"
+    judging = ("protocol.{dataset}", "datasets.{dataset}", "runtime", "seed")
 
     stages = [
-        ("fetch", each, (), (at("manifest"),), ("datasets.{dataset}",), datasets),
-        (
-            "preprocess",
-            each,
-            (at("manifest"),),
-            (train, val, test, at("stats")),
-            ("datasets.{dataset}",),
-            datasets,
+        stage("fetch", each, (), (at("manifest"),), ("datasets.{dataset}",), datasets),
+        stage(
+            "preprocess", each, (at("manifest"),), (train, val, test, at("stats")), ("datasets.{dataset}",), datasets
         ),
-        (
+        stage(
             "encode-text",
             each,
             (train, val, test, at("manifest")),
             (at("text"),),
-            ("text", "datasets.{dataset}"),
+            ("text", "datasets.{dataset}", "runtime"),
             datasets,
         ),
-        (
+        stage(
             "train-evaluator",
             each,
             (train, val, at("text"), PROTOCOLS),
@@ -116,7 +121,8 @@ def table(config: Config) -> dict[str, Stage]:
             ("evaluator", "protocol.{dataset}", "datasets.{dataset}", "runtime", "seed"),
             datasets,
         ),
-        (
+        stage("judge-real", each, judge, (at("reference_metrics"),), judging, datasets),
+        stage(
             "train",
             run,
             (train, val, at("stats"), at("text"), "ablations/{variant}.yaml"),
@@ -124,57 +130,38 @@ def table(config: Config) -> dict[str, Stage]:
             ("training", "model", "diffusion", "losses", "datasets.{dataset}", "runtime", "seed"),
             rows,
         ),
-        ("judge-real", each, judge, (at("reference_metrics"),), (*judging, "runtime"), datasets),
-        (
-            "evaluate",
-            run,
-            (*judge, at("weights")),
-            (at("run_metrics"),),
-            (*judging, "diffusion", "runtime"),
-            rows,
-        ),
-        (
+        stage("evaluate", run, (*judge, at("weights")), (at("run_metrics"),), (*judging, "diffusion"), rows),
+        stage(
             "aggregate",
             "",
-            (*metrics, *logs, PROTOCOLS),
+            (*metrics, *(at("adaptive_log", **row) for row in rows), PROTOCOLS),
             (at("metrics"), at("summary"), at("summary_json"), at("alpha_beta")),
             ("runs", "protocol"),
-            ({},),
         ),
-        (
+        stage(
             "complexity",
             "",
             variants,
             (at("complexity"),),
-            ("complexity", "model", "text", "diffusion", "runs", "runtime"),
-            ({},),
-            (at("complexity_time"),),
+            ("complexity", "model", "text", "diffusion", "datasets", "runs", "runtime"),
+            measured=(at("complexity_time"),),
         ),
-        (
+        stage(
             "tables",
             "",
-            (
-                *aggregates[:1],
-                *variants,
-                at("complexity"),
-                at("complexity_time"),
-                PROTOCOLS,
-                *(at("reported", number=n) for n in TABLES),
-            ),
+            (at("summary"), at("complexity"), at("complexity_time"), *variants, *reported, PROTOCOLS),
             (at("document"), *(at("table", number=n, format=f) for n, f in product(TABLES, TABLE_FORMATS))),
-            ("runs", "protocol", "text", "datasets"),
-            ({},),
+            ("runs", "protocol", "text", "datasets", "complexity"),
         ),
-        (
+        stage(
             "figures",
             "",
-            aggregates[1:],
+            (at("alpha_beta"),),
             tuple(at("figure", number=n, format=f) for n, f in product(FIGURES, FIGURE_FORMATS)),
             ("runs", "datasets"),
-            ({},),
         ),
     ]
-    return {name: Stage(name, *fields[:5], profile, *fields[5:]) for name, *fields in stages}
+    return {one.name: one for one in stages}
 
 
 def targets(stages: dict[str, Stage]) -> list[str]:

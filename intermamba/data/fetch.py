@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from intermamba import files, paths
-from intermamba.config import Config, DatasetConfig
+from intermamba.config import Config, Dataset, DatasetConfig
 from intermamba.data.layouts import Layout, layout
 from intermamba.data.raw import read_lines
 from intermamba.errors import DataError
@@ -40,7 +40,7 @@ class Inspection:
     """Every file that is used."""
 
 
-def run(config: Config, dataset: str, progress: Progress | None = None) -> None:
+def run(config: Config, dataset: Dataset, progress: Progress | None = None) -> None:
     """Make the embedded dataset, or check the owners' files in place; write ``manifest.json``.
 
     ``progress`` is called with the number of clips done since its last call.
@@ -48,7 +48,7 @@ def run(config: Config, dataset: str, progress: Progress | None = None) -> None:
     Raises:
         DataError: files are missing or broken; the message lists them by name.
     """
-    settings = config.datasets[dataset]  # type: ignore[index]
+    settings = config.datasets[dataset]
     root, synthetic = raw_root(config, dataset), settings.source == "synthetic"
     manifest = paths.path("manifest", profile=config.profile, dataset=dataset)
     knobs = {f"datasets.{dataset}": config.section(f"datasets.{dataset}")}
@@ -82,13 +82,13 @@ def run(config: Config, dataset: str, progress: Progress | None = None) -> None:
         )
 
 
-def raw_root(config: Config, dataset: str) -> Path:
+def raw_root(config: Config, dataset: Dataset) -> Path:
     """Folder of a dataset's raw files: the user's, or where the embedded data are made."""
-    source = config.datasets[dataset].source  # type: ignore[index]
+    source = config.datasets[dataset].source
     return paths.raw_folder(config.profile, dataset) if source == "synthetic" else Path(source).expanduser()
 
 
-def _write_synthetic(root: Path, dataset: str, settings: DatasetConfig, progress: Progress | None) -> None:
+def _write_synthetic(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress | None) -> None:
     from intermamba.data import synthetic  # not needed, and not imported, for the owners' data
 
     write = synthetic.write_interhuman if dataset == "interhuman" else synthetic.write_interx
@@ -96,13 +96,13 @@ def _write_synthetic(root: Path, dataset: str, settings: DatasetConfig, progress
     write(root, wanted.train, wanted.val, wanted.test, wanted.seconds, wanted.seed, progress)
 
 
-def problems(config: Config, dataset: str, progress: Progress | None = None) -> list[str]:
+def problems(config: Config, dataset: Dataset, progress: Progress | None = None) -> list[str]:
     """Everything wrong with the raw files of ``dataset``, one line a problem; writes nothing."""
-    settings = config.datasets[dataset]  # type: ignore[index]
+    settings = config.datasets[dataset]
     return inspect(raw_root(config, dataset), dataset, settings, progress).problems
 
 
-def inspect(root: Path, dataset: str, settings: DatasetConfig, progress: Progress | None = None) -> Inspection:
+def inspect(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress | None = None) -> Inspection:
     """Read and check every file that the splits of ``dataset`` need."""
     if not root.is_dir():
         return Inspection([f"{root}: no such folder."])

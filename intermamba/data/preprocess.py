@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Float32, Float64
 
 from intermamba import files, paths
-from intermamba.config import Config, DatasetConfig
+from intermamba.config import Config, Dataset, DatasetConfig
 from intermamba.data import interhuman, interx
 from intermamba.data.fetch import Progress, raw_root
 from intermamba.data.layouts import Layout, layout
@@ -23,7 +23,7 @@ STD_FLOOR = 1e-3
 never change in training (Inter-X's padding, jaw, eyes) stay finite, and come back all but unchanged from a denoiser."""
 
 
-def run(config: Config, dataset: str, progress: Progress | None = None) -> None:
+def run(config: Config, dataset: Dataset, progress: Progress | None = None) -> None:
     """Write ``train/val/test.safetensors`` and ``stats.safetensors`` from the files that ``fetch`` has checked.
 
     ``progress`` is called with the number of clips done since its last call.
@@ -32,7 +32,7 @@ def run(config: Config, dataset: str, progress: Progress | None = None) -> None:
         StateError: ``fetch`` has not run, or ran for another source.
         DataError: files have changed since, or a split would be empty.
     """
-    settings = config.datasets[dataset]  # type: ignore[index]
+    settings = config.datasets[dataset]
     common = {"profile": config.profile, "dataset": dataset}
     manifest_path = files.require(paths.path("manifest", **common), f"fetch --dataset {dataset}")
     outputs = {split: paths.path("split", split=split, **common) for split in paths.SPLITS}
@@ -78,7 +78,7 @@ def _kept(
     ids: list[str],
     settings: DatasetConfig,
     dropped: dict[str, int],
-    dataset: str,
+    dataset: Dataset,
     progress: Progress | None,
 ) -> Iterator[Clip]:
     """Clips of admissible length; the frames of the others go into ``dropped``."""

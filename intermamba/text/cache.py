@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from intermamba import files, paths, provenance
-from intermamba.config import Config
+from intermamba.config import Config, Dataset
 from intermamba.data.dataset import all_captions
 from intermamba.data.raw import read_word_vectors
 from intermamba.data.splits import SplitFile
@@ -62,8 +62,8 @@ class TextCache:
             return torch.tensor([self._index[caption] for caption in captions], dtype=torch.long)
         except KeyError as error:
             raise StateError(
-                f"{self._path}: no features of the caption {error.args[0]!r}. The captions changed after encoding; delete the "
-                "file and run `intermamba encode-text` again."
+                f"{self._path}: no features of the caption {error.args[0]!r}. The captions changed after encoding; "
+                "delete the file and run `intermamba encode-text` again."
             ) from error
 
 
@@ -99,7 +99,7 @@ def write(
     files.write_tensors(path, tensors, metadata)
 
 
-def run(config: Config, dataset: str, progress: Callable[[int], None] | None = None) -> None:
+def run(config: Config, dataset: Dataset, progress: Callable[[int], None] | None = None) -> None:
     """Stage ``encode-text``: every caption of every split, mirrored ones included, through the frozen tower once."""
     torch.set_num_threads(config.runtime.threads)
     where = {"profile": config.profile, "dataset": dataset}
@@ -108,7 +108,8 @@ def run(config: Config, dataset: str, progress: Callable[[int], None] | None = N
     with provenance.recorded("encode-text", [output], splits, config.section("text")) as notes:
         captions = all_captions([SplitFile(split) for split in splits], config.datasets[dataset])
         tower = load(config.text)
-        words, vectors = (), None
+        words: tuple[str, ...] = ()
+        vectors = None
         if dataset == "interx":
             root = files.read_json(paths.path("manifest", **where))["root"]
             words, vectors = read_word_vectors(Path(root) / "glove")

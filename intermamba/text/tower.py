@@ -8,6 +8,7 @@ text encoder can learn from, but they carry no pre-trained meaning. Artefacts ma
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -34,13 +35,15 @@ class Tower:
     def __init__(self, model: nn.Module, context: int, name: str, trained: bool) -> None:
         from open_clip.tokenizer import SimpleTokenizer
 
-        self.model = model.eval().requires_grad_(False)
+        # Any: open_clip's CLIP and TextTransformer share these attributes but no type that has them.
+        self.model: Any = model.eval().requires_grad_(False)
         self.context, self.name, self.trained = context, name, trained
         self._tokenizer = SimpleTokenizer(context_length=context)
 
     def tokenize(self, captions: Sequence[str]) -> Int[Tensor, "B S"]:
         """CLIP's byte-pair tokens, zero-padded; a longer caption is cut and still ends with end-of-text."""
-        return self._tokenizer(list(captions))
+        tokens: Tensor = self._tokenizer(list(captions))
+        return tokens
 
     @torch.no_grad()
     def encode(self, captions: Sequence[str]) -> Encoded:
@@ -52,11 +55,13 @@ class Tower:
 
     @property
     def token_embedding(self) -> Float[Tensor, "V W"]:
-        return self.model.token_embedding.weight
+        weight: Tensor = self.model.token_embedding.weight
+        return weight
 
     @property
     def positional_embedding(self) -> Float[Tensor, "S W"]:
-        return self.model.positional_embedding[: self.context]
+        positions: Tensor = self.model.positional_embedding[: self.context]
+        return positions
 
 
 def load(config: TextConfig) -> Tower:
@@ -76,7 +81,7 @@ def _untrained(config: TextConfig) -> Tower:
         model = TextTransformer(
             context_length=config.context, width=config.width, heads=config.heads, layers=config.layers, output_dim=None
         )
-        # open_clip's 0.02 is for training; at unit scale tokens dominate the residual stream as they do in trained CLIP.
+        # open_clip's 0.02 is for training; at unit scale tokens dominate the residual stream, as in trained CLIP.
         nn.init.normal_(model.token_embedding.weight, std=1.0)
         nn.init.normal_(model.positional_embedding, std=0.5)
     return Tower(model, config.context, f"untrained-{config.width}x{config.layers}-seed{config.seed}", trained=False)
@@ -88,15 +93,17 @@ def _clip(config: TextConfig) -> Tower:
     if config.weights is None:
         raise ConfigError("text.weights: null. Give an open_clip tag such as `openai`, or the path of a weights file.")
     if config.architecture not in open_clip.list_models():
-        raise ConfigError(f"text.architecture: {config.architecture!r} is not an open_clip model; see open_clip.list_models().")
+        raise ConfigError(
+            f"text.architecture: {config.architecture!r} is not an open_clip model; see open_clip.list_models()."
+        )
     try:
         # A local file is read with weights_only=True; it may be safetensors or a state dict.
         clip = open_clip.create_model(config.architecture, pretrained=config.weights, weights_only=True)
     except Exception as error:  # the hub, the file system and torch each raise their own
         kind = "file" if Path(config.weights).suffix else "tag"
         raise ConfigError(
-            f"text.weights: the {kind} {config.weights!r} for {config.architecture} cannot be loaded ({error}). Download the "
-            "weights once and give their path, or use a profile with `tower: untrained`."
+            f"text.weights: the {kind} {config.weights!r} for {config.architecture} cannot be loaded ({error}). "
+            "Download the weights once and give their path, or use a profile with `tower: untrained`."
         ) from error
     if clip.token_embedding.weight.shape[1] != config.width:
         raise ConfigError(

@@ -41,7 +41,9 @@ class History(L.Callback):
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         found = trainer.callback_metrics
-        terms = {name.removeprefix("validation/"): float(value) for name, value in found.items() if "validation/" in name}
+        terms = {
+            name.removeprefix("validation/"): float(value) for name, value in found.items() if "validation/" in name
+        }
         self.losses.append({"step": trainer.global_step, "epoch": trainer.current_epoch, "split": "val", **terms})
 
     def _record_adaptive(self, step: int, module: L.LightningModule) -> None:

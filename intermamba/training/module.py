@@ -71,9 +71,7 @@ class DenoisingModule(L.LightningModule):
     ) -> dict[str, Float[Tensor, ""]]:
         x0 = (batch.motion - self.mean) / self.std * batch.mask[:, :, None, None]
         noise = torch.randn(x0.shape, generator=generator, device=self.device)
-        timestep = torch.randint(
-            self.config.diffusion.steps, (len(x0),), generator=generator, device=self.device
-        )
+        timestep = torch.randint(self.config.diffusion.steps, (len(x0),), generator=generator, device=self.device)
         tokens, end = self.cache.features(batch.caption)
         cond = self.model.encode_text(tokens.to(self.device), end.to(self.device))
         if dropped is not None:
@@ -92,9 +90,7 @@ class DenoisingModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         settings = self.config.training
-        optimizer = torch.optim.AdamW(
-            self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
+        optimizer = torch.optim.AdamW(self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
         steps_per_epoch = self.trainer.estimated_stepping_batches / settings.epochs
 
         def factor(step: int) -> float:

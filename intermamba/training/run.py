@@ -2,25 +2,21 @@
 
 import hashlib
 import json
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import lightning as L
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from intermamba import files, paths, provenance
 from intermamba.checkpoint import save
-from intermamba.config import Config
+from intermamba.config import Config, Dataset
 from intermamba.data.dataset import ClipDataset, Mode, loader
 from intermamba.data.splits import SplitFile
 from intermamba.models import build
 from intermamba.motion import representation
 from intermamba.seeds import derive
 from intermamba.text.cache import TextCache
+from intermamba.trainer import quiet, trainer
 from intermamba.training.history import History
 from intermamba.training.module import DenoisingModule
 
@@ -28,7 +24,7 @@ MODES: tuple[Mode, ...] = ("train", "fixed")
 KNOBS = ("training", "model", "diffusion", "losses")
 
 
-def run(config: Config, dataset: str, variant: str, seed: int, progress: bool = True) -> None:
+def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: bool = True) -> None:
     """Train ``variant`` and write its weights and histories; a killed run goes on from its last checkpoint."""
     torch.set_num_threads(config.runtime.threads)
     where = {"profile": config.profile, "dataset": dataset, "variant": variant, "seed": seed}
@@ -69,9 +65,18 @@ def run(config: Config, dataset: str, variant: str, seed: int, progress: bool = 
         )
         resume = _Resume(outputs[0].parent / "resume", config, knobs, inputs, variant)
         with quiet():
-            trainer = _trainer(config, [history, resume.callback], progress)
-            trainer.fit(module, train, validation, ckpt_path=resume.path, weights_only=True)
-        if trainer.is_global_zero:
+            engine = trainer(
+                config.runtime,
+                epochs=config.training.epochs,
+                gradient_clip=config.training.gradient_clip,
+                progress=progress,
+                callbacks=[history, resume.callback],
+                precision=config.training.precision,
+                devices=config.runtime.devices,
+                validate_every=config.training.checkpoint_every_epochs,
+            )
+            engine.fit(module, train, validation, ckpt_path=resume.path, weights_only=True)
+        if engine.is_global_zero:
             losses, adaptive = history.frames()
             files.write_csv(outputs[1], losses)
             files.write_csv(outputs[2], adaptive)
@@ -88,7 +93,7 @@ def run(config: Config, dataset: str, variant: str, seed: int, progress: bool = 
         notes.update(
             origin=splits[0].origin,
             tower=cache.tower,
-            steps=trainer.global_step,
+            steps=engine.global_step,
             parameters=sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
             resumed=resume.path is not None,
         )
@@ -117,42 +122,3 @@ class _Resume:
             for file in self._folder.glob("*.ckpt"):
                 file.unlink()
             self._folder.rmdir()
-
-
-def _trainer(config: Config, callbacks: list[L.Callback], progress: bool) -> L.Trainer:
-    settings, runtime = config.training, config.runtime
-    if progress:
-        callbacks = [*callbacks, RichProgressBar(leave=False)]
-    return L.Trainer(
-        accelerator=runtime.accelerator,
-        devices=runtime.devices,
-        max_epochs=settings.epochs,
-        precision=settings.precision,
-        gradient_clip_val=settings.gradient_clip,
-        callbacks=callbacks,
-        check_val_every_n_epoch=settings.checkpoint_every_epochs,
-        num_sanity_val_steps=0,
-        deterministic="warn" if runtime.accelerator != "cpu" else True,
-        use_distributed_sampler=False,  # EpochSampler shards by itself
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        logger=False,
-    )
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Lightning without its advertisements: tips, device tables, and a warning about few workers that is a choice."""
-    names = ("lightning.pytorch", "lightning.fabric")
-    levels = {name: logging.getLogger(name).level for name in names}
-    try:
-        for name in names:
-            logging.getLogger(name).setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists.*")
-            warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
-            yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
