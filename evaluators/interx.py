@@ -7,6 +7,7 @@ order of the input.
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from evaluators.checkpoints import load_strictly, read_official
 from evaluators.words import POS_TAGS
 from intermamba.config import InterXMatcherConfig
+from intermamba.data.dataset import Batch
+from intermamba.data.interx import RAW, features
 from intermamba.errors import DataError
 
 UNIT = 4
@@ -38,7 +41,7 @@ class TextMotionMatcher(nn.Module):
         self.motion_encoder = MotionEncoderBiGRUCo(sizes.movement, sizes.hidden, sizes.embedding)
 
     def encode_motion(self, motion: Float[Tensor, "B T P F"], length: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
-        """Embeddings of un-normalised motions, zero after ``length`` frames; each needs at least one movement."""
+        """Embeddings of un-normalised motions (see :func:`rest_padded`); each needs at least one movement."""
         return self.motion_encoder(self.movement_encoder(side_by_side(motion)), length // UNIT)
 
     def encode_text(
@@ -152,6 +155,16 @@ class TextEncoderBiGRUCo(_BiGRU):
         self, words: Float[Tensor, "B S W"], tags: Float[Tensor, "B S C"], length: Int[Tensor, " B"]
     ) -> Float[Tensor, "B K"]:
         return self._encode(words + self.pos_emb(tags), length)
+
+
+def rest_padded(batch: Batch) -> Float[Tensor, "B T P F"]:
+    """Motion of a batch with the rest pose, identity rotations at the origin, in its padded frames.
+
+    Officially clips are padded while they are axis-angles, whose zeros become identity rotations, and the movement
+    encoder sees up to two such frames behind a clip's end.
+    """
+    rest = torch.from_numpy(features(np.zeros(RAW, dtype=np.float32))).to(batch.motion)
+    return torch.where(batch.mask[:, :, None, None], batch.motion, rest)
 
 
 def side_by_side(motion: Float[Tensor, "B T P F"]) -> Float[Tensor, "B T C"]:

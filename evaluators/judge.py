@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from evaluators.checkpoints import load_strictly
 from evaluators.interclip import InterCLIP
-from evaluators.interx import TextMotionMatcher
+from evaluators.interx import TextMotionMatcher, rest_padded
 from evaluators.words import vectorise
 from intermamba import files, paths
 from intermamba.config import Config, Dataset
@@ -59,7 +59,7 @@ class InterXJudge(nn.Module):
 
     def embed_motion(self, batch: Batch) -> Float[Tensor, "B K"]:
         batch = batch.to(self.network.text_encoder.hidden.device)
-        return self.network.encode_motion(batch.motion * batch.mask[:, :, None, None], batch.length)
+        return self.network.encode_motion(rest_padded(batch), batch.length)
 
 
 def build(config: Config, dataset: Dataset, cache: TextCache) -> InterClipJudge | InterXJudge:

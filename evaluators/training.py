@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from evaluators import metrics
 from evaluators.interclip import InterCLIP, info_nce
-from evaluators.interx import MovementConvDecoder, TextMotionMatcher, contrastive_margin, side_by_side
+from evaluators.interx import MovementConvDecoder, TextMotionMatcher, contrastive_margin, rest_padded, side_by_side
 from evaluators.judge import InterClipJudge, InterXJudge, build
 from evaluators.protocol import load as load_protocol
 from intermamba import files, paths, provenance
@@ -183,7 +183,7 @@ class MovementAutoencoder(_Phase):
         self.epochs = math.ceil(MOVEMENT_SHARE * settings.epochs)
 
     def _loss(self, batch: Batch) -> Float[Tensor, ""]:
-        frames = side_by_side(batch.motion * batch.mask[:, :, None, None])
+        frames = side_by_side(rest_padded(batch))
         movements = self.encoder(frames)
         drawn = self.decoder(movements)[:, : frames.shape[1]]
         error = (drawn - frames[:, : drawn.shape[1]]).abs().mean(dim=-1)

@@ -12,7 +12,7 @@ import pytest
 from data_folders import config_for, dump, smplx, write_interhuman, write_interx
 
 from intermamba import files, paths
-from intermamba.data import fetch, preprocess
+from intermamba.data import SYNTHETIC_MARKER, fetch, preprocess
 from intermamba.data.dataset import ClipDataset
 from intermamba.data.splits import SplitFile
 from intermamba.errors import ConfigError, DataError, StateError
@@ -295,3 +295,11 @@ def test_embedded_data_pass_the_same_checks(tmp_path: Path, dataset: str) -> Non
         assert clips.origin == "synthetic"
         items = ClipDataset(clips, settings, "official", seed=0)
         assert all(np.isfinite(items[0, index].motion).all() for index in range(len(items)))
+
+
+def test_a_generated_folder_stays_synthetic_wherever_it_lies(tmp_path: Path) -> None:
+    """Naming it as a source, as if it were the owners' data, must not turn its results into official ones."""
+    root = write_interhuman(tmp_path / "raw")
+    (root / SYNTHETIC_MARKER).write_text("")
+    fetch.run(config_for("interhuman", root), "interhuman")
+    assert files.read_json(paths.path("manifest", profile="smoke", dataset="interhuman"))["origin"] == "synthetic"

@@ -12,6 +12,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from intermamba import rotations
+from intermamba.data import SYNTHETIC_MARKER
 from intermamba.data.synthetic import KINDS, clip, plan, write_interhuman, write_interx
 from intermamba.data.synthetic.captions import DERIVED, PHRASES
 from intermamba.data.synthetic.interhuman import IGNORED, columns
@@ -236,6 +237,7 @@ def test_interx_layout(interx):
         "splits",
         "texts",
         "texts_processed",
+        SYNTHETIC_MARKER,
     }
     lists = {name: (interx / "splits" / f"{name}.txt").read_text().split() for name in ("train", "val", "test", "all")}
     assert [len(lists[name]) for name in ("train", "val", "test", "all")] == [35, 6, 12, 53]

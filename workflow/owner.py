@@ -34,8 +34,8 @@ def check(profile: str, tool: str | None) -> None:
     if tool is not None and owner != tool:
         raise StateError(
             f"{mark}: the results of profile {profile!r} in this working tree belong to {owner}, and {tool} must not "
-            f"run over them (it would delete or relink files {owner} tracks). Go on with {owner}, or use {tool} in a fresh "
-            f"clone, or run `make clean PROFILE={profile}` to start over."
+            f"run over them (it would delete or relink files {owner} tracks). Go on with {owner}, or use {tool} in a "
+            f"fresh clone, or run `make clean PROFILE={profile}` to start over."
         )
 
 

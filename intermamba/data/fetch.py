@@ -13,6 +13,7 @@ from typing import Any
 
 from intermamba import files, paths
 from intermamba.config import Config, Dataset, DatasetConfig
+from intermamba.data import SYNTHETIC_MARKER
 from intermamba.data.layouts import Layout, layout
 from intermamba.data.raw import read_lines
 from intermamba.errors import DataError
@@ -61,7 +62,8 @@ def run(config: Config, dataset: Dataset, progress: Progress | None = None) -> N
         if found.problems:
             raise DataError(_summary(found.problems, root, dataset))
         counts = {split: len(clips) for split, clips in found.clips.items()}
-        notes |= {"origin": "synthetic" if synthetic else "official", "clips": counts}
+        made = synthetic or (root / SYNTHETIC_MARKER).exists()
+        notes |= {"origin": "synthetic" if made else "official", "clips": counts}
         notes |= {"ignored": found.ignored, "missing_allowed": found.missing_allowed}
         files.write_json(
             manifest,

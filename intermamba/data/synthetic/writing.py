@@ -1,9 +1,16 @@
-"""A whole folder appears at once or not at all."""
+"""A whole folder appears at once or not at all, and says that it is synthetic."""
 
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from intermamba.data import SYNTHETIC_MARKER
+
+_TEXT = """\
+Generated choreographies in the owners' raw layout: no recorded person is in here.
+Results made from this folder are labelled synthetic because this file is present.
+"""
 
 Progress = Callable[[int], None]
 """Called with the number of clips written since the last call, like a progress bar's ``update``."""
@@ -22,6 +29,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     part.mkdir(parents=True)
     try:
         yield part
+        (part / SYNTHETIC_MARKER).write_text(_TEXT, encoding="utf-8")
         if folder.exists():
             folder.rename(old)
         part.rename(folder)

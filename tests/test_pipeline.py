@@ -1,0 +1,128 @@
+"""The whole graph at the smallest sizes, through the commands that Snakemake and DVC run."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from intermamba import config
+from intermamba.errors import DataError
+from intermamba.paths import path
+from workflow.cli import app
+from workflow.stages import table
+
+MICRO = {
+    "datasets": {
+        name: {"synthetic": {"train": 16, "val": 32, "test": 64, "seconds": [1.5, 1.6]}, "max_frames": 24}
+        for name in ("interhuman", "interx")
+    },
+    "text": {"width": 16, "layers": 1, "context": 40},
+    "model": {"width": 16, "heads": 2, "feedforward": 16, "text_heads": 2, "text_feedforward": 16, "rank": 2},
+    "diffusion": {"sampling_steps": 2},
+    "training": {"epochs": 4, "batch": 8, "checkpoint_every_epochs": 1, "log_every_steps": 1},
+    "evaluator": {
+        "interclip": {"width": 16, "layers": 1, "heads": 2, "feedforward": 16, "embedding": 8, "text_layers": 1},
+        "interx": {"movement": 16, "hidden": 16, "text_hidden": 16, "embedding": 8},
+        "training": {"interhuman": {"epochs": 1, "batch": 8}, "interx": {"epochs": 1, "batch": 8}},
+    },
+    "complexity": {"frames": 24, "repeats": 1},
+    "runs": {"interhuman": {"intermamba": [0], "intergen": [0]}, "interx": {"intermamba": [0]}},
+}
+
+
+def merge(base: dict, changes: dict) -> dict:
+    return base | {
+        key: merge(base[key], value) if isinstance(value, dict) and key in base and key != "runs" else value
+        for key, value in changes.items()
+    }
+
+
+@pytest.fixture
+def micro(study: Path) -> Path:
+    """A study that runs in seconds, as its smoke profile."""
+    document = yaml.safe_load((study / "params.yaml").read_text())
+    document["profiles"]["smoke"] = merge(document["profiles"]["smoke"], MICRO)
+    (study / "params.yaml").write_text(yaml.safe_dump(document))
+    return study
+
+
+def run_all() -> None:
+    """Every job of the graph in order, each by its own command line, in this process: imports are paid once."""
+    for stage in table(config.load()).values():
+        for job in stage.jobs():
+            app(job.command.split()[1:], standalone_mode=False)
+
+
+def deterministic(stages: dict) -> dict[str, bytes]:
+    """Bytes of every artefact that must not differ between runs."""
+    found = [Path(name) for stage in stages.values() for job in stage.jobs() for name in job.results]
+    timed = {path("table", profile="smoke", number=3, format=kind) for kind in ("tex", "md", "csv")}
+    return {str(name): name.read_bytes() for name in found if name not in timed | {path("document", profile="smoke")}}
+
+
+@pytest.mark.slow
+def test_the_graph_repeats_byte_for_byte(micro: Path) -> None:
+    """Two runs from nothing give the same bytes, and results that say what they were made on."""
+    stages = table(config.load())
+    run_all()
+    first = deterministic(stages)
+
+    metrics = pd.read_csv(path("metrics", profile="smoke"))
+    assert set(metrics["method"]) == {"real", "shuffled", "intermamba", "intergen"}
+    repeats = metrics.groupby(["dataset", "method", "metric"])["repeat"].nunique()
+    assert repeats.drop("multimodality", level="metric").eq(20).all()
+    assert repeats.xs("multimodality", level="metric").eq(5).all()
+    assert set(metrics["origin"]) == {"synthetic"}
+    assert metrics["tower"].str.startswith("untrained").all()
+    assert np.isfinite(metrics["value"]).all()
+    record = json.loads(Path("results/smoke/metrics.csv.prov.json").read_text())
+    assert record["inputs"]["results/smoke/interhuman/intermamba/seed0/metrics.csv"]
+    app(["validate"], standalone_mode=False)
+
+    for folder in ("data", "results/smoke"):
+        shutil.rmtree(folder)
+    run_all()
+    assert deterministic(stages) == first
+
+    weights = path("weights", profile="smoke", dataset="interx", variant="intermamba", seed=0)
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    with pytest.raises(DataError, match=r"weights\.safetensors: changed after `intermamba train"):
+        app(["validate"], standalone_mode=False)
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_to_the_same_weights(micro: Path) -> None:
+    where = {"profile": "smoke", "dataset": "interhuman", "variant": "intermamba", "seed": 0}
+    outputs = [path(name, **where) for name in ("weights", "training_log", "adaptive_log")]
+    words = ["train", "--dataset", "interhuman", "--variant", "intermamba"]
+    for stage in ("fetch", "preprocess", "encode-text"):
+        app([stage, "--dataset", "interhuman"], standalone_mode=False)
+    app(words, standalone_mode=False)
+    expected = [output.read_bytes() for output in outputs]
+    for output in outputs:
+        output.unlink()
+
+    # Killed as soon as the first checkpoint of several is there.
+    process = subprocess.Popen([sys.executable, "-m", "workflow.cli", *words])
+    resume = outputs[0].parent / "resume"
+    while not list(resume.glob("*.ckpt")) and process.poll() is None:
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not outputs[0].exists()
+    assert list(resume.glob("*.ckpt"))
+
+    app(words, standalone_mode=False)
+    assert [output.read_bytes() for output in outputs] == expected
+    record = json.loads(outputs[0].with_name("weights.safetensors.prov.json").read_text())
+    assert record["notes"]["resumed"]
+    assert not resume.exists()
