@@ -22,7 +22,7 @@ install: .venv/installed
 
 # Everything of a profile: data, judges, models, tables and figures, under results/$(PROFILE)/.
 reproduce: install
-	@snakemake --cores all --quiet rules --config profile=$(PROFILE)
+	@snakemake --cores all --config profile=$(PROFILE)
 
 test: install
 	@pytest -n 2

@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,10 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def alone_in(folder: str | Path) -> Iterator[None]:
-    """Hold an advisory lock on a folder; wait while another process holds it. A process that dies lets go."""
+    """Hold an advisory lock on a folder; wait while another process holds it. A process that dies lets go.
+
+    A folder that is empty afterwards, because nothing came of the work, is removed.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
@@ -49,6 +52,8 @@ def alone_in(folder: str | Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def write_text(path: str | Path, text: str) -> None:

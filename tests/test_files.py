@@ -92,7 +92,7 @@ def test_a_record_tells_what_was_read_and_written(tmp_path: Path, monkeypatch: p
 
 
 def test_a_failed_stage_leaves_no_record(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), provenance.recorded("stage", [tmp_path / "out.txt"]):
+    with pytest.raises(RuntimeError), provenance.recorded("stage", [tmp_path / "results" / "out.txt"]):
         raise RuntimeError
     assert not list(tmp_path.iterdir())
 
