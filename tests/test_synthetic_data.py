@@ -197,7 +197,13 @@ def test_interhuman_layout(interhuman):
     assert set(ignored) <= set(lists["train"])
     names = sorted(itertools.chain(*lists.values()))
     assert len(set(names)) == len(names)
-    assert {path.name for path in interhuman.iterdir()} == {"annots", "annots_individual", "motions_processed", "split"}
+    assert {path.name for path in interhuman.iterdir()} == {
+        "annots",
+        "annots_individual",
+        "motions_processed",
+        "split",
+        SYNTHETIC_MARKER,
+    }
     for folder, ending in (("annots", "txt"), ("annots_individual", "txt"), ("motions_processed/person1", "npy"),
                            ("motions_processed/person2", "npy")):  # fmt: skip
         assert sorted(path.name for path in (interhuman / folder).iterdir()) == [f"{name}.{ending}" for name in names]
