@@ -12,6 +12,7 @@ from intermamba.config import Config
 from intermamba.errors import DataError
 from intermamba.paths import path
 from intermamba.provenance import recorded
+from intermamba.training import ADAPTIVE_COLUMNS
 
 REFERENCES = ("real", "shuffled")
 """Methods that are no model: held-out real motions, and the same with their captions exchanged (chance)."""
@@ -22,7 +23,6 @@ CONDITIONS = ("origin", "tower", "evaluator", "protocol")
 KEYS = ["dataset", "method", "training_seed", "repeat", "metric"]
 """What makes a row of ``metrics.csv`` unique, and the order of rows."""
 
-ADAPTIVE_COLUMNS = ["step", "block", "module", "branch", "value"]
 SYMBOLS = {"temporal": "alpha", "spatial": "beta"}
 """Names of the two fusion weights in the paper's Equation 9 and Figure 8."""
 

@@ -8,9 +8,8 @@ from typing import Any
 import lightning as L
 import pandas as pd
 
+from intermamba.training import ADAPTIVE_COLUMNS
 from intermamba.training.module import DenoisingModule
-
-ADAPTIVE_COLUMNS = ["step", "block", "module", "branch", "value"]
 
 
 class History(L.Callback):
