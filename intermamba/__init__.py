@@ -12,6 +12,7 @@ D     width of a denoiser
 E     channels of a selective scan
 N     state size of a selective scan
 R     rank of the step-size projection
+G     caption that conditions one clip: of the pair (1), or of the pair and of each person (3, in2IN)
 S     token of a caption
 W     width of the text tower (768 for CLIP ViT-L/14)
 K     width of an evaluator's embedding

@@ -152,7 +152,7 @@ def _inputs(model: Denoiser, frames: int, device: torch.device) -> tuple[torch.T
     return (
         torch.zeros(1, frames, 2, model.out.out_features, device=device),
         torch.zeros(1, dtype=torch.long, device=device),
-        torch.zeros(1, model.embed_text.in_features, device=device),
+        torch.zeros(1, 3 if model.individual else 1, model.embed_text.in_features, device=device),
         torch.ones(1, frames, dtype=torch.bool, device=device),
     )
 

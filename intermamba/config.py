@@ -54,6 +54,8 @@ class DatasetConfig(Section):
     """How captions of mirrored copies exchange sides; ``official`` repeats InterGen's ``countercounterclockwise``."""
     order: Literal["recorded", "actor_first", "official"] = "recorded"
     """Inter-X: who is person 1. ``official`` repeats the owners' script, which puts the actor second."""
+    individual: bool = False
+    """InterHuman: read in2IN's captions of each person alone (``annots_individual/``), which the in2in model needs."""
     skeleton: str | None = None
     """Inter-X: a user's SMPLX_NEUTRAL.npz for floor height and kinematics; none: the project's own neutral skeleton."""
 

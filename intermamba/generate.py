@@ -9,30 +9,39 @@ from torch import Tensor
 from intermamba.checkpoint import Trained
 from intermamba.config import DiffusionConfig
 from intermamba.diffusion import Diffusion
-from intermamba.text.cache import TextCache
+from intermamba.models.conditions import TokenFeatures, conditions
 
 
 class MotionGenerator:
-    """Generates motion of two people for captions of a text cache.
+    """Generates motion of two people for captions.
 
     The noise of a clip depends only on its own seed, so a clip comes out the same whatever batch it is in, up to
     rounding.
     """
 
-    def __init__(self, trained: Trained, cache: TextCache, config: DiffusionConfig, device: str | torch.device) -> None:
+    def __init__(
+        self, trained: Trained, tokens: TokenFeatures, config: DiffusionConfig, device: str | torch.device
+    ) -> None:
         self.model = trained.model.to(device)
         self.mean, self.std = trained.mean.to(device), trained.std.to(device)
-        self.cache, self.diffusion, self.device = cache, Diffusion(config), torch.device(device)
+        self.tokens, self.diffusion, self.device = tokens, Diffusion(config), torch.device(device)
 
     def __call__(
-        self, captions: Sequence[str], length: Int[Tensor, " B"], frames: int, seeds: Sequence[int]
+        self,
+        captions: Sequence[str],
+        length: Int[Tensor, " B"],
+        frames: int,
+        seeds: Sequence[int],
+        individual: Sequence[tuple[str, str]] = (),
     ) -> Float[Tensor, "B T P F"]:
-        """Un-normalised motion, zero after each clip's length; T = ``frames``."""
+        """Un-normalised motion, zero after each clip's length; T = ``frames``.
+
+        ``individual`` has a caption of each person, for models that read them.
+        """
         noise = torch.stack([self._noise(seed, frames) for seed in seeds]).to(self.device)
         mask = torch.arange(frames, device=self.device) < length.to(self.device)[:, None]
-        tokens, end = self.cache.features(captions)
         with torch.inference_mode():
-            cond = self.model.encode_text(tokens.to(self.device), end.to(self.device))
+            cond = conditions(self.model, self.tokens, captions, individual)
             motion = self.diffusion.sample(self.model, cond, mask, noise)
             return (motion * self.std + self.mean) * mask[:, :, None, None]
 

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,10 @@ def interhuman_file(raw: np.ndarray) -> np.ndarray:
 
 
 def write_interhuman(root: Path, ids: Mapping[str, Sequence[str]] = IDS, frames: int = 40) -> Path:
-    for folder in ("annots", "split", "motions_processed/person1", "motions_processed/person2"):
+    for folder in ("annots", "split"):
         (root / folder).mkdir(parents=True)
+    for folder, person in product(("motions_processed", "annots_individual"), (1, 2)):
+        (root / folder / f"person{person}").mkdir(parents=True)
     (root / "split/ignore_list.txt").write_text("")
     for split, names in ids.items():
         (root / f"split/{split}.txt").write_text("\n".join(names) + "\n")
@@ -64,6 +67,8 @@ def write_interhuman(root: Path, ids: Mapping[str, Sequence[str]] = IDS, frames:
             for person in (1, 2):
                 raw = dancer(frames + number, yaw=0.3 * person + number, x=float(person), phase=number + person)
                 np.save(root / f"motions_processed/person{person}/{name}.npy", interhuman_file(raw))
+                said = f"Person {person} of {name} raises the left hand.\nPerson {person} waves.\n"
+                (root / f"annots_individual/person{person}/{name}.txt").write_text(said)
             (root / f"annots/{name}.txt").write_text("\n".join(CAPTIONS) + "\n")
     return root
 

@@ -16,12 +16,12 @@ GOOD = {"name": "row", "label": "Row", "base": "intermamba", "changes": {"module
 
 
 def test_rows_of_the_paper_are_all_there():
-    """Every row of Tables 3 to 5 but in2IN's has its variant, as have the paper's own rows of Tables 1 and 2."""
+    """Every row of Tables 3 to 5 has its variant, as have the paper's own rows of Tables 1 and 2."""
     claimed = {(row.table, row.row) for variant in ablations.load().values() for row in variant.paper}
-    ours = {1: {"InterMamba (Ours)", "InterMamba (light)", "InterGen"}, 2: {"InterMamba (Ours)", "InterGen"}}
+    ours = {1: {"InterMamba (Ours)", "InterMamba (light)", "InterGen", "in2IN"}, 2: {"InterMamba (Ours)", "InterGen"}}
     for number in range(1, 6):
         printed = set(pd.read_csv(path("reported", number=number))["method"])
-        assert {row for table, row in claimed if table == number} == ours.get(number, printed - {"in2IN"})
+        assert {row for table, row in claimed if table == number} == ours.get(number, printed)
 
 
 def test_every_row_named_is_one_of_the_transcribed_tables():

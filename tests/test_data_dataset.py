@@ -30,6 +30,7 @@ def interhuman_split(tmp_path: Path) -> SplitFile:
             f"c{number}",
             np.stack([dancer(frames, 0.4), dancer(frames, 2.0, 1.0, 0.5, number)], axis=1).astype(np.float32),
             tuple(f"{caption} ({number})" for caption in CAPTIONS),
+            individual=(("The first steps left.", "The first waits."), ("The second steps left.",)),
         )
         for number, frames in enumerate(LENGTHS)
     ]
@@ -144,6 +145,32 @@ def test_interx_is_not_mirrored(interx_split: SplitFile) -> None:
         ClipDataset(interx_split, settings_for("interx", mirror=True), "train", seed=0)
 
 
+def test_captions_of_the_persons_follow_the_persons(interhuman_split: SplitFile) -> None:
+    """Officially they stay in file order while the persons are exchanged; here each goes with its motion."""
+    clips = ClipDataset(interhuman_split, settings_for("interhuman", max_frames=300), "train", seed=3)
+    raw = interhuman_split.clip(1)
+    orders = set()
+    for epoch in range(12):
+        for index, recorded in ((1, raw), (1 + len(LENGTHS), interhuman.mirror(raw))):
+            item = clips[epoch, index]
+            first = 0 if np.array_equal(item.motion[:, 0, 132:258], recorded[:-1, 0, 66:]) else 1
+            assert item.individual is not None
+            assert np.array_equal(item.motion[:, 1 - first, 132:258], recorded[:-1, 1, 66:])
+            assert "first" in item.individual[first]
+            assert "second" in item.individual[1 - first]
+            # Sides of mirrored clips are exchanged.
+            assert ("right" in item.individual[1 - first]) == (index > 1)
+            orders.add(first)
+    assert orders == {0, 1}
+
+
+def test_captions_of_the_persons_when_nothing_is_drawn(interhuman_split: SplitFile) -> None:
+    clips = ClipDataset(interhuman_split, settings_for("interhuman"), "fixed", seed=3)
+    assert clips[0, 0].individual == ("The first steps left.", "The second steps left.")
+    batch = collate([clips[0, 0], clips[0, 1]], 100)
+    assert batch.individual == (("The first steps left.", "The second steps left."),) * 2
+
+
 def test_epochs_are_permutations_of_their_own() -> None:
     sampler = EpochSampler(50, seed=1)
     first = list(sampler)
@@ -209,7 +236,8 @@ def test_all_captions_hold_everything_an_item_can_carry(interhuman_split: SplitF
     captions = all_captions([interhuman_split], settings)
     assert captions == sorted(set(captions))
     clips = ClipDataset(interhuman_split, settings, "train", seed=0)
-    drawn = {clips[epoch, index].caption for epoch in range(30) for index in range(len(clips))}
-    assert drawn == set(captions)
+    items = [clips[epoch, index] for epoch in range(30) for index in range(len(clips))]
+    assert {item.caption for item in items} | {said for item in items for said in item.individual} == set(captions)
     plain = all_captions([interhuman_split], settings_for("interhuman", mirror=False))
-    assert plain == sorted(f"{caption} ({number})" for caption in CAPTIONS for number in range(3))
+    of_persons = {"The first steps left.", "The first waits.", "The second steps left."}
+    assert set(plain) == of_persons | {f"{caption} ({number})" for caption in CAPTIONS for number in range(3)}

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -92,6 +93,8 @@ INTERHUMAN = {
     "no captions file": (remove("annots/12.txt"), "annots/12.txt: missing"),
     "blank captions": (text("annots/12.txt", " \n\n"), "annots/12.txt: no caption"),
     "captions not text": (lambda root: (root / "annots/12.txt").write_bytes(b"\xff\xff"), "annots/12.txt: .*UTF-8"),
+    "no captions of a person": (remove("annots_individual/person2/12.txt"), "person2/12.txt: missing"),
+    "blank captions of a person": (text("annots_individual/person1/12.txt", "\n"), "person1/12.txt: no caption"),
     "empty file": (cut(P1, 0), f"{P1}: truncated"),
     "cut header": (cut(P1, 40), f"{P1}: truncated"),
     "cut frames": (cut(P1, 5000), f"{P1}: truncated"),
@@ -182,10 +185,10 @@ def test_all_problems_come_at_once_and_the_list_is_bounded(tmp_path: Path) -> No
     with pytest.raises(DataError) as error:
         fetch.run(config_for("interhuman", root), "interhuman")
     message = str(error.value)
-    assert "90 problem(s)" in message  # two motions and the captions of each
+    assert "150 problem(s)" in message  # two motions, the captions, and those of each person
     assert message.count(": missing.") == fetch.LISTED
-    assert "... and 70 more." in message
-    assert len(fetch.problems(config_for("interhuman", root), "interhuman")) == 90
+    assert "... and 130 more." in message
+    assert len(fetch.problems(config_for("interhuman", root), "interhuman")) == 150
 
 
 def test_missing_folder(tmp_path: Path) -> None:
@@ -211,6 +214,15 @@ def test_manifest_lists_every_file(tmp_path: Path, dataset: str) -> None:
     for name, entry in manifest["files"].items():
         assert entry == {"bytes": (root / name).stat().st_size, "sha256": files.sha256(root / name)}
     assert paths.record_of(path).exists()
+
+
+def test_captions_of_the_persons_are_wanted_only_where_asked_for(tmp_path: Path) -> None:
+    root = write_interhuman(tmp_path / "raw")
+    shutil.rmtree(root / "annots_individual")
+    fetch.run(config_for("interhuman", root, individual=False), "interhuman")
+    config = config_for("interx", write_interx(tmp_path / "interx"), individual=True)
+    with pytest.raises(ConfigError, match=r"datasets\.interx\.individual is true, but"):
+        fetch.run(config, "interx")
 
 
 def test_split_files_may_lie_at_the_top(tmp_path: Path) -> None:

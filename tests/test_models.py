@@ -10,7 +10,7 @@ from torch import Tensor
 import ablations
 from intermamba.config import ModelConfig
 from intermamba.errors import ConfigError, DataError
-from intermamba.models import PAPER, Variant, build, variants
+from intermamba.models import PAPER, Denoiser, Variant, build, variants
 from intermamba.models.astm import Astm, AstmBlock
 from intermamba.models.intermamba import Liia
 from intermamba.models.options import AstmOptions
@@ -47,10 +47,10 @@ def tiny(name: str, **changes):
     return model
 
 
-def inputs(seed: int = 1) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
+def inputs(model: Denoiser) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
     x = torch.randn(B, T, 2, F, generator=generator)
-    cond = torch.randn(B, W, generator=generator)
+    cond = torch.randn(B, 3 if model.individual else 1, W, generator=generator)
     return x, torch.tensor([3, 500, 999]), cond, torch.arange(T) < LENGTHS.unsqueeze(1)
 
 
@@ -79,7 +79,7 @@ def test_default_sizes_are_those_of_the_configuration_file():
 @every_variant
 def test_padding_never_changes_the_result(name):
     model = tiny(name)
-    x, timestep, cond, mask = inputs()
+    x, timestep, cond, mask = inputs(model)
     with torch.no_grad():
         padded = model(x, timestep, cond, mask)
         other = model(torch.where(mask[..., None, None], x, 50.0), timestep, cond, mask)
@@ -97,7 +97,7 @@ def test_padding_never_changes_the_result(name):
 @every_variant
 def test_real_frames_and_the_condition_do_change_the_result(name):
     model = tiny(name)
-    x, timestep, cond, mask = inputs()
+    x, timestep, cond, mask = inputs(model)
     with torch.no_grad():
         out = model(x, timestep, cond, mask)
         changed = x.clone()
@@ -111,15 +111,16 @@ def test_real_frames_and_the_condition_do_change_the_result(name):
 def test_starts_by_predicting_nothing(name):
     torch.manual_seed(0)
     model = build(VARIANTS[name], features=F, max_frames=LONGEST, text_width=W, **SIZES)
-    assert not model(*inputs()).any()
+    assert not model(*inputs(model)).any()
 
 
 @every_variant
 def test_one_step_of_training_moves_every_trainable_parameter(name):
     model = tiny(name).train()
-    x, timestep, _, mask = inputs()
+    x, timestep, _, mask = inputs(model)
     tokens, end = torch.randn(B, 5, W, generator=torch.Generator().manual_seed(2)), torch.tensor([4, 2, 1])
-    out = model(x, timestep, model.encode_text(tokens, end), mask)
+    cond = model.encode_text(tokens, end).unsqueeze(1).expand(-1, 3 if model.individual else 1, -1)
+    out = model(x, timestep, cond, mask)
     (out - x)[mask].square().mean().backward()
     for parameter, value in model.named_parameters():
         if value.requires_grad:
@@ -128,9 +129,9 @@ def test_one_step_of_training_moves_every_trainable_parameter(name):
             assert value.grad.any() or "in_proj_bias" in parameter, parameter
 
 
-def exchanged(model) -> tuple[Tensor, Tensor]:
+def exchanged(model: Denoiser) -> tuple[Tensor, Tensor]:
     """Result for exchanged persons, and exchanged result."""
-    x, timestep, cond, mask = inputs()
+    x, timestep, cond, mask = inputs(model)
     with torch.no_grad():
         return model(x.flip(2), timestep, cond, mask)[mask], model(x, timestep, cond, mask).flip(2)[mask]
 
@@ -139,6 +140,35 @@ def exchanged(model) -> tuple[Tensor, Tensor]:
 def test_exchanging_persons_exchanges_results(name):
     after, expected = exchanged(tiny(name))
     torch.testing.assert_close(after, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_in2in_is_intergen_where_all_captions_are_one():
+    model, plain = tiny("in2in"), tiny("intergen")
+    plain.load_state_dict(model.state_dict())
+    x, timestep, cond, mask = inputs(plain)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            model(x, timestep, cond.expand(-1, 3, -1), mask), plain(x, timestep, cond, mask), rtol=1e-5, atol=1e-6
+        )
+
+
+def test_in2in_exchanges_persons_with_their_captions():
+    model = tiny("in2in")
+    x, timestep, cond, mask = inputs(model)
+    with torch.no_grad():
+        out = model(x, timestep, cond, mask)
+        both = model(x.flip(2), timestep, cond[:, [0, 2, 1]], mask)
+        persons_only = model(x.flip(2), timestep, cond, mask)
+    torch.testing.assert_close(both.flip(2)[mask], out[mask], rtol=1e-5, atol=1e-6)
+    assert (persons_only.flip(2) - out)[mask].abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_guidance_is_the_identity_where_all_passes_agree(name):
+    passes = tiny(name).guidance(3.5)
+    assert sum(one.weight for one in passes) == pytest.approx(1.0)
+    assert not any(passes[-1].sees)
+    assert all(passes[0].sees)
 
 
 @pytest.mark.parametrize("name", ["intermamba", "without_liia"])
@@ -150,7 +180,7 @@ def test_liia_is_not_symmetric_in_the_persons(name):
 
 def test_persons_without_cross_astm_do_not_see_each_other():
     model = tiny("without_cross")
-    x, timestep, cond, mask = inputs()
+    x, timestep, cond, mask = inputs(model)
     changed = x.clone()
     changed[:, :, 1] += 1.0
     with torch.no_grad():
@@ -162,7 +192,7 @@ def test_persons_without_cross_astm_do_not_see_each_other():
 @pytest.mark.parametrize("name", sorted(set(VARIANTS) - {"without_cross"}))
 def test_persons_otherwise_do(name):
     model = tiny(name)
-    x, timestep, cond, mask = inputs()
+    x, timestep, cond, mask = inputs(model)
     changed = x.clone()
     changed[:, :, 1] += 1.0
     with torch.no_grad():
@@ -214,7 +244,7 @@ def test_temporal_and_spatial_branches_are_one_structure():
 def test_shorter_windows_equal_zero_padding_to_the_longest():
     """The leading weights of a branch give what padding to the longest window and cropping gives."""
     model = tiny("intermamba")
-    x, timestep, cond, mask = inputs()
+    x, timestep, cond, mask = inputs(model)
     longest = torch.zeros(B, LONGEST, 2, F)
     longest[:, :T] = x
     padded_mask = torch.zeros(B, LONGEST, dtype=torch.bool)
@@ -230,7 +260,7 @@ def test_shorter_windows_equal_zero_padding_to_the_longest():
 
 def test_liia_gives_nothing_on_padded_frames():
     torch.manual_seed(0)
-    mask = inputs()[3]
+    mask = torch.arange(T) < LENGTHS.unsqueeze(1)
     for convolve in (True, False):
         out = Liia(8, convolve=convolve)(torch.randn(2 * B, T, 8), torch.randn(B, 8), mask)
         assert not out[~mask].any()
@@ -260,11 +290,10 @@ def test_without_adaptive_both_weights_stay_one():
 
 @pytest.mark.parametrize("change", [{"discretisation": "zoh"}, {"normalisation": "layernorm"}, {"initial_beta": 0.5}])
 def test_inferred_choices_have_an_effect(change):
-    x, timestep, cond, mask = inputs()
+    models = tiny("intermamba"), tiny("intermamba", **change)
+    x, timestep, cond, mask = inputs(models[0])
     with torch.no_grad():
-        plain, changed = (
-            model(x, timestep, cond, mask)[mask] for model in (tiny("intermamba"), tiny("intermamba", **change))
-        )
+        plain, changed = (model(x, timestep, cond, mask)[mask] for model in models)
     assert (plain - changed).abs().max() > 1e-4
 
 
@@ -280,10 +309,11 @@ def test_the_caption_is_read_at_its_end_token():
 
 
 def test_too_many_frames_are_refused():
-    x, timestep, cond, _ = inputs()
+    model = tiny("intergen")
+    x, timestep, cond, _ = inputs(model)
     long = x.repeat(1, 2, 1, 1)
     with pytest.raises(DataError, match="18 frames given to a denoiser built for at most 14"):
-        tiny("intergen")(long, timestep, cond, torch.ones(B, 18, dtype=torch.bool))
+        model(long, timestep, cond, torch.ones(B, 18, dtype=torch.bool))
 
 
 def test_variants_come_from_entry_points(monkeypatch):
@@ -298,7 +328,7 @@ def test_variants_come_from_entry_points(monkeypatch):
 
     extra = VARIANTS["without_cross"].model_copy(update={"name": "extra"})
     monkeypatch.setattr("intermamba.models.entry_points", lambda **_: [Point({"extra": extra})])
-    assert variants().keys() == {"intermamba", "intergen", "extra"}
+    assert variants().keys() == {"intermamba", "intergen", "in2in", "extra"}
     assert variants()["extra"] == extra
     build("extra", features=F, max_frames=LONGEST, text_width=W, **SIZES)
     monkeypatch.setattr("intermamba.models.entry_points", lambda **_: [Point(VARIANTS), Point({"intergen": extra})])
@@ -330,7 +360,7 @@ def test_variants_are_checked_when_made():
 @every_variant
 def test_mixed_precision_trains_and_stays_near(name):
     model = tiny(name)
-    x, timestep, cond, mask = inputs()
+    x, timestep, cond, mask = inputs(model)
     exact = model(x, timestep, cond, mask)
     with torch.autocast("cpu", torch.bfloat16):
         rough = model(x, timestep, cond, mask)

@@ -32,7 +32,7 @@ def weigh(model: nn.Module) -> None:
 
 def inputs() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     mask = torch.arange(T) < torch.tensor([7, 5, 2]).unsqueeze(1)
-    return wave((B, T, 2, F), 1.1), torch.tensor([0, 417, 999]), wave((B, 768), 0.9), mask
+    return wave((B, T, 2, F), 1.1), torch.tensor([0, 417, 999]), wave((B, 768), 0.9).unsqueeze(1), mask
 
 
 def test_denoiser_equals_the_official_one():

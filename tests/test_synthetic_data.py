@@ -204,8 +204,10 @@ def test_interhuman_layout(interhuman):
         "split",
         SYNTHETIC_MARKER,
     }
-    for folder, ending in (("annots", "txt"), ("annots_individual", "txt"), ("motions_processed/person1", "npy"),
-                           ("motions_processed/person2", "npy")):  # fmt: skip
+    folders = {"annots": "txt"}
+    for person in ("person1", "person2"):
+        folders |= {f"annots_individual/{person}": "txt", f"motions_processed/{person}": "npy"}
+    for folder, ending in folders.items():
         assert sorted(path.name for path in (interhuman / folder).iterdir()) == [f"{name}.{ending}" for name in names]
     for name in names:
         first, second = (
@@ -217,7 +219,8 @@ def test_interhuman_layout(interhuman):
         assert 45 <= len(first) <= 63
         assert 0.0 <= min(first[:, 2:186:3].min(), second[:, 2:186:3].min()) < 0.05  # z is up, feet on the floor
         assert len((interhuman / "annots" / f"{name}.txt").read_text().splitlines()) == 3
-        assert len((interhuman / "annots_individual" / f"{name}.txt").read_text().splitlines()) == 2
+        for person in ("person1", "person2"):
+            assert len((interhuman / "annots_individual" / person / f"{name}.txt").read_text().splitlines()) == 1
 
 
 def test_interhuman_columns_follow_the_conventions():

@@ -56,7 +56,11 @@ class GeneratedSource:
         pieces = []
         for first in range(0, len(seeds), self.chunk):
             part = slice(first, first + self.chunk)
-            pieces.append(self.generator(batch.caption[part], batch.length[part], frames, seeds[part]).cpu())
+            pieces.append(
+                self.generator(
+                    batch.caption[part], batch.length[part], frames, seeds[part], batch.individual[part]
+                ).cpu()
+            )
         return torch.cat(pieces)
 
 
@@ -68,6 +72,7 @@ def _repeated(batch: Batch, index: int, times: int) -> Batch:
         (batch.caption[index],) * times,
         (batch.tokens[index],) * times if batch.tokens else (),
         (batch.clip[index],) * times,
+        (batch.individual[index],) * times if batch.individual else (),
     )
 
 

@@ -12,6 +12,8 @@ from itertools import product
 from typing import Any
 
 from intermamba.config import Config
+from intermamba.errors import ConfigError
+from intermamba.models import find
 from intermamba.paths import SPLITS, record_of, template
 
 TABLES = range(1, 6)
@@ -73,8 +75,18 @@ class Stage:
 
 
 def table(config: Config) -> dict[str, Stage]:
-    """All stages of a profile by name, in the order of the data's flow."""
+    """All stages of a profile by name, in the order of the data's flow.
+
+    Raises:
+        ConfigError: a row of the study needs captions that its dataset is not asked to have.
+    """
     profile = config.profile
+    for dataset, variant, _ in config.rows():
+        if find(variant).base == "in2in" and not config.datasets[dataset].individual:
+            raise ConfigError(
+                f"runs.{dataset}.{variant}: it reads a caption of each person, but datasets.{dataset}.individual is "
+                "false. Set it to true (docs/data.md says which files that needs) or take the row out."
+            )
 
     def at(name: str, **fields: object) -> str:
         return template(name, profile=profile, **fields)

@@ -33,6 +33,8 @@ class Item:
     tokens: tuple[str, ...]
     """``word/POS`` tokens of the caption (Inter-X); empty for InterHuman."""
     clip: str
+    individual: tuple[str, str] | None = None
+    """A caption of each person, in the order of the persons in ``motion``, where the data have them."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Batch:
     caption: tuple[str, ...]
     tokens: tuple[tuple[str, ...], ...]
     clip: tuple[str, ...]
+    individual: tuple[tuple[str, str], ...] = ()
+    """Captions of person 1 and of person 2 of each example; empty where the data have none."""
 
     @property
     def mask(self) -> Bool[Tensor, "B T"]:
@@ -85,20 +89,40 @@ class ClipDataset(Dataset[Item]):
         mirrored, clip = divmod(index, len(self.split))
         captions, tokens = self.split.captions(clip), self.split.tokens(clip)
         choice = 0 if rng is None else int(rng.integers(len(captions)))
+        persons = (0, 1)
         if self.split.dataset == "interhuman":
-            motion = _interhuman_item(self.split, clip, self.settings.max_frames, rng, bool(mirrored))
+            motion, persons = _interhuman_item(self.split, clip, self.settings.max_frames, rng, bool(mirrored))
         else:
             motion = _interx_item(self.split, clip, self.settings.max_frames, rng)
+        individual = _one_of_each(self.split.individual(clip), persons, rng)
         caption, name = captions[choice], self.split.ids[clip]
         if mirrored:
-            caption, name = exchange_sides(caption, self.settings.caption_swap), f"{name}_mirrored"
-        return Item(motion, caption, tokens[choice] if tokens else (), name)
+            rule = self.settings.caption_swap
+            caption, name = exchange_sides(caption, rule), f"{name}_mirrored"
+            individual = individual and (exchange_sides(individual[0], rule), exchange_sides(individual[1], rule))
+        return Item(motion, caption, tokens[choice] if tokens else (), name, individual)
+
+
+def _one_of_each(
+    captions: tuple[tuple[str, ...], ...], persons: tuple[int, int], rng: np.random.Generator | None
+) -> tuple[str, str] | None:
+    """One caption of each person, in the order in which the persons are shown.
+
+    The official in2IN loader exchanges the persons but not their captions, so half of its draws describe the other one.
+    """
+    if not captions:
+        return None
+    first, second = (captions[person] for person in persons)
+    draws = [0 if rng is None else int(rng.integers(len(said))) for said in (first, second)]
+    return first[draws[0]], second[draws[1]]
 
 
 def _interhuman_item(
     split: SplitFile, clip: int, longest: int, rng: np.random.Generator | None, mirrored: bool
-) -> Float32[np.ndarray, "T 2 F"]:
-    """A window of at most ``longest`` raw frames, one feature frame fewer [InterGen ``datasets/interhuman.py``]."""
+) -> tuple[Float32[np.ndarray, "T 2 F"], tuple[int, int]]:
+    """A window of at most ``longest`` raw frames, one feature frame fewer, and which recorded person is shown where
+    [InterGen ``datasets/interhuman.py``].
+    """
     first = 0
     if rng is not None and split.frames(clip) > longest:
         first = int(
@@ -110,7 +134,9 @@ def _interhuman_item(
     persons = _order(rng)
     motion = interhuman.pair_features(raw[:, persons[0]], raw[:, persons[1]])
     # The official loader exchanges the persons once more, after making the first one the origin.
-    return motion if _order(rng) == (0, 1) else np.ascontiguousarray(motion[:, ::-1])
+    if _order(rng) == (0, 1):
+        return motion, persons
+    return np.ascontiguousarray(motion[:, ::-1]), (persons[1], persons[0])
 
 
 def _order(rng: np.random.Generator | None) -> tuple[int, int]:
@@ -174,6 +200,7 @@ def collate(items: Sequence[Item], frames: int) -> Batch:
         caption=tuple(item.caption for item in items),
         tokens=tuple(item.tokens for item in items),
         clip=tuple(item.clip for item in items),
+        individual=tuple(item.individual for item in items if item.individual is not None),
     )
 
 
@@ -204,6 +231,7 @@ def all_captions(splits: Iterable[SplitFile], settings: DatasetConfig) -> list[s
     captions: set[str] = set()
     for split in splits:
         found = {caption for index in range(len(split)) for caption in split.captions(index)}
+        found |= {caption for index in range(len(split)) for person in split.individual(index) for caption in person}
         captions |= found
         if settings.mirror and split.split == "train":
             captions |= {exchange_sides(caption, settings.caption_swap) for caption in found}

@@ -17,6 +17,8 @@ from jaxtyping import Bool, Float
 from intermamba.skeleton import FEET, FEET_HEIGHT, FEET_SQUARED_STEP, LEFT_BODY, LEFT_HIP, RIGHT_BODY, RIGHT_HIP
 
 FPS = 30
+PERSONS = ("person1", "person2")
+"""Folders of the two persons' files."""
 JOINTS = 22
 FILE_COLUMNS = 492
 """Columns of a processed file: 62 joints x 3 positions, 51 joints x 6D rotations."""

@@ -54,7 +54,7 @@ class Layout(Protocol):
 
 def layout(dataset: str, root: Path, settings: DatasetConfig) -> Layout:
     """The layout of ``dataset`` under ``root``."""
-    return InterHumanLayout(root) if dataset == "interhuman" else InterXLayout(root, settings)
+    return (InterHumanLayout if dataset == "interhuman" else InterXLayout)(root, settings)
 
 
 def _folder_of_splits(root: Path, names: tuple[str, ...]) -> Path:
@@ -63,13 +63,15 @@ def _folder_of_splits(root: Path, names: tuple[str, ...]) -> Path:
 
 
 class InterHumanLayout:
-    """``annots/``, ``motions_processed/person{1,2}/``, and ``split/`` (or the split files at the top)."""
+    """``annots/``, ``motions_processed/person{1,2}/``, and ``split/`` (or the split files at the top); with
+    ``individual`` also in2IN's ``annots_individual/person{1,2}/``.
+    """
 
     file_fps = interhuman.FPS
     skeleton: str | None = None
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, settings: DatasetConfig) -> None:
+        self.root, self.individual = root, settings.individual
         self._splits = _folder_of_splits(root, ("split", "."))
 
     def split_file(self, split: str) -> Path:
@@ -79,8 +81,10 @@ class InterHumanLayout:
         return frozenset(read_lines(self._splits / "ignore_list.txt"))
 
     def files(self, clip: str) -> tuple[Path, ...]:
-        persons = (self.root / "motions_processed" / person / f"{clip}.npy" for person in ("person1", "person2"))
-        return (*persons, self.root / "annots" / f"{clip}.txt")
+        persons = (self.root / "motions_processed" / person / f"{clip}.npy" for person in interhuman.PERSONS)
+        speakers = interhuman.PERSONS if self.individual else ()
+        said = (self.root / "annots_individual" / person / f"{clip}.txt" for person in speakers)
+        return (*persons, self.root / "annots" / f"{clip}.txt", *said)
 
     def shared_files(self) -> tuple[Path, ...]:
         return (self._splits / "ignore_list.txt",)
@@ -89,10 +93,12 @@ class InterHumanLayout:
         return _problems(self.ignored)
 
     def read(self, clip: str) -> Clip:
-        *persons, annotation = self.files(clip)
+        first, second, annotation, *said = self.files(clip)
+        persons = first, second
         raw = [self._person(path) for path in persons]
         _check_equal_lengths(persons, [len(person) for person in raw])
-        return Clip(clip, np.stack(raw, axis=1), _captions(annotation))
+        individual = tuple(_captions(path) for path in said)
+        return Clip(clip, np.stack(raw, axis=1), _captions(annotation), individual=individual)
 
     @staticmethod
     def _person(path: Path) -> np.ndarray:
@@ -122,6 +128,8 @@ class InterXLayout:
                 f"datasets.interx.skeleton is {settings.skeleton!r}, but a user's SMPL-X model cannot be read yet. "
                 "Set it to null; heights then come from the project's own neutral skeleton."
             )
+        if settings.individual:
+            raise ConfigError("datasets.interx.individual is true, but Inter-X has no captions of single persons.")
         self.root = root
         self.order: interx.Order = settings.order
         self._splits = _folder_of_splits(root, ("splits", "split", "."))

@@ -30,6 +30,8 @@ class Clip:
     captions: tuple[str, ...]
     tokens: tuple[tuple[str, ...], ...] = ()
     """Inter-X: the ``word/POS`` tokens of each caption."""
+    individual: tuple[tuple[str, ...], ...] = ()
+    """Captions of person 1 alone and of person 2 alone, where the data have them."""
 
 
 def write_split(
@@ -42,6 +44,7 @@ def write_split(
     names: list[str] = []
     captions: list[tuple[str, ...]] = []
     tokens: list[tuple[tuple[str, ...], ...]] = []
+    individual: list[tuple[tuple[str, ...], ...]] = []
     start = [0]
     with tempfile.TemporaryFile() as frames, files.atomic(path) as part:
         for clip in clips:
@@ -49,6 +52,7 @@ def write_split(
             names.append(clip.name)
             captions.append(clip.captions)
             tokens.append(clip.tokens)
+            individual.append(clip.individual)
             start.append(start[-1] + len(clip.motion))
         if not names:
             raise DataError(
@@ -61,6 +65,8 @@ def write_split(
         }  # fmt: skip
         if any(tokens):
             metadata["tokens"] = _json(tokens)
+        if any(individual):
+            metadata["individual"] = _json(individual)
         if skeleton is not None:
             metadata["skeleton"] = skeleton
         columns = COLUMNS[dataset]
@@ -103,6 +109,7 @@ class SplitFile:
             self.ids: tuple[str, ...] = tuple(json.loads(metadata["clips"]))
             self._captions = json.loads(metadata["captions"])
             self._tokens = json.loads(metadata["tokens"]) if "tokens" in metadata else None
+            self._individual = json.loads(metadata["individual"]) if "individual" in metadata else None
             self._start = self._file.get_tensor("start")
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise DataError(
@@ -136,3 +143,7 @@ class SplitFile:
     def tokens(self, index: int) -> tuple[tuple[str, ...], ...]:
         """``word/POS`` tokens of each caption (Inter-X); empty for InterHuman."""
         return tuple(map(tuple, self._tokens[index])) if self._tokens else ()
+
+    def individual(self, index: int) -> tuple[tuple[str, ...], ...]:
+        """Captions of person 1 alone and of person 2 alone; empty where the data have none."""
+        return tuple(map(tuple, self._individual[index])) if self._individual else ()

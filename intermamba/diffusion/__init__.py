@@ -57,7 +57,7 @@ class Diffusion:
     def sample(
         self,
         model: Denoiser,
-        cond: Float[Tensor, "B W"],
+        cond: Float[Tensor, "B G W"],
         mask: Bool[Tensor, "B T"],
         noise: Float[Tensor, "B T P F"],
         progress: Progress | None = None,
@@ -87,16 +87,16 @@ class Diffusion:
         model: Denoiser,
         x: Float[Tensor, "B T P F"],
         timestep: Int[Tensor, " B"],
-        cond: Float[Tensor, "B W"],
+        cond: Float[Tensor, "B G W"],
         mask: Bool[Tensor, "B T"],
     ) -> Float[Tensor, "B T P F"]:
-        """Classifier-free guidance, ``s conditional + (1 - s) unconditional``, as one batch of 2B."""
-        both = (torch.cat((part, part)) for part in (x, timestep, mask))
-        doubled, timesteps, masks = both
-        out = model(doubled, timesteps, torch.cat((cond, torch.zeros_like(cond))), masks)
-        conditional, unconditional = out.chunk(2)
-        scale = self.config.guidance
-        return scale * conditional + (1 - scale) * unconditional
+        """Classifier-free guidance: the model's passes as one batch, weighted and summed."""
+        passes = model.guidance(self.config.guidance)
+        sees = cond.new_tensor([one.sees for one in passes])[:, None, :, None]
+        repeated = (torch.cat([part] * len(passes)) for part in (x, timestep, mask))
+        noisy, timesteps, masks = repeated
+        out = model(noisy, timesteps, (sees * cond).flatten(0, 1), masks).chunk(len(passes))
+        return sum(one.weight * prediction for one, prediction in zip(passes, out, strict=True))
 
 
 @contextmanager

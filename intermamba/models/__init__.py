@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from intermamba.config import ModelConfig
 from intermamba.errors import ConfigError, unknown
-from intermamba.models.options import OPTIONS, InterGenOptions, InterMambaOptions, PaperRow, Variant
+from intermamba.models.options import OPTIONS, In2InOptions, InterGenOptions, InterMambaOptions, PaperRow, Variant
 
 if TYPE_CHECKING:
     from intermamba.models.denoiser import AdaptiveWeight, Denoiser
@@ -80,6 +80,7 @@ def build(
     Raises:
         ConfigError: unknown name or size, or a size out of range.
     """
+    from intermamba.models.in2in import In2In
     from intermamba.models.intergen import InterGen
     from intermamba.models.intermamba import InterMamba
 
@@ -88,6 +89,8 @@ def build(
     match variant.options():
         case InterMambaOptions() as options:
             return InterMamba(*shape, options)
+        case In2InOptions() as options:
+            return In2In(*shape, options)
         case InterGenOptions() as options:
             return InterGen(*shape, options)
         case options:

@@ -15,6 +15,13 @@ from intermamba.errors import DataError
 from intermamba.models.layers import sinusoids, zeroed
 
 
+class GuidedPass(NamedTuple):
+    """One pass of classifier-free guidance: its weight, and which of the G captions it sees (the others are null)."""
+
+    weight: float
+    sees: tuple[bool, ...]
+
+
 class AdaptiveWeight(NamedTuple):
     """One learned fusion weight: alpha of a temporal branch or beta of a spatial one."""
 
@@ -49,6 +56,10 @@ class Denoiser(nn.Module):
     ``features`` is F of one person, ``max_frames`` the longest window, ``text_width`` the text tower's W.
     """
 
+    individual = False
+    """Whether it is conditioned on a caption of each person (G = 3: of the pair, of person a, of person b) besides the
+    caption of the pair (G = 1)."""
+
     def __init__(self, features: int, max_frames: int, text_width: int, sizes: ModelConfig) -> None:
         super().__init__()
         width = sizes.width
@@ -70,7 +81,7 @@ class Denoiser(nn.Module):
         self,
         x: Float[Tensor, "B T P F"],
         timestep: Int[Tensor, " B"],
-        cond: Float[Tensor, "B W"],
+        cond: Float[Tensor, "B G W"],
         mask: Bool[Tensor, "B T"],
     ) -> Float[Tensor, "B T P F"]:
         """Normalised noisy motion to normalised clean motion.
@@ -83,16 +94,21 @@ class Denoiser(nn.Module):
         frames = x.shape[1]
         if frames > self.max_frames:
             raise DataError(f"{frames} frames given to a denoiser built for at most {self.max_frames}: cut the clip.")
-        emb = self.embed_step(sinusoids(timestep, self.width).to(cond.dtype)) + self.embed_text(cond)
+        step = self.embed_step(sinusoids(timestep, self.width).to(cond.dtype))
+        emb = step.unsqueeze(1) + self.embed_text(cond)
         positions = sinusoids(torch.arange(frames, device=x.device), self.width).to(x.dtype)
         h = self.embed_motion(torch.cat(x.unbind(2))) + positions
         return torch.stack(self.out(self.mix(h, emb, mask)).chunk(2), dim=2)
 
     def mix(
-        self, h: Float[Tensor, "Q T D"], emb: Float[Tensor, "B D"], mask: Bool[Tensor, "B T"]
+        self, h: Float[Tensor, "Q T D"], emb: Float[Tensor, "B G D"], mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "Q T D"]:
         """Exchange information between frames, features and persons."""
         raise NotImplementedError
+
+    def guidance(self, scale: float) -> tuple[GuidedPass, ...]:
+        """Passes whose weighted sum is the guided prediction: ``scale`` conditional + (1 - ``scale``) unconditional."""
+        return GuidedPass(scale, (True,)), GuidedPass(1 - scale, (False,))
 
     def adaptive_weights(self) -> list[AdaptiveWeight]:
         """Fusion weights of every block, module and branch; empty for models without ASTM."""

@@ -70,15 +70,20 @@ class Block(nn.Module):
         self.feedforward = FeedForward(sizes)
 
     def forward(
-        self, h: Float[Tensor, "Q T D"], emb: Float[Tensor, "Q D"], mask: Bool[Tensor, "Q T"]
+        self,
+        h: Float[Tensor, "Q T D"],
+        own: Float[Tensor, "Q D"],
+        pair: Float[Tensor, "Q D"],
+        mask: Bool[Tensor, "Q T"],
     ) -> Float[Tensor, "Q T D"]:
+        """``own`` conditions what a person does alone, ``pair`` what passes between the two."""
         other = partner(h)
         if self.self_attention is not None:
-            h = self.self_attention(h, h, emb, mask)
+            h = self.self_attention(h, h, own, mask)
         if self.self_astm is not None:
-            h = self.self_astm(h, emb, mask)
-        h = self.cross_attention(h, other, emb, mask)
-        return self.feedforward(h, emb)
+            h = self.self_astm(h, own, mask)
+        h = self.cross_attention(h, other, pair, mask)
+        return self.feedforward(h, own)
 
 
 class InterGen(Denoiser):
@@ -91,12 +96,16 @@ class InterGen(Denoiser):
         self.blocks = nn.ModuleList(Block(max_frames, sizes, options) for _ in range(sizes.transformer_blocks))
 
     def mix(
-        self, h: Float[Tensor, "Q T D"], emb: Float[Tensor, "B D"], mask: Bool[Tensor, "B T"]
+        self, h: Float[Tensor, "Q T D"], emb: Float[Tensor, "B G D"], mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "Q T D"]:
-        emb, mask = both(emb), both(mask)
+        own, pair, mask = self.conditions(emb), both(emb[:, 0]), both(mask)
         for block in self.blocks:
-            h = block(h, emb, mask)
+            h = block(h, own, pair, mask)
         return h
+
+    def conditions(self, emb: Float[Tensor, "B G D"]) -> Float[Tensor, "Q D"]:
+        """What conditions each person's own part of a block: here the caption of the pair."""
+        return both(emb[:, 0])
 
     def adaptive_weights(self) -> list[AdaptiveWeight]:
         return [

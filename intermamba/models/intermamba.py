@@ -76,9 +76,9 @@ class InterMamba(Denoiser):
         self.blocks = nn.ModuleList(Block(max_frames, sizes, options) for _ in range(blocks))
 
     def mix(
-        self, h: Float[Tensor, "Q T D"], emb: Float[Tensor, "B D"], mask: Bool[Tensor, "B T"]
+        self, h: Float[Tensor, "Q T D"], emb: Float[Tensor, "B 1 D"], mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "Q T D"]:
-        h = h + both(emb).unsqueeze(1)
+        h, emb = h + both(emb), emb.squeeze(1)
         for block in self.blocks:
             h = block(h, emb, mask)
         return h

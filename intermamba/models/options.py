@@ -67,7 +67,22 @@ class InterGenOptions(AstmOptions):
         return self
 
 
-OPTIONS: dict[str, type[AstmOptions]] = {"intermamba": InterMambaOptions, "intergen": InterGenOptions}
+class In2InOptions(InterGenOptions):
+    """Choices of in2IN; guidance is a weighted sum over what each pass sees [in2IN ``configs/models/in2IN.yaml``]."""
+
+    guidance_all: float = 3.0
+    """Weight of the pass that sees all three captions."""
+    guidance_pair: float = 3.0
+    """Weight of the pass that sees the caption of the pair alone."""
+    guidance_persons: float = 1.0
+    """Weight of the pass that sees the captions of the persons alone; the null pass gets the rest, up to one."""
+
+
+OPTIONS: dict[str, type[AstmOptions]] = {
+    "intermamba": InterMambaOptions,
+    "intergen": InterGenOptions,
+    "in2in": In2InOptions,
+}
 """Base architectures and their choices."""
 
 

@@ -15,6 +15,7 @@ from intermamba.config import Config
 from intermamba.data.dataset import Batch
 from intermamba.diffusion import Diffusion
 from intermamba.models import Denoiser
+from intermamba.models.conditions import conditions
 from intermamba.motion import Representation
 from intermamba.seeds import derive
 from intermamba.text.cache import TextCache
@@ -72,10 +73,9 @@ class DenoisingModule(L.LightningModule):
         x0 = (batch.motion - self.mean) / self.std * batch.mask[:, :, None, None]
         noise = torch.randn(x0.shape, generator=generator, device=self.device)
         timestep = torch.randint(self.config.diffusion.steps, (len(x0),), generator=generator, device=self.device)
-        tokens, end = self.cache.features(batch.caption)
-        cond = self.model.encode_text(tokens.to(self.device), end.to(self.device))
+        cond = conditions(self.model, self.cache, batch.caption, batch.individual)
         if dropped is not None:
-            cond = cond.masked_fill(dropped[:, None], 0.0)
+            cond = cond.masked_fill(dropped[:, None, None], 0.0)
         prediction = self.model(self.diffusion.add_noise(x0, noise, timestep), timestep, cond, batch.mask)
         return interaction_losses(
             prediction.float(),

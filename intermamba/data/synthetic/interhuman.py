@@ -1,19 +1,20 @@
 """The embedded dataset in InterHuman's raw layout: 492 columns a person and frame, z up, 30 fps.
 
-Besides the owners' folders there is one of our own: ``annots_individual/NNNN.txt`` holds a sentence about person 1 and
-one about person 2, which baselines with individual descriptions (in2IN) need. ``motions/*.pkl`` (raw SMPL parameters,
-not used for training) are not written.
+``annots_individual/person{1,2}/NNNN.txt`` holds a sentence about each person alone, in the layout of in2IN's extension
+of the dataset. ``motions/*.pkl`` (raw SMPL parameters, not used for training) are not written.
 """
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
+from intermamba.data.interhuman import PERSONS
 from intermamba.data.synthetic.body import REST
 from intermamba.data.synthetic.choreography import Clip, clip
 from intermamba.data.synthetic.plan import FPS, Planned, plan
-from intermamba.data.synthetic.writing import Progress, whole_folder
+from intermamba.data.synthetic.writing import Progress, whole_folder, write_lines
 from intermamba.paths import SPLITS
 from intermamba.skeleton import FACE, INDEX, JOINTS
 
@@ -53,13 +54,14 @@ def write_interhuman(
     clips = plan(train + IGNORED, val, test, seconds, seed)
     ignored = [planned for planned in clips if planned.split == "train"][:IGNORED]
     with whole_folder(folder) as part:
-        for name in ("annots", "annots_individual", "motions_processed/person1", "motions_processed/person2", "split"):
+        of_persons = product(("motions_processed", "annots_individual"), PERSONS)
+        for name in ("annots", "split", *map("/".join, of_persons)):
             (part / name).mkdir(parents=True)
         for split in SPLITS:
-            _write_lines(
+            write_lines(
                 part / "split" / f"{split}.txt", [name_of(planned) for planned in clips if planned.split == split]
             )
-        _write_lines(part / "split" / "ignore_list.txt", [name_of(planned) for planned in ignored])
+        write_lines(part / "split" / "ignore_list.txt", [name_of(planned) for planned in ignored])
         for planned in clips:
             _write_clip(part, planned)
             if progress:
@@ -93,11 +95,7 @@ def columns(made: Clip) -> Float[np.ndarray, "T 2 492"]:
 def _write_clip(folder: Path, planned: Planned) -> None:
     made = clip(planned.kind, planned.seed, planned.seconds, FPS, planned.parameters)
     name, values = name_of(planned), columns(made).astype(np.float32)
-    for person in (0, 1):
-        np.save(folder / "motions_processed" / f"person{person + 1}" / f"{name}.npy", values[:, person])
-    _write_lines(folder / "annots" / f"{name}.txt", made.captions)
-    _write_lines(folder / "annots_individual" / f"{name}.txt", made.individual)
-
-
-def _write_lines(path: Path, lines: list[str] | tuple[str, ...]) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    for person, folder_of_person in enumerate(PERSONS):
+        np.save(folder / "motions_processed" / folder_of_person / f"{name}.npy", values[:, person])
+        write_lines(folder / "annots_individual" / folder_of_person / f"{name}.txt", [made.individual[person]])
+    write_lines(folder / "annots" / f"{name}.txt", made.captions)

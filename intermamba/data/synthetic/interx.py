@@ -15,7 +15,7 @@ from intermamba.data.synthetic.choreography import clip
 from intermamba.data.synthetic.kinds import KINDS
 from intermamba.data.synthetic.lexicon import vector, vocabulary
 from intermamba.data.synthetic.plan import Planned, plan
-from intermamba.data.synthetic.writing import Progress, whole_folder
+from intermamba.data.synthetic.writing import Progress, whole_folder, write_lines
 from intermamba.paths import SPLITS
 from intermamba.seeds import derive
 from intermamba.skeleton import BODY, INDEX
@@ -55,7 +55,7 @@ def write_interx(
             (part / name).mkdir(parents=True)
         for split in (*SPLITS, "all"):
             names = sorted(name_of(planned) for planned in clips if split in (planned.split, "all"))
-            (part / "splits" / f"{split}.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+            write_lines(part / "splits" / f"{split}.txt", names)
         _write_pickle(
             part / "annots" / "interaction_order.pkl", {name_of(planned): actor_of(planned) for planned in clips}
         )
@@ -94,11 +94,10 @@ def _write_clip(folder: Path, planned: Planned) -> None:
             betas=np.zeros((1, 10), np.float32),
             gender=np.array("neutral"),
         )
-    texts = "".join(f"{caption}\n" for caption in made.captions)
-    (folder / "texts" / f"{name}.txt").write_text(texts, encoding="utf-8")
+    write_lines(folder / "texts" / f"{name}.txt", made.captions)
     pairs = zip(made.captions, made.tokens, strict=True)
-    processed = "".join(f"{caption}#{tokens}#0.0#0.0\n" for caption, tokens in pairs)
-    (folder / "texts_processed" / f"{name}.txt").write_text(processed, encoding="utf-8")
+    processed = (f"{caption}#{tokens}#0.0#0.0" for caption, tokens in pairs)
+    write_lines(folder / "texts_processed" / f"{name}.txt", processed)
 
 
 def axis_angle(matrices: Float[np.ndarray, "T J 3 3"]) -> Float[np.ndarray, "T J 3"]:

@@ -1,7 +1,7 @@
 """A whole folder appears at once or not at all, and says that it is synthetic."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,11 @@ Results made from this folder are labelled synthetic because this file is presen
 
 Progress = Callable[[int], None]
 """Called with the number of clips written since the last call, like a progress bar's ``update``."""
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """A text file of ``lines``, one a line."""
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 @contextmanager

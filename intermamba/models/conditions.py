@@ -1,0 +1,44 @@
+"""From captions to what conditions a denoiser: the frozen tower's token features through the model's text encoder."""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from intermamba.errors import DataError
+from intermamba.models.denoiser import Denoiser
+
+
+@runtime_checkable
+class TokenFeatures(Protocol):
+    """Where token features come from: a cache of them, or the tower itself."""
+
+    def features(self, captions: Sequence[str]) -> tuple[Float[Tensor, "B S W"], Int[Tensor, " B"]]:
+        """Features after the tower, and the position of each end-of-text token."""
+        ...
+
+
+def conditions(
+    model: Denoiser,
+    tokens: TokenFeatures,
+    captions: Sequence[str],
+    individual: Sequence[tuple[str, str]],
+) -> Float[Tensor, "B G W"]:
+    """Conditions of each clip on the model's device: its caption and, for a model that reads them, each person's.
+
+    Raises:
+        DataError: the model needs a caption of each person and there is none.
+    """
+    groups = [captions]
+    if model.individual:
+        if len(individual) != len(captions):
+            raise DataError(
+                "this model reads a caption of each person besides the pair's, but the data hold none. Provide them "
+                "(datasets.<name>.individual in params.yaml; docs/data.md) or take the model out of the study."
+            )
+        groups += [[persons[side] for persons in individual] for side in (0, 1)]
+    features, end = tokens.features([caption for group in groups for caption in group])
+    device = model.out.weight.device
+    encoded: Tensor = model.encode_text(features.to(device), end.to(device))
+    return encoded.unflatten(0, (len(groups), len(captions))).transpose(0, 1)
