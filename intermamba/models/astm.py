@@ -2,11 +2,12 @@
 
 The two branches are "identical in structure" (Eq. 8): both work on (B, E, L), channels by steps. For the temporal one
 channels are features and steps are frames; for the spatial one channels are frames and steps are features, so it sees
-the whole window at once and is causal along the features.
+the whole window at once and, unless bidirectional, is causal along the features.
 """
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Literal
 
 import torch
@@ -79,42 +80,94 @@ class MixedSSM(nn.Module):
         return self.scan(u, delta, b, c)
 
 
-class Branch(nn.Module):
-    """Linear, causal depthwise convolution, SiLU, scan, normalisation (Eq. 7, 8 and 13) on (B, E, L)."""
+class Direction(nn.Module):
+    """Causal depthwise convolution, SiLU, scan: one way along the steps of (B, E, L).
 
-    def __init__(self, channels: int, state: int, rank: int, kernel: int, discretisation: Discretisation) -> None:
+    With ``project`` what B, C and Delta are read from has a convolution and SiLU of its own.
+    """
+
+    def __init__(
+        self, channels: int, state: int, rank: int, kernel: int, discretisation: Discretisation, *, project: bool
+    ) -> None:
         super().__init__()
-        self.linear = ChannelLinear(channels, channels)
         self.conv = ChannelConv(channels, kernel)
         self.ssm = MixedSSM(channels, state, rank, discretisation)
+        self.conv_source = ChannelConv(channels, kernel) if project else None
+
+    def forward(
+        self, x: Float[Tensor, "B E L"], source: Float[Tensor, "B E L"] | None, real: Bool[Tensor, "B E"] | None
+    ) -> Float[Tensor, "B E L"]:
+        u = _only(real, functional.silu(self.conv(x)))
+        if source is None:
+            source = u
+        elif self.conv_source is not None:
+            source = _only(real, functional.silu(self.conv_source(source)))
+        return self.ssm(u, source, real)
+
+
+class Branch(nn.Module):
+    """Linear, causal depthwise convolution, SiLU, scan, normalisation (Eq. 7, 8 and 13) on (B, E, L).
+
+    A bidirectional one has a second convolution and scan, from the last step to the first: both read the same linear
+    map, and their sum is normalised, as in Vision Mamba. With ``project`` what B, C and Delta are read from first goes
+    through a linear map and convolutions of its own.
+    """
+
+    def __init__(
+        self, channels: int, state: int, rank: int, kernel: int, options: AstmOptions, *, project: bool = False
+    ) -> None:
+        super().__init__()
+        if options.rank == "mamba":
+            rank = math.ceil(channels / 16)
+        one_way = partial(Direction, channels, state, rank, kernel, options.discretisation, project=project)
+        self.linear = ChannelLinear(channels, channels)
+        self.ahead = one_way()
+        self.back = one_way() if options.bidirectional else None
         self.norm = ChannelNorm(channels)
+        self.linear_source = ChannelLinear(channels, channels) if project else None
 
     def forward(
         self,
         x: Float[Tensor, "B E L"],
         source: Float[Tensor, "B E L"] | None = None,
+        *,
         real: Bool[Tensor, "B E"] | None = None,
+        steps: Bool[Tensor, "B L"] | None = None,
     ) -> Float[Tensor, "B E L"]:
-        """``source`` (default: the input after convolution) gives B, C and Delta; ``real`` marks channels that count.
+        """``source`` (default: the input after convolution) gives B, C and Delta; it must be zero where padded.
 
-        The linear maps of the branch and of its SSM mix channels, so padded ones are zeroed before each of them; the
-        convolution and the scan keep channels apart.
+        ``real`` marks the channels that count, ``steps`` the steps. The linear maps of the branch and of its SSM mix
+        channels, so padded ones are zeroed before each of them; the convolution and the scan keep channels apart.
+        Padded steps follow the real ones in either direction, so what they hold never matters.
         """
-        keep = None if real is None else real.unsqueeze(2)
-        u = self.linear(x if keep is None else x * keep, channels_out=x.shape[1])
-        u = functional.silu(self.conv(u))
-        u = u if keep is None else u * keep
-        return self.norm(self.ssm(u, u if source is None else source, real), real)
+        x = self.linear(_only(real, x), channels_out=x.shape[1])
+        if source is not None and self.linear_source is not None:
+            source = self.linear_source(source, channels_out=x.shape[1])
+        y = self.ahead(x, source, real)
+        if self.back is not None:
+            source = None if source is None else reverse(source, steps)
+            y = y + reverse(self.back(reverse(x, steps), source, real), steps)
+        return self.norm(y, real)
 
 
 class Astm(nn.Module):
     """``alpha * temporal + beta * spatial`` with two learned scalars (Eq. 9 and 13)."""
 
-    def __init__(self, width: int, frames: int, state: int, rank: int, kernel: int, options: AstmOptions) -> None:
+    def __init__(
+        self,
+        width: int,
+        frames: int,
+        state: int,
+        rank: int,
+        kernel: int,
+        options: AstmOptions,
+        *,
+        project: bool = False,
+    ) -> None:
         super().__init__()
-        shared = (state, rank, kernel, options.discretisation)
-        self.temporal = Branch(width, *shared) if options.temporal else None
-        self.spatial = Branch(frames, *shared) if options.spatial else None
+        shared = (state, rank, kernel, options)
+        self.temporal = Branch(width, *shared, project=project) if options.temporal else None
+        self.spatial = Branch(frames, *shared, project=project) if options.spatial else None
         self.alpha = _weight(options.initial_alpha, options.adaptive) if options.temporal else None
         self.beta = _weight(options.initial_beta, options.adaptive) if options.spatial else None
 
@@ -123,9 +176,9 @@ class Astm(nn.Module):
     ) -> Float[Tensor, "B T D"]:
         fused = torch.zeros_like(h)
         if self.temporal is not None:
-            fused = self.alpha * self.temporal(h.mT, None if source is None else source.mT).mT
+            fused = self.alpha * self.temporal(h.mT, None if source is None else source.mT, steps=mask).mT
         if self.spatial is not None:
-            fused = fused + self.beta * self.spatial(h, source, mask)
+            fused = fused + self.beta * self.spatial(h, source, real=mask)
         return fused
 
     def weights(self) -> Iterator[tuple[Literal["temporal", "spatial"], nn.Parameter]]:
@@ -140,16 +193,25 @@ class AstmBlock(nn.Module):
     """Gated residual block around ASTM (Eq. 10 and 12).
 
     Self-ASTM is conditioned through AdaLN (see :class:`AstmOptions` for why) and reads itself; Cross-ASTM has a plain
-    normalisation and reads B, C and Delta from the pair's features ``source``, which must be zero on padded frames.
+    normalisation and reads B, C and Delta from the pair's features ``source``, which must be zero on padded frames;
+    ``cross`` says how (see :class:`InterMambaOptions`).
     """
 
     def __init__(
-        self, width: int, frames: int, state: int, rank: int, kernel: int, options: AstmOptions, *, cross: bool = False
+        self,
+        width: int,
+        frames: int,
+        state: int,
+        rank: int,
+        kernel: int,
+        options: AstmOptions,
+        *,
+        cross: Literal["direct", "projected"] | None = None,
     ) -> None:
         super().__init__()
-        conditioned = options.normalisation == "adaln" and not cross
+        conditioned = options.normalisation == "adaln" and cross is None
         self.norm: nn.Module = AdaLN(width, width) if conditioned else UnconditionalNorm(width)
-        self.astm = Astm(width, frames, state, rank, kernel, options)
+        self.astm = Astm(width, frames, state, rank, kernel, options, project=cross == "projected")
         self.gate = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
 
@@ -162,6 +224,20 @@ class AstmBlock(nn.Module):
     ) -> Float[Tensor, "B T D"]:
         normal = self.norm(h, emb)
         return h + self.out(self.astm(normal, mask, source) * functional.silu(self.gate(normal)))
+
+
+def reverse(x: Float[Tensor, "B E L"], steps: Bool[Tensor, "B L"] | None = None) -> Float[Tensor, "B E L"]:
+    """Turn round each sequence's real steps, which come first; padded ones stay behind them."""
+    if steps is None:
+        return x.flip(2)
+    place = torch.arange(x.shape[2], device=x.device)
+    order = torch.where(steps, steps.sum(1, keepdim=True) - 1 - place, place)
+    return x.gather(2, order.unsqueeze(1).expand_as(x))
+
+
+def _only(real: Bool[Tensor, "B E"] | None, x: Float[Tensor, "B E L"]) -> Float[Tensor, "B E L"]:
+    """Zero the channels that do not count."""
+    return x if real is None else x * real.unsqueeze(2)
 
 
 def _weight(value: float, learned: bool) -> nn.Parameter:

@@ -19,12 +19,14 @@ class Liia(nn.Module):
 
     The two persons are the two channels of an image of frames by features. A dense convolution over 2D channels would
     cost 42 M parameters; only this reading keeps Table 5's count unchanged when LIIA is added. Exchanging the persons
-    changes the result: the convolutions weigh them differently.
+    changes the result: the convolutions weigh them differently. Without them (``convolve``) it is the persons' mean.
+    ``per_person`` normalises each person's features on their own, with one set of weights.
     """
 
-    def __init__(self, width: int, *, convolve: bool) -> None:
+    def __init__(self, width: int, *, convolve: bool, per_person: bool = False) -> None:
         super().__init__()
-        self.norm = AdaLN(2 * width, width)
+        self.per_person = per_person
+        self.norm = AdaLN(width if per_person else 2 * width, width)
         self.point = nn.Conv2d(2, 2, 1) if convolve else None
         self.local = nn.Conv2d(2, 1, 3, padding=1) if convolve else None
 
@@ -32,7 +34,10 @@ class Liia(nn.Module):
         self, h: Float[Tensor, "Q T D"], emb: Float[Tensor, "B D"], mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B T D"]:
         keep = mask[:, None, :, None]
-        pair = self.norm(torch.cat(h.chunk(2), dim=-1), emb).unflatten(-1, (2, -1)).transpose(1, 2)  # (B, P, T, D)
+        if self.per_person:
+            pair = torch.stack(self.norm(h, both(emb)).chunk(2), dim=1)  # (B, P, T, D)
+        else:
+            pair = self.norm(torch.cat(h.chunk(2), dim=-1), emb).unflatten(-1, (2, -1)).transpose(1, 2)
         if self.point is None or self.local is None:
             return (pair.mean(1, keepdim=True) * keep).squeeze(1)
         pair = pair.contiguous(memory_format=torch.channels_last)  # several times faster for two channels
@@ -47,8 +52,12 @@ class Block(nn.Module):
         super().__init__()
         astm = (sizes.width, frames, sizes.state, sizes.rank, sizes.kernel, options)
         self.self_astm = AstmBlock(*astm)
-        self.liia = Liia(sizes.width, convolve=options.liia == "conv") if options.cross else None
-        self.cross_astm = AstmBlock(*astm, cross=True) if options.cross else None
+        self.liia = (
+            Liia(sizes.width, convolve=options.liia == "conv", per_person=options.liia_norm == "person")
+            if options.cross
+            else None
+        )
+        self.cross_astm = AstmBlock(*astm, cross=options.h_inter) if options.cross else None
 
     def forward(
         self, h: Float[Tensor, "Q T D"], emb: Float[Tensor, "B D"], mask: Bool[Tensor, "B T"]

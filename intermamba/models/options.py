@@ -33,6 +33,12 @@ class AstmOptions(Frozen):
     counts of Tables 3 and 5 fit, and Section 5.2.2 credits AdaLN with following the prompt."""
     discretisation: Literal["mamba", "zoh"] = "mamba"
     """Eq. 5 prints the exact zero-order hold; Mamba's released code, which the paper builds on, takes delta B."""
+    bidirectional: bool = False
+    """Scan each branch in both directions, each with a convolution and SSM of its own, and add the two as Vision Mamba
+    does. The paper does not mention it."""
+    rank: Literal["configured", "mamba"] = "configured"
+    """Rank of the step-size projection (Eq. 6 prints 1): the configured one, or Mamba's default, a sixteenth of the
+    branch's channels rounded up."""
 
     @model_validator(mode="after")
     def _one_branch(self) -> "AstmOptions":
@@ -49,6 +55,11 @@ class InterMambaOptions(AstmOptions):
     liia: Literal["conv", "mean"] = "conv"
     """How the pair's features become one sequence: the two convolutions of Eq. 11, or the mean of the two persons after
     the same AdaLN (the ablation "without LIIA"; the paper does not define it, and Cross-ASTM needs some h_inter)."""
+    liia_norm: Literal["pair", "person"] = "pair"
+    """What LIIA's AdaLN normalises: the concatenated pair, as Eq. 11 prints, or each person with the same weights."""
+    h_inter: Literal["direct", "projected"] = "direct"
+    """How Cross-ASTM reads B, C and Delta from h_inter: as it is (Section 4.4), or in each branch through a linear map,
+    convolution and SiLU of its own, as the person's features go (one way to take Eq. 13's parentheses)."""
     cross: bool = True
     """Have Cross-ASTM. Without it nothing reads h_inter, so LIIA goes too and the persons share only text and noise."""
 
