@@ -30,6 +30,14 @@ def test_the_readmes_example_is_a_valid_variant(tmp_path: Path) -> None:
     assert ablations.load(tmp_path)["my_idea"].options()
 
 
+def test_every_inferred_choice_of_the_models_is_explained() -> None:
+    from intermamba.models.options import InterGenOptions, InterMambaOptions
+
+    document = (ROOT / "docs/deviations.md").read_text()
+    for field in InterMambaOptions.model_fields | InterGenOptions.model_fields:
+        assert re.search(rf"`{field}[`:]", document), field
+
+
 def test_commands_named_in_the_readme_exist() -> None:
     from workflow.cli import app
 
