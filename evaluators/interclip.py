@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from evaluators.checkpoints import load_strictly, read_official
 from intermamba.config import InterClipConfig
 from intermamba.errors import DataError
+from intermamba.weights import load_strictly, read_checkpoint, state_dict
 
 _CONTACTS = 4  # foot contacts are the last features of a person; the evaluator does not see them
 _MAX_FRAMES = 2000  # of the sinusoidal positions
@@ -62,10 +62,12 @@ class InterCLIP(nn.Module):
         Raises:
             DataError: the file cannot be read safely, is not such a checkpoint, or lacks or exceeds the named weights.
         """
-        content = read_official(path)
+        content = read_checkpoint(path)
         if not isinstance(content.get("state_dict"), dict):
             raise DataError(f"{path}: no `state_dict` in it; expected InterGen's interclip.ckpt.")
-        weights = {name.removeprefix("model."): value for name, value in content["state_dict"].items()}
+        weights = {
+            name.removeprefix("model."): value for name, value in state_dict(path, content["state_dict"]).items()
+        }
         for constant in ("token_embedding.weight", "positional_embedding", "motion_encoder.sequence_pos_encoder.pe"):
             weights.pop(constant, None)
         try:

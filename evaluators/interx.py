@@ -13,12 +13,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from evaluators.checkpoints import load_strictly, read_official
 from evaluators.words import POS_TAGS
 from intermamba.config import InterXMatcherConfig
 from intermamba.data.dataset import Batch
 from intermamba.data.interx import RAW, features
 from intermamba.errors import DataError
+from intermamba.weights import load_strictly, read_checkpoint, state_dict
 
 UNIT = 4
 """Frames of one movement: the convolutions halve time twice."""
@@ -57,11 +57,13 @@ class TextMotionMatcher(nn.Module):
         Raises:
             DataError: the file cannot be read safely, is not such a checkpoint, or lacks or exceeds the named weights.
         """
-        content = read_official(path)
+        content = read_checkpoint(path)
         for part in _PARTS:
             if not isinstance(content.get(part), dict):
                 raise DataError(f"{path}: no `{part}` in it; expected Inter-X's text_mot_match/model/finest.tar.")
-        weights = {f"{part}.{name}": value for part in _PARTS for name, value in content[part].items()}
+        weights = {
+            f"{part}.{name}": value for part in _PARTS for name, value in state_dict(path, content[part]).items()
+        }
         try:
             movement, inputs, _ = weights["movement_encoder.main.0.weight"].shape
             embedding, hidden = weights["motion_encoder.output_net.3.weight"].shape

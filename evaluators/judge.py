@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from evaluators.checkpoints import load_strictly
 from evaluators.interclip import InterCLIP
 from evaluators.interx import TextMotionMatcher, rest_padded
 from evaluators.words import vectorise
@@ -17,6 +16,7 @@ from intermamba.data.dataset import Batch
 from intermamba.errors import StateError
 from intermamba.motion import representation
 from intermamba.text.cache import TextCache
+from intermamba.weights import load_strictly
 
 
 @typing.runtime_checkable

@@ -1,4 +1,4 @@
-"""InterGen's denoiser against the official code, on weights and inputs that are formulas of their index.
+"""Official checkpoints against the official code, on weights and inputs that are formulas of their index.
 
 tests/data/models_intergen.json was computed by running the official denoiser (InterDenoiser of tr3e/InterGen, float32,
 eval mode) on exactly these weights and inputs; "names" lists the parts of our parameter names that it calls otherwise.
@@ -7,10 +7,13 @@ eval mode) on exactly these weights and inputs; "names" lists the parts of our p
 import json
 from pathlib import Path
 
+import official_files
+import pytest
 import torch
 from torch import Tensor, nn
 
 from intermamba.models import build
+from intermamba.models.intergen import InterGen, load_official
 
 EXPECTED = json.loads((Path(__file__).parent / "data/models_intergen.json").read_text())
 SIZES = {"width": 32, "heads": 4, "feedforward": 48, "transformer_blocks": 2, "text_heads": 8, "text_feedforward": 64}
@@ -35,12 +38,19 @@ def inputs() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return wave((B, T, 2, F), 1.1), torch.tensor([0, 417, 999]), wave((B, 768), 0.9).unsqueeze(1), mask
 
 
-def test_denoiser_equals_the_official_one():
-    model = build("intergen", features=F, **SIZES).eval()
+@pytest.fixture(scope="module")
+def intergen(tmp_path_factory: pytest.TempPathFactory) -> InterGen:
+    """Loaded from a Lightning checkpoint in the official layout."""
+    model = build("intergen", features=F, **SIZES)
     weigh(model)
+    file = tmp_path_factory.mktemp("official") / "intergen.ckpt"
+    return load_official(official_files.write_lightning(file, official_files.state_dict(model)), heads=4)
+
+
+def test_denoiser_equals_the_official_one(intergen: InterGen) -> None:
     x, timestep, cond, mask = inputs()
     with torch.no_grad():
-        out = model(x, timestep, cond, mask)[mask]
+        out = intergen(x, timestep, cond, mask)[mask]
     expected = torch.tensor(EXPECTED["output"])
     torch.testing.assert_close(out.flatten()[:: EXPECTED["stride"]], expected, rtol=1e-5, atol=1e-5)
     assert expected.std() > 0.1  # the comparison is about something

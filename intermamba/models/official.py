@@ -1,0 +1,180 @@
+"""Checkpoints of InterGen and in2IN as their authors released them, read into this project's models.
+
+A file holds a state dict: bare (in2IN's ``.pt``), or under ``state_dict`` with a prefix ``model.`` to every name
+(Lightning, InterGen's ``.ckpt``). Its names and ours are in one-to-one correspondence; ``{}`` is empty for InterGen and
+``_interaction`` for in2IN:
+
+======================================  ===========================================================
+here                                    official
+======================================  ===========================================================
+text.layers.*                           clipTransEncoder{}.*
+text.norm.*                             clip_ln{}.*
+embed_text.*                            decoder.net{}.text_embed.*
+embed_step.*                            decoder.net{}.embed_timestep.time_embed.*
+embed_motion.*                          decoder.net{}.motion_embed.*
+out.*                                   decoder.net{}.out.linear.*
+blocks.N.self_attention.*               decoder.net{}.blocks.N.sa_block.*
+blocks.N.cross_attention.*              decoder.net{}.blocks.N.ca_block.*
+blocks.N.feedforward.up.*               decoder.net{}.blocks.N.ffn.linear1.*
+blocks.N.feedforward.down.*             decoder.net{}.blocks.N.ffn.linear2.*
+blocks.N.*.norm.modulation.*            decoder.net{}.blocks.N.*.norm.emb_layers.1.*
+blocks.N.*.norm_other.modulation.*      decoder.net{}.blocks.N.*.xf_norm.emb_layers.1.*
+======================================  ===========================================================
+
+Constants in the file are no weights of ours: the frozen CLIP (:data:`CLIP`) is set aside, tables of sinusoidal
+positions (``*sequence_pos_encoder.pe``) are compared with ours. Sizes are read off the weights, except for the numbers
+of heads, which leave no trace in them.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from intermamba.errors import DataError
+from intermamba.models import build
+from intermamba.models.denoiser import Denoiser
+from intermamba.models.layers import sinusoids
+from intermamba.weights import check_fit, read_checkpoint, state_dict
+
+MAX_FRAMES = 300
+"""Longest window of the official models; nothing in their weights depends on it."""
+HEADS = 8
+"""Attention heads of the official models, in the denoiser and in the text encoder."""
+
+CLIP = ("token_embedding.", "clip_transformer.", "positional_embedding", "ln_final.")
+"""How names of the frozen CLIP's weights begin."""
+POSITIONS = ("sequence_pos_encoder.pe", "embed_timestep.sequence_pos_encoder.pe")
+"""Names in the network of the tables of positions, of frames and of diffusion steps."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One of the official layouts."""
+
+    variant: str
+    """The model here that takes its weights."""
+    title: str
+    suffix: str
+    """What ``{}`` stands for in the table above."""
+
+    def names(self, ours: Iterable[str]) -> dict[str, str]:
+        """The official name of each of our parameters."""
+        return {name: self._name(name) for name in ours}
+
+    def _name(self, name: str) -> str:
+        for here, there in _MODULES:
+            if name.startswith(here):
+                name = there.format(self.suffix) + name.removeprefix(here)
+                break
+        if ".blocks." in name:
+            for here, there in _IN_BLOCKS:
+                name = name.replace(here, there)
+        return name
+
+
+INTERGEN = Layout("intergen", "InterGen", "")
+IN2IN = Layout("in2in", "in2IN", "_interaction")
+
+_MODULES = (
+    ("text.layers.", "clipTransEncoder{}."),
+    ("text.norm.", "clip_ln{}."),
+    ("embed_text.", "decoder.net{}.text_embed."),
+    ("embed_step.", "decoder.net{}.embed_timestep.time_embed."),
+    ("embed_motion.", "decoder.net{}.motion_embed."),
+    ("out.", "decoder.net{}.out.linear."),
+    ("blocks.", "decoder.net{}.blocks."),
+)
+_IN_BLOCKS = (
+    (".self_attention.", ".sa_block."),
+    (".cross_attention.", ".ca_block."),
+    (".feedforward.up.", ".ffn.linear1."),
+    (".feedforward.down.", ".ffn.linear2."),
+    (".feedforward.", ".ffn."),
+    (".norm.modulation.", ".norm.emb_layers.1."),
+    (".norm_other.modulation.", ".xf_norm.emb_layers.1."),
+)
+
+
+def load(path: str | Path, layout: Layout, heads: int = HEADS) -> Denoiser:
+    """The model of an official checkpoint, float32, in evaluation mode.
+
+    Raises:
+        DataError: the file cannot be read safely, is of another model, or its weights do not fit; every unknown,
+            missing and misshapen one is named as in the file.
+        ConfigError: its width is not a multiple of ``heads``.
+    """
+    weights = {name: value for name, value in _state(path).items() if not name.startswith(CLIP)}
+    _check_model(path, weights, layout)
+    positions = {name: weights.pop(f"decoder.net{layout.suffix}.{name}", None) for name in POSITIONS}
+    sizes = _sizes(path, weights, layout)
+    _check_positions(path, positions, sizes["width"])
+    with torch.device("meta"):  # names and shapes alone: nothing is allocated or drawn
+        model = build(layout.variant, **sizes, max_frames=MAX_FRAMES, heads=heads, text_heads=HEADS)
+    names = layout.names(model.state_dict())
+    check_fit(path, weights, {names[name]: value.shape for name, value in model.state_dict().items()}, layout.title)
+    own = {here: weights[there].to(torch.float32, copy=True) for here, there in names.items()}
+    model.load_state_dict(own, assign=True)
+    return model.eval()
+
+
+def _state(path: str | Path) -> dict[str, Tensor]:
+    """The state dict of a file, out of its wrappers."""
+    content = read_checkpoint(path)
+    state = state_dict(path, content.get("state_dict", content))
+    prefix = "model." if all(name.startswith("model.") for name in state) else ""
+    return {name.removeprefix(prefix): value for name, value in state.items()}
+
+
+def _check_model(path: str | Path, weights: Mapping[str, Tensor], layout: Layout) -> None:
+    """Refuse checkpoints of other models by what they are, before their keys are called missing."""
+    networks = {name.split(".")[1] for name in weights if name.startswith("decoder.net")}
+    if networks == {f"net{layout.suffix}"}:
+        return
+    if "net_individual" in networks:
+        what = (
+            "in2IN's single-person prior" if len(networks) == 1 else "DualMDM, in2IN and a single-person prior in one"
+        )
+        raise DataError(f"{path}: a checkpoint of {what}, which is out of scope here; expected {layout.title}.")
+    for other in (INTERGEN, IN2IN):
+        if networks == {f"net{other.suffix}"}:
+            raise DataError(f"{path}: a checkpoint of {other.title} ({other.variant}); expected {layout.title}.")
+    raise DataError(f"{path}: no weight of decoder.net{layout.suffix} in it; expected a checkpoint of {layout.title}.")
+
+
+def _sizes(path: str | Path, weights: Mapping[str, Tensor], layout: Layout) -> dict[str, int]:
+    """Sizes for :func:`intermamba.models.build`, off the shapes of a few weights."""
+    net, text = f"decoder.net{layout.suffix}", f"clipTransEncoder{layout.suffix}"
+
+    def shape(name: str) -> tuple[int, int]:
+        if name not in weights:
+            raise DataError(f"{path}: missing {name}, which tells a size; expected a checkpoint of {layout.title}.")
+        if (value := weights[name]).ndim != 2:
+            raise DataError(f"{path}: {name} is {tuple(value.shape)}, expected a matrix.")
+        return value.shape[0], value.shape[1]
+
+    def depth(prefix: str) -> int:
+        return len({name.removeprefix(prefix).split(".")[0] for name in weights if name.startswith(prefix)})
+
+    width, features = shape(f"{net}.motion_embed.weight")
+    return {
+        "width": width,
+        "features": features,
+        "feedforward": shape(f"{net}.blocks.0.ffn.linear1.weight")[0],
+        "transformer_blocks": depth(f"{net}.blocks."),
+        "text_width": shape(f"{net}.text_embed.weight")[1],
+        "text_feedforward": shape(f"{text}.layers.0.linear1.weight")[0],
+        "text_layers": depth(f"{text}.layers."),
+    }
+
+
+def _check_positions(path: str | Path, tables: Mapping[str, Tensor | None], width: int) -> None:
+    for name, table in tables.items():
+        if table is None:
+            continue
+        # Angles of thousands of radians in float32: rounding of the rates shows in the third decimal.
+        own = sinusoids(torch.arange(len(table)), width) if table.ndim == 2 else torch.empty(0)
+        if table.shape != own.shape or not torch.allclose(table.float(), own, rtol=0, atol=5e-3):
+            raise DataError(f"{path}: {name} is not the table of sinusoids that {width} features have.")

@@ -1,0 +1,120 @@
+"""Other people's weights: checkpoints read without running what is in them, and loading that names every misfit."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Size, Tensor, nn
+
+from intermamba.errors import DataError
+
+SIZE_LIMIT = 1 << 34
+"""Largest checkpoint that is opened, in bytes; InterGen with CLIP and its optimiser's state is below 3 GB."""
+
+_REFUSED = "holds more than tensors, or is no checkpoint at all, and is not opened for safety"
+
+# Learning rates that a scheduler computed with numpy, as the official ones do, are pickled as numpy scalars: a function
+# that makes a number of its bytes, under its name before numpy 2 and its name since.
+_SCALAR = np.float64(0).__reduce__()[0]
+_NUMBERS: list[Any] = [
+    (_SCALAR, "numpy.core.multiarray.scalar"),
+    (_SCALAR, "numpy._core.multiarray.scalar"),
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64)),
+]
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """A ``torch.save`` or safetensors file as plain tensors and containers; anything that would run code is refused.
+
+    Tensors stay on disk until they are used: the file must not change meanwhile.
+
+    Raises:
+        DataError: missing, broken or unsafe file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such checkpoint. docs/data.md says where official checkpoints come from.")
+    if (size := path.stat().st_size) > SIZE_LIMIT:
+        raise DataError(f"{path}: {size} bytes; at most {SIZE_LIMIT} are read.")
+    if path.suffix != ".safetensors":
+        _check_archive(path)
+    try:
+        content = _load(path)
+    except Exception as error:  # a malformed file can raise nearly anything
+        # torch explains at length how to open the file unsafely; what it stumbled over comes after.
+        reason = (str(error).partition("WeightsUnpickler error:")[2] or str(error)).strip().partition("\n")[0]
+        raise DataError(f"{path}: {_REFUSED} ({reason}).") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: expected a dictionary of weights, found {type(content).__name__}.")
+    return content
+
+
+def _load(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    with torch.serialization.safe_globals(_NUMBERS):
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+
+
+def _check_archive(path: Path) -> None:
+    """Only what can be memory-mapped: it takes no more memory than the file is long, whatever it claims."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            packed = [item.filename for item in archive.infolist() if item.compress_type != zipfile.ZIP_STORED]
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{path}: {_REFUSED} ({error}). It must be as torch.save writes since PyTorch 1.6, or safetensors."
+        ) from error
+    if packed:
+        raise DataError(f"{path}: {_REFUSED} ({packed[0]} is compressed, which torch.save never does).")
+
+
+def state_dict(path: str | Path, value: Any) -> dict[str, Tensor]:
+    """``value``, if it is a dictionary of tensors by name, each of as many numbers as its shape claims.
+
+    Raises:
+        DataError: it is not.
+    """
+    if not isinstance(value, dict) or not value:
+        raise DataError(f"{path}: no state dict in it where one is expected.")
+    for name, tensor in value.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise DataError(f"{path}: {name!r} is {type(tensor).__name__} where a state dict has a tensor by its name.")
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise DataError(f"{path}: {name} claims {tuple(tensor.shape)} and holds fewer numbers.")
+    return value
+
+
+def check_fit(path: str | Path, weights: Mapping[str, Tensor], expected: Mapping[str, Size], what: str) -> None:
+    """Compare names, shapes and values with what a network needs.
+
+    Raises:
+        DataError: names every missing, unexpected and misshapen weight, and every one that is not finite.
+    """
+    problems = [f"missing {name}" for name in expected if name not in weights]
+    problems += [f"unexpected {name}" for name in weights if name not in expected]
+    for name in expected:
+        if (value := weights.get(name)) is None:
+            continue
+        if value.shape != expected[name]:
+            problems.append(f"{name} is {tuple(value.shape)}, expected {tuple(expected[name])}")
+        elif not (value.is_floating_point() and value.isfinite().all()):
+            problems.append(f"{name} holds what is no finite number")
+    if problems:
+        raise DataError(f"{path}: its weights do not fit {what}: " + "; ".join(problems) + ".")
+
+
+def load_strictly(network: nn.Module, weights: Mapping[str, Tensor], path: str | Path) -> None:
+    """Load ``weights`` into ``network``; both must name and shape the same parameters.
+
+    Raises:
+        DataError: as :func:`check_fit`.
+    """
+    expected = {name: value.shape for name, value in network.state_dict().items()}
+    check_fit(path, weights, expected, type(network).__name__)
+    network.load_state_dict(dict(weights))
