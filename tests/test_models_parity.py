@@ -2,6 +2,8 @@
 
 tests/data/models_intergen.json was computed by running the official denoiser (InterDenoiser of tr3e/InterGen, float32,
 eval mode) on exactly these weights and inputs; "names" lists the parts of our parameter names that it calls otherwise.
+"in2in" in tests/data/models_official.json likewise by in2INDenoiser (pabloruizponce/in2IN, interaction mode) on the
+same weights, and by its ddim_sample_loop (``ddim50``, weights 3, 3, 1) from the noise of tests/test_diffusion.py.
 """
 
 import json
@@ -12,10 +14,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from intermamba.models import build
-from intermamba.models.intergen import InterGen, load_official
+from intermamba.config import DiffusionConfig
+from intermamba.diffusion import Diffusion
+from intermamba.models import build, in2in, intergen
 
-EXPECTED = json.loads((Path(__file__).parent / "data/models_intergen.json").read_text())
+DATA = Path(__file__).parent / "data"
+EXPECTED = json.loads((DATA / "models_intergen.json").read_text())
+IN2IN = json.loads((DATA / "models_official.json").read_text())["in2in"]
 SIZES = {"width": 32, "heads": 4, "feedforward": 48, "transformer_blocks": 2, "text_heads": 8, "text_feedforward": 64}
 B, T, F = 3, 7, 262
 
@@ -39,18 +44,44 @@ def inputs() -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 @pytest.fixture(scope="module")
-def intergen(tmp_path_factory: pytest.TempPathFactory) -> InterGen:
+def official_intergen(tmp_path_factory: pytest.TempPathFactory) -> intergen.InterGen:
     """Loaded from a Lightning checkpoint in the official layout."""
     model = build("intergen", features=F, **SIZES)
     weigh(model)
     file = tmp_path_factory.mktemp("official") / "intergen.ckpt"
-    return load_official(official_files.write_lightning(file, official_files.state_dict(model)), heads=4)
+    return intergen.load_official(official_files.write_lightning(file, official_files.state_dict(model)), heads=4)
 
 
-def test_denoiser_equals_the_official_one(intergen: InterGen) -> None:
+@pytest.fixture(scope="module")
+def official_in2in(tmp_path_factory: pytest.TempPathFactory) -> in2in.In2In:
+    """Loaded from a bare state dict in the official layout."""
+    model = build("in2in", features=F, **SIZES)
+    weigh(model)
+    file = tmp_path_factory.mktemp("official") / "in2in.pt"
+    torch.save(official_files.state_dict(model, "_interaction"), file)
+    return in2in.load_official(file, heads=4)
+
+
+def test_denoiser_equals_the_official_one(official_intergen: intergen.InterGen) -> None:
     x, timestep, cond, mask = inputs()
     with torch.no_grad():
-        out = intergen(x, timestep, cond, mask)[mask]
+        out = official_intergen(x, timestep, cond, mask)[mask]
     expected = torch.tensor(EXPECTED["output"])
     torch.testing.assert_close(out.flatten()[:: EXPECTED["stride"]], expected, rtol=1e-5, atol=1e-5)
     assert expected.std() > 0.1  # the comparison is about something
+
+
+def test_in2in_denoiser_equals_the_official_one(official_in2in: in2in.In2In) -> None:
+    x, timestep, _, mask = inputs()
+    with torch.no_grad():
+        out = official_in2in(x, timestep, wave((B, 3, 768), 0.9), mask)[mask]
+    expected = torch.tensor(IN2IN["denoiser"])
+    torch.testing.assert_close(out.flatten()[:: EXPECTED["stride"]], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_in2in_guided_trajectory_equals_the_official_one(official_in2in: in2in.In2In) -> None:
+    config = DiffusionConfig(steps=1000, sampling_steps=50, eta=0.0, guidance=3.5, null_probability=0.1)
+    noise, cond = 1.4 * wave((B, T, 2, F), 12.9898), wave((B, 3, 768), 0.9)
+    out = Diffusion(config).sample(official_in2in, cond, torch.ones(B, T, dtype=torch.bool), noise)
+    expected = torch.tensor(IN2IN["ddim"])
+    torch.testing.assert_close(out.flatten()[:: IN2IN["ddim_stride"]], expected, rtol=1e-5, atol=1e-5)

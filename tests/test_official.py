@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from intermamba.errors import ConfigError, DataError
-from intermamba.models import Denoiser, build, official
+from intermamba.models import Denoiser, build, in2in, official
 from intermamba.models.intergen import load_official
 from intermamba.weights import read_checkpoint
 
@@ -145,6 +145,11 @@ def test_other_models_are_called_by_their_names(
         content |= official_files.state_dict(model, suffix)
     with pytest.raises(DataError, match=message):
         load_official(written(tmp_path, content))
+
+
+def test_an_intergen_is_no_in2in(state: dict, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a checkpoint of InterGen \(intergen\); expected in2IN"):
+        in2in.load_official(written(tmp_path, state))
 
 
 def test_a_width_that_its_heads_do_not_divide_is_refused(state: dict, tmp_path: Path) -> None:
