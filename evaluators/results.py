@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -52,6 +52,11 @@ def metric(name: str) -> Metric:
     return METRICS[name]
 
 
+BlockName = Literal["reference", "reproduced", "re-evaluated"]
+"""What a number may be compared with: real motions (a reference to both others), models trained here, and models whose
+authors' weights are judged here. Numbers from papers are a fourth block, and never in a table of metrics."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """What a row was measured on and with: everything but the number."""
@@ -65,10 +70,11 @@ class Origin:
     """:func:`evaluators.judge.fingerprint` of the judge's weights."""
     protocol: str
     """``name/version``."""
+    block: BlockName
     method: str
     """``real``, ``shuffled``, or a variant."""
     training_seed: int | None
-    """``None`` for what was not trained."""
+    """``None`` for what was not trained here."""
 
 
 COLUMNS = {
@@ -77,6 +83,7 @@ COLUMNS = {
     "tower": "string",
     "evaluator": "string",
     "protocol": "string",
+    "block": "string",
     "method": "string",
     "training_seed": "Int64",
     "repeat": "int64",
@@ -84,9 +91,9 @@ COLUMNS = {
     "metric": "string",
     "value": "float64",
 }
-"""Columns of ``metrics.csv`` in order, with their types; ``training_seed`` is empty for what was not trained."""
+"""Columns of ``metrics.csv`` in order, with their types; ``training_seed`` is empty for what was not trained here."""
 
-_GROUP = ["dataset", "origin", "tower", "evaluator", "protocol", "method"]
+_GROUP = ["dataset", "origin", "tower", "evaluator", "protocol", "block", "method"]
 
 
 def rows(origin: Origin, measured: pd.DataFrame) -> pd.DataFrame:
@@ -108,6 +115,9 @@ def validated(frame: pd.DataFrame, where: str | Path) -> pd.DataFrame:
         typed = frame[list(COLUMNS)].astype({"training_seed": "Float64"}).astype(COLUMNS)
     except (TypeError, ValueError) as error:
         raise DataError(f"{where}: a value is not of its column's type ({error}).") from error
+    for name in typed["block"].unique():
+        if name not in get_args(BlockName):
+            raise DataError(unknown("block", name, get_args(BlockName), str(where)))
     for name in typed["metric"].unique():
         if name not in METRICS:
             raise DataError(unknown("metric", name, METRICS, str(where)))

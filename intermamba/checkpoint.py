@@ -8,7 +8,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from intermamba import files
-from intermamba.config import Config, Dataset
 from intermamba.errors import DataError
 from intermamba.models import Denoiser, build
 
@@ -28,32 +27,16 @@ class Trained:
     """``synthetic`` or ``official``: the data it was trained on."""
 
 
-def save(
-    path: str | Path,
-    model: Denoiser,
-    stats: dict[str, Tensor],
-    *,
-    variant: str,
-    dataset: Dataset,
-    origin: str,
-    config: Config,
-    text_width: int,
-) -> None:
+def save(path: str | Path, trained: Trained) -> None:
     """Write weights and everything :func:`load` needs; equal weights give equal bytes."""
-    tensors = {_PREFIX + name: value for name, value in model.state_dict().items()}
-    build_with = {
-        "features": stats["mean"].numel(),
-        "max_frames": config.datasets[dataset].max_frames,
-        "text_width": text_width,
-        **config.model.model_dump(),
-    }
+    tensors = {_PREFIX + name: value for name, value in trained.model.state_dict().items()}
     metadata = {
-        "variant": variant,
-        "dataset": dataset,
-        "origin": origin,
-        "build": json.dumps(build_with, sort_keys=True),
+        "variant": trained.variant,
+        "dataset": trained.dataset,
+        "origin": trained.origin,
+        "build": json.dumps(trained.model.recipe(), sort_keys=True),
     }
-    files.write_tensors(path, tensors | {"mean": stats["mean"], "std": stats["std"]}, metadata)
+    files.write_tensors(path, tensors | {"mean": trained.mean, "std": trained.std}, metadata)
 
 
 def load(path: str | Path) -> Trained:

@@ -17,6 +17,7 @@ Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Dataset = Literal["interhuman", "interx"]
+OfficialModel = Literal["intergen", "in2in"]
 
 
 class Section(BaseModel):
@@ -183,6 +184,15 @@ class EvaluatorConfig(Section):
     training: dict[Dataset, EvaluatorTrainingConfig]
 
 
+class OfficialConfig(Section):
+    """A checkpoint that a model's authors released, to be judged beside the rows trained here (docs/data.md)."""
+
+    checkpoint: str
+    """The file. Its content is taken to be fixed: give another one another name."""
+    normalisation: str
+    """Folder of the mean and deviation it was trained with, as its authors ship them."""
+
+
 class ComplexityConfig(Section):
     """Measurement behind Table 3."""
 
@@ -222,6 +232,8 @@ class Config(Section):
     complexity: ComplexityConfig
     runs: dict[Dataset, dict[str, tuple[Count, ...]]]
     """The rows of the study: variants a dataset, and the training seeds of each."""
+    official: dict[Dataset, dict[OfficialModel, OfficialConfig]]
+    """Official checkpoints to judge, by dataset and model."""
     runtime: RuntimeConfig
 
     @model_validator(mode="after")
@@ -237,6 +249,9 @@ class Config(Section):
         for name in self.runs:
             if name not in self.datasets or name not in self.protocol:
                 raise ValueError(f"runs.{name}: needs datasets.{name} and protocol.{name}")
+        for name in self.official:
+            if name not in self.runs:
+                raise ValueError(f"official.{name}: needs rows of {name} under runs, whose data and judge it shares")
         if self.model.width % self.model.heads:
             raise ValueError(f"model.width {self.model.width} is not a multiple of model.heads {self.model.heads}")
         if self.text.width % self.model.text_heads:
@@ -255,6 +270,12 @@ class Config(Section):
                 raise ConfigError(unknown("section", name, value, "the configuration"))
             value = value[key]
         return value
+
+    def adopted(self) -> Iterator[tuple[Dataset, OfficialModel]]:
+        """Every official checkpoint of the study: dataset, model."""
+        for dataset, models in self.official.items():
+            for model in models:
+                yield dataset, model
 
     def rows(self) -> Iterator[tuple[Dataset, str, int]]:
         """Every training of the study: dataset, variant, seed."""

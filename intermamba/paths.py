@@ -16,6 +16,8 @@ TEMPLATES = {
     "training_log": "results/{profile}/{dataset}/{variant}/seed{seed}/training.csv",
     "adaptive_log": "results/{profile}/{dataset}/{variant}/seed{seed}/adaptive.csv",
     "run_metrics": "results/{profile}/{dataset}/{variant}/seed{seed}/metrics.csv",
+    "official_weights": "results/{profile}/{dataset}/{variant}/official/weights.safetensors",
+    "official_metrics": "results/{profile}/{dataset}/{variant}/official/metrics.csv",
     "reference_metrics": "results/{profile}/{dataset}/real/metrics.csv",
     "complexity": "results/{profile}/complexity.csv",
     "complexity_time": "results/{profile}/complexity_time.csv",

@@ -12,7 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from intermamba.config import OfficialConfig
+from intermamba.models import build
 from intermamba.models.layers import sinusoids
+
+SIZES = {"width": 16, "heads": 8, "feedforward": 24, "transformer_blocks": 1, "text_heads": 8, "text_feedforward": 40}
+STATISTICS = (("global_mean.npy", "global_std.npy"), ("interhuman_mean.npy", "interhuman_std.npy"))
 
 PARTS: dict[str, str] = json.loads((Path(__file__).parent / "data/models_intergen.json").read_text())["names"]
 CLIP = {
@@ -58,3 +63,17 @@ def write_lightning(path: Path, state: dict[str, Tensor]) -> Path:
         path,
     )
     return path
+
+
+def write(
+    folder: Path, names: tuple[str, str] = STATISTICS[0], variant: str = "intergen", text_width: int = 64
+) -> OfficialConfig:
+    """A small checkpoint and its normalisation in ``folder``, for a text tower of that width (the smoke profile's)."""
+    model = build(variant, text_width=text_width, **SIZES)
+    for place, parameter in enumerate(model.parameters()):
+        nn.init.normal_(parameter, std=0.1, generator=torch.Generator().manual_seed(place))
+    state = state_dict(model, "" if variant == "intergen" else "_interaction")
+    file = write_lightning(folder / "official.ckpt", state)
+    np.save(folder / names[0], np.linspace(-1, 1, 262, dtype=np.float32))
+    np.save(folder / names[1], np.linspace(0.5, 1, 262))
+    return OfficialConfig(checkpoint=str(file), normalisation=str(folder))

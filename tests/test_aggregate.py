@@ -33,7 +33,7 @@ def test_every_row_of_every_run_is_there_once_in_order(study):
     metrics = table("metrics")
     runs = len(list(study.rows()))
     assert len(metrics) == (runs * 7 + 2 * 2 * 6) * 20 - runs * 15  # reference rows have no MModality; it has 5 repeats
-    keys = metrics[["dataset", "method", "training_seed", "repeat"]].fillna(-1).apply(tuple, axis=1)
+    keys = metrics[["dataset", "block", "method", "training_seed", "repeat"]].fillna(-1).apply(tuple, axis=1)
     assert keys.is_monotonic_increasing
     first = metrics[keys == keys[keys.index[metrics["method"] == "intermamba"][0]]]
     assert list(first["metric"]) == list(METRICS)
@@ -59,8 +59,9 @@ def test_the_nested_summary_holds_the_means(study):
     tree = files.read_json(path("summary_json", profile="smoke"))
     metrics = table("metrics")
     chosen = metrics.query("dataset == 'interx' and method == 'intergen' and metric == 'fid'")["value"]
-    assert tree["interx"]["intergen"]["fid"] == pytest.approx(chosen.mean(), rel=1e-12)
-    assert set(tree["interhuman"]) == {"real", "shuffled", "intermamba", "intergen", "without_temporal"}
+    assert tree["interx"]["reproduced"]["intergen"]["fid"] == pytest.approx(chosen.mean(), rel=1e-12)
+    assert set(tree["interhuman"]["reference"]) == {"real", "shuffled"}
+    assert set(tree["interhuman"]["reproduced"]) == {"intermamba", "intergen", "without_temporal"}
 
 
 def test_alpha_beta_names_the_weights_and_leaves_out_models_without(study):
@@ -90,6 +91,28 @@ def test_several_training_seeds_are_kept_apart(tmp_path, monkeypatch):
     row = table("summary").query("method == 'intermamba' and metric == 'fid'").iloc[0]
     assert (row["seeds"], row["repeats"]) == (2, 20)
     assert row["seed_std"] == pytest.approx(0.003 / np.sqrt(2))  # the made-up seeds 0 and 3 are 0.003 apart
+
+
+def test_official_checkpoints_are_rows_of_their_own(tmp_path, monkeypatch):
+    config = made_up.config(official=made_up.OFFICIAL)
+    monkeypatch.chdir(tmp_path)
+    made_up.write(config)
+    aggregate.run(config)
+    rows = table("summary").query("dataset == 'interhuman' and metric == 'fid' and method == 'intergen'")
+    means = rows.set_index("block")["mean"]
+    assert means["re-evaluated"] == pytest.approx(1.1 * means["reproduced"])
+    tree = files.read_json(path("summary_json", profile="smoke"))["interhuman"]
+    assert set(tree["re-evaluated"]) == {"intergen"}
+    blocks = table("metrics").query("dataset == 'interhuman'")["block"]
+    assert list(dict.fromkeys(blocks)) == ["reference", "reproduced", "re-evaluated"]
+
+    official = path("official_metrics", profile="smoke", dataset="interhuman", variant="intergen")
+    shutil.copy(path("run_metrics", **RUN | {"variant": "intergen"}), official)
+    with pytest.raises(DataError, match="block must be re-evaluated at this place; found reproduced"):
+        aggregate.run(config)
+    official.unlink()
+    with pytest.raises(StateError, match="intermamba re-evaluate"):
+        aggregate.run(config)
 
 
 @pytest.mark.parametrize("condition", ["origin", "tower", "evaluator", "protocol"])

@@ -11,8 +11,8 @@ from intermamba.errors import StateError
 from workflow import owner
 
 STAGES = (
-    "fetch", "preprocess", "encode-text", "train-evaluator", "train", "evaluate", "aggregate", "complexity", "tables",
-    "figures", "validate",
+    "fetch", "preprocess", "encode-text", "train-evaluator", "train", "evaluate", "adopt", "re-evaluate", "aggregate",
+    "complexity", "tables", "figures", "validate",
 )  # fmt: skip
 
 
@@ -43,6 +43,11 @@ def test_help_names_every_stage_without_heavy_imports() -> None:
         (["tables", "--profile", "smok"], ["Did you mean 'smoke'", "params.yaml"]),
         (["preprocess", "--dataset", "interhuman"], ["manifest.json", "intermamba fetch"]),
         (["evaluate", "--dataset", "interhuman", "--variant", "intermamba"], ["does not exist", "intermamba"]),
+        (["adopt", "--dataset", "interhuman", "--variant", "intergen"], ["unknown official checkpoint", "params.yaml"]),
+        (
+            ["adopt", "--dataset", "interhuman", "--variant", "intergen", "--checkpoint", "intergen.ckpt"],
+            ["--normalisation", "all three or none"],
+        ),
     ],
 )
 def test_a_wrong_request_is_one_message(study: Path, words: list[str], parts: list[str]) -> None:

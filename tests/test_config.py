@@ -73,6 +73,8 @@ def test_profiles_say_only_what_they_change() -> None:
         ("min_frames: 15", "min_frames: 400", ["interhuman", "400", "max_frames"]),
         ("min_frames: 15", "min_frame: 15", ["Did you mean 'min_frames'", "allow_missing"]),
         ("width: 1024", "width: 1023", ["1023", "8"]),
+        ("official: {}", "official: {interhuman: {intermamba: {}}}", ["official.interhuman.intermamba", "'in2in'"]),
+        ("official: {}", "official: {interhuman: {intergen: {file: x}}}", ["unknown key 'file'", "checkpoint"]),
     ],
 )
 def test_a_wrong_knob_is_named(tmp_path: Path, old: str, new: str, parts: list[str]) -> None:
@@ -86,6 +88,17 @@ def test_a_wrong_knob_is_named(tmp_path: Path, old: str, new: str, parts: list[s
 def test_paper_profile_refuses_an_untrained_tower(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="untrained tower is refused"):
         config.load("paper", edited(tmp_path, "tower: clip", "tower: untrained"))
+
+
+def test_official_checkpoints_need_the_data_and_judge_of_a_row(tmp_path: Path) -> None:
+    old, new = "official: {}", "official: {interx: {intergen: {checkpoint: a, normalisation: b}}}"
+    path = edited(tmp_path, old, new)
+    assert list(config.load("smoke", path).adopted()) == [("interx", "intergen")]
+    document = yaml.safe_load(path.read_text())
+    document["profiles"]["smoke"]["runs"] = {"interhuman": {"intermamba": [0]}}
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(ConfigError, match=r"official\.interx: needs rows of interx under runs"):
+        config.load("smoke", path)
 
 
 def test_unknown_profile_lists_the_known() -> None:

@@ -7,15 +7,17 @@ import pandas as pd
 import pytest
 
 from evaluators import results
-from evaluators.results import METRICS, Origin, metric, read, rows, summarise, validated
+from evaluators.results import METRICS, BlockName, Origin, metric, read, rows, summarise, validated
 from intermamba import files
 from intermamba.errors import ConfigError, DataError
 
 TINY = "interhuman-tiny/1"
 
 
-def origin(method: str = "intermamba", seed: int | None = 0, protocol: str = TINY) -> Origin:
-    return Origin("interhuman", "synthetic", "untrained", "0123456789ab", protocol, method, seed)
+def origin(
+    method: str = "intermamba", seed: int | None = 0, protocol: str = TINY, block: BlockName = "reproduced"
+) -> Origin:
+    return Origin("interhuman", "synthetic", "untrained", "0123456789ab", protocol, block, method, seed)
 
 
 def measured(values: list[float], name: str = "fid") -> pd.DataFrame:
@@ -41,6 +43,7 @@ def test_rows_survive_the_file(tmp_path: Path) -> None:
     [
         (lambda frame: frame.drop(columns="value"), "missing columns: \\['value'\\]"),
         (lambda frame: frame.assign(metric="fidd"), "Did you mean 'fid'"),
+        (lambda frame: frame.assign(block="reevaluated"), "unknown block 'reevaluated'.*Did you mean 're-evaluated'"),
         (lambda frame: frame.assign(value=np.nan), "fid of intermamba in repeat 0 is not finite"),
         (lambda frame: frame.assign(repeat="one"), "not of its column's type"),
     ],
@@ -77,6 +80,16 @@ def test_summary_is_ordered_and_keeps_methods_and_metrics_apart() -> None:
     assert summary["metric"].tolist() == list(METRICS) * 2
     shuffled = frame.sample(frac=1, random_state=0)
     pd.testing.assert_frame_equal(summarise(shuffled), summary)
+
+
+def test_blocks_are_never_averaged() -> None:
+    official = rows(origin(seed=None, block="re-evaluated"), measured([1.0, 3.0]))
+    summary = summarise(pd.concat([rows(origin(), measured([10.0, 10.0])), official]))
+    assert summary[["block", "mean", "seeds"]].to_dict("list") == {
+        "block": ["re-evaluated", "reproduced"],
+        "mean": [2.0, 10.0],
+        "seeds": [1, 1],
+    }
 
 
 def test_results_of_another_version_of_a_protocol_are_refused() -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,12 +72,37 @@ def of_dvc(tree: Path) -> set[Job]:
         }
 
 
+def dvc_names(tree: Path) -> set[str]:
+    """Names of DVC's stages."""
+    from dvc.repo import Repo
+
+    with Repo.init(str(tree), no_scm=True, force=True) as repo:
+        return {stage.addressing for stage in repo.index.stages}
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_one_graph(study: Path, profile: str) -> None:
     (study / "dvc.yaml").write_text(compiler.compile_document(config.load(profile)))
     expected = of_table(profile)
     assert of_snakemake(profile) == expected
     assert of_dvc(study) == expected
+
+
+def test_official_checkpoints_join_the_graph_where_a_profile_names_them(
+    study: Path, edit_params: Callable[[str, str], None]
+) -> None:
+    assert not {"adopt", "re-evaluate"} & {stage.split("@")[0] for stage in dvc_names(study)}
+    entry = "{checkpoint: models/intergen.ckpt, normalisation: models}"
+    edit_params("official: {} #", f"official: {{interhuman: {{intergen: {entry}, in2in: {entry}}}}} #")
+    (study / "dvc.yaml").write_text(compiler.compile_document(config.load()))
+    expected = of_table("smoke")
+    official = [job for job in expected if job.command.startswith(("intermamba adopt", "intermamba re-evaluate"))]
+    assert len(official) == 4
+    assert of_snakemake("smoke") == expected
+    assert of_dvc(study) == expected
+    assert {"adopt@interhuman-intergen", "re-evaluate@interhuman-in2in"} <= dvc_names(study)
+    (aggregate,) = (job for job in expected if job.command.startswith("intermamba aggregate"))
+    assert "results/smoke/interhuman/intergen/official/metrics.csv" in aggregate.inputs
 
 
 def test_committed_dvc_yaml_is_up_to_date(study: Path) -> None:

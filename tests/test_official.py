@@ -16,7 +16,6 @@ from intermamba.weights import read_checkpoint
 
 # "names": the state dicts of the official classes with one block and one layer of text encoder, frozen CLIP left out.
 NAMES = json.loads((Path(__file__).parent / "data/models_official.json").read_text())["names"]
-LAYOUTS = (official.INTERGEN, official.IN2IN)
 SIZES = {
     "width": 16, "heads": 8, "feedforward": 24, "transformer_blocks": 3, "text_layers": 1, "text_heads": 8,
     "text_feedforward": 40, "features": 20, "text_width": 32,
@@ -40,7 +39,7 @@ def written(folder: Path, content: object, name: str = "weights.pt") -> Path:
     return folder / name
 
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.title)
+@pytest.mark.parametrize("layout", official.LAYOUTS.values(), ids=lambda layout: layout.title)
 def test_our_names_and_the_official_ones_are_in_bijection(layout: official.Layout) -> None:
     own = list(build("intergen", **SIZES | {"transformer_blocks": 1}).state_dict())
     names = layout.names(own)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import official_files
 import pandas as pd
 import pytest
 import yaml
@@ -36,6 +37,12 @@ MICRO = {
     },
     "complexity": {"frames": 24, "repeats": 1},
     "runs": {"interhuman": {"intermamba": [0], "intergen": [0]}, "interx": {"intermamba": [0]}},
+    "official": {
+        "interhuman": {
+            "intergen": {"checkpoint": "official/intergen/official.ckpt", "normalisation": "official/intergen"},
+            "in2in": {"checkpoint": "official/in2in/official.ckpt", "normalisation": "official/in2in"},
+        }
+    },
 }
 
 
@@ -52,6 +59,10 @@ def micro(study: Path) -> Path:
     document = yaml.safe_load((study / "params.yaml").read_text())
     document["profiles"]["smoke"] = merge(document["profiles"]["smoke"], MICRO)
     (study / "params.yaml").write_text(yaml.safe_dump(document))
+    for variant, names in zip(("intergen", "in2in"), official_files.STATISTICS, strict=True):
+        folder = study / "official" / variant
+        folder.mkdir(parents=True)
+        official_files.write(folder, names, variant, text_width=MICRO["text"]["width"])
     return study
 
 
@@ -77,8 +88,12 @@ def test_the_graph_repeats_byte_for_byte(micro: Path) -> None:
     first = deterministic(stages)
 
     metrics = pd.read_csv(path("metrics", profile="smoke"))
-    assert set(metrics["method"]) == {"real", "shuffled", "intermamba", "intergen"}
-    repeats = metrics.groupby(["dataset", "method", "metric"])["repeat"].nunique()
+    assert metrics.groupby("block")["method"].unique().map(set).to_dict() == {
+        "reference": {"real", "shuffled"},
+        "reproduced": {"intermamba", "intergen"},
+        "re-evaluated": {"intergen", "in2in"},
+    }
+    repeats = metrics.groupby(["dataset", "block", "method", "metric"])["repeat"].nunique()
     assert repeats.drop("multimodality", level="metric").eq(20).all()
     assert repeats.xs("multimodality", level="metric").eq(5).all()
     assert set(metrics["origin"]) == {"synthetic"}
@@ -86,6 +101,12 @@ def test_the_graph_repeats_byte_for_byte(micro: Path) -> None:
     assert np.isfinite(metrics["value"]).all()
     record = json.loads(Path("results/smoke/metrics.csv.prov.json").read_text())
     assert record["inputs"]["results/smoke/interhuman/intermamba/seed0/metrics.csv"]
+    adopted = json.loads(Path("results/smoke/interhuman/in2in/official/weights.safetensors.prov.json").read_text())
+    assert "official/in2in/interhuman_mean.npy" in adopted["inputs"]
+    assert (
+        "**Official checkpoints, judged in this run"
+        in path("table", profile="smoke", number=1, format="md").read_text()
+    )
     app(["validate"], standalone_mode=False)
 
     for folder in ("data", "results/smoke"):

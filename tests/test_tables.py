@@ -22,9 +22,9 @@ RUNS = {
 }
 
 
-def place(folder, monkeypatch, runs=None):
+def place(folder, monkeypatch, runs=None, official=None):
     """A finished study in ``folder``, up to the stage before the tables."""
-    config = made_up.config(runs or RUNS)
+    config = made_up.config(runs or RUNS, official)
     shutil.copytree(REPORTED, folder / "results" / "paper" / "reported")
     monkeypatch.chdir(folder)
     monkeypatch.setattr(tables, "variants", lambda: made_up.VARIANTS)
@@ -190,8 +190,36 @@ def test_a_row_the_paper_does_not_have_gets_the_nearest_match(study, monkeypatch
 
 def test_a_summary_older_than_the_runs_is_refused(study):
     runs = {"interhuman": {**study.runs["interhuman"], "intermamba_light": (0,)}}
-    with pytest.raises(DataError, match="no row of 'intermamba_light' on interhuman"):
+    with pytest.raises(DataError, match="no reproduced row of 'intermamba_light' on interhuman"):
         tables.run(study.model_copy(update={"runs": runs}))
+
+
+def test_official_checkpoints_have_a_block_of_their_own_between_the_two(tmp_path, monkeypatch):
+    study = place(tmp_path, monkeypatch, official=made_up.OFFICIAL)
+    tables.run(study)
+    frame = cells(1)
+    assert list(dict.fromkeys(frame["block"])) == ["reported", "re-evaluated", "reproduced"]
+    assert methods(frame, "re-evaluated") == ["real", "shuffled", "intergen"]
+    row = frame.query("metric == 'fid' and method == 'intergen'").set_index("block")
+    assert float(row["mean"]["re-evaluated"]) == pytest.approx(1.1 * float(row["mean"]["reproduced"]))
+    assert row["source"]["re-evaluated"] == str(
+        path("official_metrics", profile="smoke", dataset="interhuman", variant="intergen")
+    )
+    assert set(frame.query("block == 're-evaluated'")["mark"]) == {""}  # one method is not ranked
+    document = text(1, "md")
+    headings = [
+        "**Reported in the paper**",
+        "**Official checkpoints, judged in this run",
+        "**This run, profile smoke**",
+    ]
+    assert [document.index(heading) for heading in headings] == sorted(map(document.index, headings))
+    for number in (2, 4, 5):
+        assert "re-evaluated" not in set(cells(number)["block"])
+
+
+def test_a_study_without_official_checkpoints_has_no_such_block(study):
+    tables.run(study)
+    assert set(cells(1)["block"]) == {"reported", "reproduced"}
 
 
 @pytest.mark.parametrize(("name", "stage"), [("summary", "aggregate"), ("complexity_time", "complexity")])

@@ -1,12 +1,13 @@
 """Stage ``aggregate``: the metrics and logs of all runs, brought together into the study's own files."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
-from evaluators.results import COLUMNS, METRICS, read, summarise
+from evaluators.results import COLUMNS, METRICS, BlockName, read, summarise
 from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import DataError
@@ -20,8 +21,14 @@ REFERENCES = ("real", "shuffled")
 CONDITIONS = ("origin", "tower", "evaluator", "protocol")
 """What must be the same in all rows of a dataset for them to stand in one table."""
 
-KEYS = ["dataset", "method", "training_seed", "repeat", "metric"]
+KEYS = ["dataset", "block", "method", "training_seed", "repeat", "metric"]
 """What makes a row of ``metrics.csv`` unique, and the order of rows."""
+
+ORDERS = {
+    name: {value: index for index, value in enumerate(values)}
+    for name, values in (("block", get_args(BlockName)), ("metric", METRICS))
+}
+"""Columns whose values have an order of their own."""
 
 SYMBOLS = {"temporal": "alpha", "spatial": "beta"}
 """Names of the two fusion weights in the paper's Equation 9 and Figure 8."""
@@ -37,11 +44,16 @@ def run(config: Config) -> None:
     profile = config.profile
     metrics, logs = metric_files(config), log_files(config)
     outputs = {name: path(name, profile=profile) for name in ("metrics", "summary", "summary_json", "alpha_beta")}
-    for file, (_, methods, _) in metrics.items():
-        files.require(file, "judge-real" if methods == REFERENCES else "evaluate")
+    for file, place in metrics.items():
+        files.require(file, place.stage)
     for file in logs:
         files.require(file, "train")
-    knobs = {"profile": profile, "runs": config.section("runs"), "protocol": config.section("protocol")}
+    knobs = {
+        "profile": profile,
+        "runs": config.section("runs"),
+        "official": config.section("official"),
+        "protocol": config.section("protocol"),
+    }
     with recorded("aggregate", outputs.values(), inputs=[*metrics, *logs], config=knobs) as notes:
         table = gather(metrics)
         summary = summarise(table)
@@ -52,14 +64,31 @@ def run(config: Config) -> None:
         notes["rows"] = len(table)
 
 
-def metric_files(config: Config) -> dict[Path, tuple[str, tuple[str, ...], int | None]]:
-    """Every ``metrics.csv`` of the study: the dataset, the methods and the training seed it must hold."""
-    found: dict[Path, tuple[str, tuple[str, ...], int | None]] = {}
+@dataclass(frozen=True)
+class Place:
+    """What a ``metrics.csv`` must hold, by where it lies."""
+
+    dataset: str
+    block: BlockName
+    methods: tuple[str, ...]
+    seed: int | None
+    """Of the training; ``None`` for what was not trained here."""
+    stage: str
+    """The stage that writes it."""
+
+
+def metric_files(config: Config) -> dict[Path, Place]:
+    """Every ``metrics.csv`` of the study."""
+    found: dict[Path, Place] = {}
     for dataset in config.runs:
-        found[path("reference_metrics", profile=config.profile, dataset=dataset)] = (dataset, REFERENCES, None)
+        file = path("reference_metrics", profile=config.profile, dataset=dataset)
+        found[file] = Place(dataset, "reference", REFERENCES, None, "judge-real")
     for dataset, variant, seed in config.rows():
         file = path("run_metrics", profile=config.profile, dataset=dataset, variant=variant, seed=seed)
-        found[file] = (dataset, (variant,), seed)
+        found[file] = Place(dataset, "reproduced", (variant,), seed, "evaluate")
+    for dataset, variant in config.adopted():
+        file = path("official_metrics", profile=config.profile, dataset=dataset, variant=variant)
+        found[file] = Place(dataset, "re-evaluated", (variant,), None, "re-evaluate")
     return found
 
 
@@ -75,27 +104,26 @@ def log_files(config: Config) -> dict[Path, tuple[str, str, int]]:
     }
 
 
-def gather(sources: dict[Path, tuple[str, tuple[str, ...], int | None]]) -> pd.DataFrame:
-    """All metrics in one table, sorted by dataset, method, seed, repeat and metric, whatever the order of files."""
+def gather(sources: dict[Path, Place]) -> pd.DataFrame:
+    """All metrics in one table, sorted by :data:`KEYS`, whatever the order of files."""
     frames = []
-    for file, (dataset, methods, seed) in sources.items():
+    for file, place in sources.items():
         frame = read(file)
-        _expect(file, frame, "dataset", [dataset])
-        _expect(file, frame, "method", methods)
+        _expect(file, frame, "dataset", [place.dataset])
+        _expect(file, frame, "block", [place.block])
+        _expect(file, frame, "method", place.methods)
+        _expect(file, frame, "training_seed", [pd.NA if place.seed is None else place.seed])
         if frame.duplicated(KEYS).any():
             twice = frame[frame.duplicated(KEYS)].iloc[0]
             raise DataError(
                 f"{file}: {twice['metric']} of {twice['method']} in repeat {twice['repeat']} stands there twice. "
                 "Delete the file and run its stage again."
             )
-        if seed is not None:
-            _expect(file, frame, "training_seed", [seed])
         frames.append(frame)
     _check_conditions(list(sources), frames)
     table = pd.concat(frames, ignore_index=True)
-    order = {name: index for index, name in enumerate(METRICS)}
     return table.sort_values(
-        KEYS, key=lambda column: column.map(order) if column.name == "metric" else column, kind="stable"
+        KEYS, key=lambda column: column.map(ORDERS[column.name]) if column.name in ORDERS else column, kind="stable"
     ).reset_index(drop=True)[list(COLUMNS)]
 
 
@@ -119,10 +147,11 @@ def gather_adaptive(sources: dict[Path, tuple[str, str, int]]) -> pd.DataFrame:
 
 
 def nested(summary: pd.DataFrame) -> dict[str, Any]:
-    """Means as ``{dataset: {method: {metric: mean}}}``, the shape ``dvc metrics show`` reads."""
+    """Means as ``{dataset: {block: {method: {metric: mean}}}}``, the shape ``dvc metrics show`` reads."""
     tree: dict[str, Any] = {}
     for row in summary.to_dict("records"):
-        tree.setdefault(row["dataset"], {}).setdefault(row["method"], {})[row["metric"]] = row["mean"]
+        methods = tree.setdefault(row["dataset"], {}).setdefault(row["block"], {})
+        methods.setdefault(row["method"], {})[row["metric"]] = row["mean"]
     return tree
 
 

@@ -7,11 +7,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from intermamba.config import Config, Dataset, load
+from intermamba.config import Config, Dataset, OfficialConfig, load
 from intermamba.errors import ConfigError, InterMambaError, unknown
 from intermamba.models import find
 
@@ -128,6 +129,41 @@ def evaluate(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 
 
     with _progress(f"evaluate {variant} on {dataset}") as advance:
         stage.run(config, name, variant, seed, advance)
+
+
+@app.command()
+def adopt(
+    dataset: DatasetOption,
+    variant: Annotated[str, typer.Option("--variant", help="intergen or in2in.")],
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A file other than the profile's; needs the next two.")
+    ] = None,
+    normalisation: Annotated[Path | None, typer.Option(help="Folder of its mean and deviation.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Where to write the adopted weights.")] = None,
+    profile: Profile = None,
+) -> None:
+    """Make an official checkpoint of InterGen or in2IN one of ours: the profile's, or any other."""
+    config, name = _open_dataset(profile, dataset)
+    from intermamba import adopt as stage
+
+    if checkpoint and normalisation and output:
+        source = OfficialConfig(checkpoint=str(checkpoint), normalisation=str(normalisation))
+        stage.adopt(config, name, variant, source, output)
+    elif checkpoint or normalisation or output:
+        raise ConfigError("--checkpoint, --normalisation and --output belong together: give all three or none.")
+    else:
+        stage.run(config, name, variant)
+
+
+@app.command("re-evaluate")
+def re_evaluate(dataset: DatasetOption, variant: VariantOption, profile: Profile = None) -> None:
+    """Judge an official checkpoint on the test split, by the rules of evaluate."""
+    config, name = _open_dataset(profile, dataset)
+    find(variant)
+    from workflow import evaluate as stage
+
+    with _progress(f"re-evaluate {variant} on {dataset}") as advance:
+        stage.run(config, name, variant, None, advance)
 
 
 @app.command()

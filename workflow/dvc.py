@@ -73,7 +73,7 @@ def compile_stage(document: dict[str, Any], stage: Stage) -> dict[str, Any]:
 def compile_document(config: Config) -> str:
     """The text of dvc.yaml for a profile."""
     document = configuration.read()
-    stages = {name: compile_stage(document, stage) for name, stage in table(config).items()}
+    stages = {name: compile_stage(document, stage) for name, stage in table(config).items() if stage.items}
     results = f"results/{config.profile}"
     body = {
         "stages": stages,

@@ -1,4 +1,4 @@
-"""Stages ``judge-real`` and ``evaluate``: where a judge, a protocol and a source of motions meet."""
+"""Stages ``judge-real``, ``evaluate`` and ``re-evaluate``: where a judge, a protocol and a source of motions meet."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from evaluators import judge as judges
 from evaluators import protocol as protocols
 from evaluators.judge import fingerprint
 from evaluators.protocol import Protocol, Source
-from evaluators.results import Origin, rows
+from evaluators.results import BlockName, Origin, rows
 from evaluators.sources import RealSource, ShuffledSource
 from intermamba import checkpoint, files, paths, provenance
 from intermamba.config import Config, Dataset
@@ -82,30 +82,48 @@ def run_real(config: Config, dataset: Dataset, progress: Progress = None) -> Non
     output = paths.path("reference_metrics", profile=config.profile, dataset=dataset)
     with provenance.recorded("judge-real", [output], bench.inputs, bench.knobs, bench.seeds) as notes:
         found = [
-            bench.measure(source, method, None, progress)
+            bench.measure(source, "reference", method, None, progress)
             for method, source in (("real", bench.real), ("shuffled", ShuffledSource(bench.real)))
         ]
         files.write_csv(output, pd.concat(found, ignore_index=True))
         notes.update(bench.notes)
 
 
-def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: Progress = None) -> None:
-    """Judge a trained row of the study."""
+def run(config: Config, dataset: Dataset, variant: str, seed: int | None, progress: Progress = None) -> None:
+    """Judge a model: the row trained here with ``seed``, or the official checkpoint (``None``). One rule for both."""
+    kind = _OFFICIAL if seed is None else _TRAINED
     bench = _Bench(config, dataset)
     where = {"profile": config.profile, "dataset": dataset, "variant": variant, "seed": seed}
-    weights, output = paths.path("weights", **where), paths.path("run_metrics", **where)
+    weights = files.require(paths.path(kind.weights, **where), kind.maker)
+    output = paths.path(kind.metrics, **where)
     trained = checkpoint.load(weights)
     if (trained.variant, trained.dataset) != (variant, dataset):
         raise StateError(
             f"{weights}: holds {trained.variant!r} trained on {trained.dataset!r}, not {variant!r} on {dataset!r}. "
-            "Delete it and train the row again."
+            f"Delete it and run `intermamba {kind.maker}` again."
         )
     knobs = bench.knobs | {"diffusion": config.section("diffusion")}
-    with provenance.recorded("evaluate", [output], [*bench.inputs, weights], knobs, bench.seeds) as notes:
+    with provenance.recorded(kind.stage, [output], [*bench.inputs, weights], knobs, bench.seeds) as notes:
         generator = MotionGenerator(trained, bench.cache, config.diffusion, bench.device)
         source = GeneratedSource(generator, bench.real, config.runtime.sampling_batch)
-        files.write_csv(output, bench.measure(source, variant, seed, progress))
+        files.write_csv(output, bench.measure(source, kind.block, variant, seed, progress))
         notes.update(bench.notes)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What differs between judging a model trained here and judging its authors' weights: places and labels."""
+
+    stage: str
+    maker: str
+    """The stage that makes its weights."""
+    weights: str
+    metrics: str
+    block: BlockName
+
+
+_TRAINED = _Kind("evaluate", "train", "weights", "run_metrics", "reproduced")
+_OFFICIAL = _Kind("re-evaluate", "adopt", "official_weights", "official_metrics", "re-evaluated")
 
 
 class _Bench:
@@ -139,8 +157,10 @@ class _Bench:
         self.notes = {"origin": split.origin, "tower": self.cache.tower, "evaluator": fingerprint(weights)}
         self.dataset = dataset
 
-    def measure(self, source: Source, method: str, training_seed: int | None, progress: Progress) -> pd.DataFrame:
+    def measure(
+        self, source: Source, block: BlockName, method: str, training_seed: int | None, progress: Progress
+    ) -> pd.DataFrame:
         """Rows of metrics.csv for one method."""
         found = protocols.evaluate(self.judge, self.protocol, self.real, source, self.root, progress)
         labels = {"dataset": self.dataset, "protocol": self.protocol.id, **self.notes}
-        return rows(Origin(**labels, method=method, training_seed=training_seed), found)
+        return rows(Origin(**labels, block=block, method=method, training_seed=training_seed), found)

@@ -7,13 +7,13 @@ from typing import Any
 import pandas as pd
 
 from evaluators import protocol
-from evaluators.results import METRICS
+from evaluators.results import METRICS, BlockName
 from intermamba.config import Config, Dataset
 from intermamba.errors import ConfigError, DataError, unknown
 from intermamba.models.options import Variant
 from intermamba.paths import path
 from workflow import reported
-from workflow.aggregate import REFERENCES
+from workflow.aggregate import REFERENCES, metric_files
 from workflow.tabular import Block, Cell, Kind, Row, decimals, interval, significant
 from workflow.wording import origin_name
 
@@ -78,13 +78,14 @@ class Study:
         names = self.config.runs.get(dataset, {})
         return [self.label(name) for name in self.variants if name not in names and self.row_of(name, number)]
 
-    def results(self, dataset: Dataset, method: str) -> pd.DataFrame:
+    def results(self, dataset: Dataset, block: BlockName, method: str) -> pd.DataFrame:
         """Rows of the summary of one method: one a metric."""
-        chosen = self.summary[(self.summary["dataset"] == dataset) & (self.summary["method"] == method)]
+        wanted = {"dataset": dataset, "block": block, "method": method}
+        chosen = self.summary[(self.summary[list(wanted)] == pd.Series(wanted)).all(axis=1)]
         if chosen.empty:
             raise DataError(
-                f"{path('summary', profile=self.config.profile)} has no row of {method!r} on {dataset}. It is older "
-                "than `runs` in params.yaml: run `intermamba aggregate` again."
+                f"{path('summary', profile=self.config.profile)} has no {block} row of {method!r} on {dataset}. It is "
+                "older than `runs` or `official` in params.yaml: run `intermamba aggregate` again."
             )
         return chosen
 
@@ -105,14 +106,13 @@ class Study:
             found |= {str(key): value for key, value in rows.to_dict("records")[0].items()}
         return found
 
-    def source(self, dataset: Dataset, method: str) -> str:
+    def source(self, dataset: Dataset, block: BlockName, method: str) -> str:
         """The files of per-repeat values behind a row."""
-        profile = self.config.profile
-        if method in REFERENCES:
-            return str(path("reference_metrics", profile=profile, dataset=dataset))
-        seeds = self.config.runs[dataset][method]
-        files = (path("run_metrics", profile=profile, dataset=dataset, variant=method, seed=seed) for seed in seeds)
-        return " ".join(map(str, files))
+        return " ".join(
+            str(file)
+            for file, place in metric_files(self.config).items()
+            if (place.dataset, place.block) == (dataset, block) and method in place.methods
+        )
 
 
 def quality(study: Study, number: int, dataset: Dataset) -> list[Block]:
@@ -122,13 +122,22 @@ def quality(study: Study, number: int, dataset: Dataset) -> list[Block]:
         return []
     seeds = {method: study.config.runs[dataset][method] for method in methods}
     every = sorted(set().union(*seeds.values()))
-    rows = [_quality_row(study, dataset, method) for method in REFERENCES]
+    rows = _references(study, dataset)
     for method in methods:
         which = "" if sorted(seeds[method]) == every else f" ({_seeds(seeds[method])})"
-        rows.append(_quality_row(study, dataset, method, which))
-    one = study.results(dataset, methods[0]).iloc[0]
-    details = f"{origin_name(one['origin'])}; protocol {one['protocol']}; text tower {one['tower']}; {_seeds(every)}"
+        rows.append(_quality_row(study, dataset, "reproduced", method, which))
+    details = f"{_measured_on(study, dataset)}; {_seeds(every)}"
     return [Block("reproduced", f"This run, profile {study.config.profile}", tuple(rows), details)]
+
+
+def re_evaluated(study: Study, dataset: Dataset) -> list[Block]:
+    """One block: real data, chance, and official checkpoints judged in this run; none where it has none."""
+    methods = study.config.official.get(dataset, {})
+    if not methods:
+        return []
+    rows = [*_references(study, dataset), *(_quality_row(study, dataset, "re-evaluated", name) for name in methods)]
+    heading = f"Official checkpoints, judged in this run, profile {study.config.profile}"
+    return [Block("re-evaluated", heading, tuple(rows), _measured_on(study, dataset))]
 
 
 def cost(study: Study, dataset: Dataset) -> list[Block]:
@@ -154,7 +163,7 @@ def conditions(study: Study, number: int, dataset: Dataset, official: str | None
     """Notes on how the block of ``dataset`` was measured: interval, evaluator, chance (also ``official``'s), gaps."""
     if not study.members(number, dataset):
         return absent(study, number, dataset)
-    one = study.results(dataset, "real").iloc[0]
+    one = study.results(dataset, "reference", "real").iloc[0]
     used = protocol.load(one["protocol"].partition("/")[0])
     chance = f"Chance in Top 1, 2, 3: {_chance(used)} in this run (batches of {used.batch})"
     if official:
@@ -182,12 +191,21 @@ def _chance(used: protocol.Protocol) -> str:
     return ", ".join(interval(used.chance(k), 3) for k in (1, 2, 3))
 
 
-def _quality_row(study: Study, dataset: Dataset, method: str, which: str = "") -> Row:
+def _references(study: Study, dataset: Dataset) -> list[Row]:
+    return [_quality_row(study, dataset, "reference", method) for method in REFERENCES]
+
+
+def _measured_on(study: Study, dataset: Dataset) -> str:
+    one = study.results(dataset, "reference", "real").iloc[0]
+    return f"{origin_name(one['origin'])}; protocol {one['protocol']}; text tower {one['tower']}"
+
+
+def _quality_row(study: Study, dataset: Dataset, block: BlockName, method: str, which: str = "") -> Row:
     cells = {}
-    for result in study.results(dataset, method).to_dict("records"):
+    for result in study.results(dataset, block, method).to_dict("records"):
         name, digits = str(result["metric"]), METRICS[result["metric"]].digits
         spread = interval(result["interval"], digits) if result["repeats"] > 1 else ""
-        details = {str(key): value for key, value in result.items()} | {"source": study.source(dataset, method)}
+        details = {str(key): value for key, value in result.items()} | {"source": study.source(dataset, block, method)}
         cells[name] = Cell(decimals(result["mean"], digits), spread, details=details)
     return Row(study.label(method) + which, cells, REFERENCE_KINDS.get(method, "method"), method)
 

@@ -36,7 +36,8 @@ class Stage:
     knobs: tuple[str, ...]
     """Sections of the configuration whose change makes the stage run again."""
     items: tuple[dict[str, str], ...]
-    """Values of the braces, one dictionary a repetition; a single empty one for a stage that runs once."""
+    """Values of the braces, one dictionary a repetition: a single empty one for a stage that runs once, none for one
+    that a profile does not use."""
     profile: str
     measured: tuple[str, ...] = ()
     """Outputs that hold timings and so differ between runs."""
@@ -81,11 +82,12 @@ def table(config: Config) -> dict[str, Stage]:
         ConfigError: a row of the study needs captions that its dataset is not asked to have.
     """
     profile = config.profile
-    for dataset, variant, _ in config.rows():
+    models = [("runs", *row[:2]) for row in config.rows()] + [("official", *row) for row in config.adopted()]
+    for section, dataset, variant in models:
         if find(variant).base == "in2in" and not config.datasets[dataset].individual:
             raise ConfigError(
-                f"runs.{dataset}.{variant}: it reads a caption of each person, but datasets.{dataset}.individual is "
-                "false. Set it to true (docs/data.md says which files that needs) or take the row out."
+                f"{section}.{dataset}.{variant}: it reads a caption of each person, but datasets.{dataset}.individual "
+                "is false. Set it to true (docs/data.md says which files that needs) or take the row out."
             )
 
     def at(name: str, **fields: object) -> str:
@@ -104,10 +106,13 @@ def table(config: Config) -> dict[str, Stage]:
 
     datasets: tuple[dict[str, str], ...] = tuple({"dataset": name} for name in config.runs)
     rows = tuple({"dataset": data, "variant": name, "seed": str(seed)} for data, name, seed in config.rows())
+    adopted: tuple[dict[str, str], ...] = tuple({"dataset": data, "variant": name} for data, name in config.adopted())
     variants = tuple(f"ablations/{name}.yaml" for name in sorted({row["variant"] for row in rows}))
     reported = tuple(at("reported", number=number) for number in TABLES)
     metrics = [at("reference_metrics", **item) for item in datasets] + [at("run_metrics", **row) for row in rows]
-    each, run = "--dataset {dataset}", "--dataset {dataset} --variant {variant} --seed {seed}"
+    metrics += [at("official_metrics", **item) for item in adopted]
+    each, model = "--dataset {dataset}", "--dataset {dataset} --variant {variant}"
+    run = f"{model} --seed {{seed}}"
     train, val, test = (at("split", split=split) for split in SPLITS)
     judge = (test, at("text"), at("evaluator"), PROTOCOLS)
     judging = ("protocol.{dataset}", "datasets.{dataset}", "runtime", "seed")
@@ -143,12 +148,21 @@ def table(config: Config) -> dict[str, Stage]:
             rows,
         ),
         stage("evaluate", run, (*judge, at("weights")), (at("run_metrics"),), (*judging, "diffusion"), rows),
+        stage("adopt", model, (), (at("official_weights"),), ("official.{dataset}.{variant}", "text"), adopted),
+        stage(
+            "re-evaluate",
+            model,
+            (*judge, at("official_weights")),
+            (at("official_metrics"),),
+            (*judging, "diffusion"),
+            adopted,
+        ),
         stage(
             "aggregate",
             "",
             (*metrics, *(at("adaptive_log", **row) for row in rows), PROTOCOLS),
             (at("metrics"), at("summary"), at("summary_json"), at("alpha_beta")),
-            ("runs", "protocol"),
+            ("runs", "official", "protocol"),
         ),
         stage(
             "complexity",
@@ -163,7 +177,7 @@ def table(config: Config) -> dict[str, Stage]:
             "",
             (at("summary"), at("complexity"), at("complexity_time"), *variants, *reported, PROTOCOLS),
             (at("document"), *(at("table", number=n, format=f) for n, f in product(TABLES, TABLE_FORMATS))),
-            ("runs", "protocol", "text", "datasets", "complexity"),
+            ("runs", "official", "protocol", "text", "datasets", "complexity"),
         ),
         stage(
             "figures",

@@ -17,7 +17,7 @@ from intermamba.models import variants
 from intermamba.paths import path
 from intermamba.provenance import recorded
 from workflow import latex, markdown, reported
-from workflow.reproduced import Study, absent, conditions, cost, parameters, quality
+from workflow.reproduced import Study, absent, conditions, cost, parameters, quality, re_evaluated
 from workflow.tabular import Block, Cell, Column, Row, Table, ranked
 
 TOPS = ("top1", "top2", "top3")
@@ -65,7 +65,12 @@ def run(config: Config) -> None:
         return path("table", profile=profile, number=table.number, format=suffix)
 
     outputs = [document, *(place(table, suffix) for table in tables for suffix in ("tex", "md", "csv"))]
-    with recorded("tables", outputs, inputs, config={"profile": profile, "runs": config.section("runs")}):
+    with recorded(
+        "tables",
+        outputs,
+        inputs,
+        config={"profile": profile, **{name: config.section(name) for name in ("runs", "official")}},
+    ):
         for table in tables:
             files.write_text(place(table, "tex"), latex.table(table))
             files.write_text(place(table, "md"), markdown.table(table))
@@ -88,7 +93,7 @@ def table2(study: Study) -> Table:
 def _comparison(study: Study, number: int, dataset: Dataset, caption: str) -> Table:
     frame = reported.read(number)
     columns = [_metric(name, "R-Precision", f"Top {name[-1]}") if name in TOPS else _metric(name) for name in METRICS]
-    blocks = [reported.block(frame), *quality(study, number, dataset)]
+    blocks = [reported.block(frame), *re_evaluated(study, dataset), *quality(study, number, dataset)]
     notes = [QUALITY_MARKS, APART, *conditions(study, number, dataset, official=dataset), *_as_printed(frame)]
     return _table(number, caption, columns, blocks, notes)
 

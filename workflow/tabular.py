@@ -57,7 +57,7 @@ class Row:
 class Block:
     """Rows that may be compared with each other, and only with each other."""
 
-    name: Literal["reported", "reproduced"]
+    name: Literal["reported", "re-evaluated", "reproduced"]
     heading: str
     rows: tuple[Row, ...]
     subheading: str = ""

@@ -38,7 +38,8 @@ def run(config: Config) -> None:
     )
     wrong: list[str] = []
     for stage in table(config).values():
-        jobs = list(stage.jobs())
+        if not (jobs := list(stage.jobs())):
+            continue
         records = [files.read_json(record) for job in jobs if (record := record_of(job.results[0])).exists()]
         wrong += [problem for job in jobs for problem in _problems(job)]
         notes = {

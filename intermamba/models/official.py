@@ -77,6 +77,7 @@ class Layout:
 
 INTERGEN = Layout("intergen", "InterGen", "")
 IN2IN = Layout("in2in", "in2IN", "_interaction")
+LAYOUTS = {layout.variant: layout for layout in (INTERGEN, IN2IN)}
 
 _MODULES = (
     ("text.layers.", "clipTransEncoder{}."),
@@ -138,7 +139,7 @@ def _check_model(path: str | Path, weights: Mapping[str, Tensor], layout: Layout
             "in2IN's single-person prior" if len(networks) == 1 else "DualMDM, in2IN and a single-person prior in one"
         )
         raise DataError(f"{path}: a checkpoint of {what}, which is out of scope here; expected {layout.title}.")
-    for other in (INTERGEN, IN2IN):
+    for other in LAYOUTS.values():
         if networks == {f"net{other.suffix}"}:
             raise DataError(f"{path}: a checkpoint of {other.title} ({other.variant}); expected {layout.title}.")
     raise DataError(f"{path}: no weight of decoder.net{layout.suffix} in it; expected a checkpoint of {layout.title}.")

@@ -64,6 +64,13 @@ class Tower:
         return positions
 
 
+def name(config: TextConfig) -> str:
+    """What the tower of a profile is called beside everything made with it."""
+    if config.tower == "clip":
+        return f"{config.architecture}/{Path(config.weights or '').name}"
+    return f"untrained-{config.width}x{config.layers}-seed{config.seed}"
+
+
 def load(config: TextConfig) -> Tower:
     """The tower of a profile.
 
@@ -84,7 +91,7 @@ def _untrained(config: TextConfig) -> Tower:
         # open_clip's 0.02 is for training; at unit scale tokens dominate the residual stream, as in trained CLIP.
         nn.init.normal_(model.token_embedding.weight, std=1.0)
         nn.init.normal_(model.positional_embedding, std=0.5)
-    return Tower(model, config.context, f"untrained-{config.width}x{config.layers}-seed{config.seed}", trained=False)
+    return Tower(model, config.context, name(config), trained=False)
 
 
 def _clip(config: TextConfig) -> Tower:
@@ -109,4 +116,4 @@ def _clip(config: TextConfig) -> Tower:
         raise ConfigError(
             f"text.width: {config.width}, but {config.architecture} is {clip.token_embedding.weight.shape[1]} wide."
         )
-    return Tower(clip, config.context, f"{config.architecture}/{Path(config.weights).name}", trained=True)
+    return Tower(clip, config.context, name(config), trained=True)

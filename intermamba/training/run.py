@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from intermamba import files, paths, provenance
-from intermamba.checkpoint import save
+from intermamba.checkpoint import Trained, save
 from intermamba.config import Config, Dataset
 from intermamba.data.dataset import ClipDataset, Mode, loader
 from intermamba.data.splits import SplitFile
@@ -80,16 +80,7 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: boo
             losses, adaptive = history.frames()
             files.write_csv(outputs[1], losses)
             files.write_csv(outputs[2], adaptive)
-            save(
-                outputs[0],
-                model,
-                stats,
-                variant=variant,
-                dataset=dataset,
-                origin=splits[0].origin,
-                config=config,
-                text_width=cache.width,
-            )
+            save(outputs[0], Trained(model, stats["mean"], stats["std"], variant, dataset, splits[0].origin))
         notes.update(
             origin=splits[0].origin,
             tower=cache.tower,

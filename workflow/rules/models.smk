@@ -1,4 +1,4 @@
-# Models: the judge of each dataset, every row of the study, and what the judge says of it.
+# Models: the judge of each dataset, every row of the study, and what the judge says of it; official checkpoints likewise.
 
 rule train_evaluator:
     message: "train the judge of {wildcards.dataset}"
@@ -43,3 +43,25 @@ rule evaluate:
     resources: mem_mb=2500, gpu=GPUS
     params: knobs=knobs_of("evaluate")
     shell: STAGES["evaluate"].shell
+
+rule adopt:
+    message: "adopt the official {wildcards.variant} for {wildcards.dataset}"
+    input: STAGES["adopt"].inputs
+    output: STAGES["adopt"].outputs
+    log: LOGS + "/adopt/{dataset}-{variant}.log"
+    benchmark: LOGS + "/adopt/{dataset}-{variant}.tsv"
+    threads: 1
+    resources: mem_mb=3000
+    params: knobs=knobs_of("adopt")
+    shell: STAGES["adopt"].shell
+
+rule re_evaluate:
+    message: "evaluate the official {wildcards.variant} on {wildcards.dataset}"
+    input: STAGES["re-evaluate"].inputs
+    output: STAGES["re-evaluate"].outputs
+    log: LOGS + "/re-evaluate/{dataset}-{variant}.log"
+    benchmark: LOGS + "/re-evaluate/{dataset}-{variant}.tsv"
+    threads: THREADS
+    resources: mem_mb=4000, gpu=GPUS
+    params: knobs=knobs_of("re-evaluate")
+    shell: STAGES["re-evaluate"].shell

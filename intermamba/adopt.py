@@ -1,0 +1,87 @@
+"""Stage ``adopt``: a checkpoint that its authors released becomes one of ours, from there on like any other."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from intermamba import paths, provenance
+from intermamba.checkpoint import Trained, save
+from intermamba.config import Config, Dataset, OfficialConfig
+from intermamba.data.raw import read_array
+from intermamba.errors import ConfigError, DataError, unknown
+from intermamba.models import official
+from intermamba.motion import representation
+from intermamba.text import tower
+
+STATISTICS = (("global_mean.npy", "global_std.npy"), ("interhuman_mean.npy", "interhuman_std.npy"))
+"""Files of mean and standard deviation in a folder, as InterGen ships them and as in2IN does."""
+
+
+def run(config: Config, dataset: Dataset, variant: str) -> None:
+    """Adopt the checkpoint that the profile names for a model on a dataset.
+
+    Raises:
+        ConfigError: it names none.
+        DataError: as :func:`adopt`.
+    """
+    named = {f"{data}.{model}": config.official[data][model] for data, model in config.adopted()}
+    if (place := f"{dataset}.{variant}") not in named:
+        raise ConfigError(
+            unknown("official checkpoint", place, named, f"official of profile {config.profile!r} in params.yaml")
+        )
+    output = paths.path("official_weights", profile=config.profile, dataset=dataset, variant=variant)
+    adopt(config, dataset, variant, named[place], output)
+
+
+def adopt(config: Config, dataset: Dataset, variant: str, source: OfficialConfig, output: Path) -> None:
+    """Write an official checkpoint as a file that :func:`intermamba.checkpoint.load` reads.
+
+    Raises:
+        ConfigError: a model without an official layout, or one that reads another text tower than the profile's.
+        DataError: a file is missing, broken, or not what its place promises.
+    """
+    if variant not in official.LAYOUTS:
+        raise ConfigError(unknown("official model", variant, official.LAYOUTS, "--variant"))
+    checkpoint, statistics = Path(source.checkpoint), _statistics(Path(source.normalisation))
+    if not checkpoint.is_file():
+        raise DataError(f"{checkpoint}: no such checkpoint. docs/data.md says where official checkpoints come from.")
+    knobs = {"official": source.model_dump(), "text": config.section("text")}
+    with provenance.recorded("adopt", [output], [checkpoint, *statistics], knobs) as notes:
+        model = official.load(checkpoint, official.LAYOUTS[variant])
+        sizes = model.recipe()
+        if sizes["text_width"] != config.text.width:
+            raise ConfigError(
+                f"{checkpoint}: reads a text tower {sizes['text_width']} wide; that of profile {config.profile!r} is "
+                f"{config.text.width} wide. Use a profile with the tower it was trained with (CLIP ViT-L/14: 768)."
+            )
+        if sizes["features"] != (features := representation(dataset).features):
+            raise DataError(f"{checkpoint}: makes {sizes['features']} features a person; {dataset} has {features}.")
+        mean, std = (torch.from_numpy(_read(file, features)) for file in statistics)
+        if not (std > 0).all():
+            raise DataError(f"{statistics[1]}: a standard deviation that is not positive.")
+        save(output, Trained(model, mean, std, variant, dataset, origin="official"))
+        notes.update(
+            origin="official",
+            tower=tower.name(config.text),
+            parameters=sum(map(torch.Tensor.numel, model.parameters())),
+        )
+
+
+def _statistics(folder: Path) -> tuple[Path, Path]:
+    for mean, std in STATISTICS:
+        if (folder / mean).is_file() and (folder / std).is_file():
+            return folder / mean, folder / std
+    known = " nor ".join(f"{mean} with {std}" for mean, std in STATISTICS)
+    raise DataError(f"{folder}: neither {known} in it. They come with the model's code (docs/data.md).")
+
+
+def _read(path: Path, features: int) -> Float32[np.ndarray, " F"]:
+    """Statistics of one person's features."""
+    values = read_array(path)
+    if values.shape != (features,) or not np.issubdtype(values.dtype, np.floating):
+        raise DataError(f"{path}: {values.dtype} of shape {values.shape}; needs {features} floating-point numbers.")
+    if not np.isfinite(values).all():
+        raise DataError(f"{path}: NaN or infinite values.")
+    return np.array(values, dtype=np.float32)
