@@ -18,6 +18,9 @@ from intermamba.text import tower
 STATISTICS = (("global_mean.npy", "global_std.npy"), ("interhuman_mean.npy", "interhuman_std.npy"))
 """Files of mean and standard deviation in a folder, as InterGen ships them and as in2IN does."""
 
+DIFFUSION_STEPS = 1000
+"""Of the noise schedule that both were trained with."""
+
 
 def run(config: Config, dataset: Dataset, variant: str) -> None:
     """Adopt the checkpoint that the profile names for a model on a dataset.
@@ -61,10 +64,21 @@ def adopt(config: Config, dataset: Dataset, variant: str, source: OfficialConfig
         mean, std = (torch.from_numpy(_read(file, features)) for file in statistics)
         if not (std > 0).all():
             raise DataError(f"{statistics[1]}: a standard deviation that is not positive.")
-        save(output, Trained(model, mean, std, variant, dataset, origin="official"))
-        notes.update(
+        adopted = Trained(
+            model,
+            mean,
+            std,
+            variant,
+            dataset,
             origin="official",
             tower=tower.name(config.text),
+            min_frames=config.datasets[dataset].min_frames,
+            diffusion_steps=DIFFUSION_STEPS,
+        )
+        save(output, adopted)
+        notes.update(
+            origin=adopted.origin,
+            tower=adopted.tower,
             parameters=sum(map(torch.Tensor.numel, model.parameters())),
         )
 

@@ -105,7 +105,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, "Tensor"], dict[str, str]]
             return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise DataError(
-            f"{path}: cannot be read as safetensors ({error}). Delete it and run its stage again."
+            f"{path}: cannot be read as safetensors ({error}). If a stage wrote it, delete it and run the stage again."
         ) from error
 
 

@@ -7,9 +7,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from intermamba.checkpoint import Trained
-from intermamba.config import DiffusionConfig
+from intermamba.config import DiffusionConfig, RuntimeConfig
 from intermamba.diffusion import Diffusion
+from intermamba.errors import ConfigError
 from intermamba.models.conditions import TokenFeatures, conditions
+
+
+def device_for(runtime: RuntimeConfig) -> torch.device:
+    """Where a profile samples: the GPU if it allows one and there is one."""
+    return torch.device("cuda" if runtime.accelerator == "auto" and torch.cuda.is_available() else "cpu")
 
 
 class MotionGenerator:
@@ -17,11 +23,24 @@ class MotionGenerator:
 
     The noise of a clip depends only on its own seed, so a clip comes out the same whatever batch it is in, up to
     rounding.
+
+    Raises:
+        ConfigError: another text tower or noise schedule than the denoiser was trained with.
     """
 
     def __init__(
         self, trained: Trained, tokens: TokenFeatures, config: DiffusionConfig, device: str | torch.device
     ) -> None:
+        if tokens.tower != trained.tower:
+            raise ConfigError(
+                f"the checkpoint of {trained.variant!r} was trained with the text tower {trained.tower!r}, but its "
+                f"captions come from {tokens.tower!r}. Use the profile it was trained with, or its `text` knobs."
+            )
+        if config.steps != trained.diffusion_steps:
+            raise ConfigError(
+                f"diffusion.steps: {config.steps}, but the checkpoint of {trained.variant!r} was trained with "
+                f"{trained.diffusion_steps}. Use the profile it was trained with."
+            )
         self.model = trained.model.to(device)
         self.mean, self.std = trained.mean.to(device), trained.std.to(device)
         self.tokens, self.diffusion, self.device = tokens, Diffusion(config), torch.device(device)

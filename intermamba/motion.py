@@ -1,4 +1,4 @@
-"""Representations of motion: what a feature frame of each dataset means, for losses and for drawing."""
+"""Representations of motion: what a feature frame of each dataset means, for losses, drawing and export."""
 
 from typing import Protocol, runtime_checkable
 
@@ -8,8 +8,8 @@ from torch import Tensor
 
 from intermamba.data import interhuman, interx
 from intermamba.errors import ConfigError, unknown
-from intermamba.rotations import forward_kinematics, rows_to_matrix
-from intermamba.skeleton import BODY, BODY_PARENTS, OFFSETS
+from intermamba.rotations import columns_to_matrix, forward_kinematics, rows_to_matrix
+from intermamba.skeleton import BODY, BODY_PARENTS, JOINTS, OFFSETS
 
 
 @runtime_checkable
@@ -17,34 +17,69 @@ class Representation(Protocol):
     """Features of one person in one frame; un-normalised, metres, y up."""
 
     features: int
+    fps: int
+    floor: float | None
+    """Height of the floor; none: the lowest joint of a clip stands on it."""
+    rotation_joints: tuple[str, ...]
+    """Joints whose rotations a frame holds, in the order of :meth:`rotations`."""
 
     def joints(self, motion: Float[Tensor, "*axes F"]) -> Float[Tensor, "*axes 22 3"]:
         """Global positions of the 22 body joints (:data:`intermamba.skeleton.BODY`), differentiable."""
         ...
 
+    def rotations(self, motion: Float[Tensor, "*axes F"]) -> Float[Tensor, "*axes J 3 3"]:
+        """Rotation of each of ``rotation_joints`` relative to its parent; the pelvis's is global."""
+        ...
+
+    def translation(self, motion: Float[Tensor, "*axes F"]) -> Float[Tensor, "*axes 3"]:
+        """Global position of the pelvis."""
+        ...
+
 
 class InterHuman:
-    """262 features: positions, velocities, rotations, foot contacts (:mod:`intermamba.data.interhuman`)."""
+    """262 features: positions, velocities, rotations, foot contacts (:mod:`intermamba.data.interhuman`).
+
+    The rotations do not include the pelvis's: only positions say where a person faces.
+    """
 
     features = interhuman.FEATURES
+    fps = interhuman.FPS
+    floor: float | None = 0.0
+    rotation_joints: tuple[str, ...] = BODY[1:]
 
     def joints(self, motion: Float[Tensor, "*axes 262"]) -> Float[Tensor, "*axes 22 3"]:
         return motion[..., interhuman.POSITIONS].unflatten(-1, (len(BODY), 3))
+
+    def rotations(self, motion: Float[Tensor, "*axes 262"]) -> Float[Tensor, "*axes 21 3 3"]:
+        return columns_to_matrix(motion[..., interhuman.ROTATIONS].unflatten(-1, (len(self.rotation_joints), 6)))
+
+    def translation(self, motion: Float[Tensor, "*axes 262"]) -> Float[Tensor, "*axes 3"]:
+        return self.joints(motion)[..., 0, :]
 
 
 class InterX:
     """336 features: 55 rotations in 6D rows, then the translation (:mod:`intermamba.data.interx`).
 
-    Positions come from forward kinematics of the project's neutral skeleton.
+    Positions come from forward kinematics of the project's neutral skeleton. Heights count from where the first
+    person's pelvis starts.
     """
 
     features = interx.FEATURES
+    fps = interx.FPS
+    floor: float | None = None
+    rotation_joints: tuple[str, ...] = JOINTS
 
     def joints(self, motion: Float[Tensor, "*axes 336"]) -> Float[Tensor, "*axes 22 3"]:
         frames = motion.unflatten(-1, (interx.JOINTS + 1, 6))
         offsets = torch.tensor(OFFSETS[: len(BODY)], dtype=motion.dtype, device=motion.device)
         rotations = rows_to_matrix(frames[..., : len(BODY), :])
-        return forward_kinematics(rotations, frames[..., -1, :3], offsets, BODY_PARENTS)
+        return forward_kinematics(rotations, self.translation(motion), offsets, BODY_PARENTS)
+
+    def rotations(self, motion: Float[Tensor, "*axes 336"]) -> Float[Tensor, "*axes 55 3 3"]:
+        return rows_to_matrix(motion.unflatten(-1, (interx.JOINTS + 1, 6))[..., :-1, :])
+
+    def translation(self, motion: Float[Tensor, "*axes 336"]) -> Float[Tensor, "*axes 3"]:
+        return motion.unflatten(-1, (interx.JOINTS + 1, 6))[..., -1, :3]
 
 
 _BY_DATASET: dict[str, Representation] = {"interhuman": InterHuman(), "interx": InterX()}

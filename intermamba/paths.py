@@ -33,6 +33,9 @@ TEMPLATES = {
     "reported": "results/paper/reported/table{number}.csv",
 }
 
+SAMPLES = Path("results/samples")
+"""Where ``sample`` writes unless told otherwise; no stage reads it."""
+
 SPLITS = ("train", "val", "test")
 
 

@@ -12,7 +12,7 @@ from workflow import owner
 
 STAGES = (
     "fetch", "preprocess", "encode-text", "train-evaluator", "train", "evaluate", "adopt", "re-evaluate", "aggregate",
-    "complexity", "tables", "figures", "validate",
+    "complexity", "tables", "figures", "sample", "validate",
 )  # fmt: skip
 
 
@@ -20,16 +20,17 @@ def intermamba(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "workflow.cli", *words], capture_output=True, text=True, check=False)
 
 
-def test_help_names_every_stage_without_heavy_imports() -> None:
+@pytest.mark.parametrize(("command", "named"), [((), STAGES), (("sample",), ("--checkpoint", "--seeds", "--person-a"))])
+def test_help_comes_without_heavy_imports(command: tuple[str, ...], named: tuple[str, ...]) -> None:
     code = (
         "import sys\nfrom workflow.cli import app\nfrom typer.testing import CliRunner\n"
-        "result = CliRunner().invoke(app, ['--help'])\nprint(result.output)\n"
+        f"result = CliRunner().invoke(app, [*{command!r}, '--help'])\nprint(result.output)\n"
         "assert not {'torch', 'pandas', 'lightning', 'matplotlib', 'scipy'} & set(sys.modules), 'heavy import'\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for stage in STAGES:
-        assert stage in done.stdout
+    for name in named:
+        assert name in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,7 @@ def test_help_names_every_stage_without_heavy_imports() -> None:
             ["adopt", "--dataset", "interhuman", "--variant", "intergen", "--checkpoint", "intergen.ckpt"],
             ["--normalisation", "all three or none"],
         ),
+        (["sample", "Two people bow.", "--checkpoint", "no.pt"], ["no.pt does not exist", "intermamba train"]),
     ],
 )
 def test_a_wrong_request_is_one_message(study: Path, words: list[str], parts: list[str]) -> None:

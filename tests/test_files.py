@@ -64,7 +64,7 @@ def test_equal_tensors_give_equal_bytes(tmp_path: Path) -> None:
 def test_broken_files_are_named(tmp_path: Path) -> None:
     broken = tmp_path / "x.safetensors"
     broken.write_bytes(b"\x08\0\0\0\0\0\0\0{}")
-    with pytest.raises(DataError, match=r"x\.safetensors.*run its stage again"):
+    with pytest.raises(DataError, match=r"x\.safetensors.*run the stage again"):
         files.read_tensors(broken)
     with pytest.raises(DataError, match=r"none\.json"):
         files.read_json(tmp_path / "none.json")

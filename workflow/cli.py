@@ -15,6 +15,7 @@ import typer
 from intermamba.config import Config, Dataset, OfficialConfig, load
 from intermamba.errors import ConfigError, InterMambaError, unknown
 from intermamba.models import find
+from intermamba.paths import SAMPLES
 
 app = typer.Typer(
     name="intermamba",
@@ -25,7 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Profile = Annotated[str | None, typer.Option(help="Profile of params.yaml [default: the one it names].")]
+Profile = Annotated[str | None, typer.Option(help="Profile of params.yaml; by default the one it names.")]
 DatasetOption = Annotated[str, typer.Option("--dataset", help="interhuman or interx.")]
 VariantOption = Annotated[
     str, typer.Option("--variant", help="A row under ablations/, such as intermamba or intergen.")
@@ -200,6 +201,45 @@ def figures(profile: Profile = None) -> None:
     from workflow import figures as stage
 
     stage.run(config)
+
+
+@app.command()
+def sample(
+    checkpoint: Annotated[Path, typer.Option(help="Weights of a trained denoiser.")],
+    prompt: Annotated[list[str] | None, typer.Argument(help="What the two people do.")] = None,
+    prompts: Annotated[Path | None, typer.Option(help="File of more prompts, one a line.")] = None,
+    person_a: Annotated[
+        list[str] | None, typer.Option(help="What person a does, once a prompt; only for models that read it (in2IN).")
+    ] = None,
+    person_b: Annotated[list[str] | None, typer.Option(help="What person b does, likewise.")] = None,
+    frames: Annotated[int | None, typer.Option(help="Frames, 30 a second; by default the most it can.")] = None,
+    seeds: Annotated[int, typer.Option(help="Motions a prompt, from seeds 0, 1, 2, ...")] = 1,
+    output: Annotated[Path, typer.Option(help="Folder for a folder a prompt.")] = SAMPLES,
+    animation: Annotated[str, typer.Option("--format", help="Of the animation: mp4 or gif.")] = "mp4",
+    guidance: Annotated[float | None, typer.Option(help="Scale of guidance; by default the profile's.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the sampler; by default the profile's.")] = None,
+    profile: Profile = None,
+) -> None:
+    """Generate motions for prompts: joints and rotations as npz, both people as an animation."""
+    config = load(profile)
+    from intermamba import sample as command
+
+    captions = [*(prompt or []), *(command.read_prompts(prompts) if prompts else [])]
+    with _progress("sample") as advance:
+        written = command.run(
+            config,
+            checkpoint,
+            command.pair_up(captions, person_a or [], person_b or []),
+            frames=frames,
+            seeds=seeds,
+            output=output,
+            animation=animation,
+            guidance=guidance,
+            steps=steps,
+            progress=advance,
+        )
+    for path in written:
+        typer.echo(path)
 
 
 @app.command()

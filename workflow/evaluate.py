@@ -18,7 +18,7 @@ from intermamba.config import Config, Dataset
 from intermamba.data.dataset import Batch
 from intermamba.data.splits import SplitFile
 from intermamba.errors import StateError
-from intermamba.generate import MotionGenerator
+from intermamba.generate import MotionGenerator, device_for
 from intermamba.seeds import derive
 from intermamba.text.cache import TextCache
 
@@ -138,7 +138,7 @@ class _Bench:
             files.require(text, "encode-text"),
             files.require(weights, "train-evaluator"),
         ]
-        self.device = "cuda" if config.runtime.accelerator == "auto" and torch.cuda.is_available() else "cpu"
+        self.device = device_for(config.runtime)
         self.protocol: Protocol = protocols.load(config.protocol[dataset])
         split = SplitFile(test)
         self.real = RealSource(split, config.datasets[dataset], self.protocol, config.runtime.workers)

@@ -14,6 +14,9 @@ from intermamba.models.denoiser import Denoiser
 class TokenFeatures(Protocol):
     """Where token features come from: a cache of them, or the tower itself."""
 
+    tower: str
+    """Name of the tower; a denoiser takes only the one it was trained with."""
+
     def features(self, captions: Sequence[str]) -> tuple[Float[Tensor, "B S W"], Int[Tensor, " B"]]:
         """Features after the tower, and the position of each end-of-text token."""
         ...

@@ -80,7 +80,18 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: boo
             losses, adaptive = history.frames()
             files.write_csv(outputs[1], losses)
             files.write_csv(outputs[2], adaptive)
-            save(outputs[0], Trained(model, stats["mean"], stats["std"], variant, dataset, splits[0].origin))
+            about = Trained(
+                model,
+                stats["mean"],
+                stats["std"],
+                variant,
+                dataset,
+                origin=splits[0].origin,
+                tower=cache.tower,
+                min_frames=settings.min_frames,
+                diffusion_steps=config.diffusion.steps,
+            )
+            save(outputs[0], about)
         notes.update(
             origin=splits[0].origin,
             tower=cache.tower,

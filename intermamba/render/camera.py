@@ -1,0 +1,71 @@
+"""A pinhole camera, and where to put it for a motion."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from intermamba.skeleton import LEFT_HIP, RIGHT_HIP
+
+_UP = np.array([0.0, 1.0, 0.0])
+_ELEVATION, _TURN = math.radians(14), math.radians(18)
+"""How far the camera looks down, and how far it stands off the right angle to the line between the people."""
+_LENS = 0.3
+"""Half the image's height at distance one: a long lens, with little distortion."""
+_MARGIN = 0.25
+"""Metres around the joints: heads, hands and some air."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera that stands still."""
+
+    position: Float[np.ndarray, " 3"]
+    axes: Float[np.ndarray, "3 3"]
+    """Rows: to the right of the image, up, and from the scene to the viewer."""
+    width: float
+    """Half the width of the image at distance one; ``height`` is half its height."""
+    height: float
+
+    def project(self, points: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
+        """Image coordinates (right, up) at distance one, and the depth in metres."""
+        right, up, back = np.moveaxis((points - self.position) @ self.axes.T, -1, 0)
+        return np.stack([right / -back, up / -back, -back], axis=-1)
+
+    @classmethod
+    def around(cls, joints: Float[np.ndarray, "T 2 22 3"], aspect: float = 4 / 3) -> "Camera":
+        """The nearest camera that holds a whole motion, about beside the line between the two people.
+
+        Where both look the same way it stands in front of them, else so that person a is on the left.
+
+        Args:
+            joints: of every frame to be shown.
+            aspect: width of the image over its height.
+        """
+        apart = (joints[:, 1, 0] - joints[:, 0, 0]).mean(0)
+        facing = np.cross(joints[..., LEFT_HIP, :] - joints[..., RIGHT_HIP, :], _UP).mean((0, 1))
+        across = _horizontal(apart)
+        beside = np.cross(across, _UP)
+        if facing @ beside < -0.3 * np.linalg.norm(facing):
+            across, beside = -across, -beside
+        beside, across = (
+            math.cos(_TURN) * beside + math.sin(_TURN) * across,
+            math.cos(_TURN) * across - math.sin(_TURN) * beside,
+        )
+        back = math.cos(_ELEVATION) * beside + math.sin(_ELEVATION) * _UP
+        axes = np.stack([across, np.cross(back, across), back])
+        view = np.array([_LENS * aspect, _LENS])
+
+        seen = joints.reshape(-1, 3) @ axes.T
+        centre = (seen.min(0) + seen.max(0)) / 2
+        reach = np.abs(seen - centre)[:, :2] + _MARGIN
+        distance = (seen[:, 2] - centre[2] + (reach / view).max(1)).max()
+        return cls((centre + np.array([0.0, 0.0, distance])) @ axes, axes, *map(float, view))
+
+
+def _horizontal(vector: Float[np.ndarray, " 3"]) -> Float[np.ndarray, " 3"]:
+    """The horizontal direction of ``vector``; +x, where it has none."""
+    flat = vector * np.array([1.0, 0.0, 1.0])
+    length = np.linalg.norm(flat)
+    return flat / length if length > 0.05 else np.array([1.0, 0.0, 0.0])

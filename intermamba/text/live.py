@@ -1,0 +1,24 @@
+"""Token features of captions that are in no cache: the tower itself."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from intermamba.config import TextConfig
+from intermamba.text.tower import load
+
+
+class LiveText:
+    """The tower of a profile; gives what the profile's cache would, the rounding of stored features included."""
+
+    def __init__(self, config: TextConfig) -> None:
+        self._tower = load(config)
+        self._precision: torch.dtype = getattr(torch, config.precision)
+        self.tower = self._tower.name
+
+    def features(self, captions: Sequence[str]) -> tuple[Float[Tensor, "B S W"], Int[Tensor, " B"]]:
+        """Features after the tower, float32, and the position of the end-of-text token."""
+        encoded = self._tower.encode(captions)
+        return encoded.features.to(self._precision).float(), encoded.end
