@@ -1,19 +1,25 @@
 """What each model costs (Table 3): parameters, multiply-accumulates, sampling time.
 
 Conventions, since the paper states none. Parameters are the trained ones; the frozen text tower is not counted. MACs
-are of one conditional pass of the denoiser at batch 1, without the text encoder, in three parts that add up:
+are of one conditional pass of the denoiser over T frames of both persons at batch 1, in three parts that add up:
 
 - ``dense``: every matrix product and convolution (``torch.utils.flop_counter``'s FLOPs / 2, and the depthwise
   convolutions, which we compute elementwise); all other elementwise work is left out, as is usual;
 - ``attention``: the two products of every attention, of queries with keys and of weights with values;
 - ``scan``: 4.5 for each batch, channel, step and state, mamba_ssm's own formula (9 FLOPs), and one for the skip.
 
-Time is that of a whole guided DDIM sampling of one clip, each pass on a batch of two (conditional, unconditional).
+Apart from them stands ``text``, the trained text encoder over a clip's captions, which runs once a sampling. A whole
+guided sampling is then ``passes`` (clips that guidance sends through the denoiser in a step) times ``sampling_steps``
+times the pass, plus the text encoder.
+
+Time is that of a whole guided DDIM sampling of one clip from the encoded caption on, all passes of a step as one batch.
 """
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -23,9 +29,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from intermamba import files, provenance
-from intermamba.config import Config, Dataset
+from intermamba.config import Config, Dataset, DiffusionConfig, ModelConfig
 from intermamba.diffusion import Diffusion
-from intermamba.models import Denoiser, build
+from intermamba.models import PAPER, Denoiser, build, find
 from intermamba.models.astm import Scan
 from intermamba.models.layers import ChannelConv
 from intermamba.motion import representation
@@ -34,40 +40,114 @@ from intermamba.seeds import derive
 
 DATASET: Dataset = "interhuman"
 """Its features and window size the models, as in Table 3."""
-KNOBS = ("complexity", "model", "diffusion", "text.width", f"datasets.{DATASET}.max_frames", "runs", "runtime")
+KNOBS = ("complexity", "model", "diffusion", "text", f"datasets.{DATASET}.max_frames", "runs", "runtime")
 """What the counts and times depend on."""
 
+TIME_COLUMNS = (
+    "method", "repeat", "seconds", "sampling_steps", "guidance", "frames", "batch", "warmup_steps", "device", "dtype",
+    "threads",
+)  # fmt: skip
+"""Of ``complexity_time.csv``: a timed sampling, and the conditions it was timed under."""
 
-def measure(name: str, config: Config) -> dict[str, Any]:
-    """The deterministic row of one model: ``method``, parameters and MACs, and what they were counted at."""
-    model = _build(name, config, "meta")
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a model is built with, and what it is counted at."""
+
+    model: ModelConfig
+    max_frames: int
+    text_width: int
+    tokens: int
+    """Of a caption, padding included: the text encoder reads them all."""
+    frames: int
+    """T of a pass."""
+    sampling_steps: int
+
+    @classmethod
+    def of(cls, config: Config) -> "Sizes":
+        """Those of a profile."""
+        return cls(
+            config.model,
+            config.datasets[DATASET].max_frames,
+            config.text.width,
+            config.text.context,
+            config.complexity.frames,
+            config.diffusion.sampling_steps,
+        )
+
+
+PAPER_SIZES = Sizes(PAPER, max_frames=300, text_width=768, tokens=77, frames=300, sampling_steps=50)
+"""CLIP ViT-L/14's tokens, InterHuman's window, DDIM-50 [paper 5.1]; counted in every profile."""
+
+
+def run(config: Config, *, timed: bool = True, advance: Callable[[int], None] | None = None) -> None:
+    """Measure every model of the study; write ``complexity.csv`` and, because times differ from run to run, the times
+    apart in ``complexity_time.csv`` beside it.
+
+    The first has two rows a model, ``sizes`` being ``profile`` or ``paper``: see :func:`count`. The second has a row a
+    sampling, written as it comes, so that a run that was cut short leaves what it measured: see :func:`samplings`.
+    Needs no data. ``timed=False`` counts only; ``advance`` is called with 1 after each timed sampling.
+    """
+    names = list(dict.fromkeys(variant for _, variant, _ in config.rows()))
+    counts, times = (path(name, profile=config.profile) for name in ("complexity", "complexity_time"))
+    seed = derive(config.seed, "complexity")
+    knobs = {name: config.section(name) for name in KNOBS}
+    outputs = [counts, times] if timed else [counts]
+    with provenance.recorded("complexity", outputs, config=knobs, seeds={"weights": seed}):
+        sizes = {"profile": Sizes.of(config), "paper": PAPER_SIZES}
+        rows = [
+            {"method": name, "sizes": which, **count(name, at, config.diffusion)}
+            for name in names
+            for which, at in sizes.items()
+        ]
+        files.write_csv(counts, pd.DataFrame(rows))
+        if timed:
+            torch.set_num_threads(threads(config))
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)
+                models = {name: _build(name, sizes["profile"], device(config)) for name in timed_rows(config)}
+            done: list[dict[str, Any]] = []
+            files.write_csv(times, pd.DataFrame(columns=TIME_COLUMNS))
+            for row in samplings(models, config):
+                done.append(row)
+                files.write_csv(times, pd.DataFrame(done, columns=TIME_COLUMNS))
+                if advance:
+                    advance(1)
+
+
+def count(name: str, sizes: Sizes, diffusion: DiffusionConfig) -> dict[str, int]:
+    """Counts of one model, all integers: ``parameters``; ``macs_dense``, ``macs_attention``, ``macs_scan`` of a pass;
+    ``macs_text``; ``passes``; ``macs_sampling``; and what they are of: ``frames``, ``batch``, ``sampling_steps``.
+
+    Of ``diffusion`` only the guidance counts; the number of steps is that of ``sizes``.
+    """
+    model = _build(name, sizes, "meta")
+    one_pass = count_macs(model, sizes.frames)
+    text, passes = _text_macs(model, sizes.tokens), _passes(model, diffusion)
     return {
-        "method": name,
         "parameters": sum(value.numel() for value in model.parameters() if value.requires_grad),
-        **count_macs(model, config.complexity.frames),
-        "frames": config.complexity.frames,
+        **one_pass,
+        "macs_text": text,
+        "passes": passes,
+        "macs_sampling": passes * sizes.sampling_steps * sum(one_pass.values()) + text,
+        "frames": sizes.frames,
         "batch": 1,
+        "sampling_steps": sizes.sampling_steps,
     }
 
 
 def count_macs(model: Denoiser, frames: int) -> dict[str, int]:
     """``macs_dense``, ``macs_attention`` and ``macs_scan`` of one conditional pass; the model may be on ``meta``."""
-    device = model.out.weight.device
-    scan, convolution = 0, 0
+    convolution = 0
 
-    def record(module: nn.Module, arguments: tuple[Any, ...], _: Any) -> None:
-        nonlocal scan, convolution
-        values = arguments[0].numel()
-        if isinstance(module, Scan):
-            scan += values * (9 * module.log_rate.shape[1] + 2) // 2
-        elif isinstance(module, ChannelConv):
-            convolution += values * module.kernel_size[0]
+    def convolved(module: nn.Module, arguments: tuple[Any, ...], _: Any) -> None:
+        nonlocal convolution
+        assert isinstance(module, ChannelConv)
+        convolution += arguments[0].numel() * module.kernel_size[0]
 
-    hooks = [module.register_forward_hook(record) for module in model.modules()]
-    counter = FlopCounterMode(display=False)
-    # As plain matrix products, attention is counted whatever kernel the device would choose.
-    with counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
-        model(*_inputs(model, frames, device))
+    hooks = [module.register_forward_hook(convolved) for module in model.modules() if isinstance(module, ChannelConv)]
+    with _counted_scans(model) as scans, _counted_products() as counter:
+        model(*_inputs(model, frames))
     for hook in hooks:
         hook.remove()
     by_module = counter.get_flop_counts()
@@ -78,77 +158,129 @@ def count_macs(model: Denoiser, frames: int) -> dict[str, int]:
         if isinstance(module, nn.MultiheadAttention)
     )
     dense = (counter.get_total_flops() - attention) // 2 + convolution
-    return {"macs_dense": dense, "macs_attention": attention // 2, "macs_scan": scan}
+    return {"macs_dense": dense, "macs_attention": attention // 2, "macs_scan": sum(scans)}
 
 
-def sampling_seconds(models: dict[str, Denoiser], config: Config) -> pd.DataFrame:
-    """Seconds of one guided sampling, one row a repeat: columns ``method``, ``repeat``, ``seconds``.
+def _text_macs(model: Denoiser, tokens: int) -> int:
+    """Of the trained text encoder, attention included, for one clip's condition."""
+    weight = model.embed_text.weight
+    features = torch.zeros(1, tokens, weight.shape[1], device=weight.device)
+    with _counted_products() as counter:
+        model.encode_text(features, torch.zeros(1, dtype=torch.long, device=weight.device))
+    return int(counter.get_total_flops()) // 2
 
-    All models take turns within each repeat, so that a change of the machine's load touches all alike.
+
+def _passes(model: Denoiser, diffusion: DiffusionConfig) -> int:
+    """Clips that one step of guided sampling sends through the denoiser for one clip: whatever guidance really does."""
+    passes = 0
+
+    def passed(_: nn.Module, arguments: tuple[Any, ...], __: Any) -> None:
+        nonlocal passes
+        passes += len(arguments[0])
+
+    hook = model.register_forward_hook(passed)
+    with _counted_scans(model):
+        _sample(Diffusion(diffusion.model_copy(update={"sampling_steps": 1})), model, frames=1)
+    hook.remove()
+    return passes
+
+
+@contextmanager
+def _counted_products() -> Iterator[FlopCounterMode]:
+    """Count the FLOPs of matrix products and convolutions, attention's included, whatever kernel would run it."""
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
+        yield counter
+
+
+@contextmanager
+def _counted_scans(model: Denoiser) -> Iterator[list[int]]:
+    """MACs of every scan that the model would run, by formula; the scans themselves are left out meanwhile.
+
+    On tensors without data thousands of steps would tell nothing more, and not every backend takes such tensors.
     """
-    diffusion = Diffusion(config.diffusion)
+    macs: list[int] = []
+
+    def counted(scan: Scan, u: torch.Tensor) -> torch.Tensor:
+        macs.append(u.numel() * (9 * scan.log_rate.shape[1] + 2) // 2)
+        return torch.empty_like(u)
+
+    scans = [module for module in model.modules() if isinstance(module, Scan)]
+    try:
+        for scan in scans:
+            scan.__dict__["forward"] = lambda u, *_, scan=scan: counted(scan, u)
+        yield macs
+    finally:
+        for scan in scans:
+            del scan.__dict__["forward"]
+
+
+def samplings(models: dict[str, Denoiser], config: Config) -> Iterator[dict[str, Any]]:
+    """Time guided samplings of one clip; a row of :data:`TIME_COLUMNS` each.
+
+    All models take turns within each repeat, so that a change of the machine's load touches all alike. Before the
+    first repeat each takes ``warmup_steps`` steps of the sampler, which is what first calls make slow: allocation, the
+    choice of kernels, their compilation. A whole sampling would be minutes at the paper's sizes on a CPU.
+    """
     settings = config.complexity
-    rows = []
-    for repeat in range(-settings.warmup, settings.repeats):
+    warm = Diffusion(config.diffusion.model_copy(update={"sampling_steps": settings.warmup_steps}))
+    full = Diffusion(config.diffusion)
+    for model in models.values():
+        _sample(warm, model, settings.frames)
+    where = device(config)
+    for repeat in range(repeats(config)):
         for name, model in models.items():
-            device = model.out.weight.device
-            x, _, cond, mask = _inputs(model, settings.frames, device)
-            _wait(device)
             start = time.perf_counter()
-            diffusion.sample(model, cond, mask, x)
-            _wait(device)
-            if repeat >= 0:
-                rows.append({"method": name, "repeat": repeat, "seconds": time.perf_counter() - start})
-    return pd.DataFrame(rows)
+            _sample(full, model, settings.frames)
+            yield {
+                "method": name,
+                "repeat": repeat,
+                "seconds": time.perf_counter() - start,
+                "sampling_steps": config.diffusion.sampling_steps,
+                "guidance": config.diffusion.guidance,
+                "frames": settings.frames,
+                "batch": 1,
+                "warmup_steps": settings.warmup_steps,
+                "device": provenance.device() if where == "cuda" else provenance.processor(),
+                "dtype": str(model.out.weight.dtype).removeprefix("torch."),
+                "threads": torch.get_num_threads(),
+            }
 
 
-def run(config: Config) -> None:
-    """Measure every model of the study; write ``complexity.csv`` and, because times differ from run to run, the times
-    apart in ``complexity_time.csv`` beside it.
-
-    Columns of the second: method, seconds_median, seconds_q1, seconds_q3, sampling_steps, guidance, frames, batch,
-    device, dtype, threads.
-    """
-    names = list(dict.fromkeys(variant for _, variant, _ in config.rows()))
-    counts = path("complexity", profile=config.profile)
-    times = path("complexity_time", profile=config.profile)
-    seed = derive(config.seed, "complexity")
-    knobs = {name: config.section(name) for name in KNOBS}
-    with provenance.recorded("complexity", [counts, times], config=knobs, seeds={"weights": seed}):
-        device = "cuda" if config.runtime.accelerator == "auto" and torch.cuda.is_available() else "cpu"
-        with _threads(config.runtime.threads), torch.random.fork_rng():
-            torch.manual_seed(seed)
-            models = {name: _build(name, config, device) for name in names}
-            seconds = sampling_seconds(models, config).groupby("method", sort=False)["seconds"]
-            summary = pd.DataFrame(
-                {
-                    f"seconds_{key}": seconds.quantile(share)
-                    for key, share in (("median", 0.5), ("q1", 0.25), ("q3", 0.75))
-                }
-            ).reset_index()
-            summary["sampling_steps"] = config.diffusion.sampling_steps
-            summary["guidance"] = config.diffusion.guidance
-            summary["frames"], summary["batch"] = config.complexity.frames, 1
-            summary["device"] = provenance.device()
-            summary["dtype"] = str(next(iter(models.values())).out.weight.dtype).removeprefix("torch.")
-            summary["threads"] = torch.get_num_threads()
-        files.write_csv(counts, pd.DataFrame([measure(name, config) for name in names]))
-        files.write_csv(times, summary)
+def timed_rows(config: Config) -> list[str]:
+    """The models that Table 3 shows; the paper's ablations are only counted."""
+    names = dict.fromkeys(variant for _, variant, _ in config.rows())
+    return [name for name in names if not find(name).ablation]
 
 
-def _build(name: str, config: Config, device: str) -> Denoiser:
+def device(config: Config) -> str:
+    """``cuda`` where the profile allows an accelerator and there is one, else ``cpu``."""
+    return "cuda" if config.runtime.accelerator == "auto" and torch.cuda.is_available() else "cpu"
+
+
+def repeats(config: Config) -> int:
+    """Timed samplings of each model on this machine's :func:`device`."""
+    return int(getattr(config.complexity.repeats, device(config)))
+
+
+def threads(config: Config) -> int:
+    """The profile's threads, but no more than there are cores for: more would only slow a measurement down."""
+    return min(config.runtime.threads, len(os.sched_getaffinity(0)))
+
+
+def _build(name: str, sizes: Sizes, device: str) -> Denoiser:
     with torch.device(device):
         return build(
             name,
             features=representation(DATASET).features,
-            max_frames=config.datasets[DATASET].max_frames,
-            text_width=config.text.width,
-            **config.model.model_dump(),
+            max_frames=sizes.max_frames,
+            text_width=sizes.text_width,
+            **sizes.model.model_dump(),
         ).eval()
 
 
-def _inputs(model: Denoiser, frames: int, device: torch.device) -> tuple[torch.Tensor, ...]:
+def _inputs(model: Denoiser, frames: int) -> tuple[torch.Tensor, ...]:
     """Arguments of one conditional pass at batch 1; cost does not depend on the values."""
+    device = model.out.weight.device
     return (
         torch.zeros(1, frames, 2, model.out.out_features, device=device),
         torch.zeros(1, dtype=torch.long, device=device),
@@ -157,16 +289,9 @@ def _inputs(model: Denoiser, frames: int, device: torch.device) -> tuple[torch.T
     )
 
 
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def _sample(diffusion: Diffusion, model: Denoiser, frames: int) -> None:
+    """One guided sampling of one clip, finished when this returns."""
+    x, _, cond, mask = _inputs(model, frames)
+    diffusion.sample(model, cond, mask, x, generator=torch.Generator().manual_seed(0))
+    if x.device.type == "cuda":
+        torch.cuda.synchronize(x.device)

@@ -193,12 +193,21 @@ class OfficialConfig(Section):
     """Folder of the mean and deviation it was trained with, as its authors ship them."""
 
 
+class RepeatsConfig(Section):
+    """Timed samplings of each model; a CPU takes minutes for one at the paper's sizes."""
+
+    cpu: Positive
+    cuda: Positive
+
+
 class ComplexityConfig(Section):
     """Measurement behind Table 3."""
 
     frames: Positive
-    warmup: Count
-    repeats: Positive
+    """T of the counted pass and of the timed sampling."""
+    warmup_steps: Positive
+    """Steps of the sampler that each model takes before anything is timed."""
+    repeats: RepeatsConfig
 
 
 class RuntimeConfig(Section):

@@ -51,11 +51,18 @@ def versions() -> dict[str, str]:
 
 
 def device() -> str:
-    """The accelerator in use, else the processor; torch is asked only if the stage has imported it."""
+    """The accelerator in use, else the :func:`processor`; torch is asked only if the stage has imported it."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         return str(torch.cuda.get_device_name())
-    return f"{platform.machine()} CPU"
+    return processor()
+
+
+def processor() -> str:
+    """The processor by its maker's name where the system tells it, and its architecture."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0]} ({platform.machine()} CPU)" if names else f"{platform.machine()} CPU"
 
 
 @contextmanager

@@ -90,17 +90,24 @@ def write(study: Config) -> None:
         frame = metrics(dataset, variant, block="re-evaluated")
         files.write_csv(path("official_metrics", **where), frame.assign(value=frame["value"] * 1.1))
     names = sorted({variant for _, variant, _ in study.rows()})
+    columns = ["method", "sizes", "parameters", "macs_dense", "macs_attention", "macs_scan", "macs_text"]
+    sizes = {"profile": 1000, "paper": 1}
     counts = pd.DataFrame(
-        [(name, 118_600_000 // 1000, 34_930_000, 0, 1_420_000, 64, 1) for name in names],
-        columns=["method", "parameters", "macs_dense", "macs_attention", "macs_scan", "frames", "batch"],
-    )
-    timed = {"seconds_q1": 0.19, "seconds_q3": 0.42, "sampling_steps": 10, "device": "x86_64 CPU", "dtype": "float32"}
+        [
+            (name, which, 118_600_000 // by, 34_930_000_000 // by, 0, 1_420_000_000 // by, 866_000_000 // by)
+            for name in names
+            for which, by in sizes.items()
+        ],
+        columns=columns,
+    ).assign(macs_sampling=3_636_000_000_000)
+    timed = {"sampling_steps": 10, "guidance": 3.5, "frames": 48, "batch": 1, "warmup_steps": 5, "threads": 1}
     times = pd.DataFrame(
         [
-            {"method": name, "seconds_median": 0.2 + 0.1 * index, **timed, "threads": 1}
+            {"method": name, "repeat": repeat, "seconds": (0.2 + 0.1 * index) * (1 + 0.1 * repeat), **timed}
+            for repeat in range(3)
             for index, name in enumerate(names)
         ]
-    )
+    ).assign(device="some CPU", dtype="float32")
     files.write_csv(path("complexity", profile=profile), counts)
     files.write_csv(path("complexity_time", profile=profile), times)
 

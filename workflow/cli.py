@@ -52,14 +52,24 @@ def _open_dataset(profile: str | None, dataset: str) -> tuple[Config, Dataset]:
 
 
 @contextmanager
-def _progress(what: str) -> Iterator[Callable[[int], None]]:
-    """A progress bar on a terminal, nothing in a log file."""
+def _progress(what: str, total: int | None = None, still: bool = False) -> Iterator[Callable[[int], None]]:
+    """A progress bar on a terminal, nothing in a log file.
+
+    A ``still`` bar is drawn only when work is reported done, so that nothing runs beside a measurement.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, transient=True, disable=not sys.stderr.isatty()) as bars:
-        task = bars.add_task(what, total=None)
-        yield lambda done: bars.advance(task, done)
+    shown = sys.stderr.isatty()
+    with Progress(*columns, transient=True, disable=not shown, auto_refresh=not still) as bars:
+        task = bars.add_task(what, total=total)
+
+        def advance(done: int) -> None:
+            bars.advance(task, done)
+            if still:
+                bars.refresh()
+
+        yield advance
 
 
 @app.command()
@@ -177,12 +187,17 @@ def aggregate(profile: Profile = None) -> None:
 
 
 @app.command()
-def complexity(profile: Profile = None) -> None:
-    """Count parameters and multiply-accumulates of every row, and time its sampler."""
+def complexity(
+    profile: Profile = None,
+    counts_only: Annotated[bool, typer.Option("--counts-only", help="Time nothing: seconds at any size.")] = False,
+) -> None:
+    """Count parameters and multiply-accumulates of every row, and time its sampler; needs no data."""
     config = _open(profile)
     from intermamba import complexity as stage
 
-    stage.run(config)
+    planned = len(stage.timed_rows(config)) * stage.repeats(config)
+    with _progress("time samplers", planned, still=True) as advance:
+        stage.run(config, timed=not counts_only, advance=advance)
 
 
 @app.command()

@@ -5,6 +5,9 @@ from itertools import groupby
 
 from workflow.tabular import ARROWS, Block, Cell, Column, Row, Table
 
+WIDE = 10
+"""Columns that fit the text width in footnote size; a table with more is set smaller."""
+
 _SPECIAL = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -44,10 +47,11 @@ def escape(text: str) -> str:
 
 def table(value: Table) -> str:
     """One ``table`` environment, as wide as the text, with the notes beneath."""
+    size = "footnotesize" if len(value.columns) <= WIDE else "scriptsize"
     lines = [
         f"% Table {value.number}. Made by `intermamba tables`; edits are overwritten.",
         r"\begin{table}[htbp]",
-        r"\centering\footnotesize\setlength{\tabcolsep}{2pt}\renewcommand{\arraystretch}{1.15}",
+        rf"\centering\{size}\setlength{{\tabcolsep}}{{2pt}}\renewcommand{{\arraystretch}}{{1.15}}",
         # The number is the paper's, also where only some of the tables are included.
         rf"\setcounter{{table}}{{{value.number - 1}}}",
         rf"\caption{{{escape(value.caption)}}}",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pandas as pd
 
@@ -22,6 +22,9 @@ QUALITY = {"interhuman": (1, 4, 5), "interx": (2,)}
 COMPARISONS = (1, 2, 3)
 """Tables that take in variants of which the paper has no row."""
 
+Sizes = Literal["profile", "paper"]
+"""At whose sizes a model was counted."""
+
 REFERENCE_LABELS = {"real": "Real", "shuffled": "Real, captions shuffled (chance)"}
 REFERENCE_KINDS: Mapping[str, Kind] = {"real": "real", "shuffled": "chance"}
 
@@ -34,9 +37,9 @@ class Study:
     summary: pd.DataFrame
     """``summary.csv``."""
     complexity: pd.DataFrame
-    """``complexity.csv``."""
+    """``complexity.csv``: two rows a method, at the profile's sizes and at the paper's."""
     times: pd.DataFrame
-    """``complexity_time.csv``."""
+    """``complexity_time.csv``: a row a timed sampling."""
     variants: Mapping[str, Variant]
     """Every known variant by name."""
 
@@ -89,22 +92,33 @@ class Study:
             )
         return chosen
 
-    def cost(self, method: str) -> Mapping[str, Any]:
-        """Counts and timings of one method.
+    def counts(self, method: str, sizes: Sizes) -> Mapping[str, Any]:
+        """Counts of one method at the profile's own sizes or at the paper's.
 
         Raises:
-            DataError: it has not been measured.
+            DataError: it has not been counted.
         """
-        found: dict[str, Any] = {}
-        for name, frame in (("complexity", self.complexity), ("complexity_time", self.times)):
-            rows = frame[frame["method"] == method]
-            if len(rows) != 1:
-                raise DataError(
-                    f"{path(name, profile=self.config.profile)} has {len(rows)} rows of {method!r}, not one. Run "
-                    "`intermamba complexity` again."
-                )
-            found |= {str(key): value for key, value in rows.to_dict("records")[0].items()}
-        return found
+        rows = self.complexity[(self.complexity["method"] == method) & (self.complexity["sizes"] == sizes)]
+        if len(rows) != 1:
+            raise DataError(
+                f"{path('complexity', profile=self.config.profile)} has {len(rows)} rows of {method!r} at the sizes of "
+                f"the {sizes}, not one. Run `intermamba complexity` again."
+            )
+        return {str(key): value for key, value in rows.to_dict("records")[0].items()}
+
+    def seconds(self, method: str) -> "pd.Series[float]":
+        """Times of one method's samplings.
+
+        Raises:
+            DataError: it has not been timed.
+        """
+        rows = self.times[self.times["method"] == method]
+        if rows.empty:
+            raise DataError(
+                f"{path('complexity_time', profile=self.config.profile)} has no row of {method!r}. Run `intermamba "
+                "complexity` again."
+            )
+        return rows["seconds"]
 
     def source(self, dataset: Dataset, block: BlockName, method: str) -> str:
         """The files of per-repeat values behind a row."""
@@ -141,22 +155,30 @@ def re_evaluated(study: Study, dataset: Dataset) -> list[Block]:
 
 
 def cost(study: Study, dataset: Dataset) -> list[Block]:
-    """Table 3's block: seconds, millions of parameters, billions of multiply-accumulates."""
+    """Table 3's block: seconds, millions of parameters, billions (of a whole sampling: trillions) of MACs."""
     methods = study.members(3, dataset)
     if not methods:
         return []
-    one = study.cost(methods[0])
-    details = (
-        f"{one['frames']} frames, batch {one['batch']}, {one['sampling_steps']} sampling steps; timed "
-        f"on {one['device']} in {one['dtype']}, {one['threads']} thread{'' if one['threads'] == 1 else 's'}"
-    )
     rows = tuple(_cost_row(study, method) for method in methods)
+    one = study.times.iloc[0]
+    details = f"as run: {one['frames']} frames, {one['sampling_steps']} sampling steps"
     return [Block("reproduced", f"This run, profile {study.config.profile}", rows, details)]
 
 
-def parameters(study: Study, method: str) -> Cell:
-    """Millions of trained parameters."""
-    return _number(study, study.cost(method)["parameters"] / 1e6)
+def timing(times: pd.DataFrame) -> str:
+    """How the samplings of ``complexity_time.csv`` were timed, in one phrase."""
+    one, repeats = times.iloc[0], times.groupby("method").size().min()
+    return (
+        f"{repeats} samplings each of {one['frames']} frames at batch {one['batch']}, {one['sampling_steps']} steps of "
+        f"DDIM with guidance {one['guidance']}, the models taking turns after {one['warmup_steps']} steps each to warm "
+        f"up, on {one['device']} in {one['dtype']}, {one['threads']} thread{'' if one['threads'] == 1 else 's'}"
+    )
+
+
+def parameters(study: Study, method: str) -> dict[str, Cell]:
+    """Millions of trained parameters: as run, and at the paper's sizes."""
+    run, paper = (study.counts(method, sizes)["parameters"] / 1e6 for sizes in get_args(Sizes))
+    return {"parameters_run": _number(study, run), "parameters_millions": _number(study, paper)}
 
 
 def conditions(study: Study, number: int, dataset: Dataset, official: str | None = None) -> list[str]:
@@ -211,14 +233,26 @@ def _quality_row(study: Study, dataset: Dataset, block: BlockName, method: str, 
 
 
 def _cost_row(study: Study, method: str) -> Row:
-    found = study.cost(method)
-    macs = {name: found[name] / 1e9 for name in ("macs_dense", "macs_attention", "macs_scan")}
-    timings = str(path("complexity_time", profile=study.config.profile))
-    details = {"mean": found["seconds_median"], "quartile1": found["seconds_q1"], "quartile3": found["seconds_q3"]}
-    seconds = Cell(significant(float(found["seconds_median"])), details={**details, "source": timings})
-    cells = {"inference_seconds": seconds, "parameters_millions": parameters(study, method)}
-    cells |= {name: _number(study, value) for name, value in {"macs": sum(macs.values()), **macs}.items()}
+    run, paper = study.counts(method, "profile"), study.counts(method, "paper")
+    parts = ("macs_dense", "macs_attention", "macs_scan")
+    macs = {
+        "macs_run": sum(run[name] for name in parts) / 1e9,
+        "macs": sum(paper[name] for name in parts) / 1e9,
+        **{name: paper[name] / 1e9 for name in parts},
+        "macs_sampling": paper["macs_sampling"] / 1e12,
+    }
+    cells = {**_seconds(study, method), **parameters(study, method)}
+    cells |= {name: _number(study, value) for name, value in macs.items()}
     return Row(study.label(method), cells, method=method)
+
+
+def _seconds(study: Study, method: str) -> dict[str, Cell]:
+    """Median of the samplings, and their quartiles."""
+    lower, median, upper = study.seconds(method).quantile([0.25, 0.5, 0.75])
+    source = str(path("complexity_time", profile=study.config.profile))
+    details = {"mean": median, "quartile1": lower, "quartile3": upper, "source": source}
+    between = Cell(f"{significant(lower, 3)}–{significant(upper, 3)}", details={"source": source})
+    return {"inference_seconds": Cell(significant(median, 3), details=details), "quartiles": between}
 
 
 def _number(study: Study, value: float) -> Cell:

@@ -17,8 +17,8 @@ from intermamba.models import variants
 from intermamba.paths import path
 from intermamba.provenance import recorded
 from workflow import latex, markdown, reported
-from workflow.reproduced import Study, absent, conditions, cost, parameters, quality, re_evaluated
-from workflow.tabular import Block, Cell, Column, Row, Table, ranked
+from workflow.reproduced import Study, absent, conditions, cost, parameters, quality, re_evaluated, timing
+from workflow.tabular import Block, Cell, Column, Direction, Row, Table, ranked
 
 TOPS = ("top1", "top2", "top3")
 CHANCE_METRICS = (*TOPS, "mm_dist")
@@ -26,12 +26,28 @@ CHANCE_METRICS = (*TOPS, "mm_dist")
 
 MODULES = ("Self-ASTM", "Cross-ASTM", "LIIA")
 """What Table 5 ticks."""
+ASTM = "ASTM"
 
 DETAILS = (
     "mean", "interval", "repeats", "seeds", "seed_std", "quartile1", "quartile3", "dataset", "origin", "tower",
     "evaluator", "protocol", "source", "note",
 )  # fmt: skip
 """Columns of a table's CSV that only some cells fill."""
+
+PARAMETERS = (
+    "Parameters are the trained ones, without the frozen text tower. As run: at this profile's sizes. Paper size: "
+    "counted at the sizes behind the paper's numbers, whatever the profile."
+)
+COSTS = (
+    "MACs are of one conditional pass of the denoiser at batch 1. At paper size (T = 300) they are split into dense "
+    "(matrix products and convolutions), attention (its two products) and scan (4.5 a channel, step and state, and the "
+    "skip). Sampling, at paper size too: 50 steps with all passes of guidance (two a step; in2IN four), and the text "
+    "encoder.",
+    "The paper does not say what its FLOPs count; no convention tried here gives its 68.33 or 14.05.",
+    "Time is that of a whole guided sampling from the encoded caption on, the one number here that differs between "
+    "equal runs; the paper's is an average on one RTX 4090. Times measured at paper size are in the README.",
+)
+"""Conventions of Table 3."""
 
 APART = "The blocks differ in data, evaluator, protocol and sizes: compare numbers within a block, never across."
 MARKS = "Best in bold, second best underlined, within each block and by the numbers as shown."
@@ -99,24 +115,28 @@ def _comparison(study: Study, number: int, dataset: Dataset, caption: str) -> Ta
 
 
 def table3(study: Study) -> Table:
-    """Cost of sampling. The paper does not state what its FLOPs count, so they are no column of ours."""
+    """Cost of sampling, as run and counted at the paper's sizes, whatever the profile.
+
+    The paper does not state what its FLOPs count, so they are no column of ours.
+    """
     frame = reported.read(3)
+    group = "MACs (G) of a pass"
     columns = [
-        Column("inference_seconds", "Time (s)", "down"),
-        Column("parameters_millions", "Params (M)", "down"),
-        Column("flops_billions", "FLOPs (G)", "down"),
-        Column("macs", "all", "down", "MACs (G)"),
-        Column("macs_dense", "dense", group="MACs (G)"),
-        Column("macs_attention", "attention", group="MACs (G)"),
-        Column("macs_scan", "scan", group="MACs (G)"),
+        Column("inference_seconds", "median", "down", "Time (s)"),
+        Column("quartiles", "quartiles", group="Time (s)"),
+        *_parameters("down"),
+        Column("flops_billions", "printed", "down", "FLOPs (G)"),
+        Column("macs_run", "as run", group=group),
+        Column("macs", "paper size", "down", group),
+        Column("macs_dense", "dense", group=group),
+        Column("macs_attention", "attn.", group=group),
+        Column("macs_scan", "scan", group=group),
+        Column("macs_sampling", "sampling", group="MACs (T)"),
     ]
-    convention = (
-        "This run: time is the median of whole samplings (quartiles in the CSV), the one number here that differs "
-        "between equal runs. MACs are of one conditional pass of the denoiser, without the frozen text tower. The "
-        "paper does not say what its FLOPs count."
-    )
-    notes = [MARKS, APART, convention, *absent(study, 3, "interhuman"), *_as_printed(frame)]
-    return _table(3, "Cost of sampling.", columns, [reported.block(frame), *cost(study, "interhuman")], notes)
+    blocks = cost(study, "interhuman")
+    timed = [f"Time of this run: {timing(study.times)}."] if blocks else []
+    notes = [MARKS, APART, PARAMETERS, *COSTS, *timed, *absent(study, 3, "interhuman"), *_as_printed(frame)]
+    return _table(3, "Cost of sampling.", columns, [reported.block(frame), *blocks], notes)
 
 
 def table4(study: Study) -> Table:
@@ -125,14 +145,15 @@ def table4(study: Study) -> Table:
     notes = [
         QUALITY_MARKS,
         APART,
+        PARAMETERS,
         "The paper's R-precision is on the scale of Top 3, which it does not say.",
         *conditions(study, 4, "interhuman"),
         *_as_printed(frame),
     ]
-    blocks = [reported.block(frame, {"r_precision": "printed"}), *quality(study, 4, "interhuman")]
-    return _table(
-        4, "Adaptive spatio-temporal fusion, on InterHuman.", [*_r_precision(), _metric("fid")], blocks, notes
-    )
+    own = [_counted(study, block) for block in quality(study, 4, "interhuman")]
+    blocks = [reported.block(frame, {"r_precision": "printed"}), *own]
+    columns = [*_r_precision(), _metric("fid"), *_parameters()]
+    return _table(4, "Adaptive spatio-temporal fusion, on InterHuman.", columns, blocks, notes)
 
 
 def table5(study: Study) -> Table:
@@ -140,25 +161,23 @@ def table5(study: Study) -> Table:
     frame = reported.read(5)
     printed, *own = _r_precision()
     columns = [
-        *(Column(module, module) for module in MODULES),
+        *(Column(module, module.removesuffix("-ASTM"), group=ASTM if ASTM in module else "") for module in MODULES),
         replace(printed, direction=""),
         *own,
         _metric("fid"),
-        Column("parameters_millions", "Params (M)"),
+        *_parameters(),
     ]
     paper = reported.block(frame, {"r_precision": "printed"})
     rows = [replace(_ticked(row, row.method), label=f"Row {number}") for number, row in enumerate(paper.rows, 1)]
     blocks = [replace(paper, rows=tuple(rows))]
     for block in quality(study, 5, "interhuman"):
-        rows = []
-        for row in block.rows:
-            modules = study.row_of(row.method, 5) if row.kind == "method" else None
-            cells = {"parameters_millions": parameters(study, row.method)} if modules else {}
-            rows.append(_ticked(replace(row, cells={**row.cells, **cells}), modules or ""))
+        modules = {row.method: study.row_of(row.method, 5) for row in block.rows if row.kind == "method"}
+        rows = [_ticked(row, modules.get(row.method) or "") for row in _counted(study, block).rows]
         blocks.append(replace(block, rows=tuple(rows)))
     notes = [
         QUALITY_MARKS,
         APART,
+        PARAMETERS,
         "The paper heads its R-precision as top-1, but its first row is InterGen's top-1 and its last InterMamba's "
         "top-3: on two scales it is not ranked here.",
         "From the second row to the third the feed-forward layers go as well, so that is no single-factor change.",
@@ -205,10 +224,28 @@ def _r_precision() -> tuple[Column, Column, Column]:
     """The column that the paper prints in Tables 4 and 5, and two of ours that say what they are."""
     group = "R-Precision"
     return (
-        Column("printed", "as printed", "up", group),
+        Column("printed", "printed", "up", group),
         _metric("top1", group, "Top 1"),
         _metric("top3", group, "Top 3"),
     )
+
+
+def _parameters(direction: Direction = "") -> tuple[Column, Column]:
+    """Trained parameters at this profile's sizes, and at the paper's: there the printed counts stand too."""
+    group = "Params (M)"
+    return (
+        Column("parameters_run", "as run", group=group),
+        Column("parameters_millions", "paper size", direction, group),
+    )
+
+
+def _counted(study: Study, block: Block) -> Block:
+    """``block`` with the parameters of its methods."""
+    rows = [
+        replace(row, cells={**row.cells, **parameters(study, row.method)}) if row.kind == "method" else row
+        for row in block.rows
+    ]
+    return replace(block, rows=tuple(rows))
 
 
 def _ticked(row: Row, modules: str) -> Row:

@@ -128,6 +128,11 @@ class Variant(Frozen):
         self.options()
         return self
 
+    @property
+    def ablation(self) -> bool:
+        """Whether the paper reports it only among its ablations, Tables 4 and 5; rows of our own are compared."""
+        return bool(self.paper) and {row.table for row in self.paper} <= {4, 5}
+
     def options(self) -> AstmOptions:
         """The base's options with the changes applied.
 
