@@ -1,16 +1,21 @@
 """Figures: what is drawn, and that equal data give equal bytes."""
 
+import shutil
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
 import workflow_study as made_up
+from matplotlib.collections import PathCollection
 from matplotlib.colors import same_color
 
-from intermamba import files
 from intermamba.errors import StateError
 from intermamba.paths import path
-from workflow import figures
+from workflow import aggregate, figures
+from workflow.figure2 import Panel, Point, figure2, measured_panels, reported_panel
 from workflow.figures import figure8
+from workflow.reproduced import read
 from workflow.style import COLOURS, save, themed
 
 ORIGINS = {"interhuman": "synthetic", "interx": "synthetic"}
@@ -67,15 +72,95 @@ def test_equal_data_give_equal_bytes_in_any_order(tmp_path, suffix):
     assert (tmp_path / f"first.{suffix}").read_bytes() == (tmp_path / f"second.{suffix}").read_bytes()
 
 
-def test_the_stage_draws_from_the_aggregated_log(tmp_path, monkeypatch):
+@pytest.fixture
+def finished(tmp_path, monkeypatch):
+    """A finished study, up to the stage before the figures."""
     config = made_up.config()
+    shutil.copytree(made_up.ROOT / "results/paper/reported", tmp_path / "results/paper/reported")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(StateError, match="intermamba aggregate"):
-        figures.run(config)
-    files.write_csv(path("alpha_beta", profile="smoke"), curves(steps=5))
-    figures.run(config)
-    for suffix, start in (("pdf", b"%PDF"), ("png", b"\x89PNG")):
-        assert path("figure", profile="smoke", number=8, format=suffix).read_bytes().startswith(start)
+    monkeypatch.setattr(figures, "variants", lambda: made_up.VARIANTS)
+    made_up.write(config)
+    aggregate.run(config)
+    return config
+
+
+def test_the_stage_draws_from_the_aggregated_results(finished):
+    figures.run(finished)
+    for number in (2, 8):
+        for suffix, start in (("pdf", b"%PDF"), ("png", b"\x89PNG")):
+            assert path("figure", profile="smoke", number=number, format=suffix).read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(("name", "stage"), [("alpha_beta", "aggregate"), ("complexity_time", "complexity")])
+def test_a_missing_input_names_its_stage(finished, name, stage):
+    path(name, profile="smoke").unlink()
+    with pytest.raises(StateError, match=f"intermamba {stage}"):
+        figures.run(finished)
+
+
+def panels(config):
+    study, _ = read(config, made_up.VARIANTS)
+    return [reported_panel(made_up.VARIANTS), *measured_panels(study)]
+
+
+def test_figure2_joins_the_papers_tables_1_and_3(finished):
+    assert reported_panel(made_up.VARIANTS).points == (
+        Point("intergen", "InterGen", 1.233, 0.371, 0.010, 182.0),
+        Point("in2IN", "in2IN", 1.260, 0.425, 0.008, 160.0),
+        Point("intermamba", "InterMamba (Ours)", 0.567, 0.475, 0.005, 117.0),
+        Point("intermamba_light", "InterMamba (light)", 0.325, 0.443, 0.005, 66.0),
+    )
+
+
+def test_figure2_shows_what_was_measured_with_its_conditions(finished):
+    (panel,) = measured_panels(read(finished, made_up.VARIANTS)[0])
+    assert [point.method for point in panel.points] == ["intergen", "intermamba"]  # no ablation of the paper
+    ours = panel.points[1]
+    assert (ours.precision, panel.chance) == pytest.approx((0.21, 0.03))
+    # 3 samplings of 0.3, 0.33 and 0.36 s
+    assert (ours.seconds, *ours.quartiles) == pytest.approx((0.33, 0.315, 0.345))
+    for part in ("synthetic", "interhuman-tiny/1", "untrained", "48 frames", "10 steps", "some CPU", "float32"):
+        assert part in panel.caption
+
+
+def test_figure2_never_mixes_reported_and_measured(finished):
+    with themed():
+        figure = figure2(panels(finished))
+    left, right = figure.axes
+    assert "Reported" in left.get_title(loc="left")
+    assert "smoke" in right.get_title(loc="left")
+    for axis, panel in zip(figure.axes, panels(finished), strict=True):
+        shown = {text.get_text() for text in axis.texts}
+        assert {point.label for point in panel.points} <= shown
+        bubbles = [drawn for drawn in axis.collections if isinstance(drawn, PathCollection)]
+        drawn = [bubble for bubble in bubbles if len(bubble.get_offsets())]  # the legend's have no place
+        areas = {tuple(bubble.get_offsets()[0]): bubble.get_sizes()[0] for bubble in drawn}
+        ratio = [areas[point.seconds, point.precision] / point.millions for point in panel.points]
+        np.testing.assert_allclose(ratio, ratio[0])
+
+
+def test_figure2_of_a_study_without_interhuman_is_the_papers_alone(finished):
+    runs = {"interx": {"intermamba": (0,)}}
+    study, _ = read(finished.model_copy(update={"runs": runs}), made_up.VARIANTS)
+    assert measured_panels(study) == []
+    with themed():
+        assert len(figure2([reported_panel(made_up.VARIANTS)]).axes) == 1
+
+
+def test_figure2_repeats_to_the_byte(finished, tmp_path):
+    for name in ("first", "second"):
+        with themed():
+            save(figure2(panels(finished)), tmp_path / f"{name}.png")
+    assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()
+
+
+def test_labels_of_bubbles_keep_apart():
+    """Three models on one spot: their names find different sides."""
+    names = ("one", "two", "three")
+    with themed():
+        figure = figure2([Panel("", "", tuple(Point(name, name, 1.0, 0.5, 0.01, 2.0) for name in names))])
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text() in names]
+    assert not any(first.overlaps(second) for first, second in combinations(boxes, 2))
 
 
 def test_a_study_without_the_full_model_says_what_to_add():

@@ -130,7 +130,11 @@ def test_targets_are_the_results_a_user_is_promised() -> None:
     promised = {f"results/smoke/tables/table{n}.{kind}" for n in range(1, 6) for kind in ("tex", "md", "csv")}
     promised |= {
         f"results/smoke/{name}"
-        for name in ("metrics.csv", "summary.json", "figures/figure8.pdf", "figures/figure8.png")
+        for name in (
+            "metrics.csv",
+            "summary.json",
+            *(f"figures/figure{n}.{kind}" for n in (2, 8) for kind in ("pdf", "png")),
+        )
     }
     assert promised <= found
 

@@ -211,7 +211,7 @@ def tables(profile: Profile = None) -> None:
 
 @app.command()
 def figures(profile: Profile = None) -> None:
-    """Draw Figure 8, the adaptive weights over training."""
+    """Draw Figure 2, quality over time of sampling, and Figure 8, the adaptive weights over training."""
     config = _open(profile)
     from workflow import figures as stage
 

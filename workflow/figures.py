@@ -1,6 +1,6 @@
-"""Stage ``figures``: one pure function a figure, from data frames to a matplotlib figure; the stage saves them.
+"""Stage ``figures``: one pure function a figure, from data to a matplotlib figure; the stage saves them.
 
-To add a figure: write its function, and give it a line in :func:`run`.
+To add a figure: write its function, and give it a line in :func:`run` and its number to ``workflow.stages``.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,11 @@ from matplotlib.lines import Line2D
 from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import StateError
+from intermamba.models import variants
 from intermamba.paths import path
 from intermamba.provenance import recorded
+from workflow.figure2 import figure2, measured_panels, reported_panel
+from workflow.reproduced import read
 from workflow.style import COLOURS, save, themed
 from workflow.wording import dataset_name, origin_name
 
@@ -26,17 +29,27 @@ FORMATS = ("pdf", "png")
 def run(config: Config) -> None:
     """Draw every figure of the profile as PDF and PNG.
 
+    Figure 2 shows times, and so differs between equal runs; Figure 8 does not.
+
     Raises:
-        StateError: the study has not been aggregated, or holds no run of the full model.
+        StateError: a stage before this one has not run, or the study holds no run of the full model.
+        DataError: a result is older than the rows that params.yaml asks for.
     """
     source = files.require(path("alpha_beta", profile=config.profile), "aggregate")
-    targets = [path("figure", profile=config.profile, number=8, format=suffix) for suffix in FORMATS]
+    study, inputs = read(config, variants())
+    inputs += [source, *(path("reported", number=number) for number in (1, 3))]
+    eighth, second = (_places(config, number) for number in (8, 2))
     origins = {
         str(name): "synthetic" if data.source == "synthetic" else "official" for name, data in config.datasets.items()
     }
-    with recorded("figures", targets, inputs=[source], config={"profile": config.profile}), themed():
+    with recorded("figures", [*eighth, *second], inputs, config={"profile": config.profile}), themed():
         curves = pd.read_csv(source)
-        _save(figure8(curves[curves["variant"] == FULL_MODEL], origins, config.profile), targets)
+        _save(figure8(curves[curves["variant"] == FULL_MODEL], origins, config.profile), eighth)
+        _save(figure2([reported_panel(study.variants), *measured_panels(study)]), second)
+
+
+def _places(config: Config, number: int) -> list[Path]:
+    return [path("figure", profile=config.profile, number=number, format=suffix) for suffix in FORMATS]
 
 
 def _save(figure: Figure, targets: list[Path]) -> None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from pathlib import Path
+from typing import Any, Literal
 
 import pandas as pd
 
 from evaluators import protocol
 from evaluators.results import METRICS, BlockName
+from intermamba import files
 from intermamba.config import Config, Dataset
 from intermamba.errors import ConfigError, DataError, unknown
 from intermamba.models.options import Variant
@@ -129,6 +131,19 @@ class Study:
         )
 
 
+def read(config: Config, variants: Mapping[str, Variant]) -> tuple[Study, list[Path]]:
+    """The results of a profile, and the files they were read from.
+
+    Raises:
+        StateError: a stage before this one has not run.
+    """
+    stages = {"summary": "aggregate", "complexity": "complexity", "complexity_time": "complexity"}
+    inputs = [files.require(path(name, profile=config.profile), stage) for name, stage in stages.items()]
+    # A fingerprint of twelve digits, or of digits and an `e`, would read as a number.
+    summary, complexity, times = (pd.read_csv(file, dtype={"evaluator": str}) for file in inputs)
+    return Study(config, summary, complexity, times, variants), inputs
+
+
 def quality(study: Study, number: int, dataset: Dataset) -> list[Block]:
     """One block: real data, chance, and the methods that belong into the table; none where nothing was run."""
     methods = study.members(number, dataset)
@@ -177,8 +192,11 @@ def timing(times: pd.DataFrame) -> str:
 
 def parameters(study: Study, method: str) -> dict[str, Cell]:
     """Millions of trained parameters: as run, and at the paper's sizes."""
-    run, paper = (study.counts(method, sizes)["parameters"] / 1e6 for sizes in get_args(Sizes))
-    return {"parameters_run": _number(study, run), "parameters_millions": _number(study, paper)}
+    run, paper = study.counts(method, "profile"), study.counts(method, "paper")
+    return {
+        "parameters_run": _number(study, run["parameters"] / 1e6),
+        "parameters_millions": _number(study, paper["parameters"] / 1e6),
+    }
 
 
 def conditions(study: Study, number: int, dataset: Dataset, official: str | None = None) -> list[str]:

@@ -19,6 +19,8 @@ from intermamba.paths import SPLITS, record_of, template
 TABLES = range(1, 6)
 TABLE_FORMATS = ("tex", "md", "csv")
 FIGURES = (8,)
+TIMED_FIGURES = (2,)
+"""Figures that show timings."""
 FIGURE_FORMATS = ("pdf", "png")
 PROTOCOLS = "evaluators/protocols.yaml"
 
@@ -182,9 +184,17 @@ def table(config: Config) -> dict[str, Stage]:
         stage(
             "figures",
             "",
-            (at("alpha_beta"),),
+            (
+                at("alpha_beta"),
+                at("summary"),
+                at("complexity"),
+                at("complexity_time"),
+                *variants,
+                *(at("reported", number=n) for n in (1, 3)),
+            ),
             tuple(at("figure", number=n, format=f) for n, f in product(FIGURES, FIGURE_FORMATS)),
             ("runs", "datasets"),
+            measured=tuple(at("figure", number=n, format=f) for n, f in product(TIMED_FIGURES, FIGURE_FORMATS)),
         ),
     ]
     return {one.name: one for one in stages}
@@ -193,7 +203,8 @@ def table(config: Config) -> dict[str, Stage]:
 def targets(stages: dict[str, Stage]) -> list[str]:
     """What `snakemake` without arguments makes: outputs nothing else reads."""
     read = {path for stage in stages.values() for job in stage.jobs() for path in job.inputs}
-    return [path for stage in stages.values() for job in stage.jobs() for path in job.results if path not in read]
+    made = (path for stage in stages.values() for job in stage.jobs() for path in (*job.results, *job.measured))
+    return [path for path in made if path not in read]
 
 
 def knobs(config: Config, names: Iterable[str]) -> dict[str, Any]:

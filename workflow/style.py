@@ -10,8 +10,17 @@ from matplotlib.figure import Figure
 
 from intermamba import files
 
-COLOURS = {"alpha": "#0072B2", "beta": "#D55E00"}
-"""Okabe and Ito's blue and vermilion: told apart by every reader, and in grey."""
+COLOURS = {
+    "alpha": "#0072B2",
+    "beta": "#D55E00",
+    "intermamba": "#D55E00",
+    "intermamba_light": "#E69F00",
+    "intergen": "#0072B2",
+    "in2in": "#56B4E9",
+}
+"""Okabe and Ito's palette, told apart by every reader: the weights of Figure 8, and models, related ones alike."""
+OTHERS = ("#009E73", "#CC79A7", "#999999", "#F0E442")
+"""The rest of it, for models that readers add."""
 
 _SETTINGS = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that no machine substitutes another

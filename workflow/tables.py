@@ -17,7 +17,7 @@ from intermamba.models import variants
 from intermamba.paths import path
 from intermamba.provenance import recorded
 from workflow import latex, markdown, reported
-from workflow.reproduced import Study, absent, conditions, cost, parameters, quality, re_evaluated, timing
+from workflow.reproduced import Study, absent, conditions, cost, parameters, quality, re_evaluated, read, timing
 from workflow.tabular import Block, Cell, Column, Direction, Row, Table, ranked
 
 TOPS = ("top1", "top2", "top3")
@@ -68,11 +68,7 @@ def run(config: Config) -> None:
         ConfigError: a run names a variant that does not exist.
     """
     profile = config.profile
-    stages = {"summary": "aggregate", "complexity": "complexity", "complexity_time": "complexity"}
-    inputs = [files.require(path(name, profile=profile), stage) for name, stage in stages.items()]
-    # A fingerprint of twelve digits, or of digits and an `e`, would read as a number.
-    summary, complexity, times = (pd.read_csv(file, dtype={"evaluator": str}) for file in inputs)
-    study = Study(config, summary, complexity, times, variants())
+    study, inputs = read(config, variants())
     inputs += [path("reported", number=number) for number in range(1, 6)]
     tables = [table1(study), table2(study), table3(study), table4(study), table5(study)]
     document = path("document", profile=profile)

@@ -19,7 +19,7 @@ rule complexity:
     benchmark: LOGS + "/complexity.tsv"
     # alone on the machine, so that timings are not disturbed
     threads: workflow.cores
-    resources: mem_mb=2500, gpu=GPUS
+    resources: mem_mb=5000, gpu=GPUS
     params: knobs=knobs_of("complexity")
     shell: STAGES["complexity"].shell
 
@@ -35,7 +35,7 @@ rule tables:
     shell: STAGES["tables"].shell
 
 rule figures:
-    message: "draw Figure 8"
+    message: "draw Figures 2 and 8"
     input: STAGES["figures"].inputs
     output: STAGES["figures"].outputs
     log: LOGS + "/figures.log"
