@@ -29,7 +29,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from intermamba import files, provenance
-from intermamba.config import Config, Dataset, DiffusionConfig, ModelConfig
+from intermamba.config import Config, Dataset, ModelConfig
 from intermamba.diffusion import Diffusion
 from intermamba.models import PAPER, Denoiser, build, find
 from intermamba.models.astm import Scan
@@ -95,11 +95,7 @@ def run(config: Config, *, timed: bool = True, advance: Callable[[int], None] | 
     outputs = [counts, times] if timed else [counts]
     with provenance.recorded("complexity", outputs, config=knobs, seeds={"weights": seed}):
         sizes = {"profile": Sizes.of(config), "paper": PAPER_SIZES}
-        rows = [
-            {"method": name, "sizes": which, **count(name, at, config.diffusion)}
-            for name in names
-            for which, at in sizes.items()
-        ]
+        rows = [{"method": name, "sizes": which, **count(name, at)} for name in names for which, at in sizes.items()]
         files.write_csv(counts, pd.DataFrame(rows))
         if timed:
             torch.set_num_threads(threads(config))
@@ -115,15 +111,13 @@ def run(config: Config, *, timed: bool = True, advance: Callable[[int], None] | 
                     advance(1)
 
 
-def count(name: str, sizes: Sizes, diffusion: DiffusionConfig) -> dict[str, int]:
+def count(name: str, sizes: Sizes) -> dict[str, int]:
     """Counts of one model, all integers: ``parameters``; ``macs_dense``, ``macs_attention``, ``macs_scan`` of a pass;
     ``macs_text``; ``passes``; ``macs_sampling``; and what they are of: ``frames``, ``batch``, ``sampling_steps``.
-
-    Of ``diffusion`` only the guidance counts; the number of steps is that of ``sizes``.
     """
     model = _build(name, sizes, "meta")
     one_pass = count_macs(model, sizes.frames)
-    text, passes = _text_macs(model, sizes.tokens), _passes(model, diffusion)
+    text, passes = _text_macs(model, sizes.tokens), len(model.guidance(1.0))
     return {
         "parameters": sum(value.numel() for value in model.parameters() if value.requires_grad),
         **one_pass,
@@ -162,27 +156,12 @@ def count_macs(model: Denoiser, frames: int) -> dict[str, int]:
 
 
 def _text_macs(model: Denoiser, tokens: int) -> int:
-    """Of the trained text encoder, attention included, for one clip's condition."""
-    weight = model.embed_text.weight
-    features = torch.zeros(1, tokens, weight.shape[1], device=weight.device)
+    """Of the trained text encoder, attention included, over all captions of one clip."""
+    cond = _inputs(model, 1)[2]
+    features = cond.new_zeros(cond.shape[1], tokens, cond.shape[2])
     with _counted_products() as counter:
-        model.encode_text(features, torch.zeros(1, dtype=torch.long, device=weight.device))
+        model.encode_text(features, torch.zeros(len(features), dtype=torch.long, device=cond.device))
     return int(counter.get_total_flops()) // 2
-
-
-def _passes(model: Denoiser, diffusion: DiffusionConfig) -> int:
-    """Clips that one step of guided sampling sends through the denoiser for one clip: whatever guidance really does."""
-    passes = 0
-
-    def passed(_: nn.Module, arguments: tuple[Any, ...], __: Any) -> None:
-        nonlocal passes
-        passes += len(arguments[0])
-
-    hook = model.register_forward_hook(passed)
-    with _counted_scans(model):
-        _sample(Diffusion(diffusion.model_copy(update={"sampling_steps": 1})), model, frames=1)
-    hook.remove()
-    return passes
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def test_cost_grows_linearly_in_frames_but_for_the_frame_mixing_map():
 
 
 def test_a_sampling_is_its_passes_and_the_text_encoder():
-    found = complexity.count("intermamba_light", complexity.PAPER_SIZES, load("paper").diffusion)
+    found = complexity.count("intermamba_light", complexity.PAPER_SIZES)
     tokens, width, hidden = 77, 768, 2048
     layer = tokens * (4 * width**2 + 2 * width * hidden) + 2 * tokens**2 * width
     assert found["macs_text"] == 2 * layer
@@ -52,13 +52,22 @@ def test_a_sampling_is_its_passes_and_the_text_encoder():
     assert found["macs_sampling"] == 50 * 2 * one_pass + 2 * layer
 
 
+def test_in2in_takes_intergens_pass_four_times_and_reads_three_captions():
+    in2in, intergen = (complexity.count(name, complexity.PAPER_SIZES) for name in ("in2in", "intergen"))
+    assert (in2in["passes"], intergen["passes"]) == (4, 2)
+    assert in2in["macs_attention"] == intergen["macs_attention"]
+    assert in2in["macs_text"] == 3 * intergen["macs_text"]
+    # besides, only its two further conditions' embedding
+    assert in2in["macs_dense"] - intergen["macs_dense"] >= 2 * 768 * 1024
+
+
 @pytest.mark.parametrize(
     ("name", "millions"),
     [("intergen", 182.38), ("self_astm_only", 175.67), ("without_liia", 118.60), ("intermamba", 118.60)],
 )
 def test_every_profile_counts_at_the_papers_sizes(name, millions):
     """Table 5's rows, by the reading of docs/deviations.md; the paper prints 182, 180, 117 and 117."""
-    found = complexity.count(name, complexity.PAPER_SIZES, load("smoke").diffusion)
+    found = complexity.count(name, complexity.PAPER_SIZES)
     assert found["parameters"] / 1e6 == pytest.approx(millions, abs=0.005)
     assert (found["frames"], found["sampling_steps"]) == (300, 50)
 
@@ -71,7 +80,12 @@ def test_counting_leaves_the_model_as_it_was():
     sizes = {"width": 16, "heads": 2, "max_frames": 8, "modules": 1, "blocks_per_module": 1, "state": 2, "rank": 2}
     model = build(VARIANTS["intermamba"], **sizes, text_width=16, text_heads=2).eval()
     torch.nn.init.ones_(model.out.weight)
-    inputs = (torch.randn(1, 8, 2, 262), torch.zeros(1).long(), torch.randn(1, 16), torch.ones(1, 8, dtype=torch.bool))
+    inputs = (
+        torch.randn(1, 8, 2, 262),
+        torch.zeros(1).long(),
+        torch.randn(1, 1, 16),
+        torch.ones(1, 8, dtype=torch.bool),
+    )
     with torch.no_grad():
         before = model(*inputs)
         counts = complexity.count_macs(model, 8)
