@@ -16,9 +16,8 @@ from matplotlib.transforms import Bbox
 
 from intermamba.models.options import Variant
 from workflow import reported
-from workflow.reproduced import Study, timing
+from workflow.reproduced import Study, measured_on, timing
 from workflow.style import COLOURS, OTHERS
-from workflow.wording import origin_name
 
 METRIC = "top1"
 """As the paper's figure [its caption]."""
@@ -89,16 +88,14 @@ def measured_panels(study: Study) -> list[Panel]:
         return []
     points = []
     for method in methods:
-        results = study.results("interhuman", method).set_index("metric")
+        results = study.results("interhuman", "reproduced", method).set_index("metric")
         precision, interval = (float(results[key][METRIC]) for key in ("mean", "interval"))
         lower, median, upper = study.seconds(method).quantile([0.25, 0.5, 0.75])
         millions = study.counts(method, "profile")["parameters"] / 1e6
         points.append(Point(method, study.label(method), median, precision, interval, millions, (lower, upper)))
-    one = study.results("interhuman", "real").iloc[0]
-    shuffled = study.results("interhuman", "shuffled").set_index("metric")["mean"]
+    shuffled = study.results("interhuman", "reference", "shuffled").set_index("metric")["mean"]
     caption = (
-        f"InterHuman, {origin_name(one['origin'])}; protocol {one['protocol']}; text tower {one['tower']}. Time: "
-        f"median of {timing(study.times)}. Bars: 95% interval of R-precision over repeats of the evaluation, and "
+        f"InterHuman, {measured_on(study, 'interhuman')}. Time: median of {timing(study.times)}. Bars: 95% interval of R-precision over repeats of the evaluation, and "
         "quartiles of time."
     )
     title = f"This run, profile {study.config.profile}"

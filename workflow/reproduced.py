@@ -155,7 +155,7 @@ def quality(study: Study, number: int, dataset: Dataset) -> list[Block]:
     for method in methods:
         which = "" if sorted(seeds[method]) == every else f" ({_seeds(seeds[method])})"
         rows.append(_quality_row(study, dataset, "reproduced", method, which))
-    details = f"{_measured_on(study, dataset)}; {_seeds(every)}"
+    details = f"{measured_on(study, dataset)}; {_seeds(every)}"
     return [Block("reproduced", f"This run, profile {study.config.profile}", tuple(rows), details)]
 
 
@@ -166,7 +166,7 @@ def re_evaluated(study: Study, dataset: Dataset) -> list[Block]:
         return []
     rows = [*_references(study, dataset), *(_quality_row(study, dataset, "re-evaluated", name) for name in methods)]
     heading = f"Official checkpoints, judged in this run, profile {study.config.profile}"
-    return [Block("re-evaluated", heading, tuple(rows), _measured_on(study, dataset))]
+    return [Block("re-evaluated", heading, tuple(rows), measured_on(study, dataset))]
 
 
 def cost(study: Study, dataset: Dataset) -> list[Block]:
@@ -235,7 +235,8 @@ def _references(study: Study, dataset: Dataset) -> list[Row]:
     return [_quality_row(study, dataset, "reference", method) for method in REFERENCES]
 
 
-def _measured_on(study: Study, dataset: Dataset) -> str:
+def measured_on(study: Study, dataset: Dataset) -> str:
+    """What the quality of this run's rows was measured on and by, in one phrase."""
     one = study.results(dataset, "reference", "real").iloc[0]
     return f"{origin_name(one['origin'])}; protocol {one['protocol']}; text tower {one['tower']}"
 
