@@ -21,6 +21,7 @@ TEMPLATES = {
     "reference_metrics": "results/{profile}/{dataset}/real/metrics.csv",
     "complexity": "results/{profile}/complexity.csv",
     "complexity_time": "results/{profile}/complexity_time.csv",
+    "budget": "results/{profile}/budget.csv",
     # the study's results
     "metrics": "results/{profile}/metrics.csv",
     "summary": "results/{profile}/summary.csv",

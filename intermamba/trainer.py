@@ -55,6 +55,7 @@ def quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists.*")
             warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode.*")  # a frozen part of an evaluator
+            warnings.filterwarnings("ignore", message=".*have no `val_dataloader`.*")  # steps measured on their own
             warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")  # Lightning's use of torch
             yield
     finally:

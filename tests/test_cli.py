@@ -12,7 +12,7 @@ from workflow import owner
 
 STAGES = (
     "fetch", "preprocess", "encode-text", "train-evaluator", "train", "evaluate", "adopt", "re-evaluate", "aggregate",
-    "complexity", "tables", "figures", "sample", "validate",
+    "complexity", "tables", "figures", "sample", "validate", "budget",
 )  # fmt: skip
 
 

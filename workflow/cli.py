@@ -201,6 +201,28 @@ def complexity(
 
 
 @app.command()
+def budget(
+    profile: Profile = None,
+    variant: Annotated[list[str] | None, typer.Option(help="Rows to measure [default: those of Table 3].")] = None,
+    steps: Annotated[int, typer.Option(help="Optimisation steps to time.")] = 10,
+    warmup: Annotated[int, typer.Option(help="Steps before them.")] = 2,
+    batch: Annotated[int | None, typer.Option(help="Clips a step, where those of training do not fit.")] = None,
+) -> None:
+    """Time optimisation steps on random motions, weigh their memory, and estimate a whole training; needs no data."""
+    config = _open(profile)
+    for name in variant or ():
+        find(name)
+    from intermamba import budget as stage
+    from intermamba.complexity import timed_rows
+
+    names = variant or timed_rows(config)
+    with _progress("measure steps", len(names), still=True) as advance:
+        found = stage.run(config, names, steps=steps, warmup=warmup, batch=batch, advance=advance)
+    shown = ["method", "seconds_median", "memory_gib", "batch", "training_hours"]
+    typer.echo(found[shown].to_string(index=False, float_format="{:.3g}".format))
+
+
+@app.command()
 def tables(profile: Profile = None) -> None:
     """Write Tables 1 to 5 as LaTeX, Markdown and CSV: reported beside reproduced, never mixed."""
     config = _open(profile)

@@ -95,8 +95,8 @@ def measured_panels(study: Study) -> list[Panel]:
         points.append(Point(method, study.label(method), median, precision, interval, millions, (lower, upper)))
     shuffled = study.results("interhuman", "reference", "shuffled").set_index("metric")["mean"]
     caption = (
-        f"InterHuman, {measured_on(study, 'interhuman')}. Time: median of {timing(study.times)}. Bars: 95% interval of R-precision over repeats of the evaluation, and "
-        "quartiles of time."
+        f"InterHuman, {measured_on(study, 'interhuman')}. Time: median of {timing(study.times)}. Bars: 95% interval of "
+        "R-precision over repeats of the evaluation, and quartiles of time."
     )
     title = f"This run, profile {study.config.profile}"
     return [Panel(title, caption, tuple(points), float(shuffled[METRIC]))]

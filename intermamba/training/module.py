@@ -15,10 +15,9 @@ from intermamba.config import Config
 from intermamba.data.dataset import Batch
 from intermamba.diffusion import Diffusion
 from intermamba.models import Denoiser
-from intermamba.models.conditions import conditions
+from intermamba.models.conditions import TokenFeatures, conditions
 from intermamba.motion import Representation
 from intermamba.seeds import derive
-from intermamba.text.cache import TextCache
 from intermamba.training.losses import interaction_losses
 from intermamba.training.schedule import cosine_with_warmup
 
@@ -35,12 +34,12 @@ class DenoisingModule(L.LightningModule):
         representation: Representation,
         mean: Float[Tensor, " F"],
         std: Float[Tensor, " F"],
-        cache: TextCache,
+        tokens: TokenFeatures,
         config: Config,
         seed: int,
     ) -> None:
         super().__init__()
-        self.model, self.representation, self.cache = model, representation, cache
+        self.model, self.representation, self.tokens = model, representation, tokens
         self.config, self.seed = config, seed
         self.diffusion = Diffusion(config.diffusion)
         self.register_buffer("mean", mean)
@@ -73,7 +72,7 @@ class DenoisingModule(L.LightningModule):
         x0 = (batch.motion - self.mean) / self.std * batch.mask[:, :, None, None]
         noise = torch.randn(x0.shape, generator=generator, device=self.device)
         timestep = torch.randint(self.config.diffusion.steps, (len(x0),), generator=generator, device=self.device)
-        cond = conditions(self.model, self.cache, batch.caption, batch.individual)
+        cond = conditions(self.model, self.tokens, batch.caption, batch.individual)
         if dropped is not None:
             cond = cond.masked_fill(dropped[:, None, None], 0.0)
         prediction = self.model(self.diffusion.add_noise(x0, noise, timestep), timestep, cond, batch.mask)
