@@ -1,19 +1,24 @@
-"""Copy a finished smoke run into ``docs/smoke`` and its tables into the README: ``python -m workflow.publish``.
+"""Copy finished results into ``docs`` and their tables into the README: ``python -m workflow.publish [smoke|paper]``.
 
-Results themselves are never committed where the pipeline writes them, since a fresh clone would take them for its own.
-A test holds the README against the copies, so that no number in it is typed by hand.
+``smoke`` publishes a whole run of that profile, ``paper`` what was measured at the paper's sizes without data. Results
+themselves are never committed where the pipeline writes them: a fresh clone would take them for its own, and DVC
+refuses outputs that Git tracks. A test holds the README against the copies, so that no number in it is typed by hand.
 """
 
 import re
 import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from intermamba import files
-from intermamba.errors import StateError
+from intermamba.errors import ConfigError, StateError, unknown
+from intermamba.models import variants
 from intermamba.paths import path, record_of
+from workflow import paper_size
 
-COPIES = Path("docs/smoke")
-BEGIN, END = "<!-- smoke: begin -->\n", "<!-- smoke: end -->\n"
+SMOKE = Path("docs/smoke")
+FIGURES = {2: "Quality over time of sampling", 8: "Adaptive weights over training"}
 SHOWN = (1, 2, 4, 5)
 """Tables whose reproduced block the README shows; Table 3's timings are the machine's."""
 
@@ -27,24 +32,65 @@ def own_block(table: str) -> str:
     return f"{title[0].strip()} {block[1][0].upper()}{block[1][1:]}.\n\n{block[2]}\n"
 
 
-def readme(text: str, folder: Path = COPIES) -> str:
-    """The README with its smoke tables taken from ``folder``."""
-    tables = "".join(own_block((folder / f"table{number}.md").read_text(encoding="utf-8")) for number in SHOWN)
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}{tables}{END}{after}"
+def readme(text: str, root: Path = Path()) -> str:
+    """The README with its tables and figures taken from the copies under ``root``."""
+    tables = [own_block((root / SMOKE / f"table{number}.md").read_text(encoding="utf-8")) for number in SHOWN]
+    shown = {SMOKE / f"figure{number}.png": caption for number, caption in FIGURES.items()}
+    figures = [f"![{caption}]({file})\n\n" for file, caption in shown.items() if (root / file).exists()]
+    text = _between(text, "smoke", "".join(tables + figures))
+    return _between(text, "paper size", paper_size.render(variants(), root))
 
 
-def main() -> None:
-    """Publish ``results/smoke``."""
-    sources = [path("table", profile="smoke", number=number, format="md") for number in range(1, 6)]
-    sources += [path("figure", profile="smoke", number=8, format="png"), path("summary", profile="smoke")]
-    sources += [record_of(path("metrics", profile="smoke"))]
-    COPIES.mkdir(parents=True, exist_ok=True)
-    for source in sources:
-        shutil.copyfile(files.require(source, "tables"), COPIES / source.name)
+def _between(text: str, name: str, content: str) -> str:
+    """``text`` with what stands between the marks called ``name`` replaced."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}{content}{end}{after}"
+
+
+def publish(what: str) -> None:
+    """Copy the results called ``what`` and write the README again.
+
+    Raises:
+        ConfigError: unknown name.
+        StateError: results that have not been made.
+    """
+    if what == "smoke":
+        sources = [path("table", profile="smoke", number=number, format="md") for number in range(1, 6)]
+        sources += [path("figure", profile="smoke", number=number, format="png") for number in FIGURES]
+        sources += [path("summary", profile="smoke"), record_of(path("metrics", profile="smoke"))]
+        _copy(sources, SMOKE, "tables")
+    elif what == "paper":
+        for main, others in paper_size.MEASURED.items():
+            if record_of(main).exists() or main == paper_size.COUNTS:
+                for stale in (main, *others):
+                    (paper_size.FOLDER / stale.name).unlink(missing_ok=True)
+                _copy([*_recorded(main), record_of(main)], paper_size.FOLDER, f"{main.stem} --profile paper")
+    else:
+        raise ConfigError(unknown("results", what, ("smoke", "paper"), "workflow.publish"))
     files.write_text("README.md", readme(Path("README.md").read_text(encoding="utf-8")))
 
 
+def _recorded(main: Path) -> list[Path]:
+    """The files of the run that ``main``'s record is about.
+
+    Raises:
+        StateError: there is no such run, or a later one that did not end changed them.
+    """
+    stage = f"{main.stem} --profile paper"
+    outputs = files.read_json(files.require(record_of(main), stage))["outputs"]
+    for name, digest in outputs.items():
+        if files.sha256(files.require(name, stage)) != digest:
+            raise StateError(f"{name}: not what its record describes. Run `intermamba {stage}` again, to its end.")
+    return [Path(name) for name in outputs]
+
+
+def _copy(sources: Sequence[Path], folder: Path, stage: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in sources:
+        shutil.copyfile(files.require(source, stage), folder / source.name)
+
+
 if __name__ == "__main__":
-    main()
+    publish(*sys.argv[1:] or ["smoke"])
