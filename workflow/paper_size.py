@@ -58,8 +58,8 @@ def _counts(folder: Path, variants: Mapping[str, Variant]) -> str:
     frames, steps = counts["frames"].iloc[0], counts["sampling_steps"].iloc[0]
     intro = (
         f"Counted without data or weights, {_origin(folder, COUNTS)}: trained parameters (the frozen CLIP apart); "
-        f"multiply-accumulates of one conditional pass at {frames} frames and batch 1, of the trained text encoder, and "
-        f"of a whole guided sampling of {steps} steps."
+        f"multiply-accumulates of one conditional pass at {frames} frames and batch 1, of the trained text encoder, "
+        f"and of a whole guided sampling of {steps} steps."
     )
     return f"{intro}\n\n{_table(head, rows)}"
 

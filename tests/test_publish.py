@@ -1,0 +1,94 @@
+"""Publishing what was measured at the paper's sizes: only what its record describes, beside the paper's figures."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import ablations
+from intermamba import complexity, files
+from intermamba.errors import ConfigError, StateError
+from intermamba.paths import path
+from intermamba.provenance import recorded
+from workflow import paper_size, publish
+
+ROOT = Path(__file__).parents[1]
+VARIANTS = ablations.load()
+
+
+def test_the_published_counts_are_the_codes() -> None:
+    published = pd.read_csv(ROOT / "docs/paper/complexity.csv").query("sizes == 'paper'").drop(columns="sizes")
+    for row in published.to_dict("records"):
+        method = row.pop("method")
+        assert row == complexity.count(method, complexity.PAPER_SIZES), method
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working tree with the README, its published copies and the counts at the paper's sizes."""
+    for name in ("docs", "results/paper/reported"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "README.md", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def measured(what: str, frames: dict[str, pd.DataFrame]) -> None:
+    """Write results as the command ``what`` would, with their record."""
+    outputs = [path(name, profile="paper") for name in frames]
+    with recorded(what, outputs):
+        for output, frame in zip(outputs, frames.values(), strict=True):
+            files.write_csv(output, frame)
+
+
+def counts() -> pd.DataFrame:
+    return pd.read_csv("docs/paper/complexity.csv")
+
+
+def times() -> pd.DataFrame:
+    timed = {"sampling_steps": 50, "guidance": 3.5, "frames": 300, "batch": 1, "warmup_steps": 5, "threads": 2}
+    rows = [{"method": "in2in", "repeat": n, "seconds": 100.0 + 10 * n, **timed} for n in range(5)]
+    return pd.DataFrame(rows).assign(device="some GPU", dtype="float32")
+
+
+def budget() -> pd.DataFrame:
+    row = {"method": "intermamba", "seconds_median": 0.5, "seconds_q1": 0.49, "seconds_q3": 0.52, "steps": 300}
+    row |= {"warmup_steps": 2, "memory_gib": 20.04, "batch": 50, "frames": 300, "device": "some GPU"}
+    row |= {"precision": "bf16-mixed", "threads": 8, "epoch_clips": 12044, "training_epochs": 2000}
+    return pd.DataFrame([row | {"training_batch": 50, "training_steps": 480000, "training_hours": 66.7}])
+
+
+def test_what_has_been_measured_is_shown_and_what_has_not_is_not(tree: Path) -> None:
+    before = paper_size.render(VARIANTS)
+    assert "| in2IN | 182.38 | 160 |" in before
+    assert "Time of a whole guided sampling" not in before
+    assert "Training" not in before
+    measured("complexity", {"complexity": counts(), "complexity_time": times()})
+    measured("budget", {"budget": budget()})
+    publish.publish("paper")
+    shown = Path("README.md").read_text()
+    assert "| in2IN | 120 | 110–130 | 1.260 |" in shown
+    assert "5 samplings each of 300 frames at batch 1, 50 steps of DDIM" in shown
+    assert "| InterMamba | 0.500 | 0.490–0.520 | 50 | 20.0 | 2.78 |" in shown
+    assert "2000 epochs of 12044 clips in batches of 50, 480000 steps" in shown
+    # counted again, without times: the times of the earlier run do not belong to the new record
+    measured("complexity", {"complexity": counts()})
+    publish.publish("paper")
+    assert "| in2IN | 120 |" not in Path("README.md").read_text()
+    assert not Path("docs/paper/complexity_time.csv").exists()
+    assert Path("docs/paper/budget.csv").exists()
+
+
+def test_results_of_a_run_that_did_not_end_are_refused(tree: Path) -> None:
+    measured("complexity", {"complexity": counts(), "complexity_time": times()})
+    files.write_csv(path("complexity_time", profile="paper"), times().iloc[:1])
+    with pytest.raises(StateError, match=r"complexity_time\.csv: not what its record describes"):
+        publish.publish("paper")
+
+
+def test_nothing_measured_and_unknown_names_are_told(tree: Path) -> None:
+    with pytest.raises(StateError, match="intermamba complexity --profile paper"):
+        publish.publish("paper")
+    with pytest.raises(ConfigError, match="Did you mean 'paper'"):
+        publish.publish("papers")
