@@ -1,7 +1,16 @@
-"""The selective scan against a literal loop of Eq. 3-5, mamba_ssm's reference, finite differences, closed forms."""
+"""The selective scan against a literal loop of Eq. 3-5, mamba_ssm's reference, finite differences, closed forms; and
+every backend against the float64 reference.
+"""
 
+import inspect
 import math
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,7 +18,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from intermamba.errors import ConfigError
-from intermamba.ssm import reference, selective_scan
+from intermamba.ssm import BACKENDS, cpu, reference, selective_scan
 
 MAMBA_SSM = [0.4092254, -0.4140569, -0.2913067, -0.1932692, -0.0358448, -1.3475488, 0.4543703, 0.7782871]
 """Every fourth value that mamba_ssm's selective_scan_ref (float32) gives for :func:`formula`."""
@@ -60,12 +69,13 @@ def test_equals_the_literal_recurrence(shape, discretisation, monkeypatch):
         y = selective_scan(**values, delta_softplus=True, discretisation=discretisation)
         torch.testing.assert_close(y, expected, rtol=1e-12, atol=1e-12)
         single = {name: value.float() for name, value in values.items()}
-        y = selective_scan(**single, delta_softplus=True, discretisation=discretisation)
+        y = selective_scan(**single, delta_softplus=True, discretisation=discretisation, backend="reference")
         torch.testing.assert_close(y, expected.float(), rtol=1e-4, atol=1e-5)
 
 
-def test_equals_mamba_ssm():
-    y = selective_scan(**formula(), delta_softplus=True)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_equals_mamba_ssm(backend):
+    y = selective_scan(**formula(), delta_softplus=True, backend=backend)
     torch.testing.assert_close(y.flatten()[::4], torch.tensor(MAMBA_SSM), rtol=1e-5, atol=1e-6)
 
 
@@ -126,23 +136,27 @@ def test_zero_order_hold_of_a_constant_input_has_its_closed_form():
     torch.testing.assert_close(y[0, 0], (1 - torch.exp(a * time)) / -a, rtol=1e-12, atol=0)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("length", [1, 2, 300, 2048])
-def test_long_sequences_and_extreme_steps_stay_finite(length):
+def test_long_sequences_and_extreme_steps_stay_finite(length, backend):
     values = arguments(1, 2, length, 2, dtype=torch.float32)
     values["delta"] = 50 * values["delta"]
     values = {name: value.requires_grad_() for name, value in values.items()}
-    y = selective_scan(**values, delta_softplus=True)
+    y = selective_scan(**values, delta_softplus=True, backend=backend)
     y.sum().backward()
     assert y.isfinite().all()
     assert all(value.grad is not None and value.grad.isfinite().all() for value in values.values())
 
 
-def test_half_precision_computes_in_single():
-    values = {name: value.bfloat16() for name, value in arguments(1, 2, 30, 2).items()}
-    y = selective_scan(**values, delta_softplus=True)
-    assert y.dtype == torch.bfloat16
-    exact = selective_scan(**{name: value.float() for name, value in values.items()}, delta_softplus=True)
-    torch.testing.assert_close(y, exact.bfloat16())
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_computes_in_single(dtype, backend):
+    values = {name: value.to(dtype) for name, value in arguments(1, 20, 50, 2).items()}
+    half = outcome(values, backend, delta_softplus=True)
+    single = outcome({name: value.float() for name, value in values.items()}, backend, delta_softplus=True)
+    for name, value in half.items():
+        assert value.dtype == dtype
+        torch.testing.assert_close(value, single[name].to(dtype))
 
 
 def test_softplus_is_accurate_everywhere():
@@ -152,15 +166,245 @@ def test_softplus_is_accurate_everywhere():
     torch.testing.assert_close(reference.Softplus.apply(x).double(), exact, rtol=3e-7, atol=0)
 
 
-def test_memory_does_not_hold_the_states():
-    """Backward keeps the inputs and one state a tile, not one state a step."""
+@pytest.mark.parametrize(("backend", "share"), [("reference", 1 / 2), ("cpu", 1 / 4)])
+def test_memory_does_not_hold_the_states(backend, share):
+    """Backward keeps the inputs and one state a run of steps, not one state a step."""
     values = {name: value.requires_grad_() for name, value in arguments(8, 64, 256, 16, dtype=torch.float32).items()}
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x.numel()) or x, lambda x: x):
-        selective_scan(**values, delta_softplus=True)
-    assert sum(kept) < 256 * 8 * 64 * 16 / 2
+        selective_scan(**values, delta_softplus=True, backend=backend)
+    assert sum(kept) < 256 * 8 * 64 * 16 * share
 
 
 def test_unknown_backend_names_the_choices():
     with pytest.raises(ConfigError, match=r"'referense'.*Did you mean 'reference'.*auto"):
         selective_scan(**formula(), backend="referense")
+
+
+# --- every backend against the reference in float64 -----------------------------------------------------------------
+
+
+def outcome(values: dict[str, Tensor], backend: str, **options) -> dict[str, Tensor]:
+    """The output, ``y``, and the gradient of a fixed weighting of it by every argument."""
+    leaves = {name: value.detach().requires_grad_() for name, value in values.items()}
+    y = selective_scan(**leaves, backend=backend, **options)
+    weight = (torch.arange(y.numel()) % 7 - 3).reshape(y.shape).to(y.dtype)  # exact in any precision
+    gradients = torch.autograd.grad(y, list(leaves.values()), weight)
+    return {"y": y.detach(), **dict(zip(leaves, gradients, strict=True))}
+
+
+def check(values: dict[str, Tensor], backend: str, **options) -> None:
+    """The backend's outcome in float32 lies within rounding of the exact one, relative to each tensor's largest."""
+    exact = outcome({name: value.double() for name, value in values.items()}, "reference", **options)
+    for name, value in outcome(values, backend, **options).items():
+        assert value.dtype == torch.float32
+        error = (value - exact[name]).abs().max()
+        assert error <= 5e-6 * exact[name].abs().max(), name
+
+
+SHAPES = [(1, 1, 1, 1), (2, 3, 9, 4), (1, 16, 16, 1), (2, 64, 48, 4), (3, 37, 45, 3), (1, 70, 300, 16), (1, 5, 2048, 8)]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("scale", "shift"), [(1, 0), (1e-3, -6), (50, 0), (1, 20)], ids=["usual", "tiny", "wide", "large"]
+)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_backends_agree_over_shapes_and_steps(shape, scale, shift, backend):
+    values = arguments(*shape, dtype=torch.float32)
+    check(values | {"delta": scale * values["delta"] + shift}, backend, delta_softplus=True)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("softplus", [False, True])
+@pytest.mark.parametrize("absent", [(), ("D",), ("delta_bias",), ("D", "delta_bias")])
+def test_backends_agree_without_the_optional_parts(absent, softplus, backend):
+    values = arguments(2, 20, 40, 4, dtype=torch.float32)
+    values = {name: value if softplus else 0.1 * value.abs() for name, value in values.items() if name not in absent}
+    check(values | {"A": -values["A"].abs()}, backend, delta_softplus=softplus)
+
+
+def steps_last(x: Tensor) -> Tensor:
+    return x.contiguous()
+
+
+def channels_last(x: Tensor) -> Tensor:
+    return x.mT.contiguous().mT
+
+
+def spread(x: Tensor) -> Tensor:
+    return x.repeat_interleave(2, 1).repeat_interleave(3, 2)[:, ::2, ::3]
+
+
+def repeated(x: Tensor) -> Tensor:
+    return x[:, :1, :1].expand_as(x)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("layout", [steps_last, channels_last, spread, repeated])
+@pytest.mark.parametrize("arranged", [("u",), ("delta",), ("B", "C"), ("u", "delta", "B", "C")], ids="-".join)
+def test_backends_agree_over_memory_layouts(arranged, layout, backend):
+    values = arguments(2, 40, 50, 4, dtype=torch.float32)
+    values |= {name: layout(values[name]) for name in arranged}
+    check(values, backend, delta_softplus=True)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("layout", [channels_last, spread, repeated])
+def test_backends_agree_over_layouts_of_the_gradient(layout, backend):
+    """A gradient arrives with the strides of whatever comes after the scan."""
+    values = arguments(2, 40, 50, 4, dtype=torch.float32)
+    gradients = []
+    for weight in (layout(values["u"].sin()), layout(values["u"].sin()).contiguous()):
+        leaves = [value.detach().requires_grad_() for value in values.values()]
+        y = selective_scan(*leaves, delta_softplus=True, backend=backend)
+        gradients.append(torch.autograd.grad(y, leaves, weight))
+    for strided, plain in zip(*gradients, strict=True):
+        torch.testing.assert_close(strided, plain, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_backends_take_states_that_grow(backend):
+    """Rates need not be negative."""
+    values = arguments(1, 20, 30, 4, dtype=torch.float32)
+    check(values | {"A": 0.1 * values["u"][0, :, :4]}, backend, delta_softplus=True)
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 4, 2), (2, 0, 4, 2), (2, 3, 0, 2)])
+def test_nothing_gives_nothing(shape):
+    result = outcome(arguments(*shape, dtype=torch.float32), "cpu", delta_softplus=True)
+    assert all(not value.any() for value in result.values())
+
+
+@pytest.mark.parametrize("name", ["u", "delta", "B", "C"])
+def test_what_is_not_a_number_stays_so(name):
+    values = arguments(1, 2, 20, 2, dtype=torch.float32)
+    values[name][0, 0, 9] = torch.nan
+    y = selective_scan(**values, delta_softplus=True, backend="cpu")
+    assert y[0, 0, :9].isfinite().all()
+    assert y[0, 0, 9].isnan()
+
+
+@contextmanager
+def threads(count: int):
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    yield
+    torch.set_num_threads(before)
+
+
+LARGE = (2, 150, 220, 16)
+"""Enough updates for four threads."""
+
+
+def outcome_on(count: int) -> dict[str, bytes]:
+    with threads(count):
+        result = outcome(arguments(*LARGE, dtype=torch.float32), "cpu", delta_softplus=True)
+    return {name: value.numpy().tobytes() for name, value in result.items()}
+
+
+def test_the_number_of_threads_changes_no_byte():
+    assert math.prod(LARGE) > 4 * cpu.WORTH_A_THREAD
+    expected = outcome_on(1)
+    assert all(outcome_on(count) == expected for count in (2, 3, 4, 1))
+
+
+def test_threads_may_scan_at_the_same_time():
+    expected = outcome_on(1)
+    with threads(2), ThreadPoolExecutor(3) as pool:
+        assert all(outcome == expected for outcome in pool.map(outcome_on, [2] * 6))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_a_forked_process_has_threads_of_its_own():
+    values = arguments(*LARGE, dtype=torch.float32)
+    with threads(2):
+        expected = selective_scan(**values, backend="cpu", delta_softplus=True).numpy()
+        child = os.fork()
+        if not child:
+            os._exit(not np.array_equal(selective_scan(**values, backend="cpu", delta_softplus=True), expected))
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_modes_of_torch_change_nothing():
+    values = arguments(2, 20, 40, 4, dtype=torch.float32)
+    expected = outcome(values, "cpu", delta_softplus=True)["y"]
+    with torch.inference_mode():
+        assert torch.equal(selective_scan(**values, delta_softplus=True), expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(outcome(values, "cpu", delta_softplus=True)["y"], expected)
+        half = values | {"B": values["B"].bfloat16(), "C": values["C"].bfloat16()}
+        assert selective_scan(**half, delta_softplus=True).dtype == torch.float32
+
+
+def test_chooses_the_fastest_backend_that_takes_the_input(monkeypatch):
+    chosen = []
+    for name in BACKENDS:
+        monkeypatch.setitem(BACKENDS, name, lambda u, *_, name=name: chosen.append(name) or u)
+    values = arguments(1, 2, 3, 2)
+    single = {name: value.float() for name, value in values.items()}
+    selective_scan(**single)
+    selective_scan(**{name: value.bfloat16() for name, value in values.items()})
+    selective_scan(**values)
+    selective_scan(**single, discretisation="zoh")
+    selective_scan(**{name: value.to("meta") for name, value in single.items()})
+    monkeypatch.setattr(cpu, "available", lambda: False)
+    selective_scan(**single)
+    assert chosen == ["cpu"] * 2 + ["reference"] * 4
+
+
+def test_cpu_backend_says_what_it_takes():
+    with pytest.raises(ConfigError, match=r"float32.*float64.*'reference'"):
+        selective_scan(**arguments(1, 2, 3, 2), backend="cpu")
+    with pytest.raises(ConfigError, match=r"'mamba'.*'zoh'"):
+        selective_scan(**formula(), backend="cpu", discretisation="zoh")
+
+
+def test_wrong_shapes_are_refused_before_they_are_read():
+    values = formula() | {"C": torch.zeros(2, 2, 4)}
+    unchecked = inspect.unwrap(cpu.selective_scan)  # without the checks that only tests make
+    with pytest.raises(ValueError, match=r"\(2, 2, 4\).*\(2, 2, 5\)"):
+        unchecked(*values.values(), delta_softplus=False, discretisation="mamba")
+
+
+def test_numba_is_not_imported_before_it_is_needed():
+    code = "import sys, intermamba.ssm; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- the compiled functions -----------------------------------------------------------------------------------------
+
+
+def lanewise(name: str, x: np.ndarray) -> np.ndarray:
+    """A function of vectors over an array whose size is a multiple of their width."""
+    from intermamba.ssm import kernels
+
+    function, load, store, width = getattr(kernels, name), kernels.load, kernels.store, kernels.WIDTH
+
+    @kernels.compiled
+    def apply(values):
+        for row in range(len(values) // width):
+            store(values, row, function(load(values, row)))
+
+    result = x.copy()
+    apply(result)
+    return result
+
+
+def test_exponential_is_accurate_and_saturates():
+    x = np.linspace(-87.3, 88.7, 1 << 18, dtype=np.float32)
+    exact = np.exp(x.astype(np.float64))
+    assert (np.abs(lanewise("exp", x) - exact) / np.spacing(exact.astype(np.float32))).max() < 0.9
+    ends = lanewise("exp", np.array([0, -88, -1e30, -np.inf, 89, 1e30, np.inf, np.nan] * 2, np.float32))[:8]
+    tiny, huge = np.finfo(np.float32).tiny, np.finfo(np.float32).max
+    np.testing.assert_allclose(ends, [1, *[tiny] * 3, *[huge] * 3, np.nan], rtol=1e-4)
+    assert ends[0] == 1
+
+
+def test_softplus_and_its_slope_are_accurate():
+    x = np.linspace(-80, 80, 1 << 16, dtype=np.float32)
+    wide = x.astype(np.float64)
+    softplus = np.maximum(wide, 0) + np.log1p(np.exp(-np.abs(wide)))
+    np.testing.assert_allclose(lanewise("softplus", x), softplus, rtol=3e-7)
+    np.testing.assert_allclose(lanewise("sigmoid", x), 1 / (1 + np.exp(-wide)), rtol=3e-7)

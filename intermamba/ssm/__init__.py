@@ -10,11 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from intermamba.errors import ConfigError, unknown
-from intermamba.ssm import reference
+from intermamba.ssm import cpu, reference
 
 Discretisation = Literal["mamba", "zoh"]
 
-BACKENDS: dict[str, Callable[..., Tensor]] = {"reference": reference.selective_scan}
+BACKENDS: dict[str, Callable[..., Tensor]] = {"reference": reference.selective_scan, "cpu": cpu.selective_scan}
 
 
 def selective_scan(
@@ -44,17 +44,19 @@ def selective_scan(
         D: weight of the input's shortcut to the output.
         delta_bias: added to ``delta`` before the softplus.
         delta_softplus: whether step sizes are ``softplus(delta + delta_bias)``; else they are taken as they are.
-        backend: a name of :data:`BACKENDS`, or ``auto`` for the best one for the tensors' device.
+        backend: a name of :data:`BACKENDS`, or ``auto`` for the fastest that takes the input. ``reference`` is plain
+            PyTorch on any device; ``cpu`` is compiled, for float32 and less with ``discretisation="mamba"``.
         discretisation: ``mamba`` takes ``B_bar = delta B`` as mamba_ssm does; ``zoh`` the exact zero-order
             hold of Eq. 5.
 
     Returns:
-        y in ``u``'s dtype; computed in float32 at least, whatever autocast says.
+        y in ``u``'s dtype; computed in float32 at least, whatever autocast says. Gradients by every tensor; not twice.
 
     Raises:
-        ConfigError: unknown backend.
+        ConfigError: unknown backend, or one that does not take the input.
     """
-    name = "reference" if backend == "auto" else backend
-    if name not in BACKENDS:
+    if backend == "auto":
+        backend = "cpu" if cpu.supports(u, discretisation) and cpu.available() else "reference"
+    elif backend not in BACKENDS:
         raise ConfigError(unknown("scan backend", backend, [*BACKENDS, "auto"], "selective_scan(backend=...)"))
-    return BACKENDS[name](u, delta, A, B, C, D, delta_bias, delta_softplus, discretisation)
+    return BACKENDS[backend](u, delta, A, B, C, D, delta_bias, delta_softplus, discretisation)

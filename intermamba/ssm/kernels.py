@@ -1,0 +1,462 @@
+"""The compiled loops of the ``cpu`` backend, in float32. Importing this module compiles them or loads numba's cache.
+
+A lane is a channel. The arithmetic of :data:`WIDTH` channels at once is written with an explicit vector type, because
+the inner loops are too short for a compiler to vectorise by itself. All of it is in one file, since numba's cache
+notices a change in the file of a kernel, not in the files that it imports.
+
+A task is one sequence of the batch and :data:`CHANNELS` channels. It walks along L in runs of :data:`STEPS`, whose
+inputs it first lays out channels last in small buffers, whatever the caller's strides. Threads that call a kernel with
+the same counter share its tasks. Tasks share nothing that they write, and what they sum they sum in an order that
+depends on the shapes only: the result has the same bytes on any number of threads.
+"""
+
+import inspect
+import operator
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import boolean, float32, int64, types, void
+from numba.extending import intrinsic, models, overload, register_model
+
+WIDTH = 16
+"""Lanes of a vector: 64 bytes, which is one register of AVX-512, two of AVX, four of NEON."""
+GROUP = 4
+"""Vectors of channels that a task takes through a run, one after the other, with the same B and C."""
+CHANNELS = GROUP * WIDTH
+"""Channels of a task."""
+STEPS = 32
+"""Steps of a run. The forward pass keeps the states before each run for the backward pass."""
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile when first used; the kernels release the interpreter's lock."""
+    # What wraps functions to check their types, as the tests do, must not come between them and the compiler.
+    return numba.njit(inspect.unwrap(function), nogil=True, error_model="numpy")
+
+
+def kernel(*arguments: types.Type) -> Callable[[Callable[..., Any]], Any]:
+    """Compile now, or load from the cache, for these arguments only: arrays of any strides then share the code."""
+
+    def compile_(function: Callable[..., Any]) -> Any:
+        dispatcher = compiled(function)
+        with suppress(RuntimeError):  # no folder can be written to: every process compiles for itself
+            dispatcher.enable_caching()
+        dispatcher.compile(void(*arguments))
+        dispatcher.disable_compile()
+        return dispatcher
+
+    return compile_
+
+
+def shape_of_starts(batch: int, channels: int, length: int, states: int) -> tuple[int, ...]:
+    """Tasks, runs, vectors of channels, N, lanes: the states that :func:`forward` keeps."""
+    return batch * -(-channels // CHANNELS), -(-length // STEPS), GROUP, states, WIDTH
+
+
+# --- vectors ----------------------------------------------------------------------------------------------------------
+
+VECTOR = ir.VectorType(ir.FloatType(), WIDTH)
+INTEGERS = ir.VectorType(ir.IntType(32), WIDTH)
+
+
+class Lanes(types.Type):
+    """WIDTH float32 values in vector registers."""
+
+
+lanes = Lanes("Lanes")
+
+
+@register_model(Lanes)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: types.Type) -> None:
+        super().__init__(manager, kind, VECTOR)
+
+
+def _shuffle(builder: Any, a: Any, b: Any, picks: list[int]) -> Any:
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(picks)), picks))
+
+
+def _pointer(context: Any, builder: Any, array_type: Any, array: Any, row: Any) -> Any:
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.gep(builder.bitcast(data, VECTOR.as_pointer()), [row])
+
+
+@intrinsic
+def load(_typing: Any, array: Any, _row: Any) -> Any:
+    """Vector number ``row`` of an array that lies in memory without gaps."""
+
+    def emit(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return builder.load(_pointer(context, builder, array, *values), align=4)
+
+    return lanes(array, types.intp), emit
+
+
+@intrinsic
+def store(_typing: Any, array: Any, _row: Any, _value: Any) -> Any:
+    """Write vector number ``row`` of an array that lies in memory without gaps."""
+
+    def emit(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        builder.store(values[2], _pointer(context, builder, array, *values[:2]), align=4)
+        return context.get_dummy_value()
+
+    return void(array, types.intp, lanes), emit
+
+
+@intrinsic
+def transpose(_typing: Any, array: Any, _row: Any) -> Any:
+    """Transpose the square of WIDTH vectors from number ``row`` on, in place."""
+
+    def emit(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        first = _pointer(context, builder, array, *values)
+        places = [builder.gep(first, [ir.Constant(ir.IntType(64), i)]) for i in range(WIDTH)]
+        rows = [builder.load(place, align=4) for place in places]
+        half = WIDTH // 2
+        low = [lane + side for lane in range(half) for side in (0, WIDTH)]
+        high = [pick + half for pick in low]
+        for _ in range(WIDTH.bit_length() - 1):  # interleave rows i and i + half, log2(WIDTH) times
+            pairs = list(zip(rows[:half], rows[half:], strict=True))
+            rows = [_shuffle(builder, a, b, picks) for a, b in pairs for picks in (low, high)]
+        for place, value in zip(places, rows, strict=True):
+            builder.store(value, place, align=4)
+        return context.get_dummy_value()
+
+    return void(array, types.intp), emit
+
+
+@intrinsic
+def splat(_typing: Any, _value: Any) -> Any:
+    """A scalar in every lane."""
+
+    def emit(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        undefined = ir.Constant(VECTOR, ir.Undefined)
+        one = builder.insert_element(undefined, values[0], ir.Constant(ir.IntType(32), 0))
+        return _shuffle(builder, one, undefined, [0] * WIDTH)
+
+    return lanes(float32), emit
+
+
+@intrinsic
+def total(_typing: Any, _value: Any) -> Any:
+    """Sum of the lanes: halves added until one is left."""
+
+    def emit(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        rest, size = values[0], WIDTH
+        while size > 1:
+            size //= 2
+            low, high = (_shuffle(builder, rest, rest, list(range(at, at + size))) for at in (0, size))
+            rest = builder.fadd(low, high)
+        return builder.extract_element(rest, ir.Constant(ir.IntType(32), 0))
+
+    return float32(lanes), emit
+
+
+@intrinsic
+def take(_typing: Any, counter: Any) -> Any:
+    """Number of a task that no thread has taken yet."""
+
+    def emit(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        count = context.make_array(counter)(context, builder, values[0]).data
+        return builder.atomic_rmw("add", count, ir.Constant(ir.IntType(64), 1), "monotonic")
+
+    return int64(counter), emit
+
+
+def _binary(operate: Callable[[Any, Any, Any], Any]) -> Any:
+    """Function of two vectors, lane by lane, from what emits its instruction."""
+
+    @intrinsic
+    def apply(_typing: Any, _a: Any, _b: Any) -> Any:
+        return lanes(lanes, lanes), lambda _context, builder, _signature, values: operate(builder, *values)
+
+    return apply
+
+
+def _define(symbol: Any, instruction: str) -> None:
+    """Give an arithmetic operator its meaning for vectors and scalars; a product and a sum may fuse."""
+    apply = _binary(lambda builder, a, b: getattr(builder, instruction)(a, b, flags=("contract",)))
+
+    @overload(symbol)
+    def choose(a, b):
+        match a, b:
+            case Lanes(), Lanes():
+                return lambda a, b: apply(a, b)
+            case Lanes(), types.Number():
+                return lambda a, b: apply(a, splat(b))
+            case types.Number(), Lanes():
+                return lambda a, b: apply(splat(a), b)
+        return None
+
+
+_define(operator.add, "fadd")
+_define(operator.iadd, "fadd")
+_define(operator.sub, "fsub")
+_define(operator.mul, "fmul")
+_define(operator.imul, "fmul")
+_define(operator.truediv, "fdiv")
+
+# Both leave NaN as it is.
+at_least = _binary(lambda builder, x, bound: builder.select(builder.fcmp_ordered("<", x, bound), bound, x))
+at_most = _binary(lambda builder, x, bound: builder.select(builder.fcmp_ordered(">", x, bound), bound, x))
+
+
+def _scaled(builder: Any, x: Any, shifted: Any) -> Any:
+    power = builder.shl(builder.bitcast(shifted, INTEGERS), ir.Constant(INTEGERS, [23] * WIDTH))
+    return builder.bitcast(builder.add(builder.bitcast(x, INTEGERS), power), VECTOR)
+
+
+scaled = _binary(_scaled)
+"""``x * 2**k``, given k + SHIFT: the low bits of that are k, and go to x's exponent."""
+
+SHIFT = 1.5 * 2**23
+"""A float32 plus this is rounded to an integer."""
+LOG2E = 1.4426950408889634
+LN2_HIGH, LN2_LOW = 0.693145751953125, 1.4286068203094173e-06  # the first times any exponent is exact
+# Minimax in the relative error: (exp(r) - 1 - r) / r**2 for |r| < ln(2) / 2, 2 artanh(s) / s in s**2 for s < 1 / 3.
+EXP = (0.49999994039, 0.16666521132, 0.041668388993, 0.0083687100559, 0.0013814612757)
+LOG1P = (2.0, 0.66666314682, 0.40024910280, 0.27960602747, 0.28178335087)
+
+
+@compiled
+def exp(x):
+    """Exponential to 0.9 units in the last place; held between the smallest normal and the largest number."""
+    x = at_most(at_least(x, splat(-87.3365)), splat(88.7228))
+    shifted = x * LOG2E + SHIFT
+    k = shifted - SHIFT
+    r = x - k * LN2_HIGH - k * LN2_LOW
+    q = (((EXP[4] * r + EXP[3]) * r + EXP[2]) * r + EXP[1]) * r + EXP[0]
+    return scaled((q * r + 1.0) * r + 1.0, shifted)
+
+
+@compiled
+def softplus(x):
+    """``log(1 + exp(x))`` as ``max(x, 0) + log1p(exp(-|x|))``, with ``log1p(z) = 2 artanh(z / (z + 2))``."""
+    zero = splat(0.0)
+    z = exp(zero - at_least(x, zero - x))
+    s = z / (z + 2.0)
+    t = s * s
+    return at_least(x, zero) + s * ((((LOG1P[4] * t + LOG1P[3]) * t + LOG1P[2]) * t + LOG1P[1]) * t + LOG1P[0])
+
+
+@compiled
+def sigmoid(x):
+    return 1.0 / (1.0 + exp(0.0 - x))
+
+
+# --- buffers ----------------------------------------------------------------------------------------------------------
+
+
+@compiled
+def buffer(rows):
+    """Zeros for ``rows`` vectors, aligned to cache lines."""
+    memory = np.zeros((rows + 1) * WIDTH, np.float32)
+    start = -(memory.ctypes.data // 4) % WIDTH
+    return memory[start : start + rows * WIDTH]
+
+
+@compiled
+def gather(rows, source, i, e, t, width, steps):
+    """Row s becomes ``source[i, e : e + width, t + s]``, with zeros in the lanes from ``width`` on."""
+    done = 0
+    if width < WIDTH:
+        rows[:] = 0
+    elif source.strides[1] == 4:  # channels side by side
+        done = steps
+        for s in range(done):
+            store(rows, s, load(source[i, e : e + WIDTH, t + s], 0))
+    elif source.strides[2] == 4:  # steps side by side
+        done = steps // WIDTH * WIDTH
+        for s in range(0, done, WIDTH):
+            for w in range(WIDTH):
+                store(rows, s + w, load(source[i, e + w, t + s : t + s + WIDTH], 0))
+            transpose(rows, s)
+    for w in range(width):
+        for s in range(done, steps):
+            rows[s * WIDTH + w] = source[i, e + w, t + s]
+
+
+@compiled
+def scatter(rows, target, i, e, t, width, steps):
+    """The reverse of :func:`gather`; leaves ``rows`` in disorder."""
+    done = 0
+    if width == WIDTH and target.strides[1] == 4:
+        done = steps
+        for s in range(done):
+            store(target[i, e : e + WIDTH, t + s], 0, load(rows, s))
+    elif width == WIDTH and target.strides[2] == 4:
+        done = steps // WIDTH * WIDTH
+        for s in range(0, done, WIDTH):
+            transpose(rows, s)
+            for w in range(WIDTH):
+                store(target[i, e + w, t + s : t + s + WIDTH], 0, load(rows, s + w))
+    for w in range(width):
+        for s in range(done, steps):
+            target[i, e + w, t + s] = rows[s * WIDTH + w]
+
+
+@compiled
+def gather_projections(b, c, B, C, i, t, steps):
+    """Copy the run of B and C, whose rows may lie a power of two apart and so evict each other from the cache."""
+    for n in range(B.shape[1]):
+        for s in range(steps):
+            b[s, n] = B[i, n, t + s]
+            c[s, n] = C[i, n, t + s]
+
+
+@compiled
+def gather_parameters(rates, skip, offset, A, D, bias, first, wide):
+    """Lay out the parameters of ``wide`` channels from ``first`` on, with zeros in the missing lanes."""
+    rates[:] = 0
+    skip[:] = 0
+    offset[:] = 0
+    for e in range(wide):
+        skip[e] = D[first + e]
+        offset[e] = bias[first + e]
+        for n in range(A.shape[1]):
+            rates[(e // WIDTH * A.shape[1] + n) * WIDTH + e % WIDTH] = A[first + e, n]
+
+
+# --- kernels ----------------------------------------------------------------------------------------------------------
+
+SEQUENCE = float32[:, :, :]
+INPUTS = (SEQUENCE, SEQUENCE, float32[:, ::1], SEQUENCE, SEQUENCE, float32[::1], float32[::1], boolean)
+STARTS = float32[:, :, :, :, ::1]
+COUNTER = int64[::1]
+
+
+@kernel(*INPUTS, STARTS, SEQUENCE, COUNTER)
+def forward(u, delta, A, B, C, D, bias, use_softplus, starts, y, counter):
+    """Write ``y`` and, unless it is empty, ``starts``: (tasks, runs, GROUP, N, WIDTH), the states before each run."""
+    (batch, channels, length), states = u.shape, A.shape[1]
+    tasks = -(-channels // CHANNELS)  # of one sequence
+    x, step = buffer(STEPS), buffer(STEPS)
+    b, c = np.empty((STEPS, states), np.float32), np.empty((STEPS, states), np.float32)
+    rates, h = buffer(GROUP * states), buffer(GROUP * states)
+    skip, offset = buffer(GROUP), buffer(GROUP)
+    while True:
+        task = take(counter)
+        if task >= batch * tasks:
+            return
+        i, first = task // tasks, task % tasks * CHANNELS
+        wide = min(CHANNELS, channels - first)
+        gather_parameters(rates, skip, offset, A, D, bias, first, wide)
+        h[:] = 0
+        for t in range(0, length, STEPS):
+            steps = min(STEPS, length - t)
+            gather_projections(b, c, B, C, i, t, steps)
+            for g in range(-(-wide // WIDTH)):
+                e, width = first + g * WIDTH, min(WIDTH, wide - g * WIDTH)
+                if starts.size:
+                    for n in range(states):
+                        store(starts[task, t // STEPS, g], n, load(h, g * states + n))
+                gather(x, u, i, e, t, width, steps)
+                gather(step, delta, i, e, t, width, steps)
+                for s in range(steps):  # apart from the recurrence, which would wait for the long softplus
+                    raw = load(step, s) + load(offset, g)
+                    store(step, s, softplus(raw) if use_softplus else raw)
+                for s in range(steps):
+                    x_s, step_s = load(x, s), load(step, s)
+                    entering, y_s = step_s * x_s, load(skip, g) * x_s
+                    for n in range(states):
+                        k = g * states + n
+                        state = exp(step_s * load(rates, k)) * load(h, k) + b[s, n] * entering
+                        store(h, k, state)
+                        y_s += c[s, n] * state
+                    store(x, s, y_s)
+                scatter(x, y, i, e, t, width, steps)
+
+
+@kernel(
+    *INPUTS,
+    STARTS,
+    *[SEQUENCE] * 3,
+    float32[:, :, ::1],
+    *[float32[:, :, :, ::1]] * 2,
+    *[float32[:, ::1]] * 2,
+    COUNTER,
+)
+def backward(u, delta, A, B, C, D, bias, use_softplus, starts, dy, du, ddelta, dA, dB, dC, dD, dbias, counter):
+    """Write ``du``, ``ddelta``, and what each task adds to the gradients of the rest.
+
+    ``dA`` is (B, E, N), ``dD`` and ``dbias`` are (B, E), ``dB`` and ``dC`` are (tasks of a sequence, B, N, L).
+    """
+    (batch, channels, length), states = u.shape, A.shape[1]
+    tasks = dB.shape[0]
+    x, step, slope, grad = buffer(STEPS), buffer(STEPS), buffer(STEPS), buffer(STEPS)
+    b, c = np.empty((STEPS, states), np.float32), np.empty((STEPS, states), np.float32)
+    by_b, by_c = buffer(STEPS * states), buffer(STEPS * states)
+    decay, h = buffer(STEPS * states), buffer((STEPS + 1) * states)
+    rates, by_rate, carry = buffer(GROUP * states), buffer(GROUP * states), buffer(GROUP * states)
+    skip, offset, by_skip, by_offset = buffer(GROUP), buffer(GROUP), buffer(GROUP), buffer(GROUP)
+    while True:
+        task = take(counter)
+        if task >= batch * tasks:
+            return
+        i, first = task // tasks, task % tasks * CHANNELS
+        wide = min(CHANNELS, channels - first)
+        gather_parameters(rates, skip, offset, A, D, bias, first, wide)
+        carry[:] = 0
+        by_rate[:] = 0
+        by_skip[:] = 0
+        by_offset[:] = 0
+        for run in range(-(-length // STEPS) - 1, -1, -1):
+            t = run * STEPS
+            steps = min(STEPS, length - t)
+            gather_projections(b, c, B, C, i, t, steps)
+            by_b[:] = 0
+            by_c[:] = 0
+            for g in range(-(-wide // WIDTH)):
+                e, width = first + g * WIDTH, min(WIDTH, wide - g * WIDTH)
+                gather(x, u, i, e, t, width, steps)
+                gather(step, delta, i, e, t, width, steps)
+                gather(grad, dy, i, e, t, width, steps)
+                for s in range(steps):
+                    raw = load(step, s) + load(offset, g)
+                    store(step, s, softplus(raw) if use_softplus else raw)
+                    store(slope, s, sigmoid(raw) if use_softplus else splat(1.0))
+                # The states of the run once more: row s of h holds those before step s.
+                for n in range(states):
+                    store(h, n, load(starts[task, run, g], n))
+                for s in range(steps):
+                    step_s = load(step, s)
+                    entering = step_s * load(x, s)
+                    for n in range(states):
+                        k = s * states + n
+                        decay_k = exp(step_s * load(rates, g * states + n))
+                        store(decay, k, decay_k)
+                        store(h, k + states, decay_k * load(h, k) + b[s, n] * entering)
+                # The derivative by the states follows the same recurrence backwards.
+                for s in range(steps - 1, -1, -1):
+                    x_s, step_s, grad_s = load(x, s), load(step, s), load(grad, s)
+                    entering = step_s * x_s
+                    by_entering, by_step = splat(0.0), splat(0.0)
+                    for n in range(states):
+                        k, r = s * states + n, g * states + n
+                        adjoint = c[s, n] * grad_s + load(carry, r)
+                        store(by_c, k, load(by_c, k) + load(h, k + states) * grad_s)
+                        store(by_b, k, load(by_b, k) + adjoint * entering)
+                        by_entering += b[s, n] * adjoint
+                        adjoint *= load(decay, k)
+                        store(carry, r, adjoint)
+                        by_exponent = adjoint * load(h, k)
+                        store(by_rate, r, load(by_rate, r) + by_exponent * step_s)
+                        by_step += by_exponent * load(rates, r)
+                    by_delta = (by_step + by_entering * x_s) * load(slope, s)
+                    store(step, s, by_delta)
+                    store(by_offset, g, load(by_offset, g) + by_delta)
+                    store(x, s, by_entering * step_s + load(skip, g) * grad_s)
+                    store(by_skip, g, load(by_skip, g) + grad_s * x_s)
+                scatter(x, du, i, e, t, width, steps)
+                scatter(step, ddelta, i, e, t, width, steps)
+            for n in range(states):
+                for s in range(steps):
+                    dB[task % tasks, i, n, t + s] = total(load(by_b, s * states + n))
+                    dC[task % tasks, i, n, t + s] = total(load(by_c, s * states + n))
+        for e in range(wide):
+            dD[i, first + e] = by_skip[e]
+            dbias[i, first + e] = by_offset[e]
+            for n in range(states):
+                dA[i, first + e, n] = by_rate[(e // WIDTH * states + n) * WIDTH + e % WIDTH]
