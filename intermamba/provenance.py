@@ -22,7 +22,18 @@ from typing import Any
 from intermamba import files
 from intermamba.paths import record_of
 
-PACKAGES = ("torch", "lightning", "diffusers", "open_clip_torch", "numba", "numpy", "scipy", "pandas", "safetensors", "h5py")
+PACKAGES = (
+    "torch",
+    "lightning",
+    "diffusers",
+    "open_clip_torch",
+    "numba",
+    "numpy",
+    "scipy",
+    "pandas",
+    "safetensors",
+    "h5py",
+)
 
 
 def code_revision() -> dict[str, Any]:

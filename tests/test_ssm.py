@@ -20,6 +20,8 @@ from torch import Tensor
 from intermamba.errors import ConfigError
 from intermamba.ssm import BACKENDS, cpu, reference, selective_scan
 
+HERE = ("reference", "cpu")
+"""Backends that run without a GPU; the Triton kernels are tested in tests/test_ssm_triton.py."""
 MAMBA_SSM = [0.4092254, -0.4140569, -0.2913067, -0.1932692, -0.0358448, -1.3475488, 0.4543703, 0.7782871]
 """Every fourth value that mamba_ssm's selective_scan_ref (float32) gives for :func:`formula`."""
 
@@ -73,7 +75,7 @@ def test_equals_the_literal_recurrence(shape, discretisation, monkeypatch):
         torch.testing.assert_close(y, expected.float(), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", HERE)
 def test_equals_mamba_ssm(backend):
     y = selective_scan(**formula(), delta_softplus=True, backend=backend)
     torch.testing.assert_close(y.flatten()[::4], torch.tensor(MAMBA_SSM), rtol=1e-5, atol=1e-6)
@@ -136,7 +138,7 @@ def test_zero_order_hold_of_a_constant_input_has_its_closed_form():
     torch.testing.assert_close(y[0, 0], (1 - torch.exp(a * time)) / -a, rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", HERE)
 @pytest.mark.parametrize("length", [1, 2, 300, 2048])
 def test_long_sequences_and_extreme_steps_stay_finite(length, backend):
     values = arguments(1, 2, length, 2, dtype=torch.float32)
@@ -148,7 +150,7 @@ def test_long_sequences_and_extreme_steps_stay_finite(length, backend):
     assert all(value.grad is not None and value.grad.isfinite().all() for value in values.values())
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", HERE)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_computes_in_single(dtype, backend):
     values = {name: value.to(dtype) for name, value in arguments(1, 20, 50, 2).items()}
@@ -174,6 +176,12 @@ def test_memory_does_not_hold_the_states(backend, share):
     with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x.numel()) or x, lambda x: x):
         selective_scan(**values, delta_softplus=True, backend=backend)
     assert sum(kept) < 256 * 8 * 64 * 16 * share
+
+
+@pytest.mark.parametrize("backend", ["triton", "mamba_ssm"])
+def test_gpu_backends_refuse_what_is_not_on_a_gpu(backend):
+    with pytest.raises(ConfigError, match=rf"backend='{backend}'\) computes in float32 on CUDA.* got .* on cpu"):
+        selective_scan(**formula(), backend=backend)
 
 
 def test_unknown_backend_names_the_choices():
@@ -205,7 +213,7 @@ def check(values: dict[str, Tensor], backend: str, **options) -> None:
 SHAPES = [(1, 1, 1, 1), (2, 3, 9, 4), (1, 16, 16, 1), (2, 64, 48, 4), (3, 37, 45, 3), (1, 70, 300, 16), (1, 5, 2048, 8)]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", HERE)
 @pytest.mark.parametrize(
     ("scale", "shift"), [(1, 0), (1e-3, -6), (50, 0), (1, 20)], ids=["usual", "tiny", "wide", "large"]
 )
@@ -215,7 +223,7 @@ def test_backends_agree_over_shapes_and_steps(shape, scale, shift, backend):
     check(values | {"delta": scale * values["delta"] + shift}, backend, delta_softplus=True)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", HERE)
 @pytest.mark.parametrize("softplus", [False, True])
 @pytest.mark.parametrize("absent", [(), ("D",), ("delta_bias",), ("D", "delta_bias")])
 def test_backends_agree_without_the_optional_parts(absent, softplus, backend):
@@ -240,7 +248,7 @@ def repeated(x: Tensor) -> Tensor:
     return x[:, :1, :1].expand_as(x)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", HERE)
 @pytest.mark.parametrize("layout", [steps_last, channels_last, spread, repeated])
 @pytest.mark.parametrize("arranged", [("u",), ("delta",), ("B", "C"), ("u", "delta", "B", "C")], ids="-".join)
 def test_backends_agree_over_memory_layouts(arranged, layout, backend):
@@ -249,7 +257,7 @@ def test_backends_agree_over_memory_layouts(arranged, layout, backend):
     check(values, backend, delta_softplus=True)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", HERE)
 @pytest.mark.parametrize("layout", [channels_last, spread, repeated])
 def test_backends_agree_over_layouts_of_the_gradient(layout, backend):
     """A gradient arrives with the strides of whatever comes after the scan."""
@@ -263,7 +271,7 @@ def test_backends_agree_over_layouts_of_the_gradient(layout, backend):
         torch.testing.assert_close(strided, plain, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", HERE)
 def test_backends_take_states_that_grow(backend):
     """Rates need not be negative."""
     values = arguments(1, 20, 30, 4, dtype=torch.float32)

@@ -10,11 +10,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from intermamba.errors import ConfigError, unknown
-from intermamba.ssm import cpu, reference
+from intermamba.ssm import cpu, cuda, reference
 
 Discretisation = Literal["mamba", "zoh"]
 
-BACKENDS: dict[str, Callable[..., Tensor]] = {"reference": reference.selective_scan, "cpu": cpu.selective_scan}
+BACKENDS: dict[str, Callable[..., Tensor]] = {
+    "reference": reference.selective_scan,
+    "cpu": cpu.selective_scan,
+    "triton": cuda.triton_scan,
+    "mamba_ssm": cuda.mamba_ssm_scan,
+}
 
 
 def selective_scan(
@@ -45,7 +50,9 @@ def selective_scan(
         delta_bias: added to ``delta`` before the softplus.
         delta_softplus: whether step sizes are ``softplus(delta + delta_bias)``; else they are taken as they are.
         backend: a name of :data:`BACKENDS`, or ``auto`` for the fastest that takes the input. ``reference`` is plain
-            PyTorch on any device; ``cpu`` is compiled, for float32 and less with ``discretisation="mamba"``.
+            PyTorch on any device; ``cpu`` is compiled, for processors; ``triton`` is compiled, for CUDA;
+            ``mamba_ssm`` is the official kernel, never chosen by ``auto``. All but the first take float32 and less,
+            with ``discretisation="mamba"``.
         discretisation: ``mamba`` takes ``B_bar = delta B`` as mamba_ssm does; ``zoh`` the exact zero-order
             hold of Eq. 5.
 
@@ -56,7 +63,9 @@ def selective_scan(
         ConfigError: unknown backend, or one that does not take the input.
     """
     if backend == "auto":
-        backend = "cpu" if cpu.supports(u, discretisation) and cpu.available() else "reference"
+        fast = (("cpu", cpu), ("triton", cuda))
+        ready = (name for name, home in fast if home.supports(u, discretisation) and home.available())
+        backend = next(ready, "reference")
     elif backend not in BACKENDS:
         raise ConfigError(unknown("scan backend", backend, [*BACKENDS, "auto"], "selective_scan(backend=...)"))
     return BACKENDS[backend](u, delta, A, B, C, D, delta_bias, delta_softplus, discretisation)

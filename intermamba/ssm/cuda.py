@@ -1,0 +1,77 @@
+"""Backends for CUDA, loaded when first used: our Triton kernels, and the official kernel where it is installed."""
+
+from importlib.util import find_spec
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from intermamba.errors import ConfigError
+
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+
+
+def supports(u: Tensor, discretisation: str) -> bool:
+    """Whether these backends take such an input: on a GPU, of single precision or less, discretised as mamba."""
+    return u.device.type == "cuda" and u.dtype in DTYPES and discretisation == "mamba"
+
+
+def available() -> bool:
+    """Whether Triton is installed; it comes with PyTorch for CUDA."""
+    return find_spec("triton") is not None
+
+
+def triton_scan(
+    u: Float[Tensor, "B E L"],
+    delta: Float[Tensor, "B E L"],
+    A: Float[Tensor, "E N"],
+    B: Float[Tensor, "B N L"],
+    C: Float[Tensor, "B N L"],
+    D: Float[Tensor, " E"] | None,
+    delta_bias: Float[Tensor, " E"] | None,
+    delta_softplus: bool,
+    discretisation: str,
+) -> Float[Tensor, "B E L"]:
+    """Our kernels (:mod:`intermamba.ssm.triton`).
+
+    Raises:
+        ConfigError: an input they do not support, or no Triton.
+    """
+    _check("triton", u, discretisation)
+    from intermamba.ssm.triton import selective_scan
+
+    return selective_scan(u, delta, A, B, C, D, delta_bias, delta_softplus)
+
+
+def mamba_ssm_scan(
+    u: Float[Tensor, "B E L"],
+    delta: Float[Tensor, "B E L"],
+    A: Float[Tensor, "E N"],
+    B: Float[Tensor, "B N L"],
+    C: Float[Tensor, "B N L"],
+    D: Float[Tensor, " E"] | None,
+    delta_bias: Float[Tensor, " E"] | None,
+    delta_softplus: bool,
+    discretisation: str,
+) -> Float[Tensor, "B E L"]:
+    """The official kernel of mamba-ssm; since its version 2.3 the package must be built to hold it.
+
+    Raises:
+        ConfigError: an input it does not support, or no such package.
+    """
+    _check("mamba_ssm", u, discretisation)
+    from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
+
+    shortcut, bias = (None if value is None else value.float() for value in (D, delta_bias))
+    y: Tensor = selective_scan_fn(u, delta, A.float(), B, C, shortcut, None, bias, delta_softplus)
+    return y
+
+
+def _check(backend: str, u: Tensor, discretisation: str) -> None:
+    if not supports(u, discretisation):
+        raise ConfigError(
+            f"selective_scan(backend={backend!r}) computes in float32 on CUDA with discretisation='mamba'; got "
+            f"{u.dtype} on {u.device} with {discretisation!r}. Use backend='auto' or 'reference'."
+        )
+    if find_spec(backend) is None:
+        raise ConfigError(f"selective_scan(backend={backend!r}): the package {backend} is not installed.")
