@@ -15,6 +15,7 @@ from intermamba import files, paths
 from intermamba.config import Config, Dataset, DatasetConfig
 from intermamba.data import SYNTHETIC_MARKER
 from intermamba.data.layouts import Layout, layout
+from intermamba.data.pool import in_order
 from intermamba.data.raw import read_lines
 from intermamba.errors import DataError
 from intermamba.provenance import recorded
@@ -58,30 +59,37 @@ def run(config: Config, dataset: Dataset, progress: Progress | None = None) -> N
         if synthetic:
             _write_synthetic(root, dataset, settings, progress)
         # Embedded clips count while they are made; counting them again while they are checked would confuse.
-        found = inspect(root, dataset, settings, None if synthetic else progress)
+        found = inspect(root, dataset, settings, None if synthetic else progress, config.runtime.workers)
         if found.problems:
             raise DataError(_summary(found.problems, root, dataset))
         counts = {split: len(clips) for split, clips in found.clips.items()}
         made = synthetic or (root / SYNTHETIC_MARKER).exists()
-        notes |= {"origin": "synthetic" if made else "official", "clips": counts}
+        place = layout(dataset, root, settings)
+        about = {"origin": "synthetic" if made else "official", "format": place.form, "skeleton": place.skeleton()}
+        notes |= {**about, "clips": counts}
         notes |= {"ignored": found.ignored, "missing_allowed": found.missing_allowed}
         files.write_json(
             manifest,
             {
                 "dataset": dataset,
-                "origin": notes["origin"],
+                **about,
                 "root": str(root),
-                "fps": layout(dataset, root, settings).file_fps,
+                "fps": place.file_fps,
                 "counts": counts,
                 "clips": found.clips,
                 "ignored": found.ignored,
                 "missing_allowed": found.missing_allowed,
                 "files": {
-                    path.relative_to(root).as_posix(): {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
-                    for path in sorted(found.files)
+                    _name(path, root): {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
+                    for path in sorted(set(found.files))
                 },
             },
         )
+
+
+def _name(path: Path, root: Path) -> str:
+    """A file as the manifest calls it: relative to the raw folder, but for files that lie elsewhere."""
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
 def raw_root(config: Config, dataset: Dataset) -> Path:
@@ -101,39 +109,57 @@ def _write_synthetic(root: Path, dataset: Dataset, settings: DatasetConfig, prog
 def problems(config: Config, dataset: Dataset, progress: Progress | None = None) -> list[str]:
     """Everything wrong with the raw files of ``dataset``, one line a problem; writes nothing."""
     settings = config.datasets[dataset]
-    return inspect(raw_root(config, dataset), dataset, settings, progress).problems
+    return inspect(raw_root(config, dataset), dataset, settings, progress, config.runtime.workers).problems
 
 
-def inspect(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress | None = None) -> Inspection:
-    """Read and check every file that the splits of ``dataset`` need."""
+def inspect(
+    root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress | None = None, workers: int = 0
+) -> Inspection:
+    """Read and check every file that the splits of ``dataset`` need, in ``workers`` further processes."""
     if not root.is_dir():
         return Inspection([f"{root}: no such folder."])
-    place = layout(dataset, root, settings)
     found = Inspection()
+    place = _attempt(partial(layout, dataset, root, settings), found.problems)
+    if place is None:
+        return found
     splits = _read_splits(place, found.problems)
     ignored = _attempt(place.ignored, found.problems) or frozenset()
     for split, ids in splits.items():
         found.clips[split] = []
         for clip in ids:
-            absent = [path for path in place.files(clip) if not path.is_file()]
+            absent = place.absent(clip)
             if clip in ignored:
                 found.ignored.append(clip)
             elif absent and clip in settings.allow_missing:
                 found.missing_allowed.append(clip)
             elif absent:
-                found.problems.extend(f"{path}: missing." for path in absent)
+                found.problems.extend(absent)
             else:
                 found.clips[split].append(clip)
-                _attempt(partial(place.read, clip), found.problems)
+                continue
             if progress is not None:
                 progress(1)
-    used = [clip for ids in found.clips.values() for clip in ids]
     found.problems.extend(place.shared_problems())
+    used = [clip for ids in found.clips.values() for clip in ids]
+    for problem in in_order(partial(_fault, place), used, workers):
+        if problem is not None:
+            found.problems.append(problem)
+        if progress is not None:
+            progress(1)
     found.problems[:] = dict.fromkeys(found.problems)  # a broken shared file is met once for every clip
     found.files.extend(place.split_file(split) for split in splits)
     found.files.extend(place.shared_files())
     found.files.extend(path for clip in used for path in place.files(clip))
     return found
+
+
+def _fault(place: Layout, clip: str) -> str | None:
+    """What is wrong with a clip's files."""
+    try:
+        place.read(clip)
+    except DataError as error:
+        return str(error)
+    return None
 
 
 def _attempt(read: Callable[[], Any], found: list[str]) -> Any:

@@ -1,19 +1,22 @@
 """Stage ``preprocess``: raw files to one memory-mappable file a split, and the statistics of the training split."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float, Float32, Float64
 
 from intermamba import files, paths
 from intermamba.config import Config, Dataset, DatasetConfig
 from intermamba.data import interhuman, interx
 from intermamba.data.fetch import Progress, raw_root
-from intermamba.data.layouts import Layout, layout
+from intermamba.data.layouts import layout
+from intermamba.data.pool import in_order
 from intermamba.data.splits import Clip, SplitFile, write_split
 from intermamba.errors import DataError, StateError
 from intermamba.provenance import recorded
@@ -32,6 +35,8 @@ def run(config: Config, dataset: Dataset, progress: Progress | None = None) -> N
         StateError: ``fetch`` has not run, or ran for another source.
         DataError: files have changed since, or a split would be empty.
     """
+    import torch  # for the file of statistics only: the other processes do without
+
     settings = config.datasets[dataset]
     common = {"profile": config.profile, "dataset": dataset}
     manifest_path = files.require(paths.path("manifest", **common), f"fetch --dataset {dataset}")
@@ -43,18 +48,21 @@ def run(config: Config, dataset: Dataset, progress: Progress | None = None) -> N
         root = raw_root(config, dataset)
         _check_unchanged(manifest, root, manifest_path)
         place = layout(dataset, root, settings)
-        notes |= {"origin": manifest["origin"], "missing_allowed": manifest["missing_allowed"], "dropped": {}}
+        body: dict[str, Any] = {"skeleton": place.skeleton(), "offsets": place.offsets()}
+        notes |= {"origin": manifest["origin"], "skeleton": body["skeleton"]}
+        notes |= {"missing_allowed": manifest["missing_allowed"], "dropped": {}}
+        ids = [clip for split in outputs for clip in manifest["clips"][split]]
+        read = in_order(place.read, ids, config.runtime.workers)
         with ExitStack() as all_or_none:
+            all_or_none.enter_context(closing(read))
             parts = {split: all_or_none.enter_context(files.atomic(path)) for split, path in outputs.items()}
             stats_part = all_or_none.enter_context(files.atomic(stats))
             for split, part in parts.items():
                 dropped: dict[str, int] = {}
-                clips = _kept(place, manifest["clips"][split], settings, dropped, dataset, progress)
-                write_split(
-                    part, clips, dataset=dataset, split=split, origin=manifest["origin"], skeleton=place.skeleton
-                )
+                clips = _kept(islice(read, len(manifest["clips"][split])), settings, dropped, dataset, progress)
+                write_split(part, clips, dataset=dataset, split=split, origin=manifest["origin"], **body)
                 notes["dropped"][split] = dropped
-            mean, std = statistics(SplitFile(parts["train"]), settings)
+            mean, std = statistics(SplitFile(parts["train"]), settings, max(1, config.runtime.workers))
             files.write_tensors(stats_part, {"mean": torch.from_numpy(mean), "std": torch.from_numpy(std)})
 
 
@@ -74,19 +82,17 @@ def _check_unchanged(manifest: dict[str, Any], root: Path, path: Path) -> None:
 
 
 def _kept(
-    place: Layout,
-    ids: list[str],
+    clips: Iterable[Clip],
     settings: DatasetConfig,
     dropped: dict[str, int],
     dataset: Dataset,
     progress: Progress | None,
 ) -> Iterator[Clip]:
     """Clips of admissible length; the frames of the others go into ``dropped``."""
-    for name in ids:
-        clip = place.read(name)
+    for clip in clips:
         frames = len(clip.motion)
         if frames < settings.min_frames or (dataset == "interx" and frames >= interx.LONGEST):
-            dropped[name] = frames
+            dropped[clip.name] = frames
         else:
             yield clip
         if progress is not None:
@@ -94,7 +100,7 @@ def _kept(
 
 
 def statistics(
-    split: SplitFile, settings: DatasetConfig
+    split: SplitFile, settings: DatasetConfig, threads: int = 1
 ) -> tuple[Float32[np.ndarray, " F"], Float32[np.ndarray, " F"]]:
     """Mean and standard deviation of each feature over all frames and both persons, as training will see them.
 
@@ -103,13 +109,28 @@ def statistics(
     Inter-X's items are plain crops: every frame counts once. Standard deviations are at least :data:`STD_FLOOR`.
     """
     count, total, squares = 0, np.zeros(1), np.zeros(1)
-    for index in range(len(split)):
-        for frames in _items(split, index, settings):
-            frames = frames.reshape(-1, frames.shape[-1]).astype(np.float64)
-            count, total, squares = count + len(frames), total + frames.sum(0), squares + np.square(frames).sum(0)
+    # Each clip is summed alone and sums are added in the clips' order: the number of threads changes no bit.
+    with ThreadPoolExecutor(threads) as pool:
+        for frames, one, squared in pool.map(partial(_sums, split, settings), range(len(split))):
+            count, total, squares = count + frames, total + one, squares + squared
     mean: Float64[np.ndarray, " F"] = total / count
     std = np.sqrt(np.maximum(squares / count - mean**2, 0))
     return mean.astype(np.float32), np.maximum(std, STD_FLOOR).astype(np.float32)
+
+
+def _sums(
+    split: SplitFile, settings: DatasetConfig, index: int
+) -> tuple[int, Float64[np.ndarray, " F"], Float64[np.ndarray, " F"]]:
+    """Frames, sums and sums of squares of each feature in one clip."""
+    from intermamba.data import kernels  # compiled loops; slow to import
+
+    count, width = 0, interhuman.FEATURES if split.dataset == "interhuman" else interx.FEATURES
+    total, squares = np.zeros(width), np.zeros(width)
+    for item in _items(split, index, settings):
+        frames = item.reshape(-1, width)
+        count += len(frames)
+        kernels.add_sums(frames, total, squares)
+    return count, total, squares
 
 
 def _items(split: SplitFile, index: int, settings: DatasetConfig) -> Iterator[Float[np.ndarray, "T 2 F"]]:
