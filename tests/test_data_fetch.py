@@ -164,7 +164,10 @@ INTERHUMAN = {
         lambda root: (root / "annots_individual/person1/12.txt").write_bytes(b"\xff\xff"),
         "person1/12.txt: .*UTF-8",
     ),
-    "ignore list not text": (lambda root: (root / "split/ignore_list.txt").write_bytes(b"\xff"), "ignore_list.txt: .*UTF-8"),
+    "ignore list not text": (
+        lambda root: (root / "split/ignore_list.txt").write_bytes(b"\xff"),
+        "ignore_list.txt: .*UTF-8",
+    ),
     "longer than it says": (lambda root: (root / P1).open("ab").write(b"12345678"), f"{P1}: truncated or damaged"),
     "empty file": (cut(P1, 0), f"{P1}: truncated"),
     "cut header": (cut(P1, 40), f"{P1}: truncated"),
@@ -225,7 +228,10 @@ INTERX = {
     "no vectors": (remove("glove/hhi_vab_data.npy"), "hhi_vab_data.npy: missing"),
     "vectors of another width": (npy("glove/hhi_vab_data.npy", lambda a: a[:, :50]), r"shape \(5, 50\)"),
     "too few vectors": (npy("glove/hhi_vab_data.npy", lambda a: a[:3]), "the row of 'wave' is 3"),
-    "NaN in vectors": (npy("glove/hhi_vab_data.npy", lambda a: a * np.nan), "data.npy: NaN or infinite values in frame 0"),
+    "NaN in vectors": (
+        npy("glove/hhi_vab_data.npy", lambda a: a * np.nan),
+        "data.npy: NaN or infinite values in frame 0",
+    ),
     "vectors of integers": (npy("glove/hhi_vab_data.npy", lambda a: a.astype(int)), "hhi_vab_data.npy: type int64"),
     "vectors of objects": (
         lambda root: np.save(root / "glove/hhi_vab_data.npy", np.array([{}]), allow_pickle=True),
@@ -238,7 +244,7 @@ INTERX = {
     "words of another kind": (lambda root: dump(root / "glove/hhi_vab_words.pkl", [1, 2]), "words.pkl: needs a list"),
     "no mark": (without_mark, "hhi_vab_words.pkl: the marks unk are absent"),
     "row of another kind": (
-        lambda root: dump(root / "glove/hhi_vab_idx.pkl", {w: "0" for w in ("sos", "eos", "unk", "wave", "left")}),
+        lambda root: dump(root / "glove/hhi_vab_idx.pkl", dict.fromkeys(("sos", "eos", "unk", "wave", "left"), "0")),
         "idx.pkl: the row of 'sos' is '0'",
     ),
     "words not a list": (lambda root: dump(root / "glove/hhi_vab_words.pkl", {"a": 1}), "words.pkl: needs a list"),
@@ -257,7 +263,7 @@ HDF5 = {
     "not HDF5": (text("motions/train.h5", "nothing"), "train.h5: truncated or not an HDF5 file"),
     "cut file": (cut("motions/train.h5", 3000), "train.h5: truncated or not an HDF5 file"),
     "empty file": (cut("motions/train.h5", 0), "train.h5: truncated or not an HDF5 file"),
-    "clip absent": (h5(lambda file: None), "train.h5: no dataset 12"),
+    "clip absent": (h5(lambda _: None), "train.h5: no dataset 12"),
     "group": (h5(lambda file: file.create_group("12")), "train.h5: 12: a group; needs a dataset"),
     "link": (h5(lambda file: file.update({"12": h5py.SoftLink("/11")})), "train.h5: 12: a link, and links are not"),
     "link to another file": (
@@ -298,14 +304,26 @@ MODEL = {
     "hostile template": (body(v_template=np.array([Payload()], dtype=object)), f"{BODY}: v_template: Python objects"),
     "flat template": (body(v_template=np.zeros(330)), rf"{BODY}: v_template has shape \(330,\)"),
     "no vertex": (body(v_template=np.zeros((0, 3))), rf"{BODY}: v_template has shape \(0, 3\)"),
-    "regressor of SMPL": (body(J_regressor=np.zeros((24, 110))), rf"{BODY}: J_regressor has shape \(24, 110\); needs \(55"),
+    "regressor of SMPL": (
+        body(J_regressor=np.zeros((24, 110))),
+        rf"{BODY}: J_regressor has shape \(24, 110\); needs \(55",
+    ),
     "other vertices": (body(v_template=np.zeros((99, 3))), rf"{BODY}: J_regressor has shape .*; needs \(55, 99\)"),
-    "NaN in template": (changed("v_template", (3, 1), np.nan), f"{BODY}: v_template: NaN or infinite values in vertex 3"),
-    "NaN in regressor": (changed("J_regressor", (7, 1), np.inf), f"{BODY}: J_regressor: NaN or infinite values in joint 7"),
+    "NaN in template": (
+        changed("v_template", (3, 1), np.nan),
+        f"{BODY}: v_template: NaN or infinite values in vertex 3",
+    ),
+    "NaN in regressor": (
+        changed("J_regressor", (7, 1), np.inf),
+        f"{BODY}: J_regressor: NaN or infinite values in joint 7",
+    ),
     "template of integers": (body(v_template=np.zeros((110, 3), int)), f"{BODY}: v_template: type int64"),
     "tree of SMPL": (body(kintree_table=np.zeros((2, 24))), f"{BODY}: kintree_table is not SMPL-X's tree"),
     "other tree": (changed("kintree_table", (0, 20), 17), f"{BODY}: kintree_table is not SMPL-X's tree"),
-    "millimetres": (body(v_template=1000 * body_model()["v_template"]), f"{BODY}: joints span .* in height; needs 1 to 3"),
+    "millimetres": (
+        body(v_template=1000 * body_model()["v_template"]),
+        f"{BODY}: joints span .* in height; needs 1 to 3",
+    ),
     "lying down": (body(v_template=body_model()["v_template"][:, [0, 2, 1]]), f"{BODY}: joints span .* in height"),
 }
 FORMS = {
@@ -446,7 +464,7 @@ def test_interx_without_an_order_is_as_recorded(tmp_path: Path) -> None:
 
 def test_processed_clips_that_are_allowed_to_be_missing(tmp_path: Path) -> None:
     root = to_hdf5(write_interx(tmp_path / "raw"))
-    h5(lambda file: None)(root)
+    h5(lambda _: None)(root)
     fetch.run(config_for("interx", root, allow_missing=("12",)), "interx")
     manifest = files.read_json(paths.path("manifest", profile="smoke", dataset="interx"))
     assert manifest["missing_allowed"] == ["12"]

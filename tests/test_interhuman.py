@@ -17,9 +17,9 @@ from intermamba.data.synthetic import write_interhuman as write_embedded
 from intermamba.errors import DataError
 from intermamba.skeleton import LEFT_HIP, RIGHT_HIP
 
-# Features that the official loader (process_motion_np, rigid_transform, swap_left_right) gives for these dancers; "windows"
-# holds items of its dataset class (InterHumanDataset) for the folder that write_interhuman writes, with the window's start
-# and both exchanges of persons fixed. benchmarks/data.py compares all features of all clips of an embedded dataset.
+# Features that the official loader (process_motion_np, rigid_transform, swap_left_right) gives for these dancers;
+# "windows" holds items of its dataset class (InterHumanDataset) for the folder that write_interhuman writes, with the
+# window's start and both exchanges of persons fixed. benchmarks/data.py compares all features of a whole dataset.
 GOLDEN = json.loads((ROOT / "tests/data/data_interhuman.json").read_text())
 PAIRS = {
     "general": (dancer(4, 0.7, 1.0, -0.5), dancer(4, 3.9, 0.2, 0.4, 1.0)),

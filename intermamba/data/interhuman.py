@@ -45,7 +45,10 @@ def raw_columns(file: Float[np.ndarray, "T 492"]) -> Float[np.ndarray, "T 192"]:
 
 def mirror(raw: Float[np.ndarray, "*axes 192"]) -> Float[np.ndarray, "*axes 192"]:
     """The reflection in x = 0 with left and right joints exchanged; its own inverse."""
-    return np.take(raw, _MIRROR_COLUMNS, axis=-1) * _MIRROR_SIGNS.astype(raw.dtype)
+    from intermamba.data import kernels  # compiled loops; slow to import
+
+    rows = np.ascontiguousarray(raw).reshape(-1, RAW)
+    return kernels.mirrored(rows, _MIRROR_COLUMNS, _MIRROR_SIGNS.astype(raw.dtype)).reshape(raw.shape)
 
 
 def pair_features(
@@ -54,22 +57,22 @@ def pair_features(
     """Features of both people in person 1's frame: person 1 starts on the origin and faces +z; feet stand on y = 0.
 
     Person 2 is processed alone like person 1 and put back by one rigid transform (yaw and horizontal offset at frame
-    0), so horizontal relations are kept; each person's own lowest point is the floor. A foot is in contact where it is low
-    and hardly moves until the next frame.
-
-    Most of the time the interpreter is free for other threads.
+    0), so horizontal relations are kept; each person's own lowest point is the floor. A foot is in contact where it is
+    low and hardly moves until the next frame. The interpreter is free for other threads most of the time.
 
     Raises:
         DataError: not two equally long clips of 192 columns and at least one frame.
     """
-    import torch  # slow to import, as are the kernels: only who needs features waits for them
+    import torch  # slow to import, as are the compiled loops: only who needs features waits for them
 
     from intermamba.data import kernels
 
     dtype = np.result_type(person1, person2)
     raw1, raw2 = (np.ascontiguousarray(person, dtype) for person in (person1, person2))
     if raw1.shape != raw2.shape or raw1.shape[1:] != (RAW,) or not len(raw1):
-        raise DataError(f"pair_features: shapes {raw1.shape} and {raw2.shape}; needs (frames, {RAW}) twice, frames > 0.")
+        raise DataError(
+            f"pair_features: shapes {raw1.shape} and {raw2.shape}; needs (frames, {RAW}) twice, frames > 0."
+        )
     stances, squared = kernels.stances(raw1, raw2)
     # The loader's square root is torch's, not numpy's to the last bit; facing near -z a sum cancels and it shows.
     lengths = torch.from_numpy(squared).sqrt().numpy()

@@ -45,9 +45,9 @@ def person_pose(
 ) -> Float[np.ndarray, "T 56 3"]:
     """One person's poses with the lowest joint of the whole clip on the floor, float64.
 
-    Shape parameters and gender are ignored, as officially. ``offsets`` are the joints' from their parents: the owners use
-    SMPL-X's neutral body; with the project's own neutral skeleton heights differ from theirs by a constant of each person
-    and clip.
+    Shape parameters and gender are ignored, as officially. ``offsets`` are the joints' from their parents: the owners
+    use SMPL-X's neutral body; with the project's own neutral skeleton heights differ from theirs by a constant of each
+    person and clip.
     """
     face = np.zeros((len(trans), 3, 3))
     rotations = np.concatenate([root_orient[:, None], pose_body, face, pose_lhand, pose_rhand], axis=1)
@@ -97,13 +97,11 @@ def from_processed(
     return ordered(persons.reshape(len(pose), 2, RAW), order, actor).astype(np.float32)
 
 
-def ordered(
-    raw: Float[np.ndarray, "T 2 168"], order: Order, actor: int | None
-) -> Float[np.ndarray, "T 2 168"]:
+def ordered(raw: Float[np.ndarray, "T 2 168"], order: Order, actor: int | None) -> Float[np.ndarray, "T 2 168"]:
     """A recorded pair, which starts on P1, in the wanted order of persons.
 
-    ``official`` leaves translations as they are, as the owners' scripts follow one another, so an exchanged pair has its
-    second person start on the origin; ``actor_first`` has its first person start there.
+    ``official`` leaves translations as they are, as the owners' scripts follow one another, so an exchanged pair has
+    its second person start on the origin; ``actor_first`` has its first person start there.
     """
     if not swaps(order, actor):
         return raw

@@ -1,5 +1,5 @@
-"""Compiled loops of the datasets' processing. Importing this module imports numba; a loop is compiled when it is first called,
-or loaded from numba's cache.
+"""Compiled loops of the datasets' processing. Importing this module imports numba; a loop is compiled when it is first
+called, or loaded from numba's cache.
 
 InterHuman's arithmetic is the official loader's in the precision of the input, one rounding after the other: nothing is
 fused or reordered. Values are doubled by adding them to themselves, because numba widens float32 times a literal to
@@ -24,8 +24,8 @@ def stances(raw1, raw2):
     """How two people stand in frame 0, given their (T, 192) raw columns.
 
     Returns:
-        (2, 5): each person's lowest height in the clip, (x, z) of the root, (x, z) of the facing direction; and (2,), the
-        squared lengths of the facing directions, one up to rounding.
+        (2, 5): each person's lowest height in the clip, (x, z) of the root, (x, z) of the facing direction; and (2,),
+        the squared lengths of the facing directions, one up to rounding.
     """
     found, squared = np.empty((2, 5), raw1.dtype), np.empty(2, raw1.dtype)
     for person in range(2):
@@ -60,12 +60,14 @@ def _lowest(raw):
 @_compiled
 @no_type_check
 def fill(raw1, raw2, found, length, features):
-    """Fill ``features``, (T - 1, 2, 262), with both people in the first one's frame.
+    """Both people in the first one's frame.
 
     Args:
-        raw1, raw2: (T, 192) raw columns.
+        raw1: (T, 192) raw columns of person 1.
+        raw2: those of person 2.
         found: (2, 5) from :func:`stances`.
         length: (2,), the lengths of the facing directions.
+        features: (T - 1, 2, 262), to be filled.
     """
     # Rows (w, q, w', q', x, z): the quaternion (w, 0, q, 0) turns a person to +z. Person 2 is then put back into person
     # 1's frame by (w', 0, q', 0), which undoes its own turn and applies person 1's, and moved by (x, z).
@@ -139,11 +141,23 @@ def _place(raw, t, person, found, turns, alone, beside):
 
 @_compiled
 @no_type_check
+def mirrored(rows, columns, signs):
+    """Column ``columns[c]`` times ``signs[c]`` at each c, for every row of (N, C)."""
+    result = np.empty_like(rows)
+    for n in range(len(rows)):
+        for c in range(rows.shape[1]):
+            result[n, c] = rows[n, columns[c]] * signs[c]
+    return result
+
+
+@_compiled
+@no_type_check
 def lowest_joint(rotations, root, offsets, parents):
     """Lowest height of any joint in a clip, by forward kinematics.
 
-    A joint's height needs one row of its global rotation only: how "up" looks to the joint. Going down the tree that row
-    is turned by each joint's own rotation, r R = cos(t) r + sin(t)/t r x v + (1 - cos(t))/t^2 (r . v) v (Rodrigues).
+    A joint's height needs one row of its global rotation only: how "up" looks to the joint. Going down the tree that
+    row is turned by each joint's own rotation, r R = cos(t) r + sin(t)/t r x v + (1 - cos(t))/t^2 (r . v) v
+    (Rodrigues).
 
     Args:
         rotations: (T, J, 3) axis-angles v, t = |v|.
@@ -180,7 +194,7 @@ def lowest_joint(rotations, root, offsets, parents):
 @_compiled
 @no_type_check
 def add_sums(frames, total, squares):
-    """Add the sum and the sum of squares of each column of ``frames``, (N, F), to float64 ``total`` and ``squares``, (F,)."""
+    """Add sums of columns of ``frames``, (N, F), to ``total``, and of their squares to ``squares``, (F,) float64."""
     for n in range(len(frames)):
         for f in range(frames.shape[1]):
             value = np.float64(frames[n, f])

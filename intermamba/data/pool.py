@@ -1,7 +1,7 @@
 """Work on many clips in several processes."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -19,11 +19,11 @@ AHEAD = 4
 """Chunks in work or waiting a process: enough to keep it busy, few enough for memory to stay small."""
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Generator[Result]:
     """``work`` of each item, in the order of the items; in this process if ``workers`` is 0.
 
-    ``work`` and items travel by pickle. Processes are started afresh (not forked), so they share no state and no threads
-    with this one.
+    ``work`` and items travel by pickle. Processes are started afresh (not forked), so they share no state and no
+    threads with this one.
 
     Raises:
         StateError: a process was killed, as the system does when memory runs out.

@@ -93,8 +93,8 @@ def _array(content: bytes, where: str) -> np.ndarray:
 def read_skeleton(path: Path) -> Float64[np.ndarray, "55 3"]:
     """Offsets of the joints from their parents in the rest pose of a SMPL-X model file (``SMPLX_NEUTRAL.npz``), metres.
 
-    The root's is its place. Only ``v_template``, ``J_regressor`` and ``kintree_table`` are read, and only as numbers: where
-    a file holds a pickled sparse matrix it is refused.
+    The root's is its place. Only ``v_template``, ``J_regressor`` and ``kintree_table`` are read, and only as numbers:
+    where a file holds a pickled sparse matrix it is refused.
     """
     arrays = _members(path, ("v_template", "J_regressor", "kintree_table"))
     vertices, regressor, tree = arrays["v_template"], arrays["J_regressor"], arrays["kintree_table"]
@@ -115,8 +115,8 @@ def read_skeleton(path: Path) -> Float64[np.ndarray, "55 3"]:
 
 
 class Poses:
-    """Clips of one of Inter-X's HDF5 files by name; nothing outside the file is followed, and no clip is read before its
-    type and size have been checked. The file is opened on first use.
+    """Clips of one of Inter-X's HDF5 files by name; nothing outside the file is followed, and no clip is read before
+    its type and size have been checked. The file is opened on first use.
     """
 
     def __init__(self, path: Path) -> None:
@@ -166,9 +166,7 @@ def check_numbers(path: Path, frames: np.ndarray, prefix: str = "", axis: str = 
     finite = np.isfinite(frames)
     if not finite.all():
         bad = np.flatnonzero(~finite.all(axis=tuple(range(1, frames.ndim))))
-        raise DataError(
-            f"{path}: {prefix}NaN or infinite values in {axis} {bad[0]} ({len(bad)} of {len(frames)})."
-        )
+        raise DataError(f"{path}: {prefix}NaN or infinite values in {axis} {bad[0]} ({len(bad)} of {len(frames)}).")
 
 
 def read_lines(path: Path) -> list[str]:

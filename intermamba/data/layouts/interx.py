@@ -26,8 +26,8 @@ def layout(root: Path, settings: DatasetConfig) -> Layout:
         return ParameterLayout(root, settings)
     if folder := next((path.name for path in motions.iterdir() if path.is_dir()), None):
         raise DataError(
-            f"{motions}: holds {processed[0]} and the clip folder {folder}, which are two forms of one dataset. Leave one "
-            "of them there: the HDF5 files as the owners processed them, or the raw folders."
+            f"{motions}: holds {processed[0]} and the clip folder {folder}, which are two forms of one dataset. Leave "
+            "one of them there: the HDF5 files as the owners processed them, or the raw folders."
         )
     return ProcessedLayout(root, settings)
 
@@ -55,7 +55,9 @@ class _InterXLayout(Layout):
         try:
             return read_skeleton(self.model)
         except DataError as error:
-            raise DataError(f"{error} It is datasets.interx.skeleton; null takes the project's own skeleton.") from error
+            raise DataError(
+                f"{error} It is datasets.interx.skeleton; null takes the project's own skeleton."
+            ) from error
 
     @property
     def _order_file(self) -> Path:
@@ -68,7 +70,11 @@ class _InterXLayout(Layout):
     def shared_files(self) -> tuple[Path, ...]:
         order = (self._order_file,) if self._needs_order else ()
         model = () if self.model is None else (self.model,)
-        return (*order, *model, *(self.root / "glove" / f"hhi_vab_{name}" for name in ("data.npy", "words.pkl", "idx.pkl")))
+        return (
+            *order,
+            *model,
+            *(self.root / "glove" / f"hhi_vab_{name}" for name in ("data.npy", "words.pkl", "idx.pkl")),
+        )
 
     def shared_problems(self) -> list[str]:
         order = (lambda: self.actors,) if self._needs_order else ()
@@ -143,18 +149,21 @@ class ProcessedLayout(_InterXLayout):
         known = (split for split in SPLITS if self.split_file(split).is_file())
         return {clip: split for split in known for clip in read_lines(self.split_file(split))}
 
+    def _poses_of(self, clip: str) -> Poses:
+        return self._poses[self._split_of.get(clip, SPLITS[0])]
+
     def files(self, clip: str) -> tuple[Path, ...]:
-        return self._poses[self._split_of[clip]].path, self.root / "texts_processed" / f"{clip}.txt"
+        return self._poses_of(clip).path, self.root / "texts_processed" / f"{clip}.txt"
 
     def absent(self, clip: str) -> list[str]:
-        found, poses = super().absent(clip), self._poses[self._split_of[clip]]
+        found, poses = super().absent(clip), self._poses_of(clip)
         with suppress(DataError):  # of an unreadable file, which reading the clip will explain
             if not found and clip not in poses:
                 found.append(f"{poses.path}: no dataset {clip}.")
         return found
 
     def read(self, clip: str) -> Clip:
-        poses, (_, processed) = self._poses[self._split_of[clip]], self.files(clip)
+        poses, (_, processed) = self._poses_of(clip), self.files(clip)
         motion = interx.from_processed(poses.read(clip), self.order, self._actor(clip))
         captions, tokens = _processed_captions(processed)
         return Clip(clip, motion, captions, tokens)
