@@ -35,7 +35,6 @@ from intermamba.config import DatasetConfig, load
 from intermamba.data import interhuman, interx, synthetic
 from intermamba.data.dataset import ClipDataset
 from intermamba.data.layouts import Layout, layout
-from intermamba.data.pool import AHEAD, CHUNK, in_order
 from intermamba.data.splits import SplitFile, write_split
 from intermamba.skeleton import PARENTS
 
@@ -43,7 +42,7 @@ TOLERANCE = 1e-5
 """Largest difference of any feature [docs/data.md]."""
 VERTICES = 10475
 """Of SMPL-X's mesh, which the official preprocessing skins in every frame."""
-ITEMS = 2000
+ITEMS = 1000
 """Items of one timed pass of ours, the clips again and again; an official pass takes each clip once."""
 OFFICIAL_CLIPS = 4
 """Clips of one official pass of Inter-X's preprocessing, which takes seconds for each."""
@@ -89,13 +88,12 @@ def official_interhuman(clone: Path, root: Path, cache: bool) -> tuple[Any, Any]
         return module, module.InterHumanDataset(options)
 
 
-def official_interx(clone: Path, folder: Path, vertices: int) -> Any:
-    """The owners' preprocessing module with a body model of ``vertices`` vertices, which it looks for at one place."""
-    model = folder / f"body_models_{vertices}" / "smplx" / "SMPLX_NEUTRAL.npz"
-    work = folder / f"work_{vertices}" / "preprocess"
+def official_interx(clone: Path, model: Path, vertices: int) -> Any:
+    """The owners' preprocessing with a new body model of ``vertices`` vertices, which it looks for at one place."""
+    write_body_model(model, vertices)
+    work = model.parent / "work" / "preprocess"
     work.mkdir(parents=True)
     (work.parent / "body_models").symlink_to(model.parent.parent)
-    write_body_model(model, vertices)
     back = Path.cwd()
     os.chdir(work)
     try:
@@ -113,8 +111,9 @@ def official_evaluator_input(clone: Path) -> Callable[[np.ndarray], Any]:
 
 
 def write_body_model(path: Path, vertices: int) -> None:
-    """A file of SMPL-X's format whose joints are the project's neutral skeleton."""
+    """A file of SMPL-X's format: the project's neutral skeleton, its pelvis beside the origin as SMPL-X's is."""
     places = interx.NEUTRAL.copy()
+    places[0] = [0.003, -0.35, 0.012]
     for joint, parent in enumerate(PARENTS[1:], start=1):
         places[joint] += places[parent]
     template, regressor = np.zeros((vertices, 3)), np.zeros((len(PARENTS), vertices))
@@ -205,17 +204,6 @@ def timed(work: Callable[[Any], object], items: Sequence[Any], threads: int = 1)
         return len(items) / (time.perf_counter() - started)
 
 
-def pooled(work: Callable[[Any], object], items: Sequence[Any], workers: int) -> float:
-    """Items a second once the processes are at work."""
-    results = in_order(work, items, workers)
-    ahead = CHUNK * (AHEAD + 1) * workers
-    for _ in itertools.islice(results, ahead):
-        pass
-    started = time.perf_counter()
-    rest = sum(1 for _ in results)
-    return rest / (time.perf_counter() - started)
-
-
 def measure(what: str, official: Pass, ours: dict[str, Pass], repeats: int) -> list[dict[str, Any]]:
     """Passes in turn; one row for each way of ours, with medians and the quartiles of the ratio."""
     for one in (official, *ours.values()):
@@ -234,17 +222,11 @@ def measure(what: str, official: Pass, ours: dict[str, Pass], repeats: int) -> l
 
 
 def benchmark_interhuman(
-    clone: Path,
-    folder: Path,
-    settings: DatasetConfig,
-    clips: int,
-    seconds: tuple[float, float],
-    workers: int,
-    repeats: int,
+    clone: Path, folder: Path, settings: DatasetConfig, given: argparse.Namespace
 ) -> tuple[list[dict[str, Any]], tuple[str, int, float]]:
     """Rows of timings, and how many items were compared with what largest difference."""
     root = folder / "interhuman"
-    synthetic.write_interhuman(root, clips, 2, 2, seconds, seed=1)
+    synthetic.write_interhuman(root, given.clips, 2, 2, tuple(given.seconds), seed=1)
     for path in (root / "split").iterdir():  # the official loader looks for them beside the data
         (root / path.name).write_bytes(path.read_bytes())
     module, cached = official_interhuman(clone, root, cache=True)
@@ -265,60 +247,49 @@ def benchmark_interhuman(
         partial(timed, cached.__getitem__, range(len(cached))),
         {
             "features, 1 thread": partial(timed, _features, raw),
-            f"features, {workers} threads": partial(timed, _features, raw, workers),
+            f"features, {given.threads} threads": partial(timed, _features, raw, given.threads),
             "items with all draws, 1 thread": partial(timed, items.__getitem__, keys),
-            f"items with all draws, {workers} threads": partial(timed, items.__getitem__, keys, workers),
+            f"items with all draws, {given.threads} threads": partial(timed, items.__getitem__, keys, given.threads),
         },
-        repeats,
+        given.repeats,
     )
     from_files = partial(_features_of_files, place)
     rows += measure(
         "InterHuman loader, files to features",
         partial(timed, uncached.__getitem__, range(0, len(uncached), 2)),  # every second item is a mirrored copy
-        {
-            "checked, 1 process": partial(timed, from_files, cycled(ids, ITEMS)),
-            f"checked, {workers} processes": partial(pooled, from_files, cycled(ids, 2 * ITEMS), workers),
-        },
-        repeats,
+        {"checked, 1 thread": partial(timed, from_files, cycled(ids, ITEMS))},
+        given.repeats,
     )
     return rows, compared
 
 
 def benchmark_interx(
-    clone: Path,
-    folder: Path,
-    settings: DatasetConfig,
-    clips: int,
-    seconds: tuple[float, float],
-    workers: int,
-    repeats: int,
+    clone: Path, folder: Path, settings: DatasetConfig, given: argparse.Namespace
 ) -> tuple[list[dict[str, Any]], tuple[str, int, float]]:
     """Rows of timings, and how many clips were compared with what largest difference."""
     root = folder / "interx"
-    synthetic.write_interx(root, clips, 2, 2, seconds, seed=1)
-    place = layout("interx", root, settings)
-    ids = (root / "splits" / "train.txt").read_text().split()
+    synthetic.write_interx(root, given.clips, 2, 2, tuple(given.seconds), seed=1)
     # A body of as many vertices as joints has nothing to skin: the official loop at its cheapest.
-    lean, full = (official_interx(clone, folder, vertices) for vertices in (len(PARENTS), VERTICES))
+    models = {vertices: folder / f"{vertices}" / "smplx" / "SMPLX_NEUTRAL.npz" for vertices in (len(PARENTS), VERTICES)}
+    lean, full = (official_interx(clone, model, vertices) for vertices, model in models.items())
+    place = layout("interx", root, settings.model_copy(update={"skeleton": str(models[VERTICES])}))
+    ids = (root / "splits" / "train.txt").read_text().split()
     to_input = official_evaluator_input(clone)
     compared = "Inter-X: (T, 56, 6) and 672 columns", *interx_difference(lean, to_input, root, place.read, ids)
 
     read = partial(_read, place)
-    ours: dict[str, Pass] = {
-        "checked, 1 process": partial(timed, read, cycled(ids, ITEMS)),
-        f"checked, {workers} processes": partial(pooled, read, cycled(ids, 2 * ITEMS), workers),
-    }
+    ours: dict[str, Pass] = {"checked, 1 thread": partial(timed, read, cycled(ids, ITEMS))}
     rows = []
     for name, module in ((f"{VERTICES} vertices", full), ("joints only", lean)):
         theirs = partial(timed, partial(official_pose, module, root), ids[:OFFICIAL_CLIPS])
-        rows += measure(f"Inter-X preprocessing, body of {name}", theirs, ours, repeats)
+        rows += measure(f"Inter-X preprocessing, body of {name}", theirs, ours, given.repeats)
     motions = [place.read(name).motion for name in ids]
     poses = [official_pose(lean, root, name).astype(np.float32) for name in ids]
     rows += measure(
         "Inter-X evaluator input from (T, 56, 6)",
         partial(timed, to_input, poses),
         {"1 thread": partial(timed, interx.features, cycled(motions, ITEMS))},
-        repeats,
+        given.repeats,
     )
     return rows, compared
 
@@ -345,7 +316,7 @@ def main() -> None:
     parser.add_argument("--interx", type=Path, help="clone of liangxuy/Inter-X")
     parser.add_argument("--clips", type=int, default=48, help="clips of each embedded dataset")
     parser.add_argument("--seconds", type=float, nargs=2, default=(1.0, 5.0), help="shortest and longest clip")
-    parser.add_argument("--workers", type=int, default=2, help="threads or processes of ours")
+    parser.add_argument("--threads", type=int, default=2, help="threads of ours where it helps")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--output", type=Path, help="CSV file")
     given = parser.parse_args()
@@ -353,15 +324,13 @@ def main() -> None:
     console, rows = Console(), []
     datasets = load("paper").datasets
     with tempfile.TemporaryDirectory() as name:
-        shared = (given.clips, tuple(given.seconds), given.workers, given.repeats)
         for dataset, clone, benchmark in (
             ("interhuman", given.intergen, benchmark_interhuman),
             ("interx", given.interx, benchmark_interx),
         ):
             if clone is None:
                 continue
-            settings = datasets[dataset].model_copy(update={"skeleton": None})
-            found, (what, compared, largest) = benchmark(clone.resolve(), Path(name), settings, *shared)
+            found, (what, compared, largest) = benchmark(clone.resolve(), Path(name), datasets[dataset], given)
             console.print(f"{what}: {compared} compared, largest difference {largest:.1e} (allowed: {TOLERANCE:.0e})")
             if not largest <= TOLERANCE:
                 raise SystemExit(1)

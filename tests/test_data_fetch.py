@@ -511,22 +511,6 @@ def test_nothing_is_ever_unpacked_into_a_folder(tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("form", ["interhuman", "interx", "interx, HDF5"])
-def test_several_processes_find_the_same(tmp_path: Path, form: str) -> None:
-    dataset = form.partition(",")[0]
-    root = FORMS[form][0](tmp_path / "raw")
-    (root / "splits" / "val.txt" if dataset == "interx" else root / "split" / "val.txt").write_text("21\n99\n")
-    damaged = {"interhuman": P1, "interx": X1, "interx, HDF5": "texts_processed/12.txt"}[form]
-    (root / damaged).write_bytes(b"nothing")
-    config = config_for(dataset, root)
-    alone = fetch.problems(config, dataset)
-    done: list[int] = []
-    runtime = config.runtime.model_copy(update={"workers": 2})
-    assert fetch.problems(config.model_copy(update={"runtime": runtime}), dataset, done.append) == alone
-    assert len(alone) > 1
-    assert sum(done) == 7
-
-
 def test_preprocess_needs_fetch(tmp_path: Path) -> None:
     root = write_interhuman(tmp_path / "raw")
     config = config_for("interhuman", root)

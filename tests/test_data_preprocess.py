@@ -123,17 +123,6 @@ def test_users_body_gives_floor_and_bones(tmp_path: Path) -> None:
     assert record["notes"]["skeleton"] == split.skeleton
 
 
-@pytest.mark.parametrize("dataset", WRITE)
-def test_number_of_processes_changes_no_byte(tmp_path: Path, dataset: str) -> None:
-    ids = {"train": tuple(f"1{number:02}" for number in range(40)), "val": ("201",), "test": ("301", "302")}
-    config = prepare(dataset, WRITE[dataset](tmp_path / "raw", ids))
-    artefacts = [path for path in (tmp_path / "data").rglob("*") if path.suffix == ".safetensors"]
-    alone = {path: path.read_bytes() for path in artefacts}
-    assert len(alone) == 4
-    preprocess.run(config.model_copy(update={"runtime": config.runtime.model_copy(update={"workers": 2})}), dataset)
-    assert {path: path.read_bytes() for path in artefacts} == alone
-
-
 def test_split_file_travels_to_other_processes(tmp_path: Path) -> None:
     prepare("interhuman", write_interhuman(tmp_path / "raw"))
     split = SplitFile(split_path("interhuman", "val"))

@@ -15,7 +15,6 @@ from intermamba import files, paths
 from intermamba.config import Config, Dataset, DatasetConfig
 from intermamba.data import SYNTHETIC_MARKER
 from intermamba.data.layouts import Layout, layout
-from intermamba.data.pool import in_order
 from intermamba.data.raw import read_lines
 from intermamba.errors import DataError
 from intermamba.provenance import recorded
@@ -59,7 +58,7 @@ def run(config: Config, dataset: Dataset, progress: Progress | None = None) -> N
         if synthetic:
             _write_synthetic(root, dataset, settings, progress)
         # Embedded clips count while they are made; counting them again while they are checked would confuse.
-        found = inspect(root, dataset, settings, None if synthetic else progress, config.runtime.workers)
+        found = inspect(root, dataset, settings, None if synthetic else progress)
         if found.problems:
             raise DataError(_summary(found.problems, root, dataset))
         counts = {split: len(clips) for split, clips in found.clips.items()}
@@ -109,13 +108,11 @@ def _write_synthetic(root: Path, dataset: Dataset, settings: DatasetConfig, prog
 def problems(config: Config, dataset: Dataset, progress: Progress | None = None) -> list[str]:
     """Everything wrong with the raw files of ``dataset``, one line a problem; writes nothing."""
     settings = config.datasets[dataset]
-    return inspect(raw_root(config, dataset), dataset, settings, progress, config.runtime.workers).problems
+    return inspect(raw_root(config, dataset), dataset, settings, progress).problems
 
 
-def inspect(
-    root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress | None = None, workers: int = 0
-) -> Inspection:
-    """Read and check every file that the splits of ``dataset`` need, in ``workers`` further processes."""
+def inspect(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress | None = None) -> Inspection:
+    """Read and check every file that the splits of ``dataset`` need."""
     if not root.is_dir():
         return Inspection([f"{root}: no such folder."])
     found = Inspection()
@@ -136,30 +133,16 @@ def inspect(
                 found.problems.extend(absent)
             else:
                 found.clips[split].append(clip)
-                continue
+                _attempt(partial(place.read, clip), found.problems)
             if progress is not None:
                 progress(1)
-    found.problems.extend(place.shared_problems())
     used = [clip for ids in found.clips.values() for clip in ids]
-    for problem in in_order(partial(_fault, place), used, workers):
-        if problem is not None:
-            found.problems.append(problem)
-        if progress is not None:
-            progress(1)
+    found.problems.extend(place.shared_problems())
     found.problems[:] = dict.fromkeys(found.problems)  # a broken shared file is met once for every clip
     found.files.extend(place.split_file(split) for split in splits)
     found.files.extend(place.shared_files())
     found.files.extend(path for clip in used for path in place.files(clip))
     return found
-
-
-def _fault(place: Layout, clip: str) -> str | None:
-    """What is wrong with a clip's files."""
-    try:
-        place.read(clip)
-    except DataError as error:
-        return str(error)
-    return None
 
 
 def _attempt(read: Callable[[], Any], found: list[str]) -> Any:

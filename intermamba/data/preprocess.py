@@ -1,14 +1,12 @@
 """Stage ``preprocess``: raw files to one memory-mappable file a split, and the statistics of the training split."""
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
-from functools import partial
-from itertools import islice
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float, Float32, Float64
 
 from intermamba import files, paths
@@ -16,7 +14,6 @@ from intermamba.config import Config, Dataset, DatasetConfig
 from intermamba.data import interhuman, interx
 from intermamba.data.fetch import Progress, raw_root
 from intermamba.data.layouts import layout
-from intermamba.data.pool import in_order
 from intermamba.data.splits import Clip, SplitFile, write_split
 from intermamba.errors import DataError, StateError
 from intermamba.provenance import recorded
@@ -35,8 +32,6 @@ def run(config: Config, dataset: Dataset, progress: Progress | None = None) -> N
         StateError: ``fetch`` has not run, or ran for another source.
         DataError: files have changed since, or a split would be empty.
     """
-    import torch  # for the file of statistics only: the other processes do without
-
     settings = config.datasets[dataset]
     common = {"profile": config.profile, "dataset": dataset}
     manifest_path = files.require(paths.path("manifest", **common), f"fetch --dataset {dataset}")
@@ -51,18 +46,15 @@ def run(config: Config, dataset: Dataset, progress: Progress | None = None) -> N
         body: dict[str, Any] = {"skeleton": place.skeleton(), "offsets": place.offsets()}
         notes |= {"origin": manifest["origin"], "skeleton": body["skeleton"]}
         notes |= {"missing_allowed": manifest["missing_allowed"], "dropped": {}}
-        ids = [clip for split in outputs for clip in manifest["clips"][split]]
-        read = in_order(place.read, ids, config.runtime.workers)
         with ExitStack() as all_or_none:
-            all_or_none.enter_context(closing(read))
             parts = {split: all_or_none.enter_context(files.atomic(path)) for split, path in outputs.items()}
             stats_part = all_or_none.enter_context(files.atomic(stats))
             for split, part in parts.items():
                 dropped: dict[str, int] = {}
-                clips = _kept(islice(read, len(manifest["clips"][split])), settings, dropped, dataset, progress)
+                clips = _kept(map(place.read, manifest["clips"][split]), settings, dropped, dataset, progress)
                 write_split(part, clips, dataset=dataset, split=split, origin=manifest["origin"], **body)
                 notes["dropped"][split] = dropped
-            mean, std = statistics(SplitFile(parts["train"]), settings, max(1, config.runtime.workers))
+            mean, std = statistics(SplitFile(parts["train"]), settings)
             files.write_tensors(stats_part, {"mean": torch.from_numpy(mean), "std": torch.from_numpy(std)})
 
 
@@ -100,7 +92,7 @@ def _kept(
 
 
 def statistics(
-    split: SplitFile, settings: DatasetConfig, threads: int = 1
+    split: SplitFile, settings: DatasetConfig
 ) -> tuple[Float32[np.ndarray, " F"], Float32[np.ndarray, " F"]]:
     """Mean and standard deviation of each feature over all frames and both persons, as training will see them.
 
@@ -108,29 +100,18 @@ def statistics(
     persons, and mirrored copies count if ``settings.mirror`` (InterGen's published mean is symmetric, so theirs did).
     Inter-X's items are plain crops: every frame counts once. Standard deviations are at least :data:`STD_FLOOR`.
     """
-    count, total, squares = 0, np.zeros(1), np.zeros(1)
-    # Each clip is summed alone and sums are added in the clips' order: the number of threads changes no bit.
-    with ThreadPoolExecutor(threads) as pool:
-        for frames, one, squared in pool.map(partial(_sums, split, settings), range(len(split))):
-            count, total, squares = count + frames, total + one, squares + squared
+    from intermamba.data import kernels  # compiled loops; slow to import
+
+    count, width = 0, {"interhuman": interhuman.FEATURES, "interx": interx.FEATURES}[split.dataset]
+    total, squares = np.zeros(width), np.zeros(width)
+    for index in range(len(split)):
+        for item in _items(split, index, settings):
+            frames = item.reshape(-1, width)
+            count += len(frames)
+            kernels.add_sums(frames, total, squares)
     mean: Float64[np.ndarray, " F"] = total / count
     std = np.sqrt(np.maximum(squares / count - mean**2, 0))
     return mean.astype(np.float32), np.maximum(std, STD_FLOOR).astype(np.float32)
-
-
-def _sums(
-    split: SplitFile, settings: DatasetConfig, index: int
-) -> tuple[int, Float64[np.ndarray, " F"], Float64[np.ndarray, " F"]]:
-    """Frames, sums and sums of squares of each feature in one clip."""
-    from intermamba.data import kernels  # compiled loops; slow to import
-
-    count, width = 0, interhuman.FEATURES if split.dataset == "interhuman" else interx.FEATURES
-    total, squares = np.zeros(width), np.zeros(width)
-    for item in _items(split, index, settings):
-        frames = item.reshape(-1, width)
-        count += len(frames)
-        kernels.add_sums(frames, total, squares)
-    return count, total, squares
 
 
 def _items(split: SplitFile, index: int, settings: DatasetConfig) -> Iterator[Float[np.ndarray, "T 2 F"]]:
