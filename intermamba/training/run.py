@@ -94,6 +94,7 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: boo
             save(outputs[0], about)
         notes.update(
             origin=splits[0].origin,
+            skeleton=splits[0].skeleton,
             tower=cache.tower,
             steps=engine.global_step,
             parameters=sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
