@@ -64,6 +64,8 @@ class Origin:
     dataset: str
     origin: str
     """``synthetic`` or ``official``: where the motions of the dataset come from."""
+    skeleton: str
+    """What gave the floor and the bones where files hold no positions; ``recorded`` where they do."""
     tower: str
     """Text tower whose tables the captions went through."""
     evaluator: str
@@ -80,6 +82,7 @@ class Origin:
 COLUMNS = {
     "dataset": "string",
     "origin": "string",
+    "skeleton": "string",
     "tower": "string",
     "evaluator": "string",
     "protocol": "string",
@@ -93,7 +96,7 @@ COLUMNS = {
 }
 """Columns of ``metrics.csv`` in order, with their types; ``training_seed`` is empty for what was not trained here."""
 
-_GROUP = ["dataset", "origin", "tower", "evaluator", "protocol", "block", "method"]
+_GROUP = ["dataset", "origin", "skeleton", "tower", "evaluator", "protocol", "block", "method"]
 
 
 def rows(origin: Origin, measured: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -9,7 +10,7 @@ from torch import Tensor
 from intermamba.data import interhuman, interx
 from intermamba.errors import ConfigError, unknown
 from intermamba.rotations import columns_to_matrix, forward_kinematics, rows_to_matrix
-from intermamba.skeleton import BODY, BODY_PARENTS, JOINTS, OFFSETS
+from intermamba.skeleton import BODY, BODY_PARENTS, JOINTS
 
 
 @runtime_checkable
@@ -60,8 +61,10 @@ class InterHuman:
 class InterX:
     """336 features: 55 rotations in 6D rows, then the translation (:mod:`intermamba.data.interx`).
 
-    Positions come from forward kinematics of the project's neutral skeleton. Heights count from where the first
-    person's pelvis starts.
+    Positions come from forward kinematics. Heights count from where the first person's pelvis starts.
+
+    Args:
+        offsets: of the 55 joints from their parents, metres: a user's SMPL-X body, or the project's neutral skeleton.
     """
 
     features = interx.FEATURES
@@ -69,9 +72,12 @@ class InterX:
     floor: float | None = None
     rotation_joints: tuple[str, ...] = JOINTS
 
+    def __init__(self, offsets: Float[np.ndarray, "55 3"] = interx.NEUTRAL) -> None:
+        self.offsets = torch.from_numpy(offsets[: len(BODY)].copy())
+
     def joints(self, motion: Float[Tensor, "*axes 336"]) -> Float[Tensor, "*axes 22 3"]:
         frames = motion.unflatten(-1, (interx.JOINTS + 1, 6))
-        offsets = torch.tensor(OFFSETS[: len(BODY)], dtype=motion.dtype, device=motion.device)
+        offsets = self.offsets.to(motion)
         rotations = rows_to_matrix(frames[..., : len(BODY), :])
         return forward_kinematics(rotations, self.translation(motion), offsets, BODY_PARENTS)
 
@@ -82,11 +88,10 @@ class InterX:
         return motion.unflatten(-1, (interx.JOINTS + 1, 6))[..., -1, :3]
 
 
-_BY_DATASET: dict[str, Representation] = {"interhuman": InterHuman(), "interx": InterX()}
-
-
-def representation(dataset: str) -> Representation:
-    """The representation of a dataset by name."""
-    if dataset not in _BY_DATASET:
-        raise ConfigError(unknown("dataset", dataset, _BY_DATASET, "datasets"))
-    return _BY_DATASET[dataset]
+def representation(dataset: str, offsets: Float[np.ndarray, "J 3"] | None = None) -> Representation:
+    """The representation of a dataset by name; ``offsets`` are the bones that its split file tells, where it does."""
+    if dataset == "interhuman":
+        return InterHuman()
+    if dataset == "interx":
+        return InterX() if offsets is None else InterX(offsets)
+    raise ConfigError(unknown("dataset", dataset, ("interhuman", "interx"), "datasets"))

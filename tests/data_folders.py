@@ -1,15 +1,17 @@
 """Tiny raw folders in the owners' layouts, made from closed forms: nothing random, nothing from the generator."""
 
 import pickle
+import shutil
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from intermamba.config import Config, load
-from intermamba.skeleton import BODY_PARENTS, OFFSETS
+from intermamba.skeleton import BODY_PARENTS, OFFSETS, PARENTS
 
 ROOT = Path(__file__).parent.parent
 IDS = {"train": ("11", "12", "13"), "val": ("21",), "test": ("31", "32")}
@@ -93,6 +95,36 @@ def write_interx(root: Path, ids: Mapping[str, Sequence[str]] = IDS, frames: int
     dump(root / "glove/hhi_vab_idx.pkl", {word: index for index, word in enumerate(words)})
     order = {name: number % 2 for names in ids.values() for number, name in enumerate(names)}
     dump(root / "annots/interaction_order.pkl", order)
+    return root
+
+
+def rest_pose() -> np.ndarray:
+    """(55, 3) joints of the neutral skeleton in the rest pose, the pelvis where SMPL-X's is: not at the origin."""
+    places = np.array(OFFSETS)
+    places[0] = [0.003, -0.35, 0.012]
+    for joint, parent in enumerate(PARENTS[1:], start=1):
+        places[joint] += places[parent]
+    return places
+
+
+def body_model() -> dict[str, np.ndarray]:
+    """The arrays of a SMPL-X model file that are read: each joint is the mean of two vertices."""
+    regressor = np.concatenate([np.eye(55), np.eye(55)], axis=1) / 2
+    template = np.concatenate([rest_pose() - 0.01, rest_pose() + 0.01])
+    tree = np.array([PARENTS, range(55)], dtype=np.int64)
+    return {"v_template": template, "J_regressor": regressor, "kintree_table": tree}
+
+
+def to_hdf5(root: Path, poses: Mapping[str, np.ndarray] | None = None, frames: int = 40) -> Path:
+    """Put the owners' processed files in the place of the clips' folders of :func:`write_interx`: (T, 56, 6) a clip."""
+    shutil.rmtree(root / "motions")
+    shutil.rmtree(root / "texts")
+    (root / "motions").mkdir()
+    for split in ("train", "val", "test"):
+        with h5py.File(root / f"motions/{split}.h5", "w") as file:
+            for name in (root / f"splits/{split}.txt").read_text().split():
+                sway = 0.3 * np.sin(np.arange(frames * 336).reshape(frames, 56, 6) / 50 + int(name))
+                file.create_dataset(name, data=sway if poses is None else poses[name], dtype="f4")
     return root
 
 

@@ -115,7 +115,7 @@ def test_official_checkpoints_are_rows_of_their_own(tmp_path, monkeypatch):
         aggregate.run(config)
 
 
-@pytest.mark.parametrize("condition", ["origin", "tower", "evaluator", "protocol"])
+@pytest.mark.parametrize("condition", ["origin", "skeleton", "tower", "evaluator", "protocol"])
 def test_rows_measured_differently_are_refused_naming_both_files(study, condition):
     other = made_up.metrics("interhuman", "intermamba", 0, **{condition: "another/1"})
     file = path("run_metrics", **RUN)

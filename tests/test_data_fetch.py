@@ -8,9 +8,11 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
-from data_folders import config_for, dump, smplx, write_interhuman, write_interx
+from data_folders import body_model, config_for, dump, smplx, to_hdf5, write_interhuman, write_interx
+from scipy.sparse import csc_array
 
 from intermamba import files, paths
 from intermamba.data import SYNTHETIC_MARKER, fetch, preprocess
@@ -20,6 +22,7 @@ from intermamba.errors import ConfigError, DataError, StateError
 
 P1, P2 = "motions_processed/person1/12.npy", "motions_processed/person2/12.npy"
 X1, X2 = "motions/12/P1.npz", "motions/12/P2.npz"
+BODY = "SMPLX_NEUTRAL.npz"
 WRITE = {"interhuman": write_interhuman, "interx": write_interx}
 
 Break = Callable[[Path], object]
@@ -59,6 +62,62 @@ def npz(name: str, **changes: np.ndarray | None) -> Break:
     return write
 
 
+def h5(change: Callable[[h5py.File], object]) -> Break:
+    def write(root: Path) -> None:
+        with h5py.File(root / "motions/train.h5", "a") as file:
+            if "12" in file:
+                del file["12"]
+            change(file)
+
+    return write
+
+
+def clip_of(data: np.ndarray) -> Break:
+    return h5(lambda file: file.create_dataset("12", data=data))
+
+
+def outside(file: h5py.File) -> None:
+    """Values in another file, which HDF5 would read as if they were its own."""
+    secret = Path(file.filename).parent.parent / "secret"
+    secret.write_bytes(bytes(40 * 56 * 6 * 4))
+    file.create_dataset("12", (40, 56, 6), "f4", external=[(str(secret), 0, h5py.h5f.UNLIMITED)])
+
+
+def virtual(file: h5py.File) -> None:
+    layout = h5py.VirtualLayout((40, 56, 6), "f4")
+    layout[:] = h5py.VirtualSource("val.h5", "21", (40, 56, 6))
+    file.create_virtual_dataset("12", layout)
+
+
+def body(**changes: np.ndarray | None) -> Break:
+    def write(root: Path) -> None:
+        arrays = body_model() | changes
+        np.savez(root / BODY, **{key: value for key, value in arrays.items() if value is not None})
+
+    return write
+
+
+def changed(name: str, entry: tuple[int, ...], value: float) -> Break:
+    array = body_model()[name]
+    array[entry] = value
+    return body(**{name: array})
+
+
+def write_with_body(root: Path) -> Path:
+    write_interx(root)
+    body()(root)
+    return root
+
+
+def lying(root: Path) -> None:
+    """An archive whose member's header claims more than the member holds."""
+    header = b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '<f8', 'fortran_order': False, 'shape': (164, 3), }".ljust(117)
+    with zipfile.ZipFile(root / X1, "w") as archive:
+        archive.writestr("root_orient.npy", header + b"\n" + bytes(100))
+        for key in ("pose_body", "pose_lhand", "pose_rhand", "trans"):
+            archive.writestr(f"{key}.npy", b"")
+
+
 def with_nan(array: np.ndarray) -> np.ndarray:
     array[7, 100] = np.nan
     return array
@@ -74,6 +133,12 @@ class Payload:
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return os.system, ("touch executed",)
+
+
+def without_mark(root: Path) -> None:
+    words = ["sos", "eos", "wave", "left"]
+    dump(root / "glove/hhi_vab_words.pkl", words)
+    dump(root / "glove/hhi_vab_idx.pkl", {word: index for index, word in enumerate(words)})
 
 
 INTERHUMAN = {
@@ -95,6 +160,15 @@ INTERHUMAN = {
     "captions not text": (lambda root: (root / "annots/12.txt").write_bytes(b"\xff\xff"), "annots/12.txt: .*UTF-8"),
     "no captions of a person": (remove("annots_individual/person2/12.txt"), "person2/12.txt: missing"),
     "blank captions of a person": (text("annots_individual/person1/12.txt", "\n"), "person1/12.txt: no caption"),
+    "captions of a person not text": (
+        lambda root: (root / "annots_individual/person1/12.txt").write_bytes(b"\xff\xff"),
+        "person1/12.txt: .*UTF-8",
+    ),
+    "ignore list not text": (
+        lambda root: (root / "split/ignore_list.txt").write_bytes(b"\xff"),
+        "ignore_list.txt: .*UTF-8",
+    ),
+    "longer than it says": (lambda root: (root / P1).open("ab").write(b"12345678"), f"{P1}: truncated or damaged"),
     "empty file": (cut(P1, 0), f"{P1}: truncated"),
     "cut header": (cut(P1, 40), f"{P1}: truncated"),
     "cut frames": (cut(P1, 5000), f"{P1}: truncated"),
@@ -128,9 +202,20 @@ INTERX = {
     "NaN": (npz(X1, trans=np.full((164, 3), np.nan)), f"{X1}: trans: NaN or infinite values in frame 0"),
     "arrays of unequal length": (npz(X1, trans=np.zeros((160, 3))), f"{X1}: numbers of frames differ"),
     "no frame": (npz(X1, **{k: v[:0] for k, v in smplx(4).items()}), f"{X1}: numbers of frames differ or are zero"),
+    "wrong hips": (npz(X1, root_orient=np.zeros((164, 1, 3))), rf"{X1}: root_orient has shape \(164, 1, 3\); needs"),
+    "wrong left hand": (npz(X1, pose_lhand=np.zeros((164, 45))), rf"{X1}: pose_lhand has shape \(164, 45\); needs"),
+    "wrong right hand": (npz(X1, pose_rhand=np.zeros((164, 12, 3))), rf"{X1}: pose_rhand has shape \(164, 12, 3\)"),
+    "NaN in a hand": (npz(X1, pose_rhand=np.full((164, 15, 3), np.nan)), f"{X1}: pose_rhand: NaN or infinite"),
+    "infinite body": (npz(X1, pose_body=np.full((164, 21, 3), np.inf)), f"{X1}: pose_body: NaN or infinite"),
+    "header without its numbers": (lying, f"{X1}: root_orient: truncated or damaged"),
+    "empty member": (
+        lambda root: zipfile.ZipFile(root / X1, "w").writestr("trans.npy", b""),
+        f"{X1}: root_orient, pose_body, pose_lhand, pose_rhand not in the archive, which holds trans",
+    ),
+    "rate of words": (npz(X1, fps=np.array("120 Hz")), f"{X1}: not recorded at 120"),
+    "two rates": (npz(X1, fps=np.array([120.0, 60.0])), f"{X1}: not recorded at 120"),
     "wrong rate": (npz(X1, mocap_frame_rate=np.array(60.0)), f"{X1}: not recorded at 120"),
     "unequal lengths": (npz(X2, **smplx(120)), f"{X2}: 30 frames, but P1.npz of the other person has 41"),
-    "no order": (remove("annots/interaction_order.pkl"), "interaction_order.pkl: missing"),
     "hostile pickle": (
         lambda root: dump(root / "annots/interaction_order.pkl", Payload()),
         "interaction_order.pkl: .*(posix|nt).system is not allowed",
@@ -143,20 +228,122 @@ INTERX = {
     "no vectors": (remove("glove/hhi_vab_data.npy"), "hhi_vab_data.npy: missing"),
     "vectors of another width": (npy("glove/hhi_vab_data.npy", lambda a: a[:, :50]), r"shape \(5, 50\)"),
     "too few vectors": (npy("glove/hhi_vab_data.npy", lambda a: a[:3]), "the row of 'wave' is 3"),
+    "NaN in vectors": (
+        npy("glove/hhi_vab_data.npy", lambda a: a * np.nan),
+        "data.npy: NaN or infinite values in frame 0",
+    ),
+    "vectors of integers": (npy("glove/hhi_vab_data.npy", lambda a: a.astype(int)), "hhi_vab_data.npy: type int64"),
+    "vectors of objects": (
+        lambda root: np.save(root / "glove/hhi_vab_data.npy", np.array([{}]), allow_pickle=True),
+        "hhi_vab_data.npy: Python objects, which are never unpickled",
+    ),
+    "hostile words": (
+        lambda root: dump(root / "glove/hhi_vab_words.pkl", Payload()),
+        "hhi_vab_words.pkl: .*(posix|nt).system is not allowed",
+    ),
+    "words of another kind": (lambda root: dump(root / "glove/hhi_vab_words.pkl", [1, 2]), "words.pkl: needs a list"),
+    "no mark": (without_mark, "hhi_vab_words.pkl: the marks unk are absent"),
+    "row of another kind": (
+        lambda root: dump(root / "glove/hhi_vab_idx.pkl", dict.fromkeys(("sos", "eos", "unk", "wave", "left"), "0")),
+        "idx.pkl: the row of 'sos' is '0'",
+    ),
     "words not a list": (lambda root: dump(root / "glove/hhi_vab_words.pkl", {"a": 1}), "words.pkl: needs a list"),
     "words and rows differ": (lambda root: dump(root / "glove/hhi_vab_idx.pkl", {"sos": 0}), "idx.pkl: needs a dict"),
     "cut pickle": (cut("glove/hhi_vab_idx.pkl", 9), "hhi_vab_idx.pkl: truncated or not a pickle"),
 }
-CASES = [("interhuman", name) for name in INTERHUMAN] + [("interx", name) for name in INTERX]
+ORDER = {
+    "no order": (remove("annots/interaction_order.pkl"), "interaction_order.pkl: missing"),
+    "no entry": (
+        lambda root: dump(root / "annots/interaction_order.pkl", {"11": 0}),
+        "interaction_order.pkl: no entry for 12, which datasets.interx.order needs",
+    ),
+}
+HDF5 = {
+    "no file of a split": (remove("motions/val.h5"), "motions/val.h5: missing"),
+    "not HDF5": (text("motions/train.h5", "nothing"), "train.h5: truncated or not an HDF5 file"),
+    "cut file": (cut("motions/train.h5", 3000), "train.h5: truncated or not an HDF5 file"),
+    "empty file": (cut("motions/train.h5", 0), "train.h5: truncated or not an HDF5 file"),
+    "clip absent": (h5(lambda _: None), "train.h5: no dataset 12"),
+    "group": (h5(lambda file: file.create_group("12")), "train.h5: 12: a group; needs a dataset"),
+    "link": (h5(lambda file: file.update({"12": h5py.SoftLink("/11")})), "train.h5: 12: a link, and links are not"),
+    "link to another file": (
+        h5(lambda file: file.update({"12": h5py.ExternalLink("val.h5", "21")})),
+        "train.h5: 12: a link, and links are not followed",
+    ),
+    "values in another file": (h5(outside), "train.h5: 12: keeps its values in other files"),
+    "values of another dataset": (h5(virtual), "train.h5: 12: keeps its values in other files"),
+    "wrong joints": (clip_of(np.zeros((40, 55, 6))), r"train.h5: 12: shape \(40, 55, 6\); needs \(frames, 56, 6\)"),
+    "one person": (clip_of(np.zeros((40, 56, 3))), r"train.h5: 12: shape \(40, 56, 3\)"),
+    "wrong axes": (clip_of(np.zeros((40, 336))), r"train.h5: 12: shape \(40, 336\)"),
+    "no frame": (clip_of(np.zeros((0, 56, 6))), r"train.h5: 12: shape \(0, 56, 6\)"),
+    "integers": (clip_of(np.zeros((40, 56, 6), int)), "train.h5: 12: type int64"),
+    "words": (clip_of(np.full((40, 56, 6), b"a")), "train.h5: 12: type .*; needs floating-point"),
+    "NaN": (clip_of(np.full((40, 56, 6), np.nan)), r"train.h5: 12: NaN or infinite values in frame 0 \(40 of 40\)"),
+    "huge claim": (
+        h5(lambda file: file.create_dataset("12", (10**7, 56, 6), "f4", chunks=(1, 56, 6))),
+        r"train.h5: 12: unpacks to 13440000000 bytes; at most \d+ are read",
+    ),
+    "huge chunk": (
+        h5(lambda file: file.create_dataset("12", (40, 56, 6), "f4", chunks=(400_000, 56, 6), maxshape=(None, 56, 6))),
+        r"train.h5: 12: unpacks to 537600000 bytes",
+    ),
+    "both forms": (lambda root: (root / "motions/12").mkdir(), "motions: holds train.h5 and the clip folder 12"),
+    "no processed texts": (remove("texts_processed/12.txt"), "texts_processed/12.txt: missing"),
+}
+MODEL = {
+    "no file": (remove(BODY), f"{BODY}: missing"),
+    "not an archive": (text(BODY, "nothing"), f"{BODY}: truncated or not an .npz"),
+    "cut archive": (cut(BODY, 3000), f"{BODY}: truncated"),
+    "no template": (body(v_template=None), f"{BODY}: v_template not in the archive"),
+    "no regressor": (body(J_regressor=None), f"{BODY}: J_regressor not in the archive"),
+    "no tree": (body(kintree_table=None), f"{BODY}: kintree_table not in the archive"),
+    "sparse regressor": (
+        body(J_regressor=np.array(csc_array(np.eye(55)), dtype=object)),
+        f"{BODY}: J_regressor: Python objects, which are never unpickled",
+    ),
+    "hostile template": (body(v_template=np.array([Payload()], dtype=object)), f"{BODY}: v_template: Python objects"),
+    "flat template": (body(v_template=np.zeros(330)), rf"{BODY}: v_template has shape \(330,\)"),
+    "no vertex": (body(v_template=np.zeros((0, 3))), rf"{BODY}: v_template has shape \(0, 3\)"),
+    "regressor of SMPL": (
+        body(J_regressor=np.zeros((24, 110))),
+        rf"{BODY}: J_regressor has shape \(24, 110\); needs \(55",
+    ),
+    "other vertices": (body(v_template=np.zeros((99, 3))), rf"{BODY}: J_regressor has shape .*; needs \(55, 99\)"),
+    "NaN in template": (
+        changed("v_template", (3, 1), np.nan),
+        f"{BODY}: v_template: NaN or infinite values in vertex 3",
+    ),
+    "NaN in regressor": (
+        changed("J_regressor", (7, 1), np.inf),
+        f"{BODY}: J_regressor: NaN or infinite values in joint 7",
+    ),
+    "template of integers": (body(v_template=np.zeros((110, 3), int)), f"{BODY}: v_template: type int64"),
+    "tree of SMPL": (body(kintree_table=np.zeros((2, 24))), f"{BODY}: kintree_table is not SMPL-X's tree"),
+    "other tree": (changed("kintree_table", (0, 20), 17), f"{BODY}: kintree_table is not SMPL-X's tree"),
+    "millimetres": (
+        body(v_template=1000 * body_model()["v_template"]),
+        f"{BODY}: joints span .* in height; needs 1 to 3",
+    ),
+    "lying down": (body(v_template=body_model()["v_template"][:, [0, 2, 1]]), f"{BODY}: joints span .* in height"),
+}
+FORMS = {
+    "interhuman": (write_interhuman, {}, INTERHUMAN),
+    "interx": (write_interx, {}, INTERX),
+    "interx, HDF5": (lambda root: to_hdf5(write_interx(root)), {}, HDF5),
+    "interx, SMPL-X": (write_with_body, {"skeleton": f"raw/{BODY}"}, MODEL),
+    "interx, order": (write_interx, {"order": "actor_first"}, ORDER),
+}
 
 
-@pytest.mark.parametrize(("dataset", "name"), CASES)
-def test_malformed_input_names_file_and_remedy(tmp_path: Path, dataset: str, name: str) -> None:
-    damage, message = {"interhuman": INTERHUMAN, "interx": INTERX}[dataset][name]
-    root = WRITE[dataset](tmp_path / "raw")
+@pytest.mark.parametrize(("form", "name"), [(form, name) for form, (*_, cases) in FORMS.items() for name in cases])
+def test_malformed_input_names_file_and_remedy(tmp_path: Path, form: str, name: str) -> None:
+    write, changes, cases = FORMS[form]
+    damage, message = cases[name]
+    dataset = form.partition(",")[0]
+    root = write(tmp_path / "raw")
     damage(root)
     with pytest.raises(DataError, match=message) as error:
-        fetch.run(config_for(dataset, root), dataset)
+        fetch.run(config_for(dataset, root, **changes), dataset)
     assert "Remedy: restore these files" in str(error.value)
     assert f"datasets.{dataset}.allow_missing" in str(error.value)
     assert not artefacts(tmp_path)
@@ -269,10 +456,59 @@ def test_unneeded_keys_of_an_archive_are_not_read(tmp_path: Path) -> None:
     assert not (tmp_path / "executed").exists()
 
 
-def test_a_users_skeleton_is_refused_for_now(tmp_path: Path) -> None:
+def test_interx_without_an_order_is_as_recorded(tmp_path: Path) -> None:
     root = write_interx(tmp_path / "raw")
-    with pytest.raises(ConfigError, match=r"datasets.interx.skeleton is 'SMPLX.npz'.*Set it to null"):
-        fetch.run(config_for("interx", root, skeleton="SMPLX.npz"), "interx")
+    (root / "annots/interaction_order.pkl").unlink()
+    fetch.run(config_for("interx", root), "interx")
+
+
+def test_processed_clips_that_are_allowed_to_be_missing(tmp_path: Path) -> None:
+    root = to_hdf5(write_interx(tmp_path / "raw"))
+    h5(lambda _: None)(root)
+    fetch.run(config_for("interx", root, allow_missing=("12",)), "interx")
+    manifest = files.read_json(paths.path("manifest", profile="smoke", dataset="interx"))
+    assert manifest["missing_allowed"] == ["12"]
+    assert manifest["clips"]["train"] == ["11", "13"]
+    assert {name for name in manifest["files"] if "motions" in name} == {f"motions/{s}.h5" for s in paths.SPLITS}
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [("interhuman", ("npy", 30, None)), ("interx", ("npz", 120, "neutral")),
+     ("interx, HDF5", ("hdf5", 30, "neutral, floor by the owners"))],
+)  # fmt: skip
+def test_manifest_says_what_was_found(tmp_path: Path, form: str, expected: tuple[str, int, str | None]) -> None:
+    dataset = form.partition(",")[0]
+    fetch.run(config_for(dataset, FORMS[form][0](tmp_path / "raw")), dataset)
+    manifest = files.read_json(paths.path("manifest", profile="smoke", dataset=dataset))
+    assert (manifest["format"], manifest["fps"], manifest["skeleton"]) == expected
+
+
+def test_manifest_names_the_users_body(tmp_path: Path) -> None:
+    """A model file may lie anywhere; a change of it is noticed like that of any other file."""
+    root = write_interx(tmp_path / "raw")
+    model = tmp_path / "elsewhere.npz"
+    np.savez(model, **body_model(), joint2num=np.array({"pelvis": 0}, dtype=object))  # not needed, so not looked at
+    config = config_for("interx", root, skeleton=str(model))
+    fetch.run(config, "interx")
+    manifest = files.read_json(paths.path("manifest", profile="smoke", dataset="interx"))
+    assert manifest["skeleton"] == f"smplx-{files.sha256(model)[:12]}"
+    assert manifest["files"][str(model)]["sha256"] == files.sha256(model)
+    model.write_bytes(model.read_bytes() + b"more")
+    with pytest.raises(DataError, match=r"1 file\(s\) have changed or gone since fetch: .*elsewhere.npz"):
+        preprocess.run(config, "interx")
+
+
+def test_nothing_is_ever_unpacked_into_a_folder(tmp_path: Path) -> None:
+    """Archives are read member by member in memory: a name that points elsewhere is just an unknown key."""
+    root = write_interx(tmp_path / "raw")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with zipfile.ZipFile(root / X1, "a") as archive:
+        for name in ("../../../outside.npy", "/outside.npy", "motions/../../outside.npy"):
+            archive.writestr(name, b"1")
+    before[root / X1] = (root / X1).read_bytes()
+    fetch.problems(config_for("interx", root), "interx")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_preprocess_needs_fetch(tmp_path: Path) -> None:

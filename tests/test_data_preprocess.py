@@ -5,13 +5,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_folders import CAPTIONS, config_for, dancer, smplx, write_interhuman, write_interx
+from data_folders import (
+    CAPTIONS,
+    body_model,
+    config_for,
+    dancer,
+    rest_pose,
+    smplx,
+    to_hdf5,
+    write_interhuman,
+    write_interx,
+)
 
 from intermamba import files, paths
 from intermamba.config import Config
 from intermamba.data import fetch, interhuman, interx, preprocess
+from intermamba.data.layouts import layout
 from intermamba.data.splits import Clip, SplitFile, write_split
 from intermamba.errors import DataError, StateError
+from intermamba.skeleton import PARENTS
 
 WRITE = {"interhuman": write_interhuman, "interx": write_interx}
 
@@ -66,6 +78,49 @@ def test_interx_split_holds_every_fourth_frame(tmp_path: Path) -> None:
     np.testing.assert_array_equal(split.clip(1), interx.pair(*persons))
     assert split.tokens(1)[1] == ("They/NOUN", "greet/NOUN", "each/NOUN", "other/NOUN")
     assert split.captions(1)[1] == "They greet each other."
+
+
+def test_processed_files_become_the_same_split_as_raw_ones(tmp_path: Path) -> None:
+    """What the owners' scripts would have made of the raw files goes in as HDF5; only their floor is theirs."""
+    root = write_interx(tmp_path / "raw")
+    prepare("interx", root, order="official")
+    raw = {split: SplitFile(split_path("interx", split)) for split in paths.SPLITS}
+    recorded = {}
+    place = layout("interx", root, config_for("interx", root).datasets["interx"])
+    for name in (name for split in raw.values() for name in split.ids):
+        motion = place.read(name).motion.reshape(-1, 2, 56, 3)
+        recorded[name] = np.concatenate([motion[:, 0], motion[:, 1]], axis=-1)
+    expected = {split: [file.clip(index) for index in range(len(file))] for split, file in raw.items()}
+    prepare("interx", to_hdf5(root, recorded), order="official")
+    for split, clips in expected.items():
+        processed = SplitFile(split_path("interx", split))
+        assert processed.skeleton == "neutral, floor by the owners"
+        for index, clip in enumerate(clips):
+            np.testing.assert_array_equal(processed.clip(index), clip)
+
+
+def test_users_body_gives_floor_and_bones(tmp_path: Path) -> None:
+    root, model = write_interx(tmp_path / "raw"), tmp_path / "SMPLX_NEUTRAL.npz"
+    np.savez(model, **body_model())
+    prepare("interx", root)
+    neutral = SplitFile(split_path("interx", "train"))
+    np.testing.assert_array_equal(neutral.offsets, interx.NEUTRAL)
+    before = neutral.clip(0)
+    prepare("interx", root, skeleton=str(model))
+    split = SplitFile(split_path("interx", "train"))
+    assert split.skeleton == f"smplx-{files.sha256(model)[:12]}"
+    expected = rest_pose()
+    expected[1:] -= rest_pose()[list(PARENTS[1:])]
+    np.testing.assert_allclose(split.offsets, expected, atol=1e-12)
+    # The same bones hang from a pelvis 0.35 m lower: both people rise by that, relative to each other nothing changes.
+    np.testing.assert_allclose(split.clip(0), before, atol=1e-6)
+    alone = interx.person_pose(**{key: array[::4] for key, array in smplx(160, phase=1.0, x=1.0).items()})
+    risen = interx.person_pose(
+        **{key: array[::4] for key, array in smplx(160, phase=1.0, x=1.0).items()}, offsets=split.offsets
+    )
+    np.testing.assert_allclose(risen[:, 55, 1] - alone[:, 55, 1], 0.35, atol=1e-6)
+    record = files.read_json(paths.record_of(split_path("interx", "train")))
+    assert record["notes"]["skeleton"] == split.skeleton
 
 
 def test_split_file_travels_to_other_processes(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ TINY = "interhuman-tiny/1"
 def origin(
     method: str = "intermamba", seed: int | None = 0, protocol: str = TINY, block: BlockName = "reproduced"
 ) -> Origin:
-    return Origin("interhuman", "synthetic", "untrained", "0123456789ab", protocol, block, method, seed)
+    return Origin("interhuman", "synthetic", "recorded", "untrained", "0123456789ab", protocol, block, method, seed)
 
 
 def measured(values: list[float], name: str = "fid") -> pd.DataFrame:

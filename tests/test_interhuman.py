@@ -1,17 +1,25 @@
 """InterHuman's features against the official loader's numbers, and against what must hold in any frame of reference."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
-from data_folders import ROOT, dancer
+from data_folders import ROOT, config_for, dancer, write_interhuman
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from intermamba.data import interhuman
+from intermamba.data.layouts import layout
+from intermamba.data.synthetic import write_interhuman as write_embedded
+from intermamba.errors import DataError
 from intermamba.skeleton import LEFT_HIP, RIGHT_HIP
 
-# Features that the official loader (process_motion_np, rigid_transform, swap_left_right) gives for these dancers.
+# Features that the official loader (process_motion_np, rigid_transform, swap_left_right) gives for these dancers;
+# "windows" holds items of its dataset class (InterHumanDataset) for the folder that write_interhuman writes, with the
+# window's start and both exchanges of persons fixed. benchmarks/data.py compares all features of a whole dataset.
 GOLDEN = json.loads((ROOT / "tests/data/data_interhuman.json").read_text())
 PAIRS = {
     "general": (dancer(4, 0.7, 1.0, -0.5), dancer(4, 3.9, 0.2, 0.4, 1.0)),
@@ -45,6 +53,71 @@ def test_equals_the_official_loader(name: str, dtype: type) -> None:
     assert features.dtype == dtype
     assert features.shape == (len(pair[0]) - 1, 2, 262)
     np.testing.assert_allclose(features[:, :, GOLDEN[name]["columns"]], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_files_become_the_official_items(tmp_path: Path, number: int) -> None:
+    golden = GOLDEN["windows"]
+    item, first = golden["items"][number], golden["first"]
+    root = write_interhuman(tmp_path / "raw")
+    raw = layout("interhuman", root, config_for("interhuman", root).datasets["interhuman"]).read("11").motion
+    raw = raw[first : first + golden["longest"]]
+    if item["mirrored"]:
+        raw = interhuman.mirror(raw)
+    before, after = item["exchanged"]
+    found = interhuman.pair_features(raw[:, before], raw[:, 1 - before])
+    if after:
+        found = found[:, ::-1]
+    np.testing.assert_allclose(found[:, :, golden["columns"]], item["features"], atol=1e-6)
+
+
+def oracle(raw: np.ndarray) -> np.ndarray:
+    """Positions of both people in person 1's frame by rotation matrices, float64: (T - 1, 2, 22, 3)."""
+    points = raw[..., :66].astype(np.float64).reshape(len(raw), 2, 22, 3)[..., [0, 2, 1]] * [1, 1, -1]
+    points[..., 1] -= points[..., 1].min(axis=(0, 2))[:, None]
+    root, across = points[0, 0, 0], points[0, 0, RIGHT_HIP] - points[0, 0, LEFT_HIP]
+    yaw = np.arctan2(across[2], -across[0])  # from the facing direction (z, -x) to (0, 1)
+    turn = Rotation.from_euler("y", -yaw).as_matrix()
+    return ((points - root * [1, 0, 1]) @ turn.T)[:-1]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_every_clip_of_an_embedded_dataset(tmp_path: Path, order: tuple[int, int]) -> None:
+    """At the size of a dataset, in single precision, mirrored or not: within 1e-5 of plain float64 geometry."""
+    root = tmp_path / "raw"
+    write_embedded(root, 30, 3, 3, (1.0, 11.0), seed=5)
+    place = layout("interhuman", root, config_for("interhuman", root).datasets["interhuman"])
+    names = [path.stem for path in sorted((root / "annots").iterdir())]
+    assert len(names) == 38  # two are to be ignored
+    for name in names:
+        raw = place.read(name).motion[:300, order]
+        for copy in (raw, interhuman.mirror(raw)):
+            features = interhuman.pair_features(copy[:, 0], copy[:, 1])
+            assert features.dtype == np.float32
+            np.testing.assert_allclose(positions(features), oracle(copy), atol=1e-5)
+
+
+def test_threads_share_nothing() -> None:
+    pairs = [(dancer(30, 0.1 * number), dancer(30, 2.0, 1.0)) for number in range(40)]
+    alone = [interhuman.pair_features(*pair) for pair in pairs]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda pair: interhuman.pair_features(*pair), pairs))
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_strided_views_and_mixed_precision_are_fine() -> None:
+    both = np.stack([dancer(6, 0.4), dancer(6, 2.0, 1.0)], axis=1)
+    expected = interhuman.pair_features(both[:, 0].copy(), both[:, 1].copy())
+    np.testing.assert_array_equal(interhuman.pair_features(both[:, 0], both[:, 1]), expected)
+    mixed = interhuman.pair_features(both[:, 0].astype(np.float32), both[:, 1])
+    assert mixed.dtype == np.float64
+    np.testing.assert_allclose(mixed, expected, atol=1e-5)
+
+
+def test_one_frame_gives_none_and_no_frame_is_refused() -> None:
+    assert interhuman.pair_features(dancer(1), dancer(1)).shape == (0, 2, 262)
+    with pytest.raises(DataError, match=r"shapes \(0, 192\) and \(0, 192\)"):
+        interhuman.pair_features(dancer(0), dancer(0))
 
 
 @given(yaw=yaws, other=yaws, x=places, y=places)
@@ -120,8 +193,6 @@ def test_mirror_is_its_own_inverse_and_a_reflection() -> None:
 
 
 def test_mirrored_rotations_are_reflected_matrices() -> None:
-    from scipy.spatial.transform import Rotation
-
     matrices = Rotation.from_rotvec(dancer(2)[:, :63].reshape(-1, 3)).as_matrix()
     raw = np.concatenate([np.zeros((2, 66)), matrices[:, :, :2].reshape(2, 126)], axis=1)
     reflection = np.diag([-1.0, 1.0, 1.0])

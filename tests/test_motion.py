@@ -38,6 +38,16 @@ def test_interx_joints_are_differentiable() -> None:
     assert torch.autograd.gradcheck(lambda m: representation("interx").joints(m)[..., 20, :], motion, fast_mode=True)
 
 
+def test_interx_joints_of_a_users_bones() -> None:
+    motion = torch.zeros(5, 2, 336).unflatten(-1, (56, 6))
+    motion[..., :55, :] = torch.tensor([1.0, 0, 0, 0, 1, 0])
+    bones = np.array(OFFSETS) * 1.2
+    bones[0] = [0.0, -0.35, 0.01]
+    joints = representation("interx", bones).joints(motion.flatten(-2))
+    torch.testing.assert_close(joints[0, 0, 0], torch.tensor([0.0, -0.35, 0.01]))
+    torch.testing.assert_close(joints[0, 0, 4] - joints[0, 0, 1], torch.tensor(bones[4]).float())
+
+
 def test_unknown_dataset_lists_the_known() -> None:
     with pytest.raises(ConfigError, match=r"interhumans.*Did you mean 'interhuman'.*interx"):
         representation("interhumans")

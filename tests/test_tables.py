@@ -127,6 +127,12 @@ def test_the_heading_says_what_the_run_was(study):
     assert ".031, .062, .094 in this run (batches of 32), .010, .021, .031 in the paper's rows" in text(1, "md")
 
 
+def test_the_heading_names_the_skeleton_where_there_is_one(study):
+    tables.run(study)
+    assert "synthetic embedded split; skeleton neutral; protocol interx-tiny/1" in text(2, "md").lower()
+    assert "skeleton" not in text(1, "md")
+
+
 @pytest.mark.parametrize("fingerprint", ["012345678901", "123456789e10"])
 def test_a_fingerprint_that_looks_like_a_number_stays_text(study, fingerprint):
     file = path("summary", profile="smoke")

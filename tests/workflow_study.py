@@ -59,6 +59,7 @@ def metrics(dataset: str, method: str, seed: int | None = None, **conditions) ->
     common = {
         "dataset": dataset,
         "origin": "synthetic",
+        "skeleton": "neutral" if dataset == "interx" else "recorded",
         "tower": "untrained",
         "evaluator": "0123456789ab",
         "protocol": f"{dataset}-tiny/1",

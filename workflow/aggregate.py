@@ -18,7 +18,7 @@ from intermamba.training import ADAPTIVE_COLUMNS
 REFERENCES = ("real", "shuffled")
 """Methods that are no model: held-out real motions, and the same with their captions exchanged (chance)."""
 
-CONDITIONS = ("origin", "tower", "evaluator", "protocol")
+CONDITIONS = ("origin", "skeleton", "tower", "evaluator", "protocol")
 """What must be the same in all rows of a dataset for them to stand in one table."""
 
 KEYS = ["dataset", "block", "method", "training_seed", "repeat", "metric"]

@@ -73,8 +73,23 @@ def _progress(what: str, total: int | None = None, still: bool = False) -> Itera
 
 
 @app.command()
-def fetch(dataset: DatasetOption, profile: Profile = None) -> None:
-    """Make the embedded dataset, or check the owners' files; write a manifest of every file."""
+def fetch(
+    dataset: Annotated[str | None, typer.Option("--dataset", help="interhuman or interx.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only tell what is there: exit code 0 if all that is asked for is, else 1.")
+    ] = False,
+    profile: Profile = None,
+) -> None:
+    """Make the embedded dataset, or check the owners' files; write a manifest of every file.
+
+    With --check: write nothing, and print every dataset and weight, whether it is there, and where to get it.
+    """
+    if check:
+        from workflow import inventory
+
+        raise typer.Exit(0 if inventory.run(load(profile)) else 1)
+    if dataset is None:
+        raise ConfigError("fetch: give --dataset interhuman or --dataset interx, or --check to see what is there.")
     config, name = _open_dataset(profile, dataset)
     from intermamba.data import fetch as stage
 

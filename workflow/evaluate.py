@@ -154,7 +154,8 @@ class _Bench:
             "protocol": self.protocol.model_dump(mode="json"),
             "dataset": config.section(f"datasets.{dataset}"),
         }
-        self.notes = {"origin": split.origin, "tower": self.cache.tower, "evaluator": fingerprint(weights)}
+        self.notes = {"origin": split.origin, "skeleton": split.skeleton or "recorded"}
+        self.notes |= {"tower": self.cache.tower, "evaluator": fingerprint(weights)}
         self.dataset = dataset
 
     def measure(

@@ -238,7 +238,8 @@ def _references(study: Study, dataset: Dataset) -> list[Row]:
 def measured_on(study: Study, dataset: Dataset) -> str:
     """What the quality of this run's rows was measured on and by, in one phrase."""
     one = study.results(dataset, "reference", "real").iloc[0]
-    return f"{origin_name(one['origin'])}; protocol {one['protocol']}; text tower {one['tower']}"
+    body = "" if one["skeleton"] == "recorded" else f"; skeleton {one['skeleton']}"
+    return f"{origin_name(one['origin'])}{body}; protocol {one['protocol']}; text tower {one['tower']}"
 
 
 def _quality_row(study: Study, dataset: Dataset, block: BlockName, method: str, which: str = "") -> Row:

@@ -29,8 +29,8 @@ MODULES = ("Self-ASTM", "Cross-ASTM", "LIIA")
 ASTM = "ASTM"
 
 DETAILS = (
-    "mean", "interval", "repeats", "seeds", "seed_std", "quartile1", "quartile3", "dataset", "origin", "tower",
-    "evaluator", "protocol", "source", "note",
+    "mean", "interval", "repeats", "seeds", "seed_std", "quartile1", "quartile3", "dataset", "origin", "skeleton",
+    "tower", "evaluator", "protocol", "source", "note",
 )  # fmt: skip
 """Columns of a table's CSV that only some cells fill."""
 

@@ -45,8 +45,8 @@ def run(config: Config) -> None:
         notes = {
             f"{key}={record['notes'][key]}"
             for record in records
-            for key in ("origin", "tower")
-            if key in record["notes"]
+            for key in ("origin", "skeleton", "tower")
+            if record["notes"].get(key)
         }
         shown.add_row(
             stage.name,

@@ -63,25 +63,32 @@ def run(config: Config, dataset: Dataset, progress: Progress | None = None) -> N
             raise DataError(_summary(found.problems, root, dataset))
         counts = {split: len(clips) for split, clips in found.clips.items()}
         made = synthetic or (root / SYNTHETIC_MARKER).exists()
-        notes |= {"origin": "synthetic" if made else "official", "clips": counts}
+        place = layout(dataset, root, settings)
+        about = {"origin": "synthetic" if made else "official", "format": place.form, "skeleton": place.skeleton()}
+        notes |= {**about, "clips": counts}
         notes |= {"ignored": found.ignored, "missing_allowed": found.missing_allowed}
         files.write_json(
             manifest,
             {
                 "dataset": dataset,
-                "origin": notes["origin"],
+                **about,
                 "root": str(root),
-                "fps": layout(dataset, root, settings).file_fps,
+                "fps": place.file_fps,
                 "counts": counts,
                 "clips": found.clips,
                 "ignored": found.ignored,
                 "missing_allowed": found.missing_allowed,
                 "files": {
-                    path.relative_to(root).as_posix(): {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
-                    for path in sorted(found.files)
+                    _name(path, root): {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
+                    for path in sorted(set(found.files))
                 },
             },
         )
+
+
+def _name(path: Path, root: Path) -> str:
+    """A file as the manifest calls it: relative to the raw folder, but for files that lie elsewhere."""
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
 def raw_root(config: Config, dataset: Dataset) -> Path:
@@ -108,20 +115,22 @@ def inspect(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Pro
     """Read and check every file that the splits of ``dataset`` need."""
     if not root.is_dir():
         return Inspection([f"{root}: no such folder."])
-    place = layout(dataset, root, settings)
     found = Inspection()
+    place = _attempt(partial(layout, dataset, root, settings), found.problems)
+    if place is None:
+        return found
     splits = _read_splits(place, found.problems)
     ignored = _attempt(place.ignored, found.problems) or frozenset()
     for split, ids in splits.items():
         found.clips[split] = []
         for clip in ids:
-            absent = [path for path in place.files(clip) if not path.is_file()]
+            absent = place.absent(clip)
             if clip in ignored:
                 found.ignored.append(clip)
             elif absent and clip in settings.allow_missing:
                 found.missing_allowed.append(clip)
             elif absent:
-                found.problems.extend(f"{path}: missing." for path in absent)
+                found.problems.extend(absent)
             else:
                 found.clips[split].append(clip)
                 _attempt(partial(place.read, clip), found.problems)

@@ -11,11 +11,8 @@ zeros.
 from typing import Literal
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
-from intermamba.rotations import axis_angle_to_matrix, forward_kinematics
 from intermamba.skeleton import OFFSETS, PARENTS
 
 FILE_FPS = 120
@@ -31,6 +28,10 @@ UNIT = 4
 POSES = {"root_orient": (3,), "pose_body": (21, 3), "pose_lhand": (15, 3), "pose_rhand": (15, 3), "trans": (3,)}
 """Arrays of a file and their axes after the frames."""
 
+NEUTRAL = np.array(OFFSETS)
+"""Offsets of the project's own neutral skeleton, (55, 3), metres."""
+_PARENTS = np.array(PARENTS)
+
 Order = Literal["recorded", "actor_first", "official"]
 
 
@@ -40,30 +41,31 @@ def person_pose(
     pose_lhand: Float[np.ndarray, "T 15 3"],
     pose_rhand: Float[np.ndarray, "T 15 3"],
     trans: Float[np.ndarray, "T 3"],
+    offsets: Float[np.ndarray, "55 3"] = NEUTRAL,
 ) -> Float[np.ndarray, "T 56 3"]:
     """One person's poses with the lowest joint of the whole clip on the floor, float64.
 
-    The floor comes from the project's neutral skeleton (shape parameters and gender are ignored, as officially). The
-    owners use SMPL-X's neutral body: heights differ from theirs by a constant of each person and clip.
+    Shape parameters and gender are ignored, as officially. ``offsets`` are the joints' from their parents: the owners
+    use SMPL-X's neutral body; with the project's own neutral skeleton heights differ from theirs by a constant of each
+    person and clip.
     """
     face = np.zeros((len(trans), 3, 3))
     rotations = np.concatenate([root_orient[:, None], pose_body, face, pose_lhand, pose_rhand], axis=1)
     translation = np.array(trans, dtype=np.float64)
-    translation[:, 1] -= joint_positions(rotations, translation)[..., 1].min()
+    translation[:, 1] -= lowest_joint(rotations, translation, offsets)
     return np.concatenate([rotations, translation[:, None]], axis=1)
 
 
-def joint_positions(
-    rotations: Float[np.ndarray, "T 55 3"], translation: Float[np.ndarray, "T 3"]
-) -> Float[np.ndarray, "T 55 3"]:
-    """All joints of the neutral skeleton in metres, float32 like the owners' body model."""
-    with torch.no_grad():
-        matrices = axis_angle_to_matrix(_float(rotations))
-        return forward_kinematics(matrices, _float(translation), torch.tensor(OFFSETS), PARENTS).numpy()
+def lowest_joint(
+    rotations: Float[np.ndarray, "T 55 3"],
+    translation: Float[np.ndarray, "T 3"],
+    offsets: Float[np.ndarray, "55 3"] = NEUTRAL,
+) -> float:
+    """Lowest height of any joint in the clip, metres, in float64 (the owners' body model computes in float32)."""
+    from intermamba.data import kernels  # compiled loops; slow to import
 
-
-def _float(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.asarray(array, dtype=np.float32))
+    arrays = (np.ascontiguousarray(array, np.float64) for array in (rotations, translation[:, 1], offsets))
+    return float(kernels.lowest_joint(*arrays, _PARENTS))
 
 
 def swaps(order: Order, actor: int | None) -> bool:
@@ -81,17 +83,32 @@ def pair(
     order: Order = "recorded",
     actor: int | None = None,
 ) -> Float[np.ndarray, "T 2 168"]:
-    """Both persons, translations relative to the first root of P1 (of the actor with ``actor_first``), float32.
-
-    ``official`` exchanges afterwards, as the owners' scripts follow one another, so an exchanged pair has its second
-    person start on the origin.
-    """
-    swap = swaps(order, actor)
-    persons = np.stack([person2, person1] if swap and order == "actor_first" else [person1, person2], axis=1)
+    """Both persons, translations relative to the first root of P1 (of the actor with ``actor_first``), float32."""
+    persons = np.stack([person1, person2], axis=1)
     persons[:, :, -1] -= persons[0, 0, -1]
-    if swap and order == "official":
-        persons = persons[:, ::-1]
-    return persons.reshape(len(persons), 2, RAW).astype(np.float32)
+    return ordered(persons.reshape(len(persons), 2, RAW), order, actor).astype(np.float32)
+
+
+def from_processed(
+    pose: Float[np.ndarray, "T 56 6"], order: Order = "recorded", actor: int | None = None
+) -> Float[np.ndarray, "T 2 168"]:
+    """A clip of the owners' processed HDF5 files (both persons' three columns side by side), float32."""
+    persons = np.moveaxis(pose.reshape(len(pose), JOINTS + 1, 2, 3), 2, 1)
+    return ordered(persons.reshape(len(pose), 2, RAW), order, actor).astype(np.float32)
+
+
+def ordered(raw: Float[np.ndarray, "T 2 168"], order: Order, actor: int | None) -> Float[np.ndarray, "T 2 168"]:
+    """A recorded pair, which starts on P1, in the wanted order of persons.
+
+    ``official`` leaves translations as they are, as the owners' scripts follow one another, so an exchanged pair has
+    its second person start on the origin; ``actor_first`` has its first person start there.
+    """
+    if not swaps(order, actor):
+        return raw
+    raw = raw[:, ::-1].copy()
+    if order == "actor_first":
+        raw[..., -3:] -= raw[0, 0, -3:]
+    return raw
 
 
 def features(raw: Float[np.ndarray, "*axes 168"]) -> Float[np.ndarray, "*axes 336"]:

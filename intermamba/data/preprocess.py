@@ -1,6 +1,6 @@
 """Stage ``preprocess``: raw files to one memory-mappable file a split, and the statistics of the training split."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from intermamba import files, paths
 from intermamba.config import Config, Dataset, DatasetConfig
 from intermamba.data import interhuman, interx
 from intermamba.data.fetch import Progress, raw_root
-from intermamba.data.layouts import Layout, layout
+from intermamba.data.layouts import layout
 from intermamba.data.splits import Clip, SplitFile, write_split
 from intermamba.errors import DataError, StateError
 from intermamba.provenance import recorded
@@ -43,16 +43,16 @@ def run(config: Config, dataset: Dataset, progress: Progress | None = None) -> N
         root = raw_root(config, dataset)
         _check_unchanged(manifest, root, manifest_path)
         place = layout(dataset, root, settings)
-        notes |= {"origin": manifest["origin"], "missing_allowed": manifest["missing_allowed"], "dropped": {}}
+        body: dict[str, Any] = {"skeleton": place.skeleton(), "offsets": place.offsets()}
+        notes |= {"origin": manifest["origin"], "skeleton": body["skeleton"]}
+        notes |= {"missing_allowed": manifest["missing_allowed"], "dropped": {}}
         with ExitStack() as all_or_none:
             parts = {split: all_or_none.enter_context(files.atomic(path)) for split, path in outputs.items()}
             stats_part = all_or_none.enter_context(files.atomic(stats))
             for split, part in parts.items():
                 dropped: dict[str, int] = {}
-                clips = _kept(place, manifest["clips"][split], settings, dropped, dataset, progress)
-                write_split(
-                    part, clips, dataset=dataset, split=split, origin=manifest["origin"], skeleton=place.skeleton
-                )
+                clips = _kept(map(place.read, manifest["clips"][split]), settings, dropped, dataset, progress)
+                write_split(part, clips, dataset=dataset, split=split, origin=manifest["origin"], **body)
                 notes["dropped"][split] = dropped
             mean, std = statistics(SplitFile(parts["train"]), settings)
             files.write_tensors(stats_part, {"mean": torch.from_numpy(mean), "std": torch.from_numpy(std)})
@@ -74,19 +74,17 @@ def _check_unchanged(manifest: dict[str, Any], root: Path, path: Path) -> None:
 
 
 def _kept(
-    place: Layout,
-    ids: list[str],
+    clips: Iterable[Clip],
     settings: DatasetConfig,
     dropped: dict[str, int],
     dataset: Dataset,
     progress: Progress | None,
 ) -> Iterator[Clip]:
     """Clips of admissible length; the frames of the others go into ``dropped``."""
-    for name in ids:
-        clip = place.read(name)
+    for clip in clips:
         frames = len(clip.motion)
         if frames < settings.min_frames or (dataset == "interx" and frames >= interx.LONGEST):
-            dropped[name] = frames
+            dropped[clip.name] = frames
         else:
             yield clip
         if progress is not None:
@@ -102,11 +100,15 @@ def statistics(
     persons, and mirrored copies count if ``settings.mirror`` (InterGen's published mean is symmetric, so theirs did).
     Inter-X's items are plain crops: every frame counts once. Standard deviations are at least :data:`STD_FLOOR`.
     """
-    count, total, squares = 0, np.zeros(1), np.zeros(1)
+    from intermamba.data import kernels  # compiled loops; slow to import
+
+    count, width = 0, {"interhuman": interhuman.FEATURES, "interx": interx.FEATURES}[split.dataset]
+    total, squares = np.zeros(width), np.zeros(width)
     for index in range(len(split)):
-        for frames in _items(split, index, settings):
-            frames = frames.reshape(-1, frames.shape[-1]).astype(np.float64)
-            count, total, squares = count + len(frames), total + frames.sum(0), squares + np.square(frames).sum(0)
+        for item in _items(split, index, settings):
+            frames = item.reshape(-1, width)
+            count += len(frames)
+            kernels.add_sums(frames, total, squares)
     mean: Float64[np.ndarray, " F"] = total / count
     std = np.sqrt(np.maximum(squares / count - mean**2, 0))
     return mean.astype(np.float32), np.maximum(std, STD_FLOOR).astype(np.float32)

@@ -4,20 +4,24 @@ Each reader returns what it promises or raises :class:`DataError`; none allocate
 """
 
 import io
+import math
 import pickle
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 
 from intermamba.errors import DataError
+from intermamba.skeleton import PARENTS
 
 MEMBER_LIMIT = 1 << 28
-"""Largest array taken from an archive, in bytes: half an hour of hand poses at 120 fps takes a third of it."""
+"""Largest array taken from a file, in bytes: half an hour of hand poses at 120 fps takes a third of it."""
 PICKLE_LIMIT = 1 << 26
 """Largest pickle that is opened, in bytes; the owners' are below one megabyte."""
 
@@ -36,28 +40,18 @@ def _reading(path: Path, kind: str) -> Iterator[None]:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """One ``.npy`` array, memory-mapped; a file shorter than its header says and arrays of objects are refused."""
+    """One ``.npy`` array; a file that its header does not describe and arrays of objects are refused."""
     with _reading(path, "a .npy array of numbers"):
-        return np.lib.format.open_memmap(path, mode="r")
+        if (size := path.stat().st_size) > MEMBER_LIMIT:
+            raise DataError(f"{path}: {size} bytes; at most {MEMBER_LIMIT} are read.")
+        return _array(path.read_bytes(), str(path))
 
 
 def read_archive(
     path: Path, shapes: Mapping[str, tuple[int, ...]], optional: tuple[str, ...] = ()
 ) -> dict[str, np.ndarray]:
     """Arrays of an ``.npz`` by name; ``shapes`` gives their axes after the frames. Other keys are not touched."""
-    arrays: dict[str, np.ndarray] = {}
-    with _reading(path, "an .npz archive of numbers"), zipfile.ZipFile(path) as archive:
-        sizes = {item.filename.removesuffix(".npy"): item.file_size for item in archive.infolist()}
-        absent = ", ".join(key for key in shapes if key not in sizes)
-        if absent:
-            raise DataError(
-                f"{path}: {absent} not in the archive, which holds {', '.join(sorted(sizes)) or 'nothing'}."
-            )
-        for key in (*shapes, *(key for key in optional if key in sizes)):
-            if sizes[key] > MEMBER_LIMIT:
-                raise DataError(f"{path}: {key} unpacks to {sizes[key]} bytes; at most {MEMBER_LIMIT} are read.")
-            with archive.open(f"{key}.npy") as member:
-                arrays[key] = np.lib.format.read_array(io.BytesIO(member.read()), allow_pickle=False)
+    arrays = _members(path, tuple(shapes), optional)
     for key, shape in shapes.items():
         found = arrays[key].shape
         if len(found) != len(shape) + 1 or found[1:] != shape:
@@ -66,15 +60,113 @@ def read_archive(
     return arrays
 
 
-def check_numbers(path: Path, frames: np.ndarray, prefix: str = "") -> None:
-    """Refuse anything but finite floating-point frames (first axis); names the first bad frame."""
+def _members(path: Path, wanted: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
+    """Arrays of an ``.npz`` by name, after a look at the size each claims; arrays of objects are refused."""
+    arrays: dict[str, np.ndarray] = {}
+    with _reading(path, "an .npz archive of numbers"), zipfile.ZipFile(path) as archive:
+        sizes = {item.filename.removesuffix(".npy"): item.file_size for item in archive.infolist()}
+        absent = ", ".join(key for key in wanted if key not in sizes)
+        if absent:
+            raise DataError(
+                f"{path}: {absent} not in the archive, which holds {', '.join(sorted(sizes)) or 'nothing'}."
+            )
+        for key in (*wanted, *(key for key in optional if key in sizes)):
+            if sizes[key] > MEMBER_LIMIT:
+                raise DataError(f"{path}: {key} unpacks to {sizes[key]} bytes; at most {MEMBER_LIMIT} are read.")
+            arrays[key] = _array(archive.read(f"{key}.npy"), f"{path}: {key}")
+    return arrays
+
+
+def _array(content: bytes, where: str) -> np.ndarray:
+    """The array of an ``.npy`` file's bytes, which are no copy of what its header merely claims."""
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, columns_first, dtype = header(stream)
+    if dtype.hasobject:
+        raise DataError(f"{where}: Python objects, which are never unpickled; needs an array of numbers.")
+    if (claimed := math.prod(shape) * dtype.itemsize) != len(content) - stream.tell():
+        raise DataError(f"{where}: truncated or damaged: {len(content)} bytes do not hold the {claimed} of its header.")
+    return np.frombuffer(content, dtype, offset=stream.tell()).reshape(shape, order="F" if columns_first else "C")
+
+
+def read_skeleton(path: Path) -> Float64[np.ndarray, "55 3"]:
+    """Offsets of the joints from their parents in the rest pose of a SMPL-X model file (``SMPLX_NEUTRAL.npz``), metres.
+
+    The root's is its place. Only ``v_template``, ``J_regressor`` and ``kintree_table`` are read, and only as numbers:
+    where a file holds a pickled sparse matrix it is refused.
+    """
+    arrays = _members(path, ("v_template", "J_regressor", "kintree_table"))
+    vertices, regressor, tree = arrays["v_template"], arrays["J_regressor"], arrays["kintree_table"]
+    joints = len(PARENTS)
+    if vertices.ndim != 2 or vertices.shape[1] != 3 or not len(vertices):
+        raise DataError(f"{path}: v_template has shape {vertices.shape}; needs (vertices, 3).")
+    if regressor.shape != (joints, len(vertices)):
+        raise DataError(f"{path}: J_regressor has shape {regressor.shape}; needs ({joints}, {len(vertices)}).")
+    check_numbers(path, vertices, "v_template: ", axis="vertex")
+    check_numbers(path, regressor, "J_regressor: ", axis="joint")
+    if tree.shape != (2, joints) or tuple(tree[0, 1:]) != PARENTS[1:]:
+        raise DataError(f"{path}: kintree_table is not SMPL-X's tree of {joints} joints; another model's file?")
+    places = regressor.astype(np.float64) @ vertices.astype(np.float64)
+    if not 1 < (height := np.ptp(places[:, 1])) < 3:
+        raise DataError(f"{path}: joints span {height:.3g} in height; needs 1 to 3 metres, y up.")
+    places[1:] -= places[list(PARENTS[1:])]
+    return places
+
+
+class Poses:
+    """Clips of one of Inter-X's HDF5 files by name; nothing outside the file is followed, and no clip is read before
+    its type and size have been checked. The file is opened on first use.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @cached_property
+    def _file(self) -> h5py.File:
+        with _reading(self.path, "an HDF5 file"):
+            return h5py.File(self.path, "r", locking="best-effort")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path}
+
+    def __contains__(self, clip: str) -> bool:
+        with _reading(self.path, "an HDF5 file"):
+            return clip in self._file
+
+    def read(self, clip: str) -> Float[np.ndarray, "T 56 6"]:
+        """Axis-angles of 55 joints and the translation, three columns a person."""
+        with _reading(self.path, "an HDF5 file"):
+            link = self._file.get(clip, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                fault = "no such dataset" if link is None else "a link, and links are not followed"
+                raise DataError(f"{self.path}: {clip}: {fault}.")
+            data = self._file[clip]
+            if not isinstance(data, h5py.Dataset):
+                raise DataError(f"{self.path}: {clip}: a group; needs a dataset.")
+            if data.external or data.is_virtual:
+                raise DataError(f"{self.path}: {clip}: keeps its values in other files, which are not followed.")
+            if data.dtype.kind != "f":
+                raise DataError(f"{self.path}: {clip}: type {data.dtype}; needs floating-point numbers.")
+            if len(data.shape) != 3 or data.shape[1:] != (56, 6) or not len(data):
+                raise DataError(f"{self.path}: {clip}: shape {data.shape}; needs (frames, 56, 6).")
+            # A whole chunk is unpacked at a time, whatever the dataset's own size.
+            size = max(data.size, math.prod(data.chunks or ())) * data.dtype.itemsize
+            if size > MEMBER_LIMIT:
+                raise DataError(f"{self.path}: {clip}: unpacks to {size} bytes; at most {MEMBER_LIMIT} are read.")
+            frames: np.ndarray = data[:]
+        check_numbers(self.path, frames, f"{clip}: ")
+        return frames
+
+
+def check_numbers(path: Path, frames: np.ndarray, prefix: str = "", axis: str = "frame") -> None:
+    """Refuse anything but finite floating-point numbers; names the first bad entry of the first axis."""
     if not np.issubdtype(frames.dtype, np.floating):
         raise DataError(f"{path}: {prefix}type {frames.dtype}; needs floating-point numbers.")
-    bad = np.flatnonzero(~np.isfinite(frames).all(axis=tuple(range(1, frames.ndim))))
-    if len(bad):
-        raise DataError(
-            f"{path}: {prefix}NaN or infinite values in frame {bad[0]} ({len(bad)} of {len(frames)} frames)."
-        )
+    finite = np.isfinite(frames)
+    if not finite.all():
+        bad = np.flatnonzero(~finite.all(axis=tuple(range(1, frames.ndim))))
+        raise DataError(f"{path}: {prefix}NaN or infinite values in {axis} {bad[0]} ({len(bad)} of {len(frames)}).")
 
 
 def read_lines(path: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """Split files: all clips of a split in one memory-mapped safetensors file (format: docs/architecture.md)."""
 
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -35,11 +36,19 @@ class Clip:
 
 
 def write_split(
-    path: str | Path, clips: Iterable[Clip], *, dataset: str, split: str, origin: str, skeleton: str | None = None
+    path: str | Path,
+    clips: Iterable[Clip],
+    *,
+    dataset: str,
+    split: str,
+    origin: str,
+    skeleton: str | None = None,
+    offsets: Float[np.ndarray, "J 3"] | None = None,
 ) -> None:
     """Write ``clips`` one by one: memory holds a single clip, however large the split.
 
-    ``origin`` is ``synthetic`` or ``official``; ``skeleton`` (Inter-X) tells what gave the height of the floor.
+    ``origin`` is ``synthetic`` or ``official``; ``skeleton`` (Inter-X) tells what gave the height of the floor and the
+    ``offsets`` of the joints from their parents.
     """
     names: list[str] = []
     captions: list[tuple[str, ...]] = []
@@ -69,21 +78,26 @@ def write_split(
             metadata["individual"] = _json(individual)
         if skeleton is not None:
             metadata["skeleton"] = skeleton
-        columns = COLUMNS[dataset]
-        size = start[-1] * 2 * columns * 4
-        header = _json(
-            {
-                "__metadata__": dict(sorted(metadata.items())),
-                "motion": {"dtype": "F32", "shape": [start[-1], 2, columns], "data_offsets": [0, size]},
-                "start": {"dtype": "I64", "shape": [len(start)], "data_offsets": [size, size + 8 * len(start)]},
-            }
-        ).encode()
-        header += b" " * (-len(header) % 8)
+        tensors = {"start": np.array(start, dtype="<i8")}
+        if offsets is not None:
+            tensors["offsets"] = offsets.astype("<f8")
+        shape = (start[-1], 2, COLUMNS[dataset])
+        end = math.prod(shape) * 4
+        header = {
+            "__metadata__": dict(sorted(metadata.items())),
+            "motion": {"dtype": "F32", "shape": shape, "data_offsets": [0, end]},
+        }
+        for name, tensor in tensors.items():
+            kind, first, end = {"i": "I64", "f": "F64"}[tensor.dtype.kind], end, end + tensor.nbytes
+            header[name] = {"dtype": kind, "shape": tensor.shape, "data_offsets": [first, end]}
+        text = _json(header).encode()
+        text += b" " * (-len(text) % 8)
         frames.seek(0)
         with part.open("wb") as file:
-            file.write(len(header).to_bytes(8, "little") + header)
+            file.write(len(text).to_bytes(8, "little") + text)
             shutil.copyfileobj(frames, file, 1 << 20)
-            file.write(np.array(start, dtype="<i8").tobytes())
+            for tensor in tensors.values():
+                file.write(tensor.tobytes())
 
 
 def _json(value: Any) -> str:
@@ -106,6 +120,7 @@ class SplitFile:
             metadata = self._file.metadata() or {}
             self.dataset, self.split, self.origin = (metadata[key] for key in ("dataset", "split", "origin"))
             self.skeleton = metadata.get("skeleton")
+            self.offsets = self._file.get_tensor("offsets") if "offsets" in self._file.keys() else None  # noqa: SIM118
             self.ids: tuple[str, ...] = tuple(json.loads(metadata["clips"]))
             self._captions = json.loads(metadata["captions"])
             self._tokens = json.loads(metadata["tokens"]) if "tokens" in metadata else None

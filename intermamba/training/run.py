@@ -38,7 +38,7 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: boo
 
     with provenance.recorded("train", outputs, inputs, knobs, {"training": seed, "root": root}) as notes:
         splits = [SplitFile(path) for path in inputs[:2]]
-        settings, body = config.datasets[dataset], representation(dataset)
+        settings, body = config.datasets[dataset], representation(dataset, splits[0].offsets)
         cache = TextCache(inputs[3])
         stats = files.read_tensors(inputs[2])[0]
         with torch.random.fork_rng(devices=[]):
@@ -94,6 +94,7 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: boo
             save(outputs[0], about)
         notes.update(
             origin=splits[0].origin,
+            skeleton=splits[0].skeleton,
             tower=cache.tower,
             steps=engine.global_step,
             parameters=sum(weight.numel() for weight in model.parameters() if weight.requires_grad),

@@ -1,0 +1,23 @@
+"""The owners' folders: where each file of a dataset lies, and a strict reader from a clip's files to a
+:class:`~intermamba.data.splits.Clip`.
+
+All layouts are as the owners hand the data out (docs/data.md). Readers raise :class:`DataError` naming file and fault.
+"""
+
+from pathlib import Path
+
+from intermamba.config import DatasetConfig
+from intermamba.data.layouts import interx
+from intermamba.data.layouts.base import Layout
+from intermamba.data.layouts.interhuman import InterHumanLayout
+
+__all__ = ["Layout", "layout"]
+
+
+def layout(dataset: str, root: Path, settings: DatasetConfig) -> Layout:
+    """The layout of ``dataset`` under ``root``, by what lies there.
+
+    Raises:
+        DataError: two forms of one dataset lie there.
+    """
+    return InterHumanLayout(root, settings) if dataset == "interhuman" else interx.layout(root, settings)
