@@ -355,6 +355,11 @@ def test_huge_claims_are_refused_before_they_are_read(tmp_path: Path, monkeypatc
     monkeypatch.setattr("intermamba.data.raw.MEMBER_LIMIT", 1000)
     with pytest.raises(DataError, match=r"unpacks to .* bytes; at most 1000 are read"):
         fetch.run(config_for("interx", root), "interx")
+    for limit, file in (("TEXT_LIMIT", "train.txt"), ("PICKLE_LIMIT", "interaction_order.pkl")):
+        with monkeypatch.context() as small:
+            small.setattr(f"intermamba.data.raw.{limit}", 5)
+            with pytest.raises(DataError, match=rf"{file}: \d+ bytes; at most 5 are read"):
+                fetch.run(config_for("interx", root), "interx")
     header = (
         b"\x93NUMPY\x01\x00v\x00"
         + b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 492), }".ljust(117)

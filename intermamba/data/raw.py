@@ -24,6 +24,8 @@ MEMBER_LIMIT = 1 << 28
 """Largest array taken from a file, in bytes: half an hour of hand poses at 120 fps takes a third of it."""
 PICKLE_LIMIT = 1 << 26
 """Largest pickle that is opened, in bytes; the owners' are below one megabyte."""
+TEXT_LIMIT = 1 << 24
+"""Largest text that is opened, in bytes: a list of a million clips."""
 
 
 @contextmanager
@@ -42,9 +44,13 @@ def _reading(path: Path, kind: str) -> Iterator[None]:
 def read_array(path: Path) -> np.ndarray:
     """One ``.npy`` array; a file that its header does not describe and arrays of objects are refused."""
     with _reading(path, "a .npy array of numbers"):
-        if (size := path.stat().st_size) > MEMBER_LIMIT:
-            raise DataError(f"{path}: {size} bytes; at most {MEMBER_LIMIT} are read.")
-        return _array(path.read_bytes(), str(path))
+        return _array(_content(path, MEMBER_LIMIT), str(path))
+
+
+def _content(path: Path, limit: int) -> bytes:
+    if (size := path.stat().st_size) > limit:
+        raise DataError(f"{path}: {size} bytes; at most {limit} are read.")
+    return path.read_bytes()
 
 
 def read_archive(
@@ -172,7 +178,8 @@ def check_numbers(path: Path, frames: np.ndarray, prefix: str = "", axis: str = 
 def read_lines(path: Path) -> list[str]:
     """Lines of a UTF-8 text, stripped, without the empty ones."""
     with _reading(path, "UTF-8 text"):
-        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        text = _content(path, TEXT_LIMIT).decode("utf-8-sig")
+        return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 class _Unpickler(pickle.Unpickler):
@@ -189,9 +196,7 @@ class _Unpickler(pickle.Unpickler):
 def read_pickle(path: Path) -> Any:
     """Plain containers, strings and numbers from a pickle; anything that could run code is refused."""
     with _reading(path, "a pickle of plain lists, dictionaries, strings and numbers"):
-        if (size := path.stat().st_size) > PICKLE_LIMIT:
-            raise DataError(f"{path}: {size} bytes; at most {PICKLE_LIMIT} are read.")
-        return _Unpickler(io.BytesIO(path.read_bytes())).load()
+        return _Unpickler(io.BytesIO(_content(path, PICKLE_LIMIT))).load()
 
 
 def read_word_vectors(folder: Path) -> tuple[tuple[str, ...], Float[np.ndarray, "V 300"]]:
