@@ -1,4 +1,4 @@
-"""Time and memory of the selective scan on a processor: our backends, mamba_ssm's reference function, mamba.py's parallel scan.
+"""Time and memory of the selective scan on a processor: our backends, mamba_ssm's reference, mamba.py's scan.
 
     python benchmarks/scan.py --threads 2 --mamba-ssm path/to/its/source
 
