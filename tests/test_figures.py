@@ -155,10 +155,12 @@ def test_figure2_repeats_to_the_byte(finished, tmp_path):
 
 
 def test_labels_of_bubbles_keep_apart():
-    """Three models on one spot: their names find different sides."""
+    """Three models on one spot, the small ones within the large one: their names find places apart."""
     names = ("one", "two", "three")
     with themed():
-        figure = figure2([Panel("", "", tuple(Point(name, name, 1.0, 0.5, 0.01, 2.0) for name in names))])
+        figure = figure2(
+            [Panel("", "", tuple(Point(name, name, 1.0, 0.5, 0.01, 3.0 - n) for n, name in enumerate(names)))]
+        )
     boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text() in names]
     assert not any(first.overlaps(second) for first, second in combinations(boxes, 2))
 

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -23,6 +24,10 @@ METRIC = "top1"
 """As the paper's figure [its caption]."""
 LARGEST = 1100.0
 """Area of a panel's largest bubble."""
+GAPS = (2, 12, 24, 36)
+"""Points between a bubble and its label, the nearest first."""
+SIDES = ((0, 1), (0, -1), (1, 0), (-1, 0))
+"""Above, below, right, left."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +177,10 @@ def _area(panel: Panel, millions: float) -> float:
 
 
 def _label(axis: Axes, panel: Panel) -> None:
-    """Write each model's name beside its bubble, on the first of four sides where it touches nothing, else above."""
+    """Write each model's name at the nearest place about its bubble where it touches nothing, else above it.
+
+    A name that had to move away from its bubble is tied to it by a line.
+    """
     to_points = 72 / axis.figure.dpi
     bubbles = []
     for point in panel.points:
@@ -182,31 +190,38 @@ def _label(axis: Axes, panel: Panel) -> None:
         bubbles.append(Bbox.from_extents(x - radius, min(y - radius, bottom), x + radius, max(y + radius, top)))
     taken = list(bubbles)
     for point, bubble in zip(panel.points, bubbles, strict=True):
-        wide, high = (bubble.width / 2 * to_points + 3, bubble.height / 2 * to_points + 2)
-        sides = (
-            ((0, high), "center", "bottom"),
-            ((0, -high), "center", "top"),
-            ((wide, 0), "left", "center"),
-            ((-wide, 0), "right", "center"),
-        )
-        labels = [
+        name = axis.annotate(
+            point.label, (point.seconds, point.precision), xytext=(0, 0), textcoords="offset points", ha="center",
+            va="center", fontsize="small", in_layout=False,
+        )  # fmt: skip
+        size = name.get_window_extent()
+        places = [(gap, _beside(bubble, size, side, gap / to_points)) for gap in GAPS for side in SIDES]
+        gap, box = next((place for place in places if _fits(place[1], axis, taken)), places[0])
+        x, y = (_centre(box) - _centre(bubble)) * to_points
+        name.set_position((x, y))
+        if gap > GAPS[0]:
             axis.annotate(
-                point.label, (point.seconds, point.precision), xytext=offset, textcoords="offset points",
-                ha=horizontal, va=vertical, fontsize="small", in_layout=False,
-            )
-            for offset, horizontal, vertical in sides
-        ]  # fmt: skip
-        free = [label for label in labels if _fits(label.get_window_extent(), axis, taken)]
-        chosen = (free or labels)[0]
-        for label in labels:
-            if label is not chosen:
-                label.remove()
-        taken.append(chosen.get_window_extent())
+                "", (point.seconds, point.precision), xytext=(0.8 * x, 0.8 * y), textcoords="offset points",
+                arrowprops={"arrowstyle": "-", "color": "0.4", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0},
+                in_layout=False,
+            )  # fmt: skip
+        taken.append(box)
+
+
+def _beside(bubble: Bbox, size: Bbox, side: tuple[int, int], gap: float) -> Bbox:
+    """Where a label of ``size`` stands on one side of a bubble, all in pixels."""
+    reach = np.array([bubble.width + size.width, bubble.height + size.height]) / 2 + gap
+    x, y = _centre(bubble) + np.array(side) * reach
+    return Bbox.from_bounds(x - size.width / 2, y - size.height / 2, size.width, size.height)
+
+
+def _centre(box: Bbox) -> np.ndarray:
+    return (box.p0 + box.p1) / 2
 
 
 def _fits(box: Bbox, axis: Axes, taken: Iterable[Bbox]) -> bool:
     """Whether a label lies within the axes and over nothing else."""
-    inside = axis.bbox.x0 <= box.x0 and box.x1 <= axis.bbox.x1
+    inside = (axis.bbox.p0 <= box.p0).all() and (box.p1 <= axis.bbox.p1).all()
     return bool(inside) and not any(box.overlaps(other) for other in taken)
 
 
