@@ -9,6 +9,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import accumulate
 
 import numpy as np
 import pytest
@@ -176,6 +177,17 @@ def test_memory_does_not_hold_the_states(backend, share):
     with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x.numel()) or x, lambda x: x):
         selective_scan(**values, delta_softplus=True, backend=backend)
     assert sum(kept) < 256 * 8 * 64 * 16 * share
+
+
+@pytest.mark.parametrize("shape", [(2, 256, 100, 16), (2, 100, 256, 16)], ids=["temporal", "spatial"])
+def test_forward_and_backward_hold_three_times_inputs_and_output_at_most(shape):
+    values = arguments(*shape, dtype=torch.float32)
+    inputs = sum(value.nbytes for value in values.values())
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as trace:
+        outcome(values, "cpu", delta_softplus=True)
+    events = [event for event in trace.profiler.kineto_results.events() if event.name() == "[memory]"]
+    taken = [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
+    assert inputs + max(accumulate(taken)) < 3 * (inputs + values["u"].nbytes)
 
 
 @pytest.mark.parametrize("backend", ["triton", "mamba_ssm"])
