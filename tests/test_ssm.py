@@ -20,6 +20,7 @@ from torch import Tensor
 
 from intermamba.errors import ConfigError
 from intermamba.ssm import BACKENDS, cpu, reference, selective_scan
+from intermamba.ssm.threads import WORTH_A_THREAD
 
 HERE = ("reference", "cpu")
 """Backends that run without a GPU; the Triton kernels are tested in tests/test_ssm_triton.py."""
@@ -324,7 +325,7 @@ def outcome_on(count: int) -> dict[str, bytes]:
 
 
 def test_the_number_of_threads_changes_no_byte():
-    assert math.prod(LARGE) > 4 * cpu.WORTH_A_THREAD
+    assert math.prod(LARGE) > 4 * WORTH_A_THREAD
     expected = outcome_on(1)
     assert all(outcome_on(count) == expected for count in (2, 3, 4, 1))
 
@@ -341,10 +342,10 @@ import os
 import numpy as np
 import torch
 
-from intermamba.ssm import cpu
+from intermamba.ssm import cpu, threads
 
 torch.set_num_threads(2)
-cpu.WORTH_A_THREAD = 1
+threads.WORTH_A_THREAD = 1
 draws = torch.Generator().manual_seed(0)
 values = [torch.randn(shape, generator=draws) for shape in ((1, 80, 8), (1, 80, 8), (80, 4), (1, 4, 8), (1, 4, 8))]
 scan = lambda: cpu.selective_scan(*values, None, None, True, "mamba").numpy()

@@ -97,11 +97,11 @@ class Direction(nn.Module):
     def forward(
         self, x: Float[Tensor, "B E L"], source: Float[Tensor, "B E L"] | None, real: Bool[Tensor, "B E"] | None
     ) -> Float[Tensor, "B E L"]:
-        u = _only(real, functional.silu(self.conv(x)))
+        u = self.conv(x, real)
         if source is None:
             source = u
         elif self.conv_source is not None:
-            source = _only(real, functional.silu(self.conv_source(source)))
+            source = self.conv_source(source, real)
         return self.ssm(u, source, real)
 
 
@@ -174,12 +174,12 @@ class Astm(nn.Module):
     def forward(
         self, h: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"], source: Float[Tensor, "B T D"] | None = None
     ) -> Float[Tensor, "B T D"]:
-        fused = torch.zeros_like(h)
+        parts = []
         if self.temporal is not None:
-            fused = self.alpha * self.temporal(h.mT, None if source is None else source.mT, steps=mask).mT
+            parts.append(self.alpha * self.temporal(h.mT, None if source is None else source.mT, steps=mask).mT)
         if self.spatial is not None:
-            fused = fused + self.beta * self.spatial(h, source, real=mask)
-        return fused
+            parts.append(self.beta * self.spatial(h, source, real=mask))
+        return sum(parts[1:], start=parts[0])
 
     def weights(self) -> Iterator[tuple[Literal["temporal", "spatial"], nn.Parameter]]:
         """Name of each branch and its fusion weight."""

@@ -7,6 +7,9 @@ from jaxtyping import Bool, Float, Num
 from torch import Tensor, nn
 from torch.nn import functional
 
+from intermamba.ssm.conv import causal_conv_silu
+from intermamba.ssm.norm import masked_norm
+
 
 def sinusoids(position: Num[Tensor, " S"], width: int) -> Float[Tensor, "S D"]:
     """Sinusoidal embedding of positions: sines in the even columns, cosines in the odd ones."""
@@ -48,25 +51,28 @@ class ChannelLinear(nn.Linear):
     """
 
     def forward(self, x: Float[Tensor, "B E L"], channels_out: int | None = None) -> Float[Tensor, "B G L"]:
-        y = self.weight[:channels_out, : x.shape[1]] @ x
-        return y if self.bias is None else y + self.bias[:channels_out, None]
+        weight = self.weight[:channels_out, : x.shape[1]]
+        bias = None if self.bias is None else self.bias[:channels_out]
+        if x.stride(1) == 1:  # channels side by side in memory: the output's too
+            return functional.linear(x.mT, weight, bias).mT
+        # One product a sequence; a single one for all would first have to transpose them.
+        weight = weight.expand(len(x), -1, -1)
+        return torch.bmm(weight, x) if bias is None else torch.baddbmm(bias[:, None], weight, x)
 
 
 class ChannelConv(nn.Conv1d):
-    """Causal depthwise convolution along L of (B, E, L); fewer channels than built for use the leading filters."""
+    """Causal depthwise convolution along L of (B, E, L), and SiLU; fewer channels use the leading filters.
+
+    Channels that are not ``real`` come out as zero.
+    """
 
     def __init__(self, channels: int, kernel: int) -> None:
         super().__init__(channels, channels, kernel, groups=channels)
 
-    def forward(self, x: Float[Tensor, "B E L"]) -> Float[Tensor, "B E L"]:
-        channels, length = x.shape[1:]
-        past = functional.pad(x, (self.kernel_size[0] - 1, 0))
+    def forward(self, x: Float[Tensor, "B E L"], real: Bool[Tensor, "B E"] | None = None) -> Float[Tensor, "B E L"]:
+        channels = x.shape[1]
         assert self.bias is not None
-        # Shifted multiply-adds: on a CPU half the time of a grouped convolution and its gradient.
-        y = self.bias[:channels, None]
-        for shift, weight in enumerate(self.weight[:channels].unbind(2)):
-            y = torch.addcmul(y, past[..., shift : shift + length], weight)
-        return y
+        return causal_conv_silu(x, self.weight[:channels, 0], self.bias[:channels], real)
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -79,10 +85,7 @@ class ChannelNorm(nn.LayerNorm):
         if real is None:
             return super().forward(x.mT).mT
         channels = x.shape[1]
-        share = (real / real.sum(1, keepdim=True)).to(x.dtype).unsqueeze(2)  # a sum of products with it is a mean
-        centred = x - (x * share).sum(1, keepdim=True)
-        scale = torch.rsqrt((centred.square() * share).sum(1, keepdim=True) + self.eps)
-        return torch.addcmul(self.bias[:channels, None], centred * scale, self.weight[:channels, None])
+        return masked_norm(x, self.weight[:channels], self.bias[:channels], real, self.eps)
 
 
 def zeroed(linear: nn.Linear) -> nn.Linear:

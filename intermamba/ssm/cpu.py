@@ -4,39 +4,22 @@ Memory never holds all states: the forward pass keeps those before every 32nd st
 others again. numba and the kernels are loaded when they are first needed.
 """
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from intermamba.errors import ConfigError
+from intermamba.ssm.threads import SINGLE, available, kernels, run, summed
 
-SINGLE = (torch.float32, torch.bfloat16, torch.float16)
-WORTH_A_THREAD = 1 << 18
-"""Updates of a state: some 60 microseconds of work, more than it costs to hand them to another thread."""
+__all__ = ["available", "selective_scan", "supports"]
 
 
 def supports(u: Tensor, discretisation: str) -> bool:
     """Whether this backend takes such an input: in main memory, of single precision or less, discretised as mamba."""
     return u.device.type == "cpu" and u.dtype in SINGLE and discretisation == "mamba"
-
-
-@cache
-def available() -> bool:
-    """Whether numba can be imported."""
-    try:
-        _kernels()
-    except ImportError:
-        return False
-    return True
 
 
 def selective_scan(
@@ -98,48 +81,22 @@ class Scan(torch.autograd.Function):
         u, delta, A, B, *_ = inputs
         batch, channels, _ = u.shape
         by_u, by_delta = torch.empty_like(u), torch.empty_like(delta)
-        of_projection = (-(-channels // _kernels().CHANNELS), *B.shape)
+        of_projection = (-(-channels // kernels().CHANNELS), *B.shape)
         shapes = ((batch, *A.shape), of_projection, of_projection, (batch, channels), (batch, channels))
         parts = [torch.empty(shape) for shape in shapes]
-        _run(_kernels().backward, inputs, ctx.use_softplus, starts, grad, by_u, by_delta, *parts)
-        # numpy adds in one order, whatever the number of threads.
-        return by_u, by_delta, *(torch.from_numpy(part.numpy().sum(0)) for part in parts), None
+        outputs = (by_u, by_delta, *parts)
+        run(kernels().backward, _updates(u, A), [*inputs, ctx.use_softplus, starts, grad, *outputs])
+        return by_u, by_delta, *map(summed, parts), None
 
 
 def _forward(inputs: list[Tensor], use_softplus: bool, keep: bool) -> tuple[Tensor, Tensor]:
     """The output, and the states from which a backward pass starts if they are to be kept."""
     u, _, A, *_ = inputs
-    shape = _kernels().shape_of_starts(*u.shape, A.shape[1]) if keep else (0,) * 5
+    shape = kernels().shape_of_starts(*u.shape, A.shape[1]) if keep else (0,) * 5
     y, starts = torch.empty_like(u), torch.empty(shape)
-    _run(_kernels().forward, inputs, use_softplus, starts, y)
+    run(kernels().forward, _updates(u, A), [*inputs, use_softplus, starts, y])
     return y, starts
 
 
-def _run(kernel: Callable[..., None], inputs: list[Tensor], use_softplus: bool, *others: Tensor) -> None:
-    """Run a kernel on this thread, and on others where the work is worth it; at most as many as PyTorch uses."""
-    u, _, A, *_ = inputs
-    counter = np.zeros(1, np.int64)
-    arrays = [value.detach().numpy() for value in (*inputs, *others)]
-    arguments = (*arrays[: len(inputs)], use_softplus, *arrays[len(inputs) :], counter)
-    threads = min(torch.get_num_threads(), u.numel() * A.shape[1] // WORTH_A_THREAD)
-    helpers = [_pool(os.getpid()).submit(kernel, *arguments) for _ in range(threads - 1)]
-    kernel(*arguments)
-    for helper in helpers:
-        if not helper.cancel():  # one that has not started has nothing left to do
-            helper.result()
-
-
-@cache
-def _pool(process: int) -> ThreadPoolExecutor:  # noqa: ARG001 - threads do not survive a fork
-    """Threads for the kernels, which release the interpreter's lock.
-
-    Not numba's own: one of its threading layers aborts when two threads use it, and the others need a library that its
-    wheel does not bring, or that cannot be used after a fork.
-    """
-    return ThreadPoolExecutor(os.cpu_count(), "scan")
-
-
-def _kernels() -> ModuleType:
-    from intermamba.ssm import kernels
-
-    return kernels
+def _updates(u: Tensor, A: Tensor) -> int:
+    return u.numel() * A.shape[1]

@@ -1,13 +1,15 @@
-"""The compiled loops of the ``cpu`` backend, in float32. Importing this module compiles them or loads numba's cache.
+"""The compiled loops of the ``cpu`` backends, in float32: the scan, and the convolution and normalisation around it.
 
-A lane is a channel. The arithmetic of :data:`WIDTH` channels at once is written with an explicit vector type, because
-the inner loops are too short for a compiler to vectorise by itself. All of it is in one file, since numba's cache
-notices a change in the file of a kernel, not in the files that it imports.
+Importing this module compiles them or loads numba's cache. :data:`WIDTH` values at once are computed with an explicit
+vector type, because the inner loops are too short for a compiler to vectorise by itself. A lane is a channel; in the
+normalisation, which sums over channels, a step. All of it is in one file, since numba's cache notices a change in the
+file of a kernel, not in the files that it imports.
 
-A task is one sequence of the batch and :data:`CHANNELS` channels. It walks along L in runs of :data:`STEPS`, whose
-inputs it first lays out channels last in small buffers, whatever the caller's strides. Threads that call a kernel with
-the same counter share its tasks. Tasks share nothing that they write, and what they sum they sum in an order that
-depends on the shapes only: the result has the same bytes on any number of threads.
+A task is one sequence of the batch and some of its channels or steps, whose values it first lays out in small buffers,
+vector after vector, whatever the caller's strides. The scan's has :data:`CHANNELS` channels and walks along L in runs
+of :data:`STEPS`. Threads that call a kernel with the same counter share its tasks. Tasks share nothing that they write,
+and what they sum they sum in an order that depends on the shapes only: the result has the same bytes on any number of
+threads.
 """
 
 import inspect
@@ -19,7 +21,8 @@ from typing import Any
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import boolean, float32, int64, types, void
+from numba import boolean, float32, float64, int64, types, void
+from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic, models, overload, register_model
 
 WIDTH = 16
@@ -152,6 +155,17 @@ def total(_typing: Any, _value: Any) -> Any:
         return builder.extract_element(rest, ir.Constant(ir.IntType(32), 0))
 
     return float32(lanes), emit
+
+
+@intrinsic
+def root(_typing: Any, _value: Any) -> Any:
+    """Square root of each lane."""
+
+    def emit(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        kind = ir.FunctionType(VECTOR, [VECTOR])
+        return builder.call(get_or_insert_function(builder.module, kind, f"llvm.sqrt.v{WIDTH}f32"), values)
+
+    return lanes(lanes), emit
 
 
 @intrinsic
@@ -319,7 +333,7 @@ def gather_parameters(rates, skip, offset, A, D, bias, first, wide):
             rates[(e // WIDTH * A.shape[1] + n) * WIDTH + e % WIDTH] = A[first + e, n]
 
 
-# --- kernels ----------------------------------------------------------------------------------------------------------
+# --- the scan ---------------------------------------------------------------------------------------------------------
 
 SEQUENCE = float32[:, :, :]
 INPUTS = (SEQUENCE, SEQUENCE, float32[:, ::1], SEQUENCE, SEQUENCE, float32[::1], float32[::1], boolean)
@@ -460,3 +474,188 @@ def backward(u, delta, A, B, C, D, bias, use_softplus, starts, dy, du, ddelta, d
             dbias[i, first + e] = by_offset[e]
             for n in range(states):
                 dA[i, first + e, n] = by_rate[(e // WIDTH * states + n) * WIDTH + e % WIDTH]
+
+
+# --- causal convolution and SiLU --------------------------------------------------------------------------------------
+
+FILTERS = (float32[:, ::1], float32[::1], boolean[:, ::1])
+
+
+@compiled
+def gather_filters(filters, offset, keep, weight, bias, real, i, first, width):
+    """Lay out the filters of ``width`` channels from ``first`` on, with zeros in the missing lanes."""
+    filters[:] = 0
+    offset[:] = 0
+    keep[:] = 0
+    for e in range(width):
+        offset[e] = bias[first + e]
+        keep[e] = real[i, first + e]
+        for k in range(weight.shape[1]):
+            filters[k * WIDTH + e] = weight[first + e, k]
+
+
+@compiled
+def convolved(rows, filters, offset, s, taps):
+    """The convolution at step ``s``; row s is that of the earliest step it sees."""
+    raw = load(offset, 0)
+    for k in range(taps):
+        raw += load(filters, k) * load(rows, s + k)
+    return raw
+
+
+@kernel(SEQUENCE, *FILTERS, SEQUENCE, COUNTER)
+def conv_forward(x, weight, bias, real, y, counter):
+    """Write ``y``."""
+    (batch, channels, length), taps = x.shape, weight.shape[1]
+    tasks = -(-channels // WIDTH)  # of one sequence
+    before = (taps - 1) * WIDTH  # what precedes the first step: nothing
+    rows = buffer(taps - 1 + length)
+    filters, offset, keep = buffer(taps), buffer(1), buffer(1)
+    while True:
+        task = take(counter)
+        if task >= batch * tasks:
+            return
+        i, e = task // tasks, task % tasks * WIDTH
+        width = min(WIDTH, channels - e)
+        gather_filters(filters, offset, keep, weight, bias, real, i, e, width)
+        rows[:before] = 0
+        gather(rows[before:], x, i, e, 0, width, length)
+        for s in range(length):  # row s is not read again
+            raw = convolved(rows, filters, offset, s, taps)
+            store(rows, s, raw * sigmoid(raw) * load(keep, 0))
+        scatter(rows, y, i, e, 0, width, length)
+
+
+@kernel(SEQUENCE, *FILTERS, SEQUENCE, SEQUENCE, float32[:, :, ::1], float32[:, ::1], COUNTER)
+def conv_backward(x, weight, bias, real, dy, dx, dweight, dbias, counter):
+    """Write ``dx``, and what each sequence adds to the gradients of the rest: (B, E, K) and (B, E)."""
+    (batch, channels, length), taps = x.shape, weight.shape[1]
+    tasks = -(-channels // WIDTH)
+    past = taps - 1
+    rows, grad = buffer(past + length), buffer(length + past)
+    filters, offset, keep, by_filter, by_offset = buffer(taps), buffer(1), buffer(1), buffer(taps), buffer(1)
+    while True:
+        task = take(counter)
+        if task >= batch * tasks:
+            return
+        i, e = task // tasks, task % tasks * WIDTH
+        width = min(WIDTH, channels - e)
+        gather_filters(filters, offset, keep, weight, bias, real, i, e, width)
+        by_filter[:] = 0
+        by_offset[:] = 0
+        rows[: past * WIDTH] = 0
+        grad[length * WIDTH :] = 0
+        gather(rows[past * WIDTH :], x, i, e, 0, width, length)
+        gather(grad[: length * WIDTH], dy, i, e, 0, width, length)
+        for s in range(length):
+            raw = convolved(rows, filters, offset, s, taps)
+            gate = sigmoid(raw)
+            by_raw = load(grad, s) * load(keep, 0) * gate * (1.0 + raw * (1.0 - gate))
+            store(grad, s, by_raw)
+            store(by_offset, 0, load(by_offset, 0) + by_raw)
+            for k in range(taps):
+                store(by_filter, k, load(by_filter, k) + by_raw * load(rows, s + k))
+        for s in range(length):
+            by_x = splat(0.0)
+            for k in range(taps):
+                by_x += load(filters, k) * load(grad, s + past - k)
+            store(rows, s, by_x)
+        scatter(rows, dx, i, e, 0, width, length)
+        for lane in range(width):
+            dbias[i, e + lane] = by_offset[lane]
+            for k in range(taps):
+                dweight[i, e + lane, k] = by_filter[k * WIDTH + lane]
+
+
+# --- normalisation over channels --------------------------------------------------------------------------------------
+# Lanes are steps here, and sequences are (B, L, E).
+
+
+@compiled
+def share_of(real, i):
+    """What a real channel counts in a mean."""
+    count = 0
+    for e in range(real.shape[1]):
+        count += real[i, e]
+    return 1.0 / count
+
+
+@compiled
+def mean_of(rows, real, i, share):
+    mean = splat(0.0)
+    for e in range(real.shape[1]):
+        if real[i, e]:
+            mean += load(rows, e) * share
+    return mean
+
+
+@compiled
+def scale_of(rows, mean, real, i, share, eps):
+    variance = splat(0.0)
+    for e in range(real.shape[1]):
+        if real[i, e]:
+            centred = load(rows, e) - mean
+            variance += centred * centred * share
+    return 1.0 / root(variance + eps)
+
+
+@kernel(SEQUENCE, *[float32[::1]] * 2, boolean[:, ::1], float64, SEQUENCE, COUNTER)
+def norm_forward(x, weight, bias, real, eps, y, counter):
+    """Write ``y``; only real channels count in the mean and variance, but all are normalised."""
+    batch, length, channels = x.shape
+    tasks = -(-length // WIDTH)  # of one sequence
+    rows = buffer(channels)
+    while True:
+        task = take(counter)
+        if task >= batch * tasks:
+            return
+        i, t = task // tasks, task % tasks * WIDTH
+        width = min(WIDTH, length - t)
+        share = share_of(real, i)
+        gather(rows, x, i, t, 0, width, channels)
+        mean = mean_of(rows, real, i, share)
+        scale = scale_of(rows, mean, real, i, share, eps)
+        for e in range(channels):
+            store(rows, e, (load(rows, e) - mean) * scale * weight[e] + bias[e])
+        scatter(rows, y, i, t, 0, width, channels)
+
+
+@kernel(SEQUENCE, float32[::1], boolean[:, ::1], float64, SEQUENCE, SEQUENCE, *[float32[:, ::1]] * 2, COUNTER)
+def norm_backward(x, weight, real, eps, dy, dx, dweight, dbias, counter):
+    """Write ``dx``, and what each sequence, which is a task here, adds to the gradients of the rest: (B, E)."""
+    batch, length, channels = x.shape
+    rows, grad, by_weight, by_bias = buffer(channels), buffer(channels), buffer(channels), buffer(channels)
+    while True:
+        i = take(counter)
+        if i >= batch:
+            return
+        by_weight[:] = 0
+        by_bias[:] = 0
+        share = share_of(real, i)
+        for t in range(0, length, WIDTH):
+            width = min(WIDTH, length - t)
+            gather(rows, x, i, t, 0, width, channels)
+            gather(grad, dy, i, t, 0, width, channels)
+            mean = mean_of(rows, real, i, share)
+            scale = scale_of(rows, mean, real, i, share, eps)
+            by_mean, by_scale = splat(0.0), splat(0.0)
+            for e in range(channels):
+                normal, by_normal = (load(rows, e) - mean) * scale, load(grad, e)
+                store(by_weight, e, load(by_weight, e) + by_normal * normal)
+                store(by_bias, e, load(by_bias, e) + by_normal)
+                by_normal *= weight[e]
+                by_mean += by_normal
+                by_scale += by_normal * normal
+                store(rows, e, normal)
+                store(grad, e, by_normal)
+            by_mean *= share
+            by_scale *= share
+            for e in range(channels):
+                by_x = load(grad, e)
+                if real[i, e]:
+                    by_x = by_x - by_mean - load(rows, e) * by_scale
+                store(rows, e, by_x * scale)
+            scatter(rows, dx, i, t, 0, width, channels)
+        for e in range(channels):
+            dweight[i, e] = total(load(by_weight, e))
+            dbias[i, e] = total(load(by_bias, e))

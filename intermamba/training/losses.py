@@ -13,8 +13,10 @@ Where the official code divides by a norm it can return NaN (both hips at one po
 ways); here directions and quaternions are normalised with a floor.
 """
 
+from functools import cache
+
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor
 from torch.nn import functional
 
@@ -31,8 +33,8 @@ _EPSILON = 1e-7
 _FLOOR = 1e-6
 """Shortest vector that is still normalised to length one."""
 
-_BONE_STARTS = [joint for chain in CHAINS for joint in chain[:-1]]
-_BONE_ENDS = [joint for chain in CHAINS for joint in chain[1:]]
+_BONE_STARTS = tuple(joint for chain in CHAINS for joint in chain[:-1])
+_BONE_ENDS = tuple(joint for chain in CHAINS for joint in chain[1:])
 
 
 def interaction_losses(
@@ -55,6 +57,8 @@ def interaction_losses(
     predicted = representation.joints(prediction * std + mean)
     true = representation.joints(target * std + mean)
 
+    apart, truly_apart = _distances(predicted), _distances(true)
+
     squared = (prediction - target).square().mean(-1)  # (B, T, P)
     simple = (squared * real[..., None]).sum() / (real.sum() * squared.shape[2] + _EPSILON)
 
@@ -63,8 +67,8 @@ def interaction_losses(
         "velocity": weights.velocity * _over_persons(_velocity(predicted, true), real[:, :-1], active),
         "bone_length": weights.bone_length * _over_persons(_bone_length(predicted, true), real, active),
         "foot_contact": weights.foot_contact * _over_persons(_foot_contact(predicted), real[:, :-1], active),
-        "distance_map": weights.distance_map * _damped(_distance_map(predicted, true), real, active),
-        "joint_affinity": weights.joint_affinity * _damped(_joint_affinity(predicted, true), real, active),
+        "distance_map": weights.distance_map * _damped(_distance_map(apart, truly_apart), real, active),
+        "joint_affinity": weights.joint_affinity * _damped(_joint_affinity(apart, truly_apart), real, active),
         "relative_orientation": weights.relative_orientation * _orientation(predicted, true, real, active),
     }
     return terms | {"total": torch.stack(list(terms.values())).sum()}
@@ -88,27 +92,26 @@ def _velocity(predicted: Float[Tensor, "B T P J 3"], true: Float[Tensor, "B T P 
 
 def _bone_length(predicted: Float[Tensor, "B T P J 3"], true: Float[Tensor, "B T P J 3"]) -> Float[Tensor, "B T P"]:
     def lengths(joints: Tensor) -> Tensor:
-        return (joints[..., _BONE_STARTS, :] - joints[..., _BONE_ENDS, :]).norm(dim=-1)
+        return (_choose(joints, _BONE_STARTS) - _choose(joints, _BONE_ENDS)).norm(dim=-1)
 
     return (lengths(predicted) - lengths(true)).square().mean(-1)
 
 
 def _foot_contact(predicted: Float[Tensor, "B T P J 3"]) -> Float[Tensor, "B T-1 P"]:
     """Feet that are predicted low and slow should not move at all."""
-    step = predicted[..., FEET, :].diff(dim=1)
-    height = predicted[:, :-1, :, FEET, 1]
-    squared = step.square()
-    contact = (squared.sum(-1) < FEET_SQUARED_STEP) & (height < torch.tensor(FEET_HEIGHT, device=height.device))
+    feet = _choose(predicted, FEET)
+    height = feet[:, :-1, ..., 1]
+    squared = feet.diff(dim=1).square()
+    contact = (squared.sum(-1) < FEET_SQUARED_STEP) & (height < _constant(FEET_HEIGHT, height.device))
     return _selected_mean(squared.mean(-1), contact)
 
 
-def _distance_map(predicted: Float[Tensor, "B T P J 3"], true: Float[Tensor, "B T P J 3"]) -> Float[Tensor, "B T"]:
-    distance = _distances(predicted)
-    return _selected_mean((distance - _distances(true)).square(), distance < NEAR)
+def _distance_map(predicted: Float[Tensor, "B T JJ"], true: Float[Tensor, "B T JJ"]) -> Float[Tensor, "B T"]:
+    return _selected_mean((predicted - true).square(), predicted < NEAR)
 
 
-def _joint_affinity(predicted: Float[Tensor, "B T P J 3"], true: Float[Tensor, "B T P J 3"]) -> Float[Tensor, "B T"]:
-    return _selected_mean(_distances(predicted).square(), _distances(true) < TOUCHING)
+def _joint_affinity(predicted: Float[Tensor, "B T JJ"], true: Float[Tensor, "B T JJ"]) -> Float[Tensor, "B T"]:
+    return _selected_mean(predicted.square(), true < TOUCHING)
 
 
 def _orientation(
@@ -136,10 +139,21 @@ def _relative_yaw(joints: Float[Tensor, "B T P J 3"]) -> Float[Tensor, "B T 2"]:
     first, second = functional.normalize(facing, dim=-1, eps=_FLOOR).unbind(2)
     real = first.norm(dim=-1) * second.norm(dim=-1) + (first * second).sum(-1)
     turn = torch.cat((real.unsqueeze(-1), torch.linalg.cross(first, second)), dim=-1)
-    return functional.normalize(turn, dim=-1, eps=_FLOOR)[..., [0, 2]]
+    return functional.normalize(turn, dim=-1, eps=_FLOOR)[..., 0:3:2]
 
 
 def _selected_mean(values: Float[Tensor, "... S"], chosen: Bool[Tensor, "... S"]) -> Float[Tensor, "..."]:
     """Mean of the chosen values along the last axis; zero where none is."""
     weight = chosen.to(values.dtype)
     return (values * weight).sum(-1) / (weight.sum(-1) + _EPSILON)
+
+
+def _choose(joints: Float[Tensor, "B T P J 3"], which: tuple[int, ...]) -> Float[Tensor, "B T P S 3"]:
+    return joints.index_select(3, _constant(which, joints.device))
+
+
+@cache
+def _constant(values: tuple[int, ...] | tuple[float, ...], device: torch.device) -> Num[Tensor, " S"]:
+    """Numbers on a device; sent there once, since a step that sends them waits for them."""
+    with torch.inference_mode(False):  # validation makes tensors that training could not use
+        return torch.tensor(values, device=device)

@@ -89,7 +89,9 @@ class DenoisingModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         settings = self.config.training
-        optimizer = torch.optim.AdamW(self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        optimizer = torch.optim.AdamW(
+            self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        )
         steps_per_epoch = self.trainer.estimated_stepping_batches / settings.epochs
 
         def factor(step: int) -> float:

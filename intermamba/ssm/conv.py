@@ -1,0 +1,68 @@
+"""What precedes the scan: a causal depthwise convolution and SiLU, in plain PyTorch or fused into one compiled pass."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from intermamba.ssm import threads
+
+WORK = 2
+"""What a value costs, in updates of a scan's state."""
+
+
+def causal_conv_silu(
+    x: Float[Tensor, "B E L"],
+    weight: Float[Tensor, "E K"],
+    bias: Float[Tensor, " E"],
+    real: Bool[Tensor, "B E"] | None = None,
+    *,
+    fused: bool = True,
+) -> Float[Tensor, "B E L"]:
+    """``silu(bias[e] + sum over k of weight[e, k] x[e, l - K + 1 + k])``, zero in channels that are not ``real``.
+
+    Compiled where ``fused`` and the input allow it (main memory, float32 or less; numba), else in plain PyTorch, which
+    ``torch.compile`` fuses elsewhere. Computed in float32 at least.
+    """
+    if fused and x.device.type == "cpu" and x.dtype in threads.SINGLE and threads.available():
+        real = torch.ones(x.shape[:2], dtype=torch.bool) if real is None else real.contiguous()
+        threads.check_channels(x, weight, bias, real[0])
+        y: Tensor = CausalConvSilu.apply(x.float(), weight.float().contiguous(), bias.float().contiguous(), real)
+        return y
+    length, taps = x.shape[2], weight.shape[1]
+    past = functional.pad(x, (taps - 1, 0))
+    y = bias[:, None]
+    for shift, one in enumerate(weight.unsqueeze(2).unbind(1)):
+        y = torch.addcmul(y, past[..., shift : shift + length], one)
+    y = functional.silu(y)
+    return y if real is None else y * real.unsqueeze(2)
+
+
+class CausalConvSilu(torch.autograd.Function):
+    """One pass forward and one backward, which computes the convolution again instead of keeping it."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Float[Tensor, "B E L"],
+        weight: Float[Tensor, "E K"],
+        bias: Float[Tensor, " E"],
+        real: Bool[Tensor, "B E"],
+    ) -> Float[Tensor, "B E L"]:
+        ctx.save_for_backward(x, weight, bias, real)
+        y = torch.empty_like(x)
+        threads.run(threads.kernels().conv_forward, WORK * x.numel(), [x, weight, bias, real, y])
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Float[Tensor, "B E L"]) -> tuple[Tensor | None, ...]:
+        x, weight, bias, real = ctx.saved_tensors
+        by_x = torch.empty_like(x)
+        by_weight, by_bias = torch.empty(len(x), *weight.shape), torch.empty(len(x), *bias.shape)
+        arguments = [x, weight, bias, real, grad, by_x, by_weight, by_bias]
+        threads.run(threads.kernels().conv_backward, 2 * WORK * x.numel(), arguments)
+        return by_x, threads.summed(by_weight), threads.summed(by_bias), None

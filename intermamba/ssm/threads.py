@@ -1,0 +1,73 @@
+"""Running the compiled kernels, on as many threads as PyTorch uses."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from types import ModuleType
+
+import numpy as np
+import torch
+from torch import Tensor
+
+SINGLE = (torch.float32, torch.bfloat16, torch.float16)
+"""Types that the kernels take; they compute in float32."""
+WORTH_A_THREAD = 1 << 18
+"""Updates of a state: some 60 microseconds of work, more than it costs to hand them to another thread."""
+
+
+@cache
+def available() -> bool:
+    """Whether numba can be imported."""
+    try:
+        kernels()
+    except ImportError:
+        return False
+    return True
+
+
+def kernels() -> ModuleType:
+    """The compiled kernels; loads numba."""
+    from intermamba.ssm import kernels
+
+    return kernels
+
+
+def run(kernel: Callable[..., None], updates: int, arguments: Sequence[Tensor | bool | float]) -> None:
+    """Run a kernel on this thread, and on others where the work is worth it.
+
+    Args:
+        kernel: one whose threads share its tasks over a counter, its last argument.
+        updates: the work, in units of a scan's update of one state.
+        arguments: of the kernel before the counter; tensors are read and written where they lie.
+    """
+    counter = np.zeros(1, np.int64)
+    arrays = [value.detach().numpy() if isinstance(value, Tensor) else value for value in arguments]
+    threads = min(torch.get_num_threads(), updates // WORTH_A_THREAD)
+    helpers = [_pool(os.getpid()).submit(kernel, *arrays, counter) for _ in range(threads - 1)]
+    kernel(*arrays, counter)
+    for helper in helpers:
+        if not helper.cancel():  # one that has not started has nothing left to do
+            helper.result()
+
+
+def check_channels(x: Tensor, *others: Tensor) -> None:
+    """Refuse what would lead compiled loops, which do not look, out of the tensors' memory."""
+    counts = [len(value) for value in others]
+    if set(counts) != {x.shape[1]}:
+        raise ValueError(f"an input of {x.shape[1]} channels, with parameters of {counts}")
+
+
+def summed(parts: Tensor) -> Tensor:
+    """The sum over the first axis, in one order whatever the number of threads: numpy's."""
+    return torch.from_numpy(parts.numpy().sum(0))
+
+
+@cache
+def _pool(process: int) -> ThreadPoolExecutor:  # noqa: ARG001 - threads do not survive a fork
+    """Threads for the kernels, which release the interpreter's lock.
+
+    Not numba's own: one of its threading layers aborts when two threads use it, and the others need a library that its
+    wheel does not bring, or that cannot be used after a fork.
+    """
+    return ThreadPoolExecutor(os.cpu_count(), "scan")

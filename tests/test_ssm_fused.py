@@ -1,0 +1,157 @@
+"""The fused passes around the scan against plain PyTorch in float64, in value and gradient, and inside the models."""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor
+
+from intermamba.models import build
+from intermamba.ssm import threads
+from intermamba.ssm.conv import causal_conv_silu
+from intermamba.ssm.norm import masked_norm
+
+SHAPES = [(1, 1, 1), (2, 3, 5), (2, 16, 16), (3, 37, 45), (2, 48, 64), (1, 70, 300), (2, 5, 1030)]
+"""Batch, channels, steps."""
+
+
+def steps_last(x: Tensor) -> Tensor:
+    return x.contiguous()
+
+
+def channels_last(x: Tensor) -> Tensor:
+    return x.mT.contiguous().mT
+
+
+def spread(x: Tensor) -> Tensor:
+    return x.repeat_interleave(2, 1).repeat_interleave(3, 2)[:, ::2, ::3]
+
+
+def convolution(shape: tuple[int, int, int], masked: bool, taps: int = 4) -> tuple[Callable[..., Tensor], list[Tensor]]:
+    """The function of everything that has a gradient, and its arguments."""
+    _, channels, _ = shape
+    x, real = sequences(shape, masked)
+    values = [
+        x,
+        torch.sin(torch.arange(1.0, channels * taps + 1)).reshape(channels, taps),
+        torch.linspace(-1, 1, channels),
+    ]
+    return partial(causal_conv_silu, real=real), values
+
+
+def normalisation(shape: tuple[int, int, int], masked: bool) -> tuple[Callable[..., Tensor], list[Tensor]]:
+    _, channels, _ = shape
+    x, real = sequences(shape, masked)
+    real = torch.ones(shape[:2], dtype=torch.bool) if real is None else real
+    values = [5 + 3 * x, torch.linspace(0.5, 2, channels), torch.linspace(-1, 1, channels)]
+    return partial(masked_norm, real=real, eps=1e-5), values
+
+
+def sequences(shape: tuple[int, int, int], masked: bool) -> tuple[Tensor, Tensor | None]:
+    """Standard normal sequences, and channels that count: fewer in each next one."""
+    batch, channels, _ = shape
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    count = (channels - 2 * torch.arange(batch)).clamp_min(1)
+    return x, torch.arange(channels) < count[:, None] if masked else None
+
+
+def outcome(function: Callable[..., Tensor], values: list[Tensor], weight: Tensor) -> list[Tensor]:
+    leaves = [value.detach().requires_grad_() for value in values]
+    y = function(*leaves)
+    return [y.detach(), *torch.autograd.grad(y, leaves, weight.to(y.dtype))]
+
+
+def check(function: Callable[..., Tensor], values: list[Tensor], arrange: Callable[[Tensor], Tensor]) -> None:
+    """Within rounding of float64, relative to each tensor's largest value."""
+    weight = arrange((torch.arange(values[0].numel()) % 7 - 3.0).reshape(values[0].shape))
+    exact = outcome(partial(function, fused=False), [value.double() for value in values], weight)
+    found = outcome(function, [arrange(values[0]), *values[1:]], weight)
+    for value, expected in zip(found, exact, strict=True):
+        assert value.dtype == torch.float32
+        assert (value - expected).abs().max() <= 5e-6 * expected.abs().max()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("make", [convolution, normalisation])
+def test_fused_passes_agree_over_shapes(make, shape, masked):
+    if make is normalisation and shape[1] == 1:
+        pytest.skip("one channel has no deviation")
+    check(*make(shape, masked), steps_last)
+
+
+@pytest.mark.parametrize("arrange", [channels_last, spread])
+@pytest.mark.parametrize("make", [convolution, normalisation])
+def test_fused_passes_agree_over_memory_layouts(make, arrange):
+    check(*make((3, 37, 45), True), arrange)
+
+
+@pytest.mark.parametrize("taps", [1, 2, 7])
+def test_convolution_of_any_length(taps):
+    check(*convolution((2, 20, 5), True, taps), steps_last)
+
+
+def test_convolution_is_the_literal_sum():
+    x = torch.tensor([[[1.0, 2.0, 3.0]]])
+    y = causal_conv_silu(x, torch.tensor([[0.5, -1.0]]), torch.tensor([0.25]))
+    raw = torch.tensor([[[0.25 - 1, 0.25 + 0.5 - 2, 0.25 + 1 - 3]]])
+    torch.testing.assert_close(y, raw * raw.sigmoid())
+
+
+@pytest.mark.parametrize("make", [convolution, normalisation])
+def test_plain_gradients_are_those_of_finite_differences(make):
+    function, values = make((2, 4, 3), True)
+    leaves = tuple(value.double().requires_grad_() for value in values)
+    assert torch.autograd.gradcheck(partial(function, fused=False), leaves)
+
+
+@pytest.mark.parametrize("make", [convolution, normalisation])
+def test_threads_and_modes_of_torch_change_no_byte(make, monkeypatch):
+    function, values = make((3, 37, 45), True)
+    weight = values[0].cos()
+    expected = outcome(function, values, weight)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert all(map(torch.equal, outcome(function, values, weight), expected))
+    with torch.inference_mode():
+        assert torch.equal(function(*values), expected[0])
+    monkeypatch.setattr(threads, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert all(map(torch.equal, outcome(function, values, weight), expected))
+
+
+@pytest.mark.parametrize("function", [causal_conv_silu, masked_norm])
+def test_wrong_shapes_are_refused_before_they_are_read(function):
+    unchecked = inspect.unwrap(function)  # without the checks that only tests make
+    real = torch.ones(1, 3, dtype=torch.bool)
+    with pytest.raises(ValueError, match="3 channels"):
+        unchecked(
+            torch.zeros(1, 3, 4), torch.zeros(2, 4), torch.zeros(2), real, *([1e-5] if function is masked_norm else [])
+        )
+
+
+@pytest.mark.parametrize("name", ["intermamba", "self_astm_only_alternative"])
+def test_a_model_is_the_same_without_the_fused_passes(name, monkeypatch):
+    """Prediction and gradients to 1e-5 of the largest, with padded frames."""
+    torch.manual_seed(0)
+    sizes = {"width": 24, "heads": 2, "feedforward": 24, "dropout": 0.0, "blocks_per_module": 1, "state": 4, "rank": 4}
+    text = {"text_heads": 2, "text_feedforward": 16}
+    model = build(name, features=9, max_frames=20, text_width=16, transformer_blocks=2, **sizes, **text)
+    torch.nn.init.normal_(model.out.weight)
+    draws = torch.Generator().manual_seed(1)
+    x, cond = torch.randn(2, 18, 2, 9, generator=draws), torch.randn(2, 1, 16, generator=draws)
+    mask = torch.arange(18) < torch.tensor([18, 11])[:, None]
+
+    def prediction(*leaves: Tensor) -> Tensor:
+        weights = dict(zip(names, leaves, strict=True))
+        y: Tensor = torch.func.functional_call(model, weights, (x, torch.tensor([3, 700]), cond, mask))
+        return y[mask]
+
+    weights = {key: value for key, value in model.named_parameters() if not key.startswith("text.")}
+    names, values = list(weights), list(weights.values())
+    found = outcome(prediction, values, torch.tensor(1.0).expand(29, 2, 9))
+    monkeypatch.setattr(threads, "available", lambda: False)
+    expected = outcome(prediction, values, torch.tensor(1.0).expand(29, 2, 9))
+    for value, plain in zip(found, expected, strict=True):
+        assert (value - plain).abs().max() <= 1e-5 * max(plain.abs().max(), 1e-3)
