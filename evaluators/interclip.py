@@ -6,6 +6,7 @@ are no part of the network here: captions arrive embedded (:meth:`intermamba.tex
 """
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -17,6 +18,8 @@ from intermamba.errors import DataError
 from intermamba.weights import load_strictly, read_checkpoint, state_dict
 
 _CONTACTS = 4  # foot contacts are the last features of a person; the evaluator does not see them
+HEADS = 8
+"""Of the official network."""
 _MAX_FRAMES = 2000  # of the sinusoidal positions
 
 
@@ -31,6 +34,7 @@ class InterCLIP(nn.Module):
 
     def __init__(self, sizes: InterClipConfig, features: int, text_width: int) -> None:
         super().__init__()
+        self.features, self.text_width = features, text_width
         self.motion_encoder = MotionEncoder(sizes, 2 * (features - _CONTACTS))
         self.textTransEncoder = _transformer(
             text_width, sizes.text_heads, sizes.text_feedforward, sizes.text_layers, sizes.dropout
@@ -53,14 +57,22 @@ class InterCLIP(nn.Module):
         return embedding / embedding.norm(dim=-1, keepdim=True) * self.latent_scale
 
     @classmethod
-    def from_official(cls, path: str | Path, heads: int = 8) -> "InterCLIP":
+    def from_official(
+        cls, path: str | Path, heads: int = HEADS, positions: Float[Tensor, "S W"] | None = None
+    ) -> "InterCLIP":
         """Load InterGen's ``interclip.ckpt``: a Lightning checkpoint whose ``state_dict`` has a ``model.`` prefix.
 
-        Sizes are read off the weights, except ``heads``, which leaves no trace in them. CLIP's frozen embedding tables
-        and the sinusoidal positions in the file are constants and are set aside.
+        CLIP's frozen embedding tables and the sinusoidal positions in the file are constants and are set aside.
+
+        Args:
+            path: the checkpoint.
+            heads: of both encoders; they leave no trace in the weights.
+            positions: positional embeddings of the text tower that will embed the captions. They must be those that the
+                file holds, that is, of the tower the evaluator was trained with.
 
         Raises:
-            DataError: the file cannot be read safely, is not such a checkpoint, or lacks or exceeds the named weights.
+            DataError: the file cannot be read safely, is not such a checkpoint, lacks or exceeds the named weights, or
+                was trained with another text tower.
         """
         content = read_checkpoint(path)
         if not isinstance(content.get("state_dict"), dict):
@@ -68,8 +80,25 @@ class InterCLIP(nn.Module):
         weights = {
             name.removeprefix("model."): value for name, value in state_dict(path, content["state_dict"]).items()
         }
+        trained_with = weights.get("positional_embedding")
         for constant in ("token_embedding.weight", "positional_embedding", "motion_encoder.sequence_pos_encoder.pe"):
             weights.pop(constant, None)
+        network = cls.from_weights(weights, path, heads)
+        if positions is not None and trained_with is not None and not _begins_with(trained_with, positions):
+            raise DataError(
+                f"{path}: trained with another text tower than this profile's: positional embeddings differ (theirs "
+                f"{tuple(trained_with.shape)}, ours {tuple(positions.shape)}). Official InterCLIP reads CLIP "
+                "ViT-L/14@336: set text.tower to clip and text.architecture to ViT-L-14-336-quickgelu."
+            )
+        return network
+
+    @classmethod
+    def from_weights(cls, weights: Mapping[str, Tensor], path: str | Path, heads: int = HEADS) -> "InterCLIP":
+        """A network of the sizes that ``weights`` tell, ready to judge; ``path`` is where they come from.
+
+        Raises:
+            DataError: weights are missing, too many or misshapen.
+        """
         try:
             width, inputs = weights["motion_encoder.embed_motion.weight"].shape
             embedding, text_width = weights["out.weight"].shape
@@ -88,6 +117,8 @@ class InterCLIP(nn.Module):
             raise DataError(
                 f"{path}: no weight named {error.args[0]!r}; expected InterGen's interclip.ckpt."
             ) from error
+        if width % heads or text_width % heads:
+            raise DataError(f"{path}: {heads} heads do not divide its widths {width} (motion) and {text_width} (text).")
         network = cls(sizes, inputs // 2 + _CONTACTS, text_width)
         load_strictly(network, weights, path)
         return network.eval()
@@ -137,5 +168,11 @@ def _sinusoids(length: int, width: int) -> Float[Tensor, "L D"]:
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
 
 
-def _depth(weights: dict[str, Tensor], prefix: str) -> int:
+def _begins_with(table: Tensor, positions: Float[Tensor, "S W"]) -> bool:
+    """Whether ``positions`` are the first rows of ``table``, up to half precision, in which CLIP is released."""
+    head = table[: len(positions)].float()
+    return head.shape == positions.shape and bool(torch.allclose(head, positions.float(), atol=1e-3))
+
+
+def _depth(weights: Mapping[str, Tensor], prefix: str) -> int:
     return len({name.removeprefix(prefix).split(".")[0] for name in weights if name.startswith(prefix)})

@@ -5,6 +5,7 @@ checkpoints load; sizes come from the configuration. Sequences need no order of 
 order of the input.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ class TextMotionMatcher(nn.Module):
 
     def __init__(self, sizes: InterXMatcherConfig, features: int, word_width: int = 300) -> None:
         super().__init__()
+        self.features, self.text_width = features, word_width
         self.movement_encoder = MovementConvEncoder(2 * features, sizes.movement, sizes.dropout)
         self.text_encoder = TextEncoderBiGRUCo(word_width, len(POS_TAGS), sizes.text_hidden, sizes.embedding)
         self.motion_encoder = MotionEncoderBiGRUCo(sizes.movement, sizes.hidden, sizes.embedding)
@@ -64,6 +66,15 @@ class TextMotionMatcher(nn.Module):
         weights = {
             f"{part}.{name}": value for part in _PARTS for name, value in state_dict(path, content[part]).items()
         }
+        return cls.from_weights(weights, path)
+
+    @classmethod
+    def from_weights(cls, weights: Mapping[str, Tensor], path: str | Path) -> "TextMotionMatcher":
+        """A network of the sizes that ``weights`` tell, ready to judge; ``path`` is where they come from.
+
+        Raises:
+            DataError: weights are missing, too many or misshapen.
+        """
         try:
             movement, inputs, _ = weights["movement_encoder.main.0.weight"].shape
             embedding, hidden = weights["motion_encoder.output_net.3.weight"].shape

@@ -1,6 +1,9 @@
 """What the protocol asks of an evaluator, and the two evaluators there are."""
 
 import typing
+from collections.abc import Callable, Hashable, Sequence
+from hashlib import sha256
+from itertools import repeat
 from pathlib import Path
 
 import torch
@@ -13,7 +16,8 @@ from evaluators.words import vectorise
 from intermamba import files, paths
 from intermamba.config import Config, Dataset
 from intermamba.data.dataset import Batch
-from intermamba.errors import StateError
+from intermamba.data.tokens import tokenise
+from intermamba.errors import DataError, StateError
 from intermamba.motion import representation
 from intermamba.text.cache import TextCache
 from intermamba.weights import load_strictly
@@ -26,6 +30,38 @@ class Judge(typing.Protocol):
     def embed_text(self, batch: Batch) -> Float[Tensor, "B K"]: ...
 
     def embed_motion(self, batch: Batch) -> Float[Tensor, "B K"]: ...
+
+
+class Remembering:
+    """A judge that embeds every caption and every motion once, however often a protocol shows it.
+
+    Embeddings do not depend on the batch beyond rounding, so neither do they on what is remembered. Motions are told
+    apart by the bytes of their real frames.
+    """
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._texts: dict[Hashable, Tensor] = {}
+        self._motions: dict[Hashable, Tensor] = {}
+
+    def embed_text(self, batch: Batch) -> Float[Tensor, "B K"]:
+        keys = list(zip(batch.caption, batch.tokens, strict=True)) if batch.tokens else list(batch.caption)
+        return _recalled(self._texts, keys, batch, self._judge.embed_text)
+
+    def embed_motion(self, batch: Batch) -> Float[Tensor, "B K"]:
+        frames = batch.motion.contiguous().cpu().numpy()
+        keys = [sha256(frames[row, :length].data).digest() for row, length in enumerate(batch.length.tolist())]
+        return _recalled(self._motions, keys, batch, self._judge.embed_motion)
+
+
+def _recalled(
+    known: dict[Hashable, Tensor], keys: Sequence[Hashable], batch: Batch, embed: Callable[[Batch], Tensor]
+) -> Float[Tensor, "B K"]:
+    """Embeddings of a batch whose examples have ``keys``; those that ``known`` lacks are embedded and kept there."""
+    new = {key: row for row, key in enumerate(keys) if key not in known}
+    if new:
+        known.update(zip(new, embed(batch.take(list(new.values()))).cpu(), strict=True))
+    return torch.stack([known[key] for key in keys])
 
 
 class InterClipJudge(nn.Module):
@@ -46,7 +82,10 @@ class InterClipJudge(nn.Module):
 
 
 class InterXJudge(nn.Module):
-    """Inter-X's judge: :class:`TextMotionMatcher` and the word vectors it reads."""
+    """Inter-X's judge: :class:`TextMotionMatcher` and the word vectors it reads.
+
+    Captions that come without tokens are tokenised (:mod:`intermamba.data.tokens`).
+    """
 
     def __init__(self, network: TextMotionMatcher, cache: TextCache) -> None:
         super().__init__()
@@ -54,7 +93,9 @@ class InterXJudge(nn.Module):
 
     def embed_text(self, batch: Batch) -> Float[Tensor, "B K"]:
         device = self.network.text_encoder.hidden.device
-        words, tags, length = vectorise(batch.tokens, self.cache.words, self.cache.word_vectors)
+        said = zip(batch.caption, batch.tokens or repeat(()), strict=bool(batch.tokens))
+        tokens = [known or tokenise(caption) for caption, known in said]
+        words, tags, length = vectorise(tokens, self.cache.words, self.cache.word_vectors)
         return self.network.encode_text(words.to(device), tags.to(device), length.to(device))
 
     def embed_motion(self, batch: Batch) -> Float[Tensor, "B K"]:
@@ -70,11 +111,36 @@ def build(config: Config, dataset: Dataset, cache: TextCache) -> InterClipJudge 
     return InterXJudge(TextMotionMatcher(config.evaluator.interx, features, cache.word_vectors.shape[-1]), cache)
 
 
-def load(config: Config, dataset: Dataset, device: str | torch.device = "cpu") -> InterClipJudge | InterXJudge:
-    """The trained judge of ``dataset``, ready to judge.
+def official(dataset: Dataset, checkpoint: str | Path, cache: TextCache) -> InterCLIP | TextMotionMatcher:
+    """The network of an official checkpoint, of whatever sizes, if it can judge ``dataset`` with these captions.
 
     Raises:
-        StateError: no weights yet, or weights of another dataset or of other sizes.
+        DataError: the file is broken or unsafe, or reads other motions or other captions.
+    """
+    network: InterCLIP | TextMotionMatcher
+    if dataset == "interhuman":
+        network = InterCLIP.from_official(checkpoint, positions=cache.positions)
+        width, told = cache.width, f"text tower {cache.tower}"
+    else:
+        network = TextMotionMatcher.from_official(checkpoint)
+        width, told = cache.word_vectors.shape[-1], "word vectors"
+    if network.text_width != width:
+        raise DataError(
+            f"{checkpoint}: reads captions embedded {network.text_width} wide, but those of this profile ({told}) are "
+            f"{width} wide. Use what it was trained with, or train a judge: evaluator.checkpoint.{dataset} null."
+        )
+    features = representation(dataset).features
+    if network.features != features:
+        raise DataError(f"{checkpoint}: sees {network.features} features of a person; {dataset} has {features}.")
+    return network
+
+
+def load(config: Config, dataset: Dataset, device: str | torch.device = "cpu") -> InterClipJudge | InterXJudge:
+    """The judge of ``dataset``, ready to judge: of the configured sizes, or of its own where it is official.
+
+    Raises:
+        StateError: no weights yet, or weights of another dataset.
+        DataError: weights of other sizes than configured.
     """
     where = {"profile": config.profile, "dataset": dataset}
     path = files.require(paths.path("evaluator", **where), "train-evaluator")
@@ -84,8 +150,14 @@ def load(config: Config, dataset: Dataset, device: str | torch.device = "cpu") -
             f"{path}: weights for {metadata.get('dataset')!r}, wanted {dataset!r}. Train the evaluator again."
         )
     cache = TextCache(paths.path("text", **where))
-    judge = build(config, dataset, cache)
-    load_strictly(judge.network, weights, path)
+    judge: InterClipJudge | InterXJudge
+    if metadata.get("weights") != "official":
+        judge = build(config, dataset, cache)
+        load_strictly(judge.network, weights, path)
+    elif dataset == "interhuman":
+        judge = InterClipJudge(InterCLIP.from_weights(weights, path), cache)
+    else:
+        judge = InterXJudge(TextMotionMatcher.from_weights(weights, path), cache)
     return judge.to(device).eval().requires_grad_(False)
 
 

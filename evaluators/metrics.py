@@ -118,7 +118,7 @@ def _matched(text: Embeddings, motion: Embeddings) -> tuple[Float[np.ndarray, "N
 
 def _covariance_factor(values: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "R K"]:
     """``A`` with ``A.T @ A`` the unbiased covariance, in as few rows as possible."""
-    return np.linalg.qr((values - values.mean(axis=0)) / np.sqrt(len(values) - 1)).R
+    return np.asarray(np.linalg.qr((values - values.mean(axis=0)) / np.sqrt(len(values) - 1), mode="r"))
 
 
 def _draw_pairs(count: int, pairs: int, seed: int, metric: str) -> tuple[Int[np.ndarray, " P"], Int[np.ndarray, " P"]]:

@@ -1,7 +1,8 @@
 """The evaluation protocol: what is measured, on how many clips, how often, and with which seeds."""
 
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Annotated, Any, Literal
@@ -14,7 +15,7 @@ from jaxtyping import Float
 from pydantic import Field, ValidationError, model_validator
 
 from evaluators import metrics
-from evaluators.judge import Judge
+from evaluators.judge import Judge, Remembering
 from intermamba.config import Dataset, Positive, Section
 from intermamba.data.dataset import Batch
 from intermamba.errors import ConfigError, DataError, unknown
@@ -45,7 +46,9 @@ class Protocol(Section):
     drop_last: bool
     """Whether pairs that do not fill a batch are left out of every metric."""
     mode: Literal["official", "fixed"]
-    """How a test clip is drawn: caption, window and person order at random, or always the same."""
+    """How the test set is drawn in a repeat. ``official``: caption, window, order of persons and order of clips at
+    random. ``fixed``: always the same; repeats then differ only by a model's noise and by the random pairs of metrics.
+    """
     repeats: Positive
     top_k: Positive
     emb_scale: Annotated[float, Field(gt=0)]
@@ -73,6 +76,10 @@ class Protocol(Section):
         """``name/version``, as it stands beside every number."""
         return f"{self.name}/{self.version}"
 
+    def draws(self, repeat_seed: int) -> int:
+        """Seed of a repeat's draw of the test set."""
+        return repeat_seed if self.mode == "official" else 0
+
     def chance(self, k: int) -> float:
         """Top-``k`` R-precision of a judge that guesses."""
         return k / self.batch
@@ -90,7 +97,9 @@ class Protocol(Section):
         judged = self.judged(clips)
         if not judged or judged <= self.diversity_pairs:
             need = f"more than {self.diversity_pairs} (pairs of Diversity) in batches of {self.batch}"
-            smaller = [name for name in names() if load(name).dataset == self.dataset and load(name)._fits(clips)]
+            others = (load(name) for name in names())
+            alike = (other for other in others if (other.dataset, other.mode) == (self.dataset, self.mode))
+            smaller = [other.name for other in alike if other._fits(clips)]
             remedy = f"Choose a smaller protocol: {', '.join(smaller)}." if smaller else "Use a larger test split."
             raise ConfigError(
                 f"{what}: {clips} clips, of which {judged} fill batches; protocol {self.name!r} needs {need}. {remedy}"
@@ -104,9 +113,15 @@ class Protocol(Section):
 def _read() -> dict[str, Protocol]:
     document: dict[str, Any] = yaml.safe_load((resources.files("evaluators") / "protocols.yaml").read_text("utf-8"))
     try:
-        return {name: Protocol(name=name, **values) for name, values in document.items()}
-    except (ValidationError, TypeError) as error:
+        return {name: Protocol(name=name, **_inherited(document, values)) for name, values in document.items()}
+    except (ValidationError, TypeError, KeyError) as error:
         raise ConfigError(f"{_FILE}: {error}") from error
+
+
+def _inherited(document: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """``values`` over those of the protocol that they name as their ``base``."""
+    own = {key: value for key, value in values.items() if key != "base"}
+    return document[values["base"]] | own if "base" in values else own
 
 
 def names() -> list[str]:
@@ -138,83 +153,123 @@ class Source(typing.Protocol):
         ...
 
 
+def repeat_seed(seed: int, repeat: int) -> int:
+    """Seed of a repeat, which stands beside its numbers; every draw of the repeat derives its own from it."""
+    return derive(seed, "repeat", repeat)
+
+
+def source_seed(repeat_seed: int) -> int:
+    """Seed with which every source is asked for the batches of a repeat."""
+    return derive(repeat_seed, "source")
+
+
+def variations_seed(repeat_seed: int) -> int:
+    """Seed with which every source is asked for the variations of a repeat."""
+    return derive(repeat_seed, "variations")
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """One draw of a source in a judge's space, in float64."""
+
+    text: tuple[Float[np.ndarray, "B K"], ...]
+    """Of every batch."""
+    motion: tuple[Float[np.ndarray, "B K"], ...]
+
+    @property
+    def motions(self) -> Float[np.ndarray, "N K"]:
+        """Of all batches."""
+        return np.concatenate(self.motion)
+
+
 def evaluate(
     judge: Judge,
     protocol: Protocol,
     reference: Source,
-    source: Source,
+    sources: Mapping[str, Source],
     seed: int,
     progress: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
-    """Measure ``source`` against the real motions of ``reference``.
+    """Measure every one of ``sources`` against the real motions of ``reference``.
 
-    Each repeat draws both sources anew and independently, so that a real source has a Fréchet distance to itself: that
-    between two draws of captions, windows and person orders.
+    Each repeat draws the reference and the sources anew and independently, so that a real source has a Fréchet distance
+    to itself: that between two draws of captions, windows and person orders. Within a repeat all sources get one seed:
+    what one of them draws, the others draw as well, so methods are paired, in one call or in several. No caption or
+    motion is embedded twice in a call.
 
     Args:
         judge: embeds texts and motions.
         protocol: what to measure.
         reference: real motions, against which the Fréchet distance is taken.
-        source: motions to be judged; their texts come with them.
-        seed: root of the repeats' seeds; equal seeds give equal draws for every source, so methods are paired.
+        sources: motions to be judged, by the name of the method; their texts come with them.
+        seed: root of the repeats' seeds.
         progress: called with 1 after every repeat.
 
     Returns:
-        One row a repeat and metric: ``repeat``, ``repeat_seed``, ``metric`` (``top1`` ..., ``fid``, ``mm_dist``,
-        ``diversity``, ``multimodality``), ``value``.
+        One row a repeat, method and metric: ``method``, ``repeat``, ``repeat_seed``, ``metric`` (``top1`` ..., ``fid``,
+        ``mm_dist``, ``diversity``, ``multimodality``), ``value``. Methods stand in their order one after the other.
 
     Raises:
         ConfigError: too few clips for the protocol.
-        DataError: an embedding is not finite (its clip is named), or the source gives another number of variations.
+        DataError: an embedding is not finite (its clip is named), or a source gives another number of variations.
     """
-    rows = []
+    judge = Remembering(judge)
+    rows: dict[str, list[tuple[str, int, int, str, float]]] = {method: [] for method in sources}
     for repeat in range(protocol.repeats):
-        repeat_seed = derive(seed, "repeat", repeat)
-        for metric, value in _repeat(judge, protocol, reference, source, repeat_seed).items():
-            rows.append((repeat, repeat_seed, metric, value))
-        if repeat < protocol.multimodality.repeats:
-            spread = _multimodality(judge, protocol.multimodality, source, repeat_seed)
-            if spread is not None:
-                rows.append((repeat, repeat_seed, "multimodality", spread))
+        drawn = repeat_seed(seed, repeat)
+        real = [_motion(judge, batch) for batch in reference.batches(derive(drawn, "reference"))]
+        protocol.require(sum(map(len, real)), "reference motions")
+        for method, source in sources.items():
+            found = score(protocol, np.concatenate(real), embed(judge, source, drawn), drawn)
+            if repeat < protocol.multimodality.repeats:
+                found |= _multimodality(judge, protocol.multimodality, source, drawn)
+            rows[method] += [(method, repeat, drawn, metric, value) for metric, value in found.items()]
         if progress:
             progress(1)
-    return pd.DataFrame(rows, columns=["repeat", "repeat_seed", "metric", "value"])
+    every = [row for found in rows.values() for row in found]
+    return pd.DataFrame(every, columns=["method", "repeat", "repeat_seed", "metric", "value"])
 
 
-def _repeat(judge: Judge, protocol: Protocol, reference: Source, source: Source, repeat_seed: int) -> dict[str, float]:
-    real = [_motion(judge, batch) for batch in reference.batches(derive(repeat_seed, "reference"))]
-    protocol.require(sum(map(len, real)), "reference motions")
+def embed(judge: Judge, source: Source, repeat_seed: int) -> Embedded:
+    """A repeat's draw of ``source`` through ``judge``."""
     text, motion = [], []
-    for batch in source.batches(derive(repeat_seed, "source")):
+    for batch in source.batches(source_seed(repeat_seed)):
         text.append(_text(judge, batch))
         motion.append(_motion(judge, batch))
-    sizes = np.array([len(embeddings) for embeddings in motion])
+    return Embedded(tuple(text), tuple(motion))
+
+
+def score(
+    protocol: Protocol, reference: Float[np.ndarray, "M K"], drawn: Embedded, repeat_seed: int
+) -> dict[str, float]:
+    """Every metric but MModality of one draw, given the embeddings of real motions."""
+    sizes = np.array([len(embeddings) for embeddings in drawn.motion])
     protocol.require(int(sizes.sum()), "motions to be judged")
+    pairs = list(zip(drawn.text, drawn.motion, strict=True))
     # Averaging over batches weighs them by their pairs; they differ only where the last one is kept.
-    precision = np.array([metrics.r_precision(*pair, protocol.top_k) for pair in zip(text, motion, strict=True)])
-    distance = np.array([metrics.mm_dist(*pair) for pair in zip(text, motion, strict=True)])
-    scaled = np.concatenate(motion) * protocol.emb_scale
+    precision = np.average([metrics.r_precision(*pair, protocol.top_k) for pair in pairs], axis=0, weights=sizes)
+    scaled = drawn.motions * protocol.emb_scale
     return {
-        **{f"top{k + 1}": float(np.average(precision[:, k], weights=sizes)) for k in range(protocol.top_k)},
-        "fid": metrics.frechet_distance(np.concatenate(real) * protocol.emb_scale, scaled),
-        "mm_dist": float(np.average(distance, weights=sizes)),
+        **{f"top{k + 1}": float(value) for k, value in enumerate(precision)},
+        "fid": metrics.frechet_distance(reference * protocol.emb_scale, scaled),
+        "mm_dist": float(np.average([metrics.mm_dist(*pair) for pair in pairs], weights=sizes)),
         "diversity": metrics.diversity(
             scaled, protocol.diversity_pairs, derive(repeat_seed, "diversity"), protocol.diversity_halved
         ),
     }
 
 
-def _multimodality(judge: Judge, settings: Multimodality, source: Source, repeat_seed: int) -> float | None:
-    batches = source.variations(derive(repeat_seed, "variations"), settings.captions, settings.samples)
+def _multimodality(judge: Judge, settings: Multimodality, source: Source, repeat_seed: int) -> dict[str, float]:
+    batches = source.variations(variations_seed(repeat_seed), settings.captions, settings.samples)
     if batches is None:
-        return None
+        return {}
     motion = np.concatenate([_motion(judge, batch) for batch in batches])
     if len(motion) != settings.captions * settings.samples:
         raise DataError(
             f"MModality needs {settings.captions} captions x {settings.samples} motions, the source gave {len(motion)}."
         )
     spread = motion.reshape(settings.captions, settings.samples, -1)
-    return metrics.multimodality(spread, settings.pairs, derive(repeat_seed, "multimodality"))
+    return {"multimodality": metrics.multimodality(spread, settings.pairs, derive(repeat_seed, "multimodality"))}
 
 
 def _motion(judge: Judge, batch: Batch) -> Float[np.ndarray, "B K"]:

@@ -59,7 +59,7 @@ authors' weights are judged here. Numbers from papers are a fourth block, and ne
 
 @dataclass(frozen=True)
 class Origin:
-    """What a row was measured on and with: everything but the number."""
+    """What rows were measured on and with: everything but the methods and the numbers."""
 
     dataset: str
     origin: str
@@ -73,8 +73,6 @@ class Origin:
     protocol: str
     """``name/version``."""
     block: BlockName
-    method: str
-    """``real``, ``shuffled``, or a variant."""
     training_seed: int | None
     """``None`` for what was not trained here."""
 
@@ -100,8 +98,8 @@ _GROUP = ["dataset", "origin", "skeleton", "tower", "evaluator", "protocol", "bl
 
 
 def rows(origin: Origin, measured: pd.DataFrame) -> pd.DataFrame:
-    """Rows of ``metrics.csv`` from :func:`evaluators.protocol.evaluate`'s result."""
-    return validated(measured.assign(**asdict(origin)), f"results of {origin.method}")
+    """Rows of ``metrics.csv`` from :func:`evaluators.protocol.evaluate`'s result, which names the methods."""
+    return validated(measured.assign(**asdict(origin)), f"results of {', '.join(measured['method'].unique())}")
 
 
 def validated(frame: pd.DataFrame, where: str | Path) -> pd.DataFrame:

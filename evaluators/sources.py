@@ -22,7 +22,8 @@ class RealSource:
     workers: int = 0
 
     def batches(self, repeat_seed: int) -> Iterator[Batch]:
-        clips = ClipDataset(self.split, self.settings, self.protocol.mode, repeat_seed)
+        seed = self.protocol.draws(repeat_seed)
+        clips = ClipDataset(self.split, self.settings, self.protocol.mode, seed)
         self.protocol.require(len(clips), "test split")
         yield from loader(
             clips,
@@ -36,6 +37,23 @@ class RealSource:
     def variations(self, repeat_seed: int, captions: int, samples: int) -> None:  # noqa: ARG002
         """Real motions come one a caption."""
         return
+
+
+class SharedSource:
+    """A source whose last draw is kept, for other sources to make theirs from it."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._seed: int | None = None
+        self._batches: list[Batch] = []
+
+    def batches(self, repeat_seed: int) -> Iterator[Batch]:
+        if repeat_seed != self._seed:
+            self._seed, self._batches = repeat_seed, list(self.source.batches(repeat_seed))
+        return iter(self._batches)
+
+    def variations(self, repeat_seed: int, captions: int, samples: int) -> Iterator[Batch] | None:
+        return self.source.variations(repeat_seed, captions, samples)
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from evaluators import metrics
-from evaluators.interclip import InterCLIP, info_nce
-from evaluators.interx import MovementConvDecoder, TextMotionMatcher, contrastive_margin, rest_padded, side_by_side
-from evaluators.judge import InterClipJudge, InterXJudge, build
+from evaluators.interclip import info_nce
+from evaluators.interx import MovementConvDecoder, contrastive_margin, rest_padded, side_by_side
+from evaluators.judge import InterClipJudge, InterXJudge, build, official
 from evaluators.protocol import load as load_protocol
 from intermamba import files, paths, provenance
 from intermamba.config import Config, Dataset, EvaluatorTrainingConfig
@@ -53,7 +53,7 @@ def run(config: Config, dataset: Dataset, progress: bool = True) -> None:
     Raises:
         StateError: an input stage has not run.
         ConfigError: the validation split does not fill one batch of the protocol.
-        DataError: the official checkpoint cannot be used.
+        DataError: the official checkpoint is broken, or does not fit the dataset and its captions.
     """
     torch.set_num_threads(config.runtime.threads)
     where = {"profile": config.profile, "dataset": dataset}
@@ -65,11 +65,12 @@ def run(config: Config, dataset: Dataset, progress: bool = True) -> None:
     root = derive(config.seed, "evaluator", dataset)
     checkpoint = config.evaluator.checkpoint[dataset]
 
+    cache, split = TextCache(text), SplitFile(train)
+    taken = official(dataset, checkpoint, cache) if checkpoint else None  # before anything is hashed or begun
     inputs = [train, validation, text, *([Path(checkpoint)] if checkpoint else [])]
     with provenance.recorded("train-evaluator", outputs, inputs, knobs, {"root": root}) as notes:
-        cache, split = TextCache(text), SplitFile(train)
-        if checkpoint:
-            network, curve = _official(dataset, checkpoint), pd.DataFrame(columns=CURVE)
+        if taken:
+            network, curve = taken, pd.DataFrame(columns=CURVE)
         else:
             judge, curve = fit(config, dataset, cache, split, SplitFile(validation), root, progress)
             network = judge.network
@@ -82,11 +83,6 @@ def run(config: Config, dataset: Dataset, progress: bool = True) -> None:
         files.write_tensors(outputs[0], network.state_dict(), metadata)
         files.write_csv(outputs[1], curve)
         notes.update(metadata, parameters=sum(weight.numel() for weight in network.parameters()))
-
-
-def _official(dataset: Dataset, checkpoint: str) -> InterCLIP | TextMotionMatcher:
-    reader = InterCLIP if dataset == "interhuman" else TextMotionMatcher
-    return reader.from_official(checkpoint)
 
 
 CURVE = ["phase", "epoch", "split", "loss", "top1", "top2", "top3"]

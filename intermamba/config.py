@@ -193,6 +193,13 @@ class OfficialConfig(Section):
     """Folder of the mean and deviation it was trained with, as its authors ship them."""
 
 
+class SensitivityConfig(Section):
+    """Measurement of what the judges notice."""
+
+    repeats: Annotated[int, Field(ge=2)]
+    """Repeats of the protocol, in place of its own."""
+
+
 class RepeatsConfig(Section):
     """Timed samplings of each model; a CPU takes minutes for one at the paper's sizes."""
 
@@ -238,6 +245,7 @@ class Config(Section):
     evaluator: EvaluatorConfig
     protocol: dict[Dataset, str]
     """Name of the evaluation protocol (``evaluators/protocols.yaml``)."""
+    sensitivity: SensitivityConfig
     complexity: ComplexityConfig
     runs: dict[Dataset, dict[str, tuple[Count, ...]]]
     """The rows of the study: variants a dataset, and the training seeds of each."""

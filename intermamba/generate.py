@@ -7,15 +7,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from intermamba.checkpoint import Trained
-from intermamba.config import DiffusionConfig, RuntimeConfig
+from intermamba.config import DiffusionConfig
 from intermamba.diffusion import Diffusion
 from intermamba.errors import ConfigError
 from intermamba.models.conditions import TokenFeatures, conditions
-
-
-def device_for(runtime: RuntimeConfig) -> torch.device:
-    """Where a profile samples: the GPU if it allows one and there is one."""
-    return torch.device("cuda" if runtime.accelerator == "auto" and torch.cuda.is_available() else "cpu")
 
 
 class MotionGenerator:

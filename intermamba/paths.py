@@ -12,12 +12,14 @@ TEMPLATES = {
     # results of one evaluator or one trained model
     "evaluator": "results/{profile}/{dataset}/evaluator/weights.safetensors",
     "evaluator_log": "results/{profile}/{dataset}/evaluator/training.csv",
+    "sensitivity": "results/{profile}/{dataset}/evaluator/sensitivity.csv",
     "weights": "results/{profile}/{dataset}/{variant}/seed{seed}/weights.safetensors",
     "training_log": "results/{profile}/{dataset}/{variant}/seed{seed}/training.csv",
     "adaptive_log": "results/{profile}/{dataset}/{variant}/seed{seed}/adaptive.csv",
     "run_metrics": "results/{profile}/{dataset}/{variant}/seed{seed}/metrics.csv",
     "official_weights": "results/{profile}/{dataset}/{variant}/official/weights.safetensors",
     "official_metrics": "results/{profile}/{dataset}/{variant}/official/metrics.csv",
+    "motions_metrics": "results/{profile}/{dataset}/{variant}/motions/metrics.csv",
     "reference_metrics": "results/{profile}/{dataset}/real/metrics.csv",
     "complexity": "results/{profile}/complexity.csv",
     "complexity_time": "results/{profile}/complexity_time.csv",
@@ -28,6 +30,7 @@ TEMPLATES = {
     "summary_json": "results/{profile}/summary.json",
     "alpha_beta": "results/{profile}/alpha_beta.csv",
     "table": "results/{profile}/tables/table{number}.{format}",
+    "sensitivity_table": "results/{profile}/tables/sensitivity.{format}",
     "document": "results/{profile}/tables/all.tex",
     "figure": "results/{profile}/figures/figure{number}.{format}",
     # the paper's own numbers, transcribed

@@ -22,8 +22,9 @@ from torch import Tensor
 from intermamba import checkpoint, files, provenance
 from intermamba.checkpoint import Trained
 from intermamba.config import Config, DiffusionConfig
+from intermamba.device import device_for
 from intermamba.errors import ConfigError, DataError, StateError
-from intermamba.generate import MotionGenerator, device_for
+from intermamba.generate import MotionGenerator
 from intermamba.motion import Representation, representation
 from intermamba.paths import SAMPLES
 from intermamba.render.film import check_format, film, save

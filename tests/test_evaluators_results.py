@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from evaluators import results
-from evaluators.results import METRICS, BlockName, Origin, metric, read, rows, summarise, validated
+from evaluators.results import METRICS, BlockName, Origin, metric, read, summarise, validated
 from intermamba import files
 from intermamba.errors import ConfigError, DataError
 
@@ -16,8 +16,13 @@ TINY = "interhuman-tiny/1"
 
 def origin(
     method: str = "intermamba", seed: int | None = 0, protocol: str = TINY, block: BlockName = "reproduced"
-) -> Origin:
-    return Origin("interhuman", "synthetic", "recorded", "untrained", "0123456789ab", protocol, block, method, seed)
+) -> tuple[Origin, str]:
+    """What rows of a method are measured on and with, and the method."""
+    return Origin("interhuman", "synthetic", "recorded", "untrained", "0123456789ab", protocol, block, seed), method
+
+
+def rows(made: tuple[Origin, str], frame: pd.DataFrame) -> pd.DataFrame:
+    return results.rows(made[0], frame.assign(method=made[1]))
 
 
 def measured(values: list[float], name: str = "fid") -> pd.DataFrame:

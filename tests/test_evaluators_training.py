@@ -116,7 +116,7 @@ def test_learns_what_it_is_told(study: tuple[Config, str], trained: Path) -> Non
     split = SplitFile(paths.path("split", split="test", profile="smoke", dataset=dataset))
     real = RealSource(split, config.datasets[dataset], protocol)
     measured = [
-        evaluate(judges.load(config, dataset), protocol, real, source, seed=0).groupby("metric")["value"].mean()
+        evaluate(judges.load(config, dataset), protocol, real, {"": source}, seed=0).groupby("metric")["value"].mean()
         for source in (real, ShuffledSource(real))
     ]
     # Eight kinds tell 32 clips apart by four: a perfect judge of kinds has 3/4, chance is 3/32.

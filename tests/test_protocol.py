@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from evaluators import protocol as protocols
-from evaluators.protocol import Protocol, evaluate
+from evaluators.judge import Remembering
+from evaluators.protocol import Protocol, Source
 from evaluators.sources import ShuffledSource
 from intermamba.config import load as load_config
 from intermamba.data.dataset import Batch
@@ -60,6 +61,11 @@ class ToyJudge:
 TINY = protocols.load("interhuman-tiny")
 
 
+def evaluate(judge, protocol: Protocol, reference: Source, source: Source, seed: int, progress=None) -> pd.DataFrame:
+    """One source, judged."""
+    return protocols.evaluate(judge, protocol, reference, {"toy": source}, seed, progress)
+
+
 def means(frame: pd.DataFrame) -> dict[str, float]:
     return frame.groupby("metric")["value"].mean().to_dict()
 
@@ -87,8 +93,17 @@ class TestData:
     def test_reduced_protocols_differ_from_the_official_in_size_only(self) -> None:
         for name in protocols.names():
             official = protocols.load(protocols.load(name).dataset)
-            for field in ("emb_scale", "diversity_halved", "mode", "repeats", "interval", "top_k", "drop_last"):
+            for field in ("emb_scale", "diversity_halved", "repeats", "interval", "top_k", "drop_last"):
                 assert getattr(protocols.load(name), field) == getattr(official, field), (name, field)
+
+    def test_each_protocol_has_both_modes_by_name(self) -> None:
+        plain = [name for name in protocols.names() if not name.endswith("-fixed")]
+        assert len(protocols.names()) == 2 * len(plain)
+        for name in plain:
+            official, fixed = protocols.load(name), protocols.load(f"{name}-fixed")
+            assert (official.mode, fixed.mode) == ("official", "fixed")
+            differing = {key for key, value in fixed.model_dump().items() if value != official.model_dump()[key]}
+            assert differing == {"name", "mode", "source"}
 
     def test_identity_and_chance(self) -> None:
         assert TINY.id == "interhuman-tiny/1"
@@ -135,7 +150,7 @@ class TestEvaluate:
         steps: list[int] = []
         frame = evaluate(ToyJudge(), TINY, Toy(TINY), Toy(TINY, noise=0.3, samples=True), 3, steps.append)
         assert steps == [1] * 20
-        assert list(frame.columns) == ["repeat", "repeat_seed", "metric", "value"]
+        assert list(frame.columns) == ["method", "repeat", "repeat_seed", "metric", "value"]
         counts = frame["metric"].value_counts().to_dict()
         assert counts.pop("multimodality") == 5
         assert set(counts) == {"top1", "top2", "top3", "fid", "mm_dist", "diversity"}
@@ -171,6 +186,33 @@ class TestEvaluate:
         for k in (1, 2, 3):
             assert found[f"top{k}"] == pytest.approx(TINY.chance(k), abs=0.015)
         assert found["fid"] == pytest.approx(0, abs=1e-6)
+
+    def test_several_sources_are_judged_as_if_alone(self) -> None:
+        sources = {"near": Toy(TINY, noise=0.1), "far": Toy(TINY, noise=0.5, samples=True)}
+        found = protocols.evaluate(ToyJudge(), TINY, Toy(TINY), sources, seed=3)
+        assert found["method"].unique().tolist() == ["near", "far"]
+        for name, source in sources.items():
+            alone = evaluate(ToyJudge(), TINY, Toy(TINY), source, seed=3)
+            together = found[found["method"] == name].drop(columns="method").reset_index(drop=True)
+            pd.testing.assert_frame_equal(together, alone.drop(columns="method"))
+
+    def test_nothing_is_embedded_twice(self) -> None:
+        class Counting(ToyJudge):
+            texts, motions = 0, 0
+
+            def embed_text(self, batch: Batch) -> Tensor:
+                self.texts += len(batch.caption)
+                return super().embed_text(batch)
+
+            def embed_motion(self, batch: Batch) -> Tensor:
+                self.motions += len(batch.caption)
+                return super().embed_motion(batch)
+
+        counting = Counting()
+        real = Toy(TINY)  # without noise its 64 motions are the same in every draw
+        plain = protocols.evaluate(counting, TINY, real, {"real": real, "shuffled": ShuffledSource(real)}, seed=3)
+        assert (counting.texts, counting.motions) == (64, 64)
+        assert plain["repeat"].nunique() == 20
 
     def test_a_last_batch_that_is_kept_counts_by_its_size(self) -> None:
         @dataclass(frozen=True)
@@ -209,3 +251,35 @@ class TestEvaluate:
     def test_a_test_set_smaller_than_a_batch(self) -> None:
         with pytest.raises(ConfigError, match="reference motions"):
             evaluate(ToyJudge(), TINY, Toy(TINY, clips=20), Toy(TINY), seed=0)
+
+
+class TestRemembering:
+    def batch(self, *numbers: int) -> Batch:
+        return Toy(TINY).batch(np.array(numbers), np.random.default_rng(0))
+
+    def test_answers_stand_in_the_order_of_the_question(self) -> None:
+        judge, plain = Remembering(ToyJudge()), ToyJudge()
+        for numbers in ((3, 1, 2), (2, 5, 3, 3), (1,), (5, 4)):
+            batch = self.batch(*numbers)
+            torch.testing.assert_close(judge.embed_motion(batch), plain.embed_motion(batch), rtol=0, atol=0)
+            torch.testing.assert_close(judge.embed_text(batch), plain.embed_text(batch), rtol=0, atol=0)
+
+    def test_motions_are_told_apart_by_their_real_frames(self) -> None:
+        class Last(ToyJudge):
+            def embed_motion(self, batch: Batch) -> Tensor:
+                return batch.motion[torch.arange(len(batch.length)), batch.length - 1, 0]
+
+        judge, batch = Remembering(Last()), self.batch(1)
+        motion = batch.motion + torch.arange(4.0)[:, None, None]
+        whole, cut = replace(batch, motion=motion), replace(batch, motion=motion, length=torch.tensor([2]))
+        garbage = replace(cut, motion=torch.cat([motion[:, :2], 7 * motion[:, 2:]], dim=1))
+        assert not torch.equal(judge.embed_motion(whole), judge.embed_motion(cut))
+        assert torch.equal(judge.embed_motion(garbage), judge.embed_motion(cut))
+
+
+def test_batches_can_be_taken_apart() -> None:
+    batch = Toy(TINY).batch(np.arange(4), np.random.default_rng(0))
+    taken = batch.take([2, 0, 2])
+    assert taken.clip == taken.caption == ("2", "0", "2")
+    assert torch.equal(taken.motion, batch.motion[[2, 0, 2]])
+    assert taken.individual == ()

@@ -140,21 +140,48 @@ def train(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, 
 def judge_real(dataset: DatasetOption, profile: Profile = None) -> None:
     """Judge the real test motions, with their captions and with captions shuffled: ceiling and chance."""
     config, name = _open_dataset(profile, dataset)
-    from workflow import evaluate as stage
+    from workflow import real as stage
 
     with _progress(f"judge real {dataset}") as advance:
-        stage.run_real(config, name, advance)
+        stage.run(config, name, advance)
 
 
 @app.command()
-def evaluate(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, profile: Profile = None) -> None:
-    """Sample from a trained row and judge it by the dataset's protocol, every repeat with its own seed."""
+def sensitivity(dataset: DatasetOption, profile: Profile = None) -> None:
+    """Damage real test motions in many ways, and see which metrics notice and which are blind to it."""
     config, name = _open_dataset(profile, dataset)
-    find(variant)
-    from workflow import evaluate as stage
+    from workflow import real as stage
 
-    with _progress(f"evaluate {variant} on {dataset}") as advance:
-        stage.run(config, name, variant, seed, advance)
+    with _progress(f"sensitivity {dataset}") as advance:
+        stage.run_sensitivity(config, name, advance)
+
+
+@app.command()
+def evaluate(
+    dataset: DatasetOption,
+    variant: Annotated[str | None, typer.Option(help="A trained row, such as intermamba or intergen.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Training seed of the row [default: 0].")] = None,
+    motions: Annotated[Path | None, typer.Option(help="Folder of another project's motions (docs/data.md).")] = None,
+    method: Annotated[str | None, typer.Option(help="With --motions: name of what made them.")] = None,
+    profile: Profile = None,
+) -> None:
+    """Judge a trained row, or a folder of motions, by the dataset's protocol, every repeat with its own seed."""
+    config, name = _open_dataset(profile, dataset)
+    if motions is not None and method is not None and variant is None and seed is None:
+        from workflow import motions as folder
+
+        with _progress(f"evaluate {method} on {dataset}") as advance:
+            typer.echo(folder.run(config, name, motions, method, advance))
+    elif variant is not None and motions is None and method is None:
+        find(variant)
+        from workflow import evaluate as stage
+
+        with _progress(f"evaluate {variant} on {dataset}") as advance:
+            stage.run(config, name, variant, seed or 0, advance)
+    else:
+        raise ConfigError(
+            "evaluate judges either a trained row (--variant, --seed) or a folder of motions (--motions with --method)."
+        )
 
 
 @app.command()

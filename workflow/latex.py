@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from workflow.tabular import ARROWS, Block, Cell, Column, Row, Table
+from workflow.tabular import ARROWS, SIGNS, Block, Cell, Column, Row, Table
 
 WIDE = 10
 """Columns that fit the text width in footnote size; a table with more is set smaller."""
@@ -29,6 +29,7 @@ _SPECIAL = str.maketrans(
         "×": r"$\times$",
         "−": "$-$",
         "✓": r"\checkmark{}",
+        "○": r"$\circ$",
         "↑": r"$\uparrow$",
         "↓": r"$\downarrow$",
         "→": r"$\rightarrow$",
@@ -128,4 +129,4 @@ def _cell(cell: Cell | None) -> str:
         text = rf"\textbf{{{text}}}"
     elif cell.mark == "second":
         text = rf"\underline{{{text}}}"
-    return text + (rf"$^{{\pm {cell.interval}}}$" if cell.interval else "")
+    return text + (rf"$^{{\pm {cell.interval}}}$" if cell.interval else "") + escape(SIGNS.get(cell.mark, ""))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from workflow.tabular import ARROWS, MISSING, Block, Cell, Column, Row, Table
+from workflow.tabular import ARROWS, MISSING, SIGNS, Block, Cell, Column, Row, Table
 
 
 def escape(text: str) -> str:
@@ -45,4 +45,4 @@ def _cell(cell: Cell | None) -> str:
         text = f"**{text}**"
     elif cell.mark == "second":
         text = f"<ins>{text}</ins>"
-    return text + (f" <sup>±{cell.interval}</sup>" if cell.interval else "")
+    return text + (f" <sup>±{cell.interval}</sup>" if cell.interval else "") + SIGNS.get(cell.mark, "")

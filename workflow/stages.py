@@ -141,6 +141,7 @@ def table(config: Config) -> dict[str, Stage]:
             datasets,
         ),
         stage("judge-real", each, judge, (at("reference_metrics"),), judging, datasets),
+        stage("sensitivity", each, judge, (at("sensitivity"),), (*judging, "sensitivity"), datasets),
         stage(
             "train",
             run,
@@ -177,8 +178,16 @@ def table(config: Config) -> dict[str, Stage]:
         stage(
             "tables",
             "",
-            (at("summary"), at("complexity"), at("complexity_time"), *variants, *reported, PROTOCOLS),
-            (at("document"), *(at("table", number=n, format=f) for n, f in product(TABLES, TABLE_FORMATS))),
+            (
+                *(at("summary"), at("complexity"), at("complexity_time")),
+                *(at("sensitivity", **item) for item in datasets),
+                *(*variants, *reported, PROTOCOLS),
+            ),
+            (
+                at("document"),
+                *(at("table", number=n, format=f) for n, f in product(TABLES, TABLE_FORMATS)),
+                *(at("sensitivity_table", format=f) for f in TABLE_FORMATS),
+            ),
             ("runs", "official", "protocol", "text", "datasets", "complexity"),
         ),
         stage(

@@ -1,4 +1,5 @@
-"""Stage ``tables``: Tables 1 to 5, the paper's rows and this run's rows in separate blocks, as LaTeX, Markdown and CSV.
+"""Stage ``tables``: Tables 1 to 5, the paper's rows and this run's rows in separate blocks, and the table of what the
+judges notice, as LaTeX, Markdown and CSV.
 
 Which variant stands in which of the paper's rows is told by the variants themselves (``paper`` in ``ablations/``).
 A variant without such a row, a reader's own for example, joins the table of its dataset and the table of costs.
@@ -16,7 +17,7 @@ from intermamba.config import Config, Dataset
 from intermamba.models import variants
 from intermamba.paths import path
 from intermamba.provenance import recorded
-from workflow import latex, markdown, reported
+from workflow import latex, markdown, reported, sensitivity
 from workflow.reproduced import Study, absent, conditions, cost, parameters, quality, re_evaluated, read, timing
 from workflow.tabular import Block, Cell, Column, Direction, Row, Table, ranked
 
@@ -50,6 +51,7 @@ COSTS = (
 """Conventions of Table 3."""
 
 APART = "The blocks differ in data, evaluator, protocol and sizes: compare numbers within a block, never across."
+NUMBERS = f"Tables 1 to 5 are numbered as in the paper; Table {sensitivity.NUMBER} is of this project alone."
 MARKS = "Best in bold, second best underlined, within each block and by the numbers as shown."
 QUALITY_MARKS = (
     f"{MARKS} → is closeness to the block's real row. Real rows are not ranked; in R-Precision and MM Dist, neither is "
@@ -58,7 +60,7 @@ QUALITY_MARKS = (
 
 
 def run(config: Config) -> None:
-    """Write ``table1`` to ``table5`` in three formats, and ``all.tex``, which compiles to one document.
+    """Write ``table1`` to ``table5`` and ``sensitivity`` in three formats, and ``all.tex``, which makes one document.
 
     Everything but the timings of Table 3 is a function of the metrics, to the byte.
 
@@ -70,10 +72,13 @@ def run(config: Config) -> None:
     profile = config.profile
     study, inputs = read(config, variants())
     inputs += [path("reported", number=number) for number in range(1, 6)]
-    tables = [table1(study), table2(study), table3(study), table4(study), table5(study)]
+    inputs += [files.require(path("sensitivity", profile=profile, dataset=name), "sensitivity") for name in config.runs]
+    tables = [table1(study), table2(study), table3(study), table4(study), table5(study), sensitivity.table(config)]
     document = path("document", profile=profile)
 
     def place(table: Table, suffix: str) -> Path:
+        if table.number == sensitivity.NUMBER:
+            return path("sensitivity_table", profile=profile, format=suffix)
         return path("table", profile=profile, number=table.number, format=suffix)
 
     outputs = [document, *(place(table, suffix) for table in tables for suffix in ("tex", "md", "csv"))]
@@ -87,7 +92,7 @@ def run(config: Config) -> None:
             files.write_text(place(table, "tex"), latex.table(table))
             files.write_text(place(table, "md"), markdown.table(table))
             files.write_csv(place(table, "csv"), tidy(table))
-        introduction = f"{APART} Tables are numbered as in the paper. For a cell's run, see results/README.md."
+        introduction = f"{APART} {NUMBERS} For a cell's run, see results/README.md."
         names = [place(table, "tex").name for table in tables]
         files.write_text(document, latex.document(f"Tables of profile {profile}", introduction, names))
 

@@ -11,10 +11,12 @@ from decimal import Decimal
 from typing import Any, Literal
 
 Direction = Literal["up", "down", "closer", ""]
-Mark = Literal["best", "second", ""]
+Mark = Literal["best", "second", "blind", "fooled", ""]
 Kind = Literal["real", "chance", "method"]
 
 ARROWS: Mapping[Direction, str] = {"up": "↑", "down": "↓", "closer": "→", "": ""}
+SIGNS: Mapping[Mark, str] = {"blind": " ○", "fooled": " !"}
+"""Marks that stand behind a number; the others change how it is set."""
 MISSING = "—"
 
 
@@ -57,7 +59,7 @@ class Row:
 class Block:
     """Rows that may be compared with each other, and only with each other."""
 
-    name: Literal["reported", "re-evaluated", "reproduced"]
+    name: Literal["reported", "re-evaluated", "reproduced", "sensitivity"]
     heading: str
     rows: tuple[Row, ...]
     subheading: str = ""

@@ -6,7 +6,7 @@ Resuming, reordering and the number of loading processes therefore never change 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -57,6 +57,22 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         return replace(self, motion=self.motion.to(device), length=self.length.to(device))
+
+    def take(self, indices: Sequence[int]) -> "Batch":
+        """The examples at ``indices``, in that order; an index may occur several times."""
+        rows = list(indices)
+
+        def taken(values: tuple[Any, ...]) -> tuple[Any, ...]:
+            return tuple(values[row] for row in rows) if values else ()
+
+        return Batch(
+            self.motion[rows],
+            self.length[rows],
+            taken(self.caption),
+            taken(self.tokens),
+            taken(self.clip),
+            taken(self.individual),
+        )
 
 
 class ClipDataset(Dataset[Item]):

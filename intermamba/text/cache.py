@@ -47,6 +47,11 @@ class TextCache:
     def context(self) -> int:
         return self._features.shape[-2]
 
+    @property
+    def positions(self) -> Float[Tensor, "S W"]:
+        """The tower's positional embeddings."""
+        return self._position
+
     def features(self, captions: Sequence[str]) -> tuple[Float[Tensor, "B S W"], Int[Tensor, " B"]]:
         """Features after the tower, float32, and the position of the end-of-text token."""
         rows = self._rows(captions)

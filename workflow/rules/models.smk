@@ -33,6 +33,17 @@ rule judge_real:
     params: knobs=knobs_of("judge-real")
     shell: STAGES["judge-real"].shell
 
+rule sensitivity:
+    message: "ask what the judge of {wildcards.dataset} notices"
+    input: STAGES["sensitivity"].inputs
+    output: STAGES["sensitivity"].outputs
+    log: LOGS + "/sensitivity/{dataset}.log"
+    benchmark: LOGS + "/sensitivity/{dataset}.tsv"
+    threads: THREADS
+    resources: mem_mb=2500, gpu=GPUS
+    params: knobs=knobs_of("sensitivity")
+    shell: STAGES["sensitivity"].shell
+
 rule evaluate:
     message: "evaluate {wildcards.variant} on {wildcards.dataset}, seed {wildcards.seed}"
     input: STAGES["evaluate"].inputs

@@ -1,0 +1,90 @@
+"""What a judge notices: how each metric of real motion moves when the motion is damaged.
+
+A damaged source draws the very clips, captions, windows and persons that the undamaged one draws in the same repeat, so
+differences are paired and hold the damage alone.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from evaluators import protocol as protocols
+from evaluators.judge import Judge
+from evaluators.perturbations import PerturbedSource, catalogue
+from evaluators.protocol import Protocol, Source
+from evaluators.results import METRICS
+from evaluators.sources import SharedSource
+from intermamba.errors import DataError
+
+REAL = "real"
+"""The method whose motions are not damaged."""
+
+ROUNDING = 1e-6
+"""Changes of a metric by less, relatively, are those of float32 embeddings."""
+
+Verdict = Literal["notices", "blind", "fooled"]
+"""What a metric makes of a perturbation: see :func:`changes`."""
+
+
+def measure(
+    judge: Judge, protocol: Protocol, real: Source, seed: int, progress: Callable[[int], None] | None = None
+) -> pd.DataFrame:
+    """Metrics of real motions, undamaged (method ``real``) and under every perturbation (method: its name).
+
+    Columns as :func:`evaluators.protocol.evaluate` gives them. MModality is not among the metrics: real motions come
+    one a caption.
+    """
+    drawn = SharedSource(real)
+    damaged = {one.name: PerturbedSource(drawn, one) for one in catalogue(protocol.dataset)}
+    return protocols.evaluate(judge, protocol, real, {REAL: drawn, **damaged}, seed, progress)
+
+
+def changes(frame: pd.DataFrame) -> pd.DataFrame:
+    """What each metric is on undamaged motion, and how each perturbation changes it in the same repeats.
+
+    Columns: ``method`` and ``metric`` in the order of ``frame``; ``mean``, of the metric for ``real`` and of its change
+    (damaged less undamaged) for the others; ``interval``, half width of that mean's 95% interval over repeats
+    (Student's t, since repeats may be few); ``repeats``; ``verdict``, empty for ``real``:
+
+    - ``blind``: the change is no larger than its own interval, or than that of undamaged motion, which stands beside
+      the metric in every table. Nobody would see the damage.
+    - ``fooled``: else, if the change is in the direction in which the metric gets better.
+    - ``notices``: else. A metric without a better direction notices whatever changes it.
+
+    Raises:
+        DataError: no undamaged motion, or not the same repeats of it and of a perturbation.
+    """
+    measured = {
+        (str(method), str(metric)): found.set_index("repeat")["value"]
+        for (method, metric), found in frame.groupby(["method", "metric"], sort=False)
+    }
+    rows = []
+    for (method, metric), values in measured.items():
+        whole = measured.get((REAL, metric), pd.Series())
+        if len(whole) < 2 or sorted(whole.index) != sorted(values.index):
+            raise DataError(
+                f"{metric} under {method!r}: damaged and undamaged motions are compared repeat by repeat, in two or "
+                "more; some are not there. Run `intermamba sensitivity` again."
+            )
+        shown = whole if method == REAL else values - whole
+        mean, interval, found = float(shown.mean()), half_width(shown), ""
+        if method != REAL:
+            found = verdict(metric, mean, max(interval, half_width(whole), ROUNDING * abs(whole.mean())))
+        rows.append((method, metric, mean, interval, len(whole), found))
+    return pd.DataFrame(rows, columns=["method", "metric", "mean", "interval", "repeats", "verdict"])
+
+
+def half_width(values: pd.Series) -> float:
+    """Half width of the 95% interval of the mean, by Student's t."""
+    return float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def verdict(metric: str, change: float, blur: float) -> Verdict:
+    """What a change of ``metric`` says where changes up to ``blur`` say nothing."""
+    if abs(change) <= blur:
+        return "blind"
+    better = {"up": 1, "down": -1, "closer": 0}[METRICS[metric].direction]
+    return "fooled" if change * better > 0 else "notices"

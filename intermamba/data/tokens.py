@@ -1,0 +1,72 @@
+"""Captions as the Inter-X evaluator reads them, ``word/POS`` tokens, without the owners' ``texts_processed/``.
+
+The rules are those of Inter-X (``preprocess/3_text_process.py``). Parts of speech and lemmas come from spaCy's small
+English model, an optional extra. Its versions differ a little, so tokens made here can differ from the owners' files.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, Protocol, runtime_checkable
+
+from intermamba.errors import ConfigError, DataError
+
+MODEL = "en_core_web_sm"
+"""The owners' choice."""
+_REMEDY = (
+    "Install it with `pip install 'intermamba[spacy]'` and `python -m spacy download "
+    f"{MODEL}`, or put the owners' texts_processed/ into the dataset's folder."
+)
+
+
+@runtime_checkable
+class Word(Protocol):
+    """What the rules read of one of spaCy's tokens."""
+
+    text: str
+    lemma_: str
+    pos_: str
+
+
+def tokens(words: Iterable[Word]) -> tuple[str, ...]:
+    """``word/POS`` of every word of letters only; nouns and verbs by their lemma, but for "left", which is a side."""
+    return tuple(
+        f"{word.lemma_ if word.pos_ in ('NOUN', 'VERB') and word.text != 'left' else word.text}/{word.pos_}"
+        for word in words
+        if word.text.isalpha()
+    )
+
+
+def tokenise(caption: str) -> tuple[str, ...]:
+    """Tokens of a caption; hyphens are dropped first, which joins what they part.
+
+    Raises:
+        ConfigError: spaCy or its model is not installed.
+        DataError: no word in it.
+    """
+    found = tokens(_model()(caption.replace("-", "")))
+    if not found:
+        raise DataError(f"caption {caption!r} has no word of letters, so no judge can read it.")
+    return found
+
+
+def identity() -> str:
+    """Name and versions of what tokenises.
+
+    Raises:
+        ConfigError: spaCy or its model is not installed.
+    """
+    import spacy
+
+    return f"spacy {spacy.__version__}, {MODEL} {_model().meta['version']}"
+
+
+@cache
+def _model() -> Any:
+    try:
+        import spacy
+    except ImportError as error:
+        raise ConfigError(f"Captions without tokens need spaCy, which is not installed. {_REMEDY}") from error
+    try:
+        return spacy.load(MODEL)
+    except OSError as error:
+        raise ConfigError(f"Captions without tokens need spaCy's model {MODEL}: not installed. {_REMEDY}") from error
