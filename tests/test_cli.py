@@ -11,7 +11,7 @@ from intermamba.errors import StateError
 from workflow import owner
 
 STAGES = (
-    "fetch", "preprocess", "encode-text", "train-evaluator", "train", "evaluate", "adopt", "re-evaluate", "aggregate",
+    "fetch", "preprocess", "encode-text", "train-evaluator", "train", "evaluate", "adopt", "re-evaluate", "sensitivity",
     "complexity", "tables", "figures", "sample", "validate", "budget",
 )  # fmt: skip
 

@@ -128,6 +128,7 @@ def test_data_flows_one_way(profile: str) -> None:
 def test_targets_are_the_results_a_user_is_promised() -> None:
     found = set(targets(table(config.load("smoke"))))
     promised = {f"results/smoke/tables/table{n}.{kind}" for n in range(1, 6) for kind in ("tex", "md", "csv")}
+    promised |= {f"results/smoke/tables/sensitivity.{kind}" for kind in ("tex", "md", "csv")}
     promised |= {
         f"results/smoke/{name}"
         for name in (

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import workflow_study as made_up
 
+from evaluators.perturbations import catalogue
 from intermamba import files
 from intermamba.errors import ConfigError, DataError, StateError
 from intermamba.paths import path
@@ -58,7 +59,8 @@ def mark(frame, block, method, metric):
 def test_all_files_are_written_and_again_to_the_byte(study):
     tables.run(study)
     folder = path("document", profile="smoke").parent
-    names = {f"table{number}.{form}" for number in range(1, 6) for form in ("tex", "md", "csv")} | {"all.tex"}
+    tabled = (*(f"table{number}" for number in range(1, 6)), "sensitivity")
+    names = {f"{name}.{form}" for name in tabled for form in ("tex", "md", "csv")} | {"all.tex"}
     assert {file.name for file in folder.iterdir()} == names | {"all.tex.prov.json"}
     first = {name: files.sha256(folder / name) for name in names}
     tables.run(study)
@@ -264,3 +266,48 @@ def test_the_document_compiles_without_overfull_boxes(study):
     assert done.returncode == 0, done.stdout[-2000:]
     assert document.with_suffix(".pdf").exists()
     assert not re.findall(r"Overfull.*", done.stdout)
+
+
+class TestSensitivity:
+    def cells(self):
+        return pd.read_csv(path("sensitivity_table", profile="smoke", format="csv"), dtype=str, keep_default_na=False)
+
+    def test_one_block_a_judge_and_one_row_a_damage(self, study):
+        tables.run(study)
+        frame = self.cells()
+        for dataset in ("interhuman", "interx"):
+            rows = frame[frame["dataset"] == dataset]
+            assert list(dict.fromkeys(rows["method"])) == ["real", *(one.name for one in catalogue(dataset))]
+            assert set(rows["source"]) == {str(path("sensitivity", profile="smoke", dataset=dataset))}
+        assert set(frame["block"]) == {"sensitivity"}
+        assert "multimodality" not in set(frame["metric"])
+
+    def test_changes_and_marks(self, study):
+        tables.run(study)
+        frame = self.cells().query("dataset == 'interhuman'").set_index(["method", "metric"])
+        assert frame.loc[("real", "top1"), "shown"] == "0.450"
+        assert frame.loc[("joints-1", "top1"), ["shown", "mark"]].tolist() == ["0.000", "blind"]
+        assert frame.loc[("captions", "top1"), ["shown", "mark"]].tolist() == ["−0.045", ""]
+        assert frame.loc[("reversed", "fid"), ["shown", "mark"]].tolist() == ["−0.149", "fooled"]
+        assert frame.loc[("reversed", "diversity"), "mark"] == ""  # nearer or further, it moved
+        assert float(frame.loc[("captions", "top1"), "mean"]) == pytest.approx(-0.045)
+
+    def test_signs_reach_every_format(self, study):
+        tables.run(study)
+        plain, tex = (path("sensitivity_table", profile="smoke", format=form).read_text() for form in ("md", "tex"))
+        assert "| 0.000 <sup>±.000</sup> ○ |" in plain
+        assert r"$-$0.149$^{\pm .001}$ !" in tex
+        assert r"0.000$^{\pm .000}$ $\circ$" in tex
+        assert "Table 6" in plain
+
+    def test_a_file_of_other_perturbations_is_refused(self, study):
+        file = path("sensitivity", profile="smoke", dataset="interx")
+        frame = pd.read_csv(file)
+        files.write_csv(file, frame[frame["method"] != "captions"])
+        with pytest.raises(DataError, match=r"sensitivity\.csv: not the perturbations of this code"):
+            tables.run(study)
+
+    def test_a_judge_that_was_not_asked(self, study):
+        path("sensitivity", profile="smoke", dataset="interx").unlink()
+        with pytest.raises(StateError, match="intermamba sensitivity"):
+            tables.run(study)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from intermamba.config import Config, Dataset, OfficialModel
+from intermamba.data import tokens
 from intermamba.data.fetch import raw_root
 from intermamba.data.layouts import layout
 from intermamba.data.raw import read_lines
@@ -94,6 +95,7 @@ def entries(config: Config) -> Iterator[Entry]:
     for dataset in config.datasets:
         yield from _dataset(config, dataset)
     yield _body(config)
+    yield _tokeniser(config)
     yield _tower(config)
     yield from _evaluators(config)
     yield from _generators(config)
@@ -166,6 +168,14 @@ def _body(config: Config) -> Entry:
         "floor height of Inter-X's raw motions, bones of its losses",
         "SMPL-X's project page (registration): SMPLX_NEUTRAL.npz",
     )
+
+
+def _tokeniser(config: Config) -> Entry:
+    root, what = raw_root(config, "interx"), f"spaCy's model {tokens.MODEL}"
+    purpose, source = "parts of speech of Inter-X's captions, in place of texts_processed", tokens.INSTALL
+    if config.datasets["interx"].source == "synthetic" or (root / "texts_processed").is_dir():
+        return Entry(what, "not asked for", "texts_processed holds them", purpose, source)
+    return Entry(what, "there" if tokens.installed() else "missing", "this Python environment", purpose, source)
 
 
 def _tower(config: Config) -> Entry:

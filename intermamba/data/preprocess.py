@@ -45,7 +45,7 @@ def run(config: Config, dataset: Dataset, progress: Progress | None = None) -> N
         place = layout(dataset, root, settings)
         body: dict[str, Any] = {"skeleton": place.skeleton(), "offsets": place.offsets()}
         notes |= {"origin": manifest["origin"], "skeleton": body["skeleton"]}
-        notes |= {"missing_allowed": manifest["missing_allowed"], "dropped": {}}
+        notes |= {"tokeniser": place.tokeniser(), "missing_allowed": manifest["missing_allowed"], "dropped": {}}
         with ExitStack() as all_or_none:
             parts = {split: all_or_none.enter_context(files.atomic(path)) for split, path in outputs.items()}
             stats_part = all_or_none.enter_context(files.atomic(stats))

@@ -6,16 +6,16 @@ English model, an optional extra. Its versions differ a little, so tokens made h
 
 from collections.abc import Iterable
 from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any, Protocol, runtime_checkable
 
-from intermamba.errors import ConfigError, DataError
+from intermamba.errors import DataError
 
 MODEL = "en_core_web_sm"
 """The owners' choice."""
-_REMEDY = (
-    "Install it with `pip install 'intermamba[spacy]'` and `python -m spacy download "
-    f"{MODEL}`, or put the owners' texts_processed/ into the dataset's folder."
-)
+INSTALL = f"`pip install 'intermamba[spacy]'` and `python -m spacy download {MODEL}`"
+_REMEDY = f"Install it: {INSTALL}. Or put the owners' texts_processed/ into the dataset's folder."
 
 
 @runtime_checkable
@@ -40,8 +40,7 @@ def tokenise(caption: str) -> tuple[str, ...]:
     """Tokens of a caption; hyphens are dropped first, which joins what they part.
 
     Raises:
-        ConfigError: spaCy or its model is not installed.
-        DataError: no word in it.
+        DataError: no word in it, or spaCy or its model is not installed.
     """
     found = tokens(_model()(caption.replace("-", "")))
     if not found:
@@ -49,15 +48,19 @@ def tokenise(caption: str) -> tuple[str, ...]:
     return found
 
 
+def installed() -> bool:
+    """Whether captions can be tokenised; nothing is imported to find out."""
+    return all(find_spec(name) is not None for name in ("spacy", MODEL))
+
+
 def identity() -> str:
     """Name and versions of what tokenises.
 
     Raises:
-        ConfigError: spaCy or its model is not installed.
+        DataError: spaCy or its model is not installed.
     """
-    import spacy
-
-    return f"spacy {spacy.__version__}, {MODEL} {_model().meta['version']}"
+    model = _model()
+    return f"spacy {version('spacy')}, {MODEL} {model.meta['version']}"
 
 
 @cache
@@ -65,8 +68,8 @@ def _model() -> Any:
     try:
         import spacy
     except ImportError as error:
-        raise ConfigError(f"Captions without tokens need spaCy, which is not installed. {_REMEDY}") from error
+        raise DataError(f"Captions without tokens need spaCy, which is not installed. {_REMEDY}") from error
     try:
         return spacy.load(MODEL)
     except OSError as error:
-        raise ConfigError(f"Captions without tokens need spaCy's model {MODEL}: not installed. {_REMEDY}") from error
+        raise DataError(f"Captions without tokens need spaCy's model {MODEL}, which is not installed. {_REMEDY}") from error

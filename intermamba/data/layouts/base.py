@@ -43,6 +43,10 @@ class Layout(ABC):
         """Offsets of that skeleton's joints from their parents, metres."""
         return None
 
+    def tokeniser(self) -> str | None:
+        """What makes ``word/POS`` tokens of the captions, where the owners' tokens are not there or not needed."""
+        return None
+
     def absent(self, clip: str) -> list[str]:
         """What of a clip is not there, one line each."""
         return [f"{path}: missing." for path in self.files(clip) if not path.is_file()]

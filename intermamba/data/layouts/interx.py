@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from intermamba import files
 from intermamba.config import DatasetConfig
-from intermamba.data import interx
+from intermamba.data import interx, tokens
 from intermamba.data.layouts.base import Layout, check_equal_lengths, problems, read_captions
 from intermamba.data.raw import Poses, read_archive, read_lines, read_pickle, read_skeleton, read_word_vectors
 from intermamba.data.splits import Clip
@@ -33,7 +33,10 @@ def layout(root: Path, settings: DatasetConfig) -> Layout:
 
 
 class _InterXLayout(Layout):
-    """``texts_processed/``, ``glove/``, ``splits/``, ``annots/``, and a user's SMPL-X model file wherever it is."""
+    """``texts_processed/``, ``glove/``, ``splits/``, ``annots/``, and a user's SMPL-X model file wherever it is.
+
+    Without ``texts_processed/`` the captions of ``texts/`` are tokenised here.
+    """
 
     def __init__(self, root: Path, settings: DatasetConfig) -> None:
         if settings.individual:
@@ -41,6 +44,7 @@ class _InterXLayout(Layout):
         super().__init__(root, ("splits", "split", "."))
         self.order: interx.Order = settings.order
         self.model = None if settings.skeleton is None else Path(settings.skeleton).expanduser()
+        self.raw_captions = (root / "texts").is_dir() and not (root / "texts_processed").is_dir()
 
     def skeleton(self) -> str:
         return "neutral" if self.model is None else f"smplx-{files.sha256(self.model)[:12]}"
@@ -58,6 +62,23 @@ class _InterXLayout(Layout):
             raise DataError(
                 f"{error} It is datasets.interx.skeleton; null takes the project's own skeleton."
             ) from error
+
+    def tokeniser(self) -> str | None:
+        return tokens.identity() if self.raw_captions else None
+
+    def _said_file(self, clip: str) -> Path:
+        return self.root / ("texts" if self.raw_captions else "texts_processed") / f"{clip}.txt"
+
+    def _said(self, clip: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+        """Captions of a clip, and the tokens of each."""
+        path = self._said_file(clip)
+        if not self.raw_captions:
+            return _processed_captions(path)
+        captions = read_captions(path)
+        try:
+            return captions, tuple(map(tokens.tokenise, captions))
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
 
     @property
     def _order_file(self) -> Path:
@@ -78,7 +99,7 @@ class _InterXLayout(Layout):
 
     def shared_problems(self) -> list[str]:
         order = (lambda: self.actors,) if self._needs_order else ()
-        return problems(*order, self.offsets, lambda: read_word_vectors(self.root / "glove"))
+        return problems(*order, self.offsets, lambda: read_word_vectors(self.root / "glove"), self.tokeniser)
 
     @cached_property
     def actors(self) -> dict[str, int]:
@@ -107,16 +128,20 @@ class ParameterLayout(_InterXLayout):
     file_fps = interx.FILE_FPS
 
     def files(self, clip: str) -> tuple[Path, ...]:
-        persons = (self.root / "motions" / clip / f"{person}.npz" for person in ("P1", "P2"))
-        return (*persons, *(self.root / folder / f"{clip}.txt" for folder in ("texts", "texts_processed")))
+        texts = self.root / "texts" / f"{clip}.txt"
+        return (*self._persons(clip), *dict.fromkeys((texts, self._said_file(clip))))
+
+    def _persons(self, clip: str) -> tuple[Path, Path]:
+        folder = self.root / "motions" / clip
+        return folder / "P1.npz", folder / "P2.npz"
 
     def read(self, clip: str) -> Clip:
-        *persons, texts, processed = self.files(clip)
+        persons = self._persons(clip)
         poses = [self._person(path) for path in persons]
         check_equal_lengths(persons, [len(pose) for pose in poses])
-        read_captions(texts)
-        captions, tokens = _processed_captions(processed)
-        return Clip(clip, interx.pair(poses[0], poses[1], self.order, self._actor(clip)), captions, tokens)
+        read_captions(self.root / "texts" / f"{clip}.txt")
+        captions, words = self._said(clip)
+        return Clip(clip, interx.pair(poses[0], poses[1], self.order, self._actor(clip)), captions, words)
 
     def _person(self, path: Path) -> Float[np.ndarray, "T 56 3"]:
         rates = ("fps", "mocap_frame_rate", "mocap_framerate")
@@ -153,7 +178,7 @@ class ProcessedLayout(_InterXLayout):
         return self._poses[self._split_of.get(clip, SPLITS[0])]
 
     def files(self, clip: str) -> tuple[Path, ...]:
-        return self._poses_of(clip).path, self.root / "texts_processed" / f"{clip}.txt"
+        return self._poses_of(clip).path, self._said_file(clip)
 
     def absent(self, clip: str) -> list[str]:
         found, poses = super().absent(clip), self._poses_of(clip)
@@ -163,10 +188,9 @@ class ProcessedLayout(_InterXLayout):
         return found
 
     def read(self, clip: str) -> Clip:
-        poses, (_, processed) = self._poses_of(clip), self.files(clip)
-        motion = interx.from_processed(poses.read(clip), self.order, self._actor(clip))
-        captions, tokens = _processed_captions(processed)
-        return Clip(clip, motion, captions, tokens)
+        motion = interx.from_processed(self._poses_of(clip).read(clip), self.order, self._actor(clip))
+        captions, words = self._said(clip)
+        return Clip(clip, motion, captions, words)
 
 
 _TOKEN = re.compile(r"[^/\s]+/[^/\s]+")
@@ -174,7 +198,7 @@ _TOKEN = re.compile(r"[^/\s]+/[^/\s]+")
 
 def _processed_captions(path: Path) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Captions and tokens of ``caption#word/POS word/POS ...#0.0#0.0`` lines."""
-    captions, tokens = [], []
+    captions, tagged = [], []
     for number, line in enumerate(read_captions(path), start=1):
         fields = line.split("#")
         words = fields[1].split() if len(fields) == 4 else []
@@ -185,5 +209,5 @@ def _processed_captions(path: Path) -> tuple[tuple[str, ...], tuple[tuple[str, .
                 f"{path}: line {number} tells a part of the clip ({fields[2]} to {fields[3]}); only 0.0#0.0 is known."
             )
         captions.append(fields[0].strip())
-        tokens.append(tuple(words))
-    return tuple(captions), tuple(tokens)
+        tagged.append(tuple(words))
+    return tuple(captions), tuple(tagged)
