@@ -4,6 +4,7 @@ import json
 import math
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,7 +13,9 @@ from torch import Tensor
 from evaluators import words
 from evaluators.interclip import InterCLIP, info_nce
 from evaluators.interx import TextMotionMatcher, contrastive_margin, side_by_side
+from evaluators.judge import official
 from intermamba.errors import DataError
+from intermamba.text.cache import TextCache
 
 # Weights, inputs and how the numbers were computed: see "computed" in the file.
 OFFICIAL = json.loads((Path(__file__).parent / "data/evaluators_official.json").read_text())
@@ -175,6 +178,43 @@ class TestCheckpoints:
             "query_token is (1, 3), expected (1, 16)",
         ):
             assert piece in str(caught.value)
+
+    def test_a_network_trained_with_another_text_tower_is_refused(self, interclip_file: Path, tmp_path: Path) -> None:
+        content = torch.load(interclip_file, weights_only=True)
+        positions = wave(77, 768)
+        content["state_dict"]["model.positional_embedding"] = positions.half().float()  # CLIP's are half precision
+        torch.save(content, tmp_path / "clip.ckpt")
+        for table in (positions, positions[:40]):  # a shorter context of the same tower will do
+            InterCLIP.from_official(tmp_path / "clip.ckpt", positions=table)
+        for table in (positions.flip(0), torch.cat([positions, positions]), positions[:, :512]):
+            with pytest.raises(DataError, match=r"clip\.ckpt: trained with another text tower.*ViT-L-14-336"):
+                InterCLIP.from_official(tmp_path / "clip.ckpt", positions=table)
+
+    def test_heads_that_do_not_divide_the_widths(self, interclip_file: Path) -> None:
+        with pytest.raises(DataError, match=r"5 heads do not divide its widths 16 \(motion\) and 768 \(text\)"):
+            InterCLIP.from_official(interclip_file, heads=5)
+
+    def test_captions_and_motions_must_fit(self, interclip_file: Path, matcher_file: Path) -> None:
+        def cache(text: int, words: int) -> TextCache:
+            table = {"positions": torch.zeros(77, 768), "width": text, "tower": "some-tower"}
+            return SimpleNamespace(**table, word_vectors=torch.zeros(5, words))  # type: ignore[return-value]
+
+        assert official("interhuman", interclip_file, cache(768, 0)).features == 262
+        assert official("interx", matcher_file, cache(64, 12)).features == 336
+        with pytest.raises(DataError, match=r"captions embedded 768 wide, .*text tower some-tower\) are 64 wide"):
+            official("interhuman", interclip_file, cache(64, 0))
+        with pytest.raises(DataError, match=r"captions embedded 12 wide, .*word vectors\) are 300 wide"):
+            official("interx", matcher_file, cache(768, 300))
+
+    def test_motions_of_another_width(self, matcher_file: Path, tmp_path: Path) -> None:
+        content = torch.load(matcher_file, weights_only=True)
+        content["movement_encoder"]["main.0.weight"] = torch.zeros(512, 2 * 262, 4)[
+            : len(content["movement_encoder"]["main.0.weight"])
+        ]
+        torch.save(content, tmp_path / "other.tar")
+        vectors = SimpleNamespace(word_vectors=torch.zeros(5, 12))
+        with pytest.raises(DataError, match=r"other\.tar: sees 262 features of a person; interx has 336"):
+            official("interx", tmp_path / "other.tar", vectors)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("network", [InterCLIP, TextMotionMatcher])
     def test_other_files_are_refused(self, network, tmp_path: Path, matcher_file: Path, interclip_file: Path) -> None:

@@ -13,6 +13,8 @@ from data_folders import dancer
 from evaluators import judge as judges
 from evaluators import protocol as protocols
 from evaluators import training
+from evaluators.interclip import InterCLIP
+from evaluators.interx import TextMotionMatcher
 from evaluators.protocol import evaluate
 from evaluators.sources import RealSource, ShuffledSource
 from intermamba import files, paths
@@ -166,6 +168,53 @@ def test_weights_of_other_sizes_are_refused(study: tuple[Config, str], trained: 
     other = config.model_copy(update={"evaluator": config.evaluator.model_copy(update=sizes)})
     with pytest.raises(DataError, match="expected"):
         judges.load(other, dataset)
+
+
+def test_an_official_checkpoint_judges_at_its_own_sizes(study: tuple[Config, str], tmp_path: Path, monkeypatch) -> None:
+    config, dataset = study
+    where = {"profile": "smoke", "dataset": dataset}
+    text = cache.TextCache(paths.path("text", **where))
+    if dataset == "interhuman":  # other sizes than the profile's, and 8 heads as the official network
+        sizes = config.evaluator.interclip.model_copy(update={"width": 48, "heads": 8, "text_heads": 8})
+        network = InterCLIP(sizes, 262, text.width)
+        content = {"state_dict": {f"model.{name}": value for name, value in network.state_dict().items()}}
+    else:
+        network = TextMotionMatcher(config.evaluator.interx.model_copy(update={"hidden": 40}), 336)
+        parts = ("movement_encoder", "text_encoder", "motion_encoder")
+        content = {part: getattr(network, part).state_dict() for part in parts}
+    checkpoint = tmp_path / "official.tar"
+    torch.save(content, checkpoint)
+    for split in SIZES:
+        source = paths.path("split", split=split, **where)
+        (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / source).write_bytes(source.read_bytes())
+    (tmp_path / paths.path("text", **where)).write_bytes(paths.path("text", **where).read_bytes())
+    monkeypatch.chdir(tmp_path)
+
+    evaluator = config.evaluator.model_copy(update={"checkpoint": {dataset: str(checkpoint)}})
+    config = config.model_copy(update={"evaluator": evaluator})
+    training.run(config, dataset, progress=False)
+    judge = judges.load(config, dataset)
+    split = SplitFile(paths.path("split", split="test", **where))
+    batch = next(iter(loader(ClipDataset(split, config.datasets[dataset], "fixed", 0), 8, 32, False, False)))
+    own = type(judge)(network.eval(), text)
+    with torch.inference_mode():
+        assert torch.equal(judge.embed_motion(batch), own.embed_motion(batch))
+        assert torch.equal(judge.embed_text(batch), own.embed_text(batch))
+    weights = paths.path("evaluator", **where)
+    assert files.read_tensors(weights)[1]["weights"] == "official"
+    assert str(checkpoint) in json.loads(paths.record_of(weights).read_text())["inputs"]
+
+
+def test_an_official_checkpoint_that_does_not_fit_stops_before_anything(
+    study: tuple[Config, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, dataset = study
+    (tmp_path / "broken.tar").write_text("nothing")
+    evaluator = config.evaluator.model_copy(update={"checkpoint": {dataset: str(tmp_path / "broken.tar")}})
+    monkeypatch.setattr("intermamba.provenance.recorded", None)
+    with pytest.raises(DataError, match=r"broken\.tar"):
+        training.run(config.model_copy(update={"evaluator": evaluator}), dataset, progress=False)
 
 
 def test_without_weights_the_stage_is_named(study: tuple[Config, str], tmp_path: Path, monkeypatch) -> None:

@@ -162,15 +162,17 @@ def evaluate(
     variant: Annotated[str | None, typer.Option(help="A trained row, such as intermamba or intergen.")] = None,
     seed: Annotated[int | None, typer.Option(help="Training seed of the row [default: 0].")] = None,
     motions: Annotated[Path | None, typer.Option(help="Folder of another project's motions (docs/data.md).")] = None,
-    method: Annotated[str | None, typer.Option(help="With --motions: name of what made them.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="With --motions: name of what made them [default: the folder's].")
+    ] = None,
     profile: Profile = None,
 ) -> None:
     """Judge a trained row, or a folder of motions, by the dataset's protocol, every repeat with its own seed."""
     config, name = _open_dataset(profile, dataset)
-    if motions is not None and method is not None and variant is None and seed is None:
+    if motions is not None and variant is None and seed is None:
         from workflow import motions as folder
 
-        with _progress(f"evaluate {method} on {dataset}") as advance:
+        with _progress(f"evaluate {motions} on {dataset}") as advance:
             typer.echo(folder.run(config, name, motions, method, advance))
     elif variant is not None and motions is None and method is None:
         find(variant)
@@ -180,7 +182,7 @@ def evaluate(
             stage.run(config, name, variant, seed or 0, advance)
     else:
         raise ConfigError(
-            "evaluate judges either a trained row (--variant, --seed) or a folder of motions (--motions with --method)."
+            "evaluate judges either a trained row (--variant, --seed) or a folder of motions (--motions, --method)."
         )
 
 

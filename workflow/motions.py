@@ -20,8 +20,8 @@ from workflow.bench import Bench, Progress
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)
 
 
-def run(config: Config, dataset: Dataset, folder: Path, method: str, progress: Progress = None) -> Path:
-    """Judge the motions in ``folder`` as ``method``; returns the ``metrics.csv`` that was written.
+def run(config: Config, dataset: Dataset, folder: Path, method: str | None = None, progress: Progress = None) -> Path:
+    """Judge the motions in ``folder`` as ``method`` (the folder's name); returns the ``metrics.csv`` that was written.
 
     Clips, batches, captions' judge, real motions and seeds are those of the study's own rows on the dataset.
 
@@ -30,6 +30,7 @@ def run(config: Config, dataset: Dataset, folder: Path, method: str, progress: P
         StateError: the dataset has no judge yet.
         DataError: the files are not what docs/data.md describes.
     """
+    method = method or folder.resolve().name
     if not _NAME.fullmatch(method):
         raise ConfigError(f"--method {method!r}: letters, digits and . _ + - only; it names a folder of results.")
     if method in (*REFERENCES, *variants()):

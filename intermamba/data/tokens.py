@@ -67,9 +67,8 @@ def identity() -> str:
 def _model() -> Any:
     try:
         import spacy
-    except ImportError as error:
-        raise DataError(f"Captions without tokens need spaCy, which is not installed. {_REMEDY}") from error
-    try:
+
         return spacy.load(MODEL)
-    except OSError as error:
-        raise DataError(f"Captions without tokens need spaCy's model {MODEL}, which is not installed. {_REMEDY}") from error
+    except (ImportError, OSError) as error:
+        absent = "spaCy" if isinstance(error, ImportError) else f"spaCy's model {MODEL}"
+        raise DataError(f"Captions without tokens need {absent}, which is not installed. {_REMEDY}") from error
