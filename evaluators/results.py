@@ -54,7 +54,7 @@ def metric(name: str) -> Metric:
 
 BlockName = Literal["reference", "reproduced", "re-evaluated"]
 """What a number may be compared with: real motions (a reference to both others), models trained here, and models whose
-authors' weights are judged here. Numbers from papers are a fourth block, and never in a table of metrics."""
+authors' weights or motions are judged here. Numbers from papers are a fourth block, never in a table of metrics."""
 
 
 @dataclass(frozen=True)

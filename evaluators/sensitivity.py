@@ -22,9 +22,6 @@ from intermamba.errors import DataError
 REAL = "real"
 """The method whose motions are not damaged."""
 
-ROUNDING = 1e-6
-"""Changes of a metric by less, relatively, are those of float32 embeddings."""
-
 Verdict = Literal["notices", "blind", "fooled"]
 """What a metric makes of a perturbation: see :func:`changes`."""
 
@@ -50,7 +47,7 @@ def changes(frame: pd.DataFrame) -> pd.DataFrame:
     (Student's t, since repeats may be few); ``repeats``; ``verdict``, empty for ``real``:
 
     - ``blind``: the change is no larger than its own interval, or than that of undamaged motion, which stands beside
-      the metric in every table. Nobody would see the damage.
+      the metric in every table, or than what rounding to the digits shown hides. Nobody would see the damage.
     - ``fooled``: else, if the change is in the direction in which the metric gets better.
     - ``notices``: else. A metric without a better direction notices whatever changes it.
 
@@ -72,7 +69,7 @@ def changes(frame: pd.DataFrame) -> pd.DataFrame:
         shown = whole if method == REAL else values - whole
         mean, interval, found = float(shown.mean()), half_width(shown), ""
         if method != REAL:
-            found = verdict(metric, mean, max(interval, half_width(whole), ROUNDING * abs(whole.mean())))
+            found = verdict(metric, mean, max(interval, half_width(whole), 0.5 * 10 ** -METRICS[metric].digits))
         rows.append((method, metric, mean, interval, len(whole), found))
     return pd.DataFrame(rows, columns=["method", "metric", "mean", "interval", "repeats", "verdict"])
 

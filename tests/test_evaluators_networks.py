@@ -4,7 +4,6 @@ import json
 import math
 import pickle
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -161,6 +160,14 @@ class TestTextMotionMatcher:
         assert contrastive_margin(text, motion, 5.0).item() == pytest.approx((9 + 0) / 2 + (1 + 16) / 2, abs=1e-4)
 
 
+class Captions(TextCache):
+    """The sizes of an embedded text and of a word, without any caption."""
+
+    def __init__(self, text: int = 768, words: int = 0) -> None:
+        self.tower, self.word_vectors = "some-tower", torch.zeros(5, words)
+        self._features, self._position = torch.zeros(0, 77, text), torch.zeros(77, 768)
+
+
 class TestCheckpoints:
     def test_missing_unexpected_and_misshapen_weights_are_named(self, interclip_file: Path, tmp_path: Path) -> None:
         content = torch.load(interclip_file, weights_only=True)
@@ -195,26 +202,19 @@ class TestCheckpoints:
             InterCLIP.from_official(interclip_file, heads=5)
 
     def test_captions_and_motions_must_fit(self, interclip_file: Path, matcher_file: Path) -> None:
-        def cache(text: int, words: int) -> TextCache:
-            table = {"positions": torch.zeros(77, 768), "width": text, "tower": "some-tower"}
-            return SimpleNamespace(**table, word_vectors=torch.zeros(5, words))  # type: ignore[return-value]
-
-        assert official("interhuman", interclip_file, cache(768, 0)).features == 262
-        assert official("interx", matcher_file, cache(64, 12)).features == 336
+        assert official("interhuman", interclip_file, Captions()).features == 262
+        assert official("interx", matcher_file, Captions(words=12)).features == 336
         with pytest.raises(DataError, match=r"captions embedded 768 wide, .*text tower some-tower\) are 64 wide"):
-            official("interhuman", interclip_file, cache(64, 0))
+            official("interhuman", interclip_file, Captions(text=64))
         with pytest.raises(DataError, match=r"captions embedded 12 wide, .*word vectors\) are 300 wide"):
-            official("interx", matcher_file, cache(768, 300))
+            official("interx", matcher_file, Captions(words=300))
 
     def test_motions_of_another_width(self, matcher_file: Path, tmp_path: Path) -> None:
         content = torch.load(matcher_file, weights_only=True)
-        content["movement_encoder"]["main.0.weight"] = torch.zeros(512, 2 * 262, 4)[
-            : len(content["movement_encoder"]["main.0.weight"])
-        ]
+        content["movement_encoder"]["main.0.weight"] = torch.zeros(6, 2 * 262, 4)
         torch.save(content, tmp_path / "other.tar")
-        vectors = SimpleNamespace(word_vectors=torch.zeros(5, 12))
         with pytest.raises(DataError, match=r"other\.tar: sees 262 features of a person; interx has 336"):
-            official("interx", tmp_path / "other.tar", vectors)  # type: ignore[arg-type]
+            official("interx", tmp_path / "other.tar", Captions(words=12))
 
     @pytest.mark.parametrize("network", [InterCLIP, TextMotionMatcher])
     def test_other_files_are_refused(self, network, tmp_path: Path, matcher_file: Path, interclip_file: Path) -> None:

@@ -17,6 +17,7 @@ from intermamba.data import fetch, preprocess, tokens
 from intermamba.data.dataset import Batch
 from intermamba.data.splits import SplitFile
 from intermamba.errors import DataError
+from intermamba.text.cache import TextCache
 from workflow import inventory
 
 # text, lemma, part of speech, as a tagger would give them
@@ -148,12 +149,18 @@ class TestRawCaptions:
         assert state(config_for("interx", "synthetic")) == "not asked for"
 
 
+class Vectors(TextCache):
+    """Words, each an axis of its own, without any caption."""
+
+    def __init__(self, words: dict[str, int]) -> None:
+        self.words, self.word_vectors = words, torch.eye(len(words))
+
+
 @pytest.mark.usefixtures("tagger")
 def test_the_judge_tokenises_what_comes_without_tokens() -> None:
     sizes = InterXMatcherConfig(movement=8, hidden=8, text_hidden=8, embedding=4, dropout=0.0)
     words = {word: row for row, word in enumerate(("unk", "sos", "eos", "they", "wave", "bow"))}
-    cache = SimpleNamespace(words=words, word_vectors=torch.eye(6))
-    judge = InterXJudge(TextMotionMatcher(sizes, 336, word_width=6), cache).eval()  # type: ignore[arg-type]
+    judge = InterXJudge(TextMotionMatcher(sizes, 336, word_width=6), Vectors(words)).eval()
     wave, bow = (("they/NOUN", f"{word}/NOUN") for word in ("wave", "bow"))
 
     def embedded(*given: tuple[str, ...]) -> Tensor:

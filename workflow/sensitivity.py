@@ -19,7 +19,7 @@ NUMBER = 6
 MARKS: Mapping[str, Mark] = {"blind": "blind", "fooled": "fooled", "notices": "", "": ""}
 NOTES = (
     "Real: the metric on undamaged test motions. Below: its change under each damage, against undamaged motion of the "
-    "same draws. ± is the 95% interval over repeats of the evaluation (Student's t).",
+    "same draws. ± is the 95% interval over repeats of the evaluation (Student's t), of every cell by itself.",
     "○ blind: the change is no larger than its own interval or than that of the real row, so no table would show the "
     "damage. ! fooled: the metric calls the damaged motion better. Elsewhere the metric notices.",
     "Noise is independent in every frame. Exchanging the persons leaves the interaction as it was: no judge should "
