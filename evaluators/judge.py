@@ -2,7 +2,6 @@
 
 import typing
 from collections.abc import Callable, Hashable, Sequence
-from hashlib import sha256
 from itertools import repeat
 from pathlib import Path
 
@@ -35,8 +34,8 @@ class Judge(typing.Protocol):
 class Remembering:
     """A judge that embeds every caption and every motion once, however often a protocol shows it.
 
-    Embeddings do not depend on the batch beyond rounding, so neither do they on what is remembered. Motions are told
-    apart by the bytes of their real frames.
+    Embeddings do not depend on the batch beyond rounding, so neither do they on what is remembered. Motions of a clip
+    are told apart by a 64-bit hash of their real frames: there are too many of them to keep, or for a slower hash.
     """
 
     def __init__(self, judge: Judge) -> None:
@@ -50,7 +49,8 @@ class Remembering:
 
     def embed_motion(self, batch: Batch) -> Float[Tensor, "B K"]:
         frames = batch.motion.contiguous().cpu().numpy()
-        keys = [sha256(frames[row, :length].data).digest() for row, length in enumerate(batch.length.tolist())]
+        shown = zip(batch.clip, batch.length.tolist(), frames, strict=True)
+        keys = [(clip, length, hash(motion[:length].tobytes())) for clip, length, motion in shown]
         return _recalled(self._motions, keys, batch, self._judge.embed_motion)
 
 

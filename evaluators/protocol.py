@@ -172,9 +172,9 @@ def variations_seed(repeat_seed: int) -> int:
 class Embedded:
     """One draw of a source in a judge's space, in float64."""
 
-    text: tuple[Float[np.ndarray, "B K"], ...]
-    """Of every batch."""
-    motion: tuple[Float[np.ndarray, "B K"], ...]
+    text: tuple[Float[np.ndarray, "_ K"], ...]
+    """Of every batch, however large."""
+    motion: tuple[Float[np.ndarray, "_ K"], ...]
 
     @property
     def motions(self) -> Float[np.ndarray, "N K"]:
