@@ -35,6 +35,7 @@ MICRO = {
         "interx": {"movement": 16, "hidden": 16, "text_hidden": 16, "embedding": 8},
         "training": {"interhuman": {"epochs": 1, "batch": 8}, "interx": {"epochs": 1, "batch": 8}},
     },
+    "sensitivity": {"repeats": 2},
     "complexity": {"frames": 24, "repeats": {"cpu": 1}},
     "runs": {"interhuman": {"intermamba": [0], "intergen": [0]}, "interx": {"intermamba": [0]}},
     "official": {
