@@ -26,10 +26,12 @@ def test_the_published_counts_are_the_codes() -> None:
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working tree with the README, its published copies and the counts at the paper's sizes."""
+    """A working tree with the README, its published copies and, of the paper's sizes, the counts alone."""
     for name in ("docs", "results/paper/reported"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "README.md", tmp_path)
+    for name in ("complexity_time.csv", "budget.csv", "budget.csv.prov.json"):
+        (tmp_path / "docs" / "paper" / name).unlink(missing_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
