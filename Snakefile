@@ -42,6 +42,13 @@ def knobs_of(name):
     return values
 
 
+def told(name, category):
+    """Outputs of a stage, those for readers marked for `snakemake --report`."""
+    look = {"caption": f"workflow/report/captions/{name}.rst", "category": category}
+    mark = lambda path: report(path, labels={"file": Path(path).name}, **look)
+    return [mark(path) if path.endswith((".png", ".csv", ".html")) else path for path in STAGES[name].outputs]
+
+
 onstart:
     try:
         held = hold(STUDY.profile)

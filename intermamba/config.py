@@ -217,6 +217,13 @@ class ComplexityConfig(Section):
     repeats: RepeatsConfig
 
 
+class ReportConfig(Section):
+    """What the report shows."""
+
+    prompts: Positive
+    """Test clips of each dataset whose real and generated motions can be played."""
+
+
 class RuntimeConfig(Section):
     """How the work is laid on the machine; never changes what is computed, up to rounding."""
 
@@ -251,6 +258,7 @@ class Config(Section):
     """The rows of the study: variants a dataset, and the training seeds of each."""
     official: dict[Dataset, dict[OfficialModel, OfficialConfig]]
     """Official checkpoints to judge, by dataset and model."""
+    report: ReportConfig
     runtime: RuntimeConfig
 
     @model_validator(mode="after")

@@ -21,6 +21,9 @@ TEMPLATES = {
     "official_metrics": "results/{profile}/{dataset}/{variant}/official/metrics.csv",
     "motions_metrics": "results/{profile}/{dataset}/{variant}/motions/metrics.csv",
     "reference_metrics": "results/{profile}/{dataset}/real/metrics.csv",
+    # the motions of the report's prompts
+    "real_shown": "results/{profile}/{dataset}/real/shown.safetensors",
+    "shown": "results/{profile}/{dataset}/{variant}/seed{seed}/shown.safetensors",
     "complexity": "results/{profile}/complexity.csv",
     "complexity_time": "results/{profile}/complexity_time.csv",
     "budget": "results/{profile}/budget.csv",
@@ -32,7 +35,10 @@ TEMPLATES = {
     "table": "results/{profile}/tables/table{number}.{format}",
     "sensitivity_table": "results/{profile}/tables/sensitivity.{format}",
     "document": "results/{profile}/tables/all.tex",
+    "claims": "results/{profile}/claims.csv",
     "figure": "results/{profile}/figures/figure{number}.{format}",
+    "report": "results/{profile}/report/index.html",
+    "report_document": "results/{profile}/report/report.tex",
     # the paper's own numbers, transcribed
     "reported": "results/paper/reported/table{number}.csv",
 }

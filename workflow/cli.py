@@ -186,6 +186,25 @@ def evaluate(
         )
 
 
+@app.command("show-real")
+def show_real(dataset: DatasetOption, profile: Profile = None) -> None:
+    """Keep the real motions of a few test clips, chosen by their captions, for the report."""
+    config, name = _open_dataset(profile, dataset)
+    from workflow import shown as stage
+
+    stage.run_real(config, name)
+
+
+@app.command()
+def show(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, profile: Profile = None) -> None:
+    """Let a trained row perform the captions of the same test clips, for the report."""
+    config, name = _open_dataset(profile, dataset)
+    find(variant)
+    from workflow import shown as stage
+
+    stage.run(config, name, variant, seed)
+
+
 @app.command()
 def adopt(
     dataset: DatasetOption,
@@ -277,11 +296,20 @@ def tables(profile: Profile = None) -> None:
 
 @app.command()
 def figures(profile: Profile = None) -> None:
-    """Draw Figure 2, quality over time of sampling, and Figure 8, the adaptive weights over training."""
+    """Draw Figures 2 (quality over time of sampling), 7 (motions) and 8 (adaptive weights over training)."""
     config = _open(profile)
     from workflow import figures as stage
 
     stage.run(config)
+
+
+@app.command()
+def report(profile: Profile = None) -> None:
+    """Write everything as one page that needs no network, and as a PDF where LaTeX is installed."""
+    config = _open(profile)
+    from workflow.report import build as stage
+
+    typer.echo(stage.run(config))
 
 
 @app.command()

@@ -18,7 +18,11 @@ from intermamba.models import variants
 from intermamba.paths import path
 from intermamba.provenance import recorded
 from workflow.figure2 import figure2, measured_panels, reported_panel
+from workflow.figure7 import figure7
 from workflow.reproduced import read
+from workflow.shown import REAL
+from workflow.shown import read as read_shown
+from workflow.stages import table
 from workflow.style import COLOURS, save, themed
 from workflow.wording import dataset_name, origin_name
 
@@ -29,7 +33,7 @@ FORMATS = ("pdf", "png")
 def run(config: Config) -> None:
     """Draw every figure of the profile as PDF and PNG.
 
-    Figure 2 shows times, and so differs between equal runs; Figure 8 does not.
+    Figure 2 shows times, and so differs between equal runs; Figures 7 and 8 do not.
 
     Raises:
         StateError: a stage before this one has not run, or the study holds no run of the full model.
@@ -38,14 +42,26 @@ def run(config: Config) -> None:
     source = files.require(path("alpha_beta", profile=config.profile), "aggregate")
     study, inputs = read(config, variants())
     inputs += [source, *(path("reported", number=number) for number in (1, 3))]
-    eighth, second = (_places(config, number) for number in (8, 2))
+    inputs += (motions := _motions(config))
+    seventh, eighth, second = (_places(config, number) for number in (7, 8, 2))
     origins = {
         str(name): "synthetic" if data.source == "synthetic" else "official" for name, data in config.datasets.items()
     }
-    with recorded("figures", [*eighth, *second], inputs, config={"profile": config.profile}), themed():
+    with recorded("figures", [*seventh, *eighth, *second], inputs, config={"profile": config.profile}), themed():
+        labels = {REAL: "Real"} | {name: one.label for name, one in study.variants.items()}
+        shown = [read_shown(file) for file in motions]
+        first = next(iter(config.runs))
+        _save(figure7([one for one in shown if one.dataset == first], labels), seventh)
         curves = pd.read_csv(source)
         _save(figure8(curves[curves["variant"] == FULL_MODEL], origins, config.profile), eighth)
         _save(figure2([reported_panel(study.variants), *measured_panels(study)]), second)
+
+
+def _motions(config: Config) -> list[Path]:
+    """Motions of every dataset, the real ones first."""
+    stages = table(config)
+    jobs = (job for name in ("show-real", "show") for job in stages[name].jobs())
+    return [files.require(job.results[0], job.command.removeprefix("intermamba ")) for job in jobs]
 
 
 def _places(config: Config, number: int) -> list[Path]:

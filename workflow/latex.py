@@ -70,14 +70,19 @@ def table(value: Table) -> str:
     return "\n".join([*lines, r"\end{table}", ""])
 
 
-def document(title: str, introduction: str, names: Iterable[str]) -> str:
-    """A document that inputs the files ``names`` from its own folder; compile it there with ``pdflatex all.tex``."""
+def document(
+    title: str, introduction: str, names: Iterable[str], figures: Iterable[tuple[str, tuple[str, str]]] = ()
+) -> str:
+    """A document that inputs the files ``names`` and shows ``figures``, with places relative to its own folder.
+
+    A figure is its file, its title and what it shows.
+    """
     lines = [
-        "% Made by `intermamba tables`; edits are overwritten. Compile in this folder: pdflatex all.tex",
+        "% Made by `intermamba`; edits are overwritten. Compile in this folder, for example with pdflatex.",
         r"\documentclass[a4paper]{article}",
         r"\usepackage[utf8]{inputenc}",
         r"\usepackage[margin=2cm]{geometry}",
-        r"\usepackage{amsmath,amssymb,booktabs,caption,textcomp}",
+        r"\usepackage{amsmath,amssymb,array,booktabs,caption,graphicx,textcomp}",
         r"\captionsetup{font=small,labelfont=bf,skip=6pt}",
         r"\renewcommand{\topfraction}{1}\renewcommand{\bottomfraction}{1}\renewcommand{\textfraction}{0}",
         r"\makeatletter\setlength{\@fptop}{0pt}\makeatother",
@@ -86,10 +91,21 @@ def document(title: str, introduction: str, names: Iterable[str]) -> str:
         escape(introduction),
         "",
         *(rf"\input{{{name}}}" for name in names),
+        *(line for figure in figures for line in _figure(*figure)),
         r"\end{document}",
         "",
     ]
     return "\n".join(lines)
+
+
+def _figure(name: str, told: tuple[str, str]) -> list[str]:
+    title, text = map(escape, told)
+    return [
+        r"\begin{figure}[htbp]",
+        rf"\centering\includegraphics[width=\linewidth,height=.8\textheight,keepaspectratio]{{{name}}}",
+        rf"\caption*{{\textbf{{{title}.}} {text}}}",
+        r"\end{figure}",
+    ]
 
 
 def _head(columns: Sequence[Column]) -> list[str]:

@@ -6,7 +6,7 @@ repeats over: Snakemake's wildcards, the items of a ``foreach`` in DVC.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -18,11 +18,13 @@ from intermamba.paths import SPLITS, record_of, template
 
 TABLES = range(1, 6)
 TABLE_FORMATS = ("tex", "md", "csv")
-FIGURES = (8,)
+FIGURES = (7, 8)
 TIMED_FIGURES = (2,)
 """Figures that show timings."""
 FIGURE_FORMATS = ("pdf", "png")
 PROTOCOLS = "evaluators/protocols.yaml"
+TOLD = ("tables", "figures", "claims")
+"""Stages whose outputs the report shows, where a profile has them."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,12 @@ def table(config: Config) -> dict[str, Stage]:
     datasets: tuple[dict[str, str], ...] = tuple({"dataset": name} for name in config.runs)
     rows = tuple({"dataset": data, "variant": name, "seed": str(seed)} for data, name, seed in config.rows())
     adopted: tuple[dict[str, str], ...] = tuple({"dataset": data, "variant": name} for data, name in config.adopted())
+    performers = tuple(
+        {"dataset": data, "variant": name, "seed": str(seed)}
+        for data, name, seed in config.rows()
+        if seed == config.runs[data][name][0] and not find(name).ablation
+    )
+    motions = tuple(at("real_shown", **item) for item in datasets) + tuple(at("shown", **item) for item in performers)
     variants = tuple(f"ablations/{name}.yaml" for name in sorted({row["variant"] for row in rows}))
     reported = tuple(at("reported", number=number) for number in TABLES)
     metrics = [at("reference_metrics", **item) for item in datasets] + [at("run_metrics", **row) for row in rows]
@@ -151,6 +159,15 @@ def table(config: Config) -> dict[str, Stage]:
             rows,
         ),
         stage("evaluate", run, (*judge, at("weights")), (at("run_metrics"),), (*judging, "diffusion"), rows),
+        stage("show-real", each, (test,), (at("real_shown"),), ("report", "datasets.{dataset}", "seed"), datasets),
+        stage(
+            "show",
+            run,
+            (test, at("text"), at("weights")),
+            (at("shown"),),
+            ("report", "diffusion", "datasets.{dataset}", "runtime", "seed"),
+            performers,
+        ),
         stage("adopt", model, (), (at("official_weights"),), ("official.{dataset}.{variant}", "text"), adopted),
         stage(
             "re-evaluate",
@@ -198,6 +215,7 @@ def table(config: Config) -> dict[str, Stage]:
                 at("summary"),
                 at("complexity"),
                 at("complexity_time"),
+                *motions,
                 *variants,
                 *(at("reported", number=n) for n in (1, 3)),
             ),
@@ -206,12 +224,37 @@ def table(config: Config) -> dict[str, Stage]:
             measured=tuple(at("figure", number=n, format=f) for n, f in product(TIMED_FIGURES, FIGURE_FORMATS)),
         ),
     ]
-    return {one.name: one for one in stages}
+    return {one.name: one for one in (*stages, _report(stages))}
+
+
+def _report(stages: Sequence[Stage]) -> Stage:
+    """The last stage: it shows what the stages before it made for readers and what that was made from, and is the only
+    one that reads their records.
+    """
+    profile = stages[0].profile
+    jobs = [job for stage in stages for job in stage.jobs()]
+    told = [job for job in jobs if job.name in TOLD]
+    return Stage(
+        "report",
+        "",
+        tuple(
+            dict.fromkeys(
+                [
+                    *(path for job in told for path in (*job.results, *job.measured, *job.inputs)),
+                    *(str(record_of(job.results[0])) for job in jobs),
+                ]
+            )
+        ),
+        (template("report", profile=profile), template("report_document", profile=profile)),
+        tuple(dict.fromkeys(knob for job in told for knob in job.knobs)),
+        ({},),
+        profile,
+    )
 
 
 def targets(stages: dict[str, Stage]) -> list[str]:
-    """What `snakemake` without arguments makes: outputs nothing else reads."""
-    read = {path for stage in stages.values() for job in stage.jobs() for path in job.inputs}
+    """What `snakemake` without arguments makes: outputs that nothing reads, unless to tell of them."""
+    read = {path for stage in stages.values() if stage.name != "report" for job in stage.jobs() for path in job.inputs}
     made = (path for stage in stages.values() for job in stage.jobs() for path in (*job.results, *job.measured))
     return [path for path in made if path not in read]
 

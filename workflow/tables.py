@@ -73,7 +73,7 @@ def run(config: Config) -> None:
     study, inputs = read(config, variants())
     inputs += [path("reported", number=number) for number in range(1, 6)]
     inputs += [files.require(path("sensitivity", profile=profile, dataset=name), "sensitivity") for name in config.runs]
-    tables = [table1(study), table2(study), table3(study), table4(study), table5(study), sensitivity.table(config)]
+    tables = build(study)
     document = path("document", profile=profile)
 
     def place(table: Table, suffix: str) -> Path:
@@ -95,6 +95,12 @@ def run(config: Config) -> None:
         introduction = f"{APART} {NUMBERS} For a cell's run, see results/README.md."
         names = [place(table, "tex").name for table in tables]
         files.write_text(document, latex.document(f"Tables of profile {profile}", introduction, names))
+
+
+def build(study: Study) -> list[Table]:
+    """Every table of a profile."""
+    numbered = [table1(study), table2(study), table3(study), table4(study), table5(study)]
+    return [*numbered, sensitivity.table(study.config)]
 
 
 def table1(study: Study) -> Table:

@@ -32,6 +32,8 @@ class Column:
     """Heading shared with the neighbouring columns of the same group."""
     chance: bool = False
     """Whether the row of shuffled captions is the chance level of this metric."""
+    width: float = 0.0
+    """Share of the text's width, for a column of words; 0: a column of numbers, as wide as they are."""
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,13 @@ from intermamba.skeleton import BODY, BODY_PARENTS, INDEX
 
 PERSON_COLOURS = ("#0072B2", "#D55E00")
 """Okabe and Ito's blue and vermilion, for person a and person b."""
-_RADII = {
+_THICK = {
     "pelvis": 0.08, "hip": 0.07, "knee": 0.046, "ankle": 0.033, "foot": 0.028, "spine1": 0.078, "spine2": 0.082,
     "spine3": 0.085, "neck": 0.045, "collar": 0.058, "head": 0.045, "shoulder": 0.047, "elbow": 0.035, "wrist": 0.028,
 }  # fmt: skip
-_RADIUS = np.array([_RADII[name.removeprefix("left_").removeprefix("right_")] for name in BODY])
+RADII = tuple(_THICK[name.removeprefix("left_").removeprefix("right_")] for name in BODY)
+"""Radius of the body at each joint, metres."""
+_RADIUS = np.array(RADII)
 _HEAD = 0.1
 """Radius of the head, metres; its centre lies as far beyond the joint, along the neck."""
 _LIMBS = ("knee", "ankle", "foot", "elbow", "wrist")

@@ -55,6 +55,28 @@ rule evaluate:
     params: knobs=knobs_of("evaluate")
     shell: STAGES["evaluate"].shell
 
+rule show_real:
+    message: "real motions of {wildcards.dataset} for the report"
+    input: STAGES["show-real"].inputs
+    output: STAGES["show-real"].outputs
+    log: LOGS + "/show-real/{dataset}.log"
+    benchmark: LOGS + "/show-real/{dataset}.tsv"
+    threads: 1
+    resources: mem_mb=1000
+    params: knobs=knobs_of("show-real")
+    shell: STAGES["show-real"].shell
+
+rule show:
+    message: "motions of {wildcards.variant} on {wildcards.dataset} for the report"
+    input: STAGES["show"].inputs
+    output: STAGES["show"].outputs
+    log: LOGS + "/show/{dataset}-{variant}-{seed}.log"
+    benchmark: LOGS + "/show/{dataset}-{variant}-{seed}.tsv"
+    threads: THREADS
+    resources: mem_mb=2500, gpu=GPUS
+    params: knobs=knobs_of("show")
+    shell: STAGES["show"].shell
+
 rule adopt:
     message: "adopt the official {wildcards.variant} for {wildcards.dataset}"
     input: STAGES["adopt"].inputs

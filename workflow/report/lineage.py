@@ -1,0 +1,55 @@
+"""Which run of a stage made a file: the records of all stages, by what they wrote."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from intermamba import files
+from intermamba.paths import record_of
+from workflow.stages import Stage
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """The records of a profile's stages."""
+
+    records: Mapping[str, Mapping[str, Any]]
+    """Contents of each record, by its path, in the order of the data's flow."""
+    made: Mapping[str, str]
+    """Path of the record of every file that a stage wrote."""
+
+    @classmethod
+    def of(cls, stages: Iterable[Stage]) -> "Lineage":
+        """Read the records of ``stages``.
+
+        Raises:
+            StateError: a stage has not run.
+        """
+        records: dict[str, Mapping[str, Any]] = {}
+        made: dict[str, str] = {}
+        for stage in stages:
+            for job in stage.jobs():
+                record = str(record_of(job.results[0]))
+                records[record] = files.read_json(files.require(record, job.command.removeprefix("intermamba ")))
+                made |= dict.fromkeys((*job.results, *job.measured), record)
+        return cls(records, made)
+
+    def note(self, name: str) -> list[str]:
+        """Every value of a note, such as ``origin``, among all records."""
+        return sorted({str(record["notes"][name]) for record in self.records.values() if record["notes"].get(name)})
+
+    @property
+    def revisions(self) -> list[str]:
+        """Code revisions, shortened; with a sign where the tree had changes."""
+        return sorted({revision(record) for record in self.records.values()})
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all stage runs together."""
+        return float(sum(record["wall_seconds"] for record in self.records.values()))
+
+
+def revision(record: Mapping[str, Any]) -> str:
+    """Short commit of a record; ``+`` stands for changes that were not committed."""
+    code = record["code"]
+    return f"{(code['revision'] or 'no checkout')[:10]}{'+' if code['dirty'] else ''}"

@@ -1,0 +1,7 @@
+/* Everything on the page that moves. */
+
+const data = JSON.parse(document.getElementById("data").textContent);
+mountTables(document);
+mountProvenance(document.getElementById("main"), document.getElementById("details"), data);
+const viewer = document.getElementById("viewer");
+if (viewer) mountViewer(viewer, data);

@@ -1,0 +1,226 @@
+"""The page as a pure function of what it shows: values in, one HTML text without any address in it out."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from importlib.resources import files
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import DictLoader, Environment, StrictUndefined
+from markupsafe import Markup
+
+from intermamba.render.people import PERSON_COLOURS, RADII
+from intermamba.skeleton import BODY, BODY_PARENTS
+from workflow.report.lineage import Lineage, revision
+from workflow.shown import Shown
+from workflow.tabular import ARROWS, MISSING, Cell, Column, Table
+from workflow.wording import dataset_name, origin_name
+
+SCRIPTS = ("viewer.js", "tables.js", "provenance.js", "page.js")
+"""Joined in this order."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A method among chance and real data, as a bar."""
+
+    label: str
+    value: float
+    text: str
+    best: bool
+
+
+@dataclass(frozen=True)
+class Headline:
+    """R-precision of the compared methods on one dataset."""
+
+    dataset: str
+    conditions: str
+    chance: float
+    real: float
+    bars: tuple[Bar, ...]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as it is embedded."""
+
+    title: str
+    text: str
+    """What it shows, for everyone who reads and for those who cannot see it."""
+    png: bytes
+    path: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything the page shows."""
+
+    profile: str
+    origins: tuple[str, ...]
+    """Of the datasets: ``synthetic`` or ``official``."""
+    facts: Mapping[str, str]
+    headlines: tuple[Headline, ...]
+    tables: tuple[Table, ...]
+    pictures: tuple[Picture, ...]
+    motions: tuple[Shown, ...]
+    labels: Mapping[str, str]
+    """Names of methods as tables print them."""
+    lineage: Lineage
+    claims: pd.DataFrame | None = None
+    """``claims.csv``, where the profile has it."""
+    downloads: Mapping[str, str] = field(default_factory=dict)
+    """Files beside the page: name and relative address."""
+
+
+def render(report: Report) -> str:
+    """The page: style, scripts, pictures and motions are all inside."""
+    folder = files("workflow.report")
+    sources = {name: (folder / name).read_text(encoding="utf-8") for name in ("page.html.jinja", "style.css", *SCRIPTS)}
+    book = Book(report.lineage)
+    environment = Environment(
+        loader=DictLoader(sources), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"dataset": dataset_name, "origin": origin_name, "base64": _base64, "duration": _duration}
+    environment.globals |= {"revision": revision, "arrows": ARROWS, "missing": MISSING}
+    tables = [_laid_out(table, book) for table in report.tables]
+    claims = None if report.claims is None else report.claims.fillna("").to_dict("records")
+    page = environment.get_template("page.html.jinja")
+    return page.render(
+        report=report,
+        tables=tables,
+        claims=claims,
+        style=Markup(sources["style.css"]),  # noqa: S704 - our own file
+        script=Markup("\n".join(sources[name] for name in SCRIPTS)),  # noqa: S704 - our own files
+        data=Markup(_json(_data(report, book))),  # noqa: S704 - escaped for its place by _json
+    )
+
+
+class Book:
+    """Cells as they are numbered on the page, and where each comes from."""
+
+    def __init__(self, lineage: Lineage) -> None:
+        self.lineage = lineage
+        self.cells: list[dict[str, Any]] = []
+
+    def enter(self, title: str, cell: Cell) -> int:
+        """Number of a cell."""
+        details = {name: _plain(value) for name, value in cell.details.items() if not _empty(value)}
+        sources = str(details.pop("source", "")).split()
+        if not any(source in self.lineage.made for source in sources):
+            details = {name: details[name] for name in details if name == "note"}  # what is printed is all there is
+        shown = cell.text + (f" ± {cell.interval}" if cell.interval else "")
+        self.cells.append({"title": title, "shown": shown, "details": details, "sources": sources})
+        return len(self.cells) - 1
+
+
+def _laid_out(table: Table, book: Book) -> dict[str, Any]:
+    """A table as its template wants it: heads with spans, blocks of rows of cells with numbers."""
+    groups = [(name, len(list(members))) for name, members in groupby(table.columns, key=lambda column: column.group)]
+    blocks = []
+    for block in table.blocks:
+        rows = []
+        for row in block.rows:
+            label = f"{row.label} [{row.citation}]" if row.citation else row.label
+            cells = [
+                _placed(row.cells.get(column.key), f"{label}, {_named(column)}, Table {table.number}", book)
+                for column in table.columns
+            ]
+            rows.append({"label": label, "kind": row.kind, "cells": cells})
+        blocks.append({"name": block.name, "heading": block.heading, "subheading": block.subheading, "rows": rows})
+    return {
+        "number": table.number,
+        "caption": table.caption,
+        "columns": table.columns,
+        "groups": groups if any(name for name, _ in groups) else [],
+        "blocks": blocks,
+        "notes": table.notes,
+    }
+
+
+def _named(column: Column) -> str:
+    return f"{column.group} {column.label}".strip()
+
+
+def _placed(cell: Cell | None, title: str, book: Book) -> dict[str, Any]:
+    if cell is None:
+        return {"text": MISSING, "interval": "", "mark": "", "value": "", "number": None}
+    number = book.enter(title, cell) if cell.details else None
+    return {"text": cell.text, "interval": cell.interval, "mark": cell.mark, "value": sortable(cell), "number": number}
+
+
+def sortable(cell: Cell) -> str:
+    """The number by which a cell is sorted, as text; empty where it has none."""
+    try:
+        return str(Decimal(cell.text.replace("−", "-").replace("+", "")))
+    except InvalidOperation:
+        return ""
+
+
+def _data(report: Report, book: Book) -> dict[str, Any]:
+    """What the scripts read."""
+    return {
+        "body": {"joints": BODY, "parents": BODY_PARENTS, "radii": RADII, "colours": PERSON_COLOURS},
+        "datasets": [
+            _stage(name, [one for one in report.motions if one.dataset == name], report.labels)
+            for name in dict.fromkeys(one.dataset for one in report.motions)
+        ],
+        "cells": book.cells,
+        "records": report.lineage.records,
+        "made": report.lineage.made,
+    }
+
+
+def _stage(dataset: str, shown: Sequence[Shown], labels: Mapping[str, str]) -> dict[str, Any]:
+    """Motions of one dataset: the prompts, and for every prompt one motion of each method."""
+    first = shown[0]
+    prompts = [
+        {"caption": caption, "individual": first.individual[index] if first.individual else [], "clip": clip}
+        for index, (clip, caption) in enumerate(zip(first.clips, first.captions, strict=True))
+    ]
+    methods = [
+        {
+            "name": one.method,
+            "label": labels[one.method],
+            "motions": [packed(joints, floor) for joints, floor in zip(one.joints, one.floor, strict=True)],
+        }
+        for one in shown
+    ]
+    name = f"{dataset_name(dataset)}, {origin_name(first.origin)}"
+    return {"dataset": dataset, "label": name, "fps": first.fps, "prompts": prompts, "methods": methods}
+
+
+def packed(joints: np.ndarray, floor: float) -> dict[str, Any]:
+    """A motion as little-endian 16-bit integers in base64, and metres a unit."""
+    scale = max(float(np.abs(joints).max()), 1e-6) / 32767
+    integers = np.rint(joints / scale).astype("<i2")
+    return {"joints": _base64(integers.tobytes()), "scale": scale, "floor": floor, "frames": len(joints)}
+
+
+def _json(value: Any) -> str:
+    """JSON that can stand in a script element: no character of it opens or closes a tag."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _empty(value: Any) -> bool:
+    return value is None or value == "" or bool(pd.isna(value))
+
+
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
