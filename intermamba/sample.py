@@ -1,4 +1,4 @@
-"""Command ``sample``: prompts to motions, each as arrays (npz) and as a film (GIF or MP4), by a trained denoiser.
+"""Command ``sample``: prompts to motions by a trained denoiser, as arrays (npz), films (GIF, MP4), BVH and GLB.
 
 docs/architecture.md describes the arrays. A record of provenance lies beside each.
 """
@@ -19,14 +19,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from intermamba import checkpoint, files, provenance
+from intermamba import checkpoint, export, files, provenance
 from intermamba.checkpoint import Trained
 from intermamba.config import Config, DiffusionConfig
 from intermamba.device import device_for
-from intermamba.errors import ConfigError, DataError, StateError
+from intermamba.errors import ConfigError, DataError, StateError, unknown
 from intermamba.generate import MotionGenerator
 from intermamba.motion import Representation, representation
 from intermamba.paths import SAMPLES
+from intermamba.render.film import FORMATS as FILMS
 from intermamba.render.film import check_format, film, save
 from intermamba.seeds import derive
 from intermamba.skeleton import BODY, BODY_PARENTS, INDEX, JOINTS, PARENTS
@@ -65,15 +66,15 @@ def run(
     frames: int | None = None,
     seeds: int = 1,
     output: str | Path = SAMPLES,
-    animation: str = "mp4",
+    formats: Sequence[str] = ("mp4",),
     guidance: float | None = None,
     steps: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Path]:
     """Write ``seeds`` motions of every prompt; returns the files in the order they were written.
 
-    They lie in ``<output>/<folder of the prompt>/seed<k>.{npz,gif,mp4}``. A seed gives the same noise for every prompt,
-    and the same motion however many are asked for.
+    They lie in ``<output>/<folder of the prompt>/seed<k>.{npz,gif,mp4,a.bvh,b.bvh,glb}``. A seed gives the same noise
+    for every prompt, and the same motion however many are asked for.
 
     Args:
         config: its text tower and noise schedule must be those the denoiser was trained with.
@@ -82,7 +83,7 @@ def run(
         frames: of the motions; by default as many as the denoiser can make.
         seeds: how many, from 0.
         output: folder of the prompts' folders.
-        animation: its format, mp4 or gif.
+        formats: what to write beside the npz: mp4, gif, bvh, glb.
         guidance: scale of classifier-free guidance; by default the profile's.
         steps: of the sampler; by default the profile's.
         progress: called with 1 after every motion.
@@ -96,7 +97,7 @@ def run(
     _check_prompts(prompts)
     if seeds < 1:
         raise ConfigError(f"--seeds {seeds}: at least 1 motion a prompt.")
-    check_format(animation, "--format")
+    check_formats(formats)
     diffusion = _diffusion(config, guidance, steps)
     trained = checkpoint.load(weights)
     _check_fit(prompts, frames, guidance, trained, weights)
@@ -119,7 +120,9 @@ def run(
     knobs = {"text": config.section("text"), "diffusion": diffusion.model_dump(mode="json"), "frames": length}
     written = []
     for prompt, seed in product(prompts, range(seeds)):
-        outputs = [Path(output) / prompt.folder / f"seed{seed}.{suffix}" for suffix in ("npz", animation)]
+        stem = Path(output) / prompt.folder / f"seed{seed}"
+        others = {name: _places(stem, name) for name in formats}
+        outputs = [stem.with_suffix(".npz"), *(file for targets in others.values() for file in targets)]
         noise = derive(config.seed, "sample", seed)
         with provenance.recorded("sample", outputs, [weights], knobs, {"sample": seed, "noise": noise}) as notes:
             asked = {"caption": prompt.caption, "individual": prompt.persons or ("", ""), "seed": seed}
@@ -131,12 +134,34 @@ def run(
             content = describe(motion, body)
             _write_arrays(outputs[0], content | asked | model)
             note = f"{made_by} · seed {seed}"
-            images = film(content["joints"], prompt.caption, body.fps, content["floor"], note, prompt.persons)
-            save(outputs[1], images, body.fps)
+            for name, targets in others.items():
+                if name in export.FORMATS:
+                    export.save(stem, name, content | asked)
+                else:
+                    images = film(content["joints"], prompt.caption, body.fps, content["floor"], note, prompt.persons)
+                    save(targets[0], images, body.fps)
         written += outputs
         if progress:
             progress(1)
     return written
+
+
+def check_formats(names: Sequence[str]) -> None:
+    """Whether this machine can write these formats beside the npz.
+
+    Raises:
+        ConfigError: an unknown one.
+        StateError: an MP4 on a machine without ffmpeg.
+    """
+    for name in names:
+        if name not in (*FILMS, *export.FORMATS):
+            raise ConfigError(unknown("format", name, (*FILMS, *export.FORMATS), "--format"))
+        if name in FILMS:
+            check_format(name, "--format")
+
+
+def _places(stem: Path, name: str) -> list[Path]:
+    return export.places(stem, name) if name in export.FORMATS else [stem.with_suffix(f".{name}")]
 
 
 def describe(motion: Float[Tensor, "T 2 F"], body: Representation) -> dict[str, Any]:

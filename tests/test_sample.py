@@ -93,9 +93,18 @@ def test_one_command_from_a_prompt_to_files(config: Config, dataset: Dataset, ki
     assert record["config"]["frames"] == 26
 
 
+def test_other_programs_are_served_too(config: Config) -> None:
+    words = ["sample", BOW, "--checkpoint", str(trained(config)), "--frames", "15", "--format", "npz,bvh,glb"]
+    done = CliRunner().invoke(app, words, catch_exceptions=False)
+    names = [Path(name).name for name in done.stdout.split()]
+    assert names == ["seed0.npz", "seed0.a.bvh", "seed0.b.bvh", "seed0.glb"]
+    record = json.loads(Path(done.stdout.split()[0] + ".prov.json").read_text())
+    assert [Path(name).name for name in record["outputs"]] == sorted(names)
+
+
 def test_a_file_explains_itself(config: Config) -> None:
     """Names and parents in the file are enough to find the joints from the rotations."""
-    found = np.load(run(config, trained(config, "interx"), [Prompt(BOW)], animation="gif")[0])
+    found = np.load(run(config, trained(config, "interx"), [Prompt(BOW)], formats=("gif",))[0])
     names = list(found["rotation_joint_names"])
     parents = [names.index(name) if name in names else -1 for name in found["rotation_relative_to"]]
     assert tuple(parents) == PARENTS
@@ -108,13 +117,13 @@ def test_a_file_explains_itself(config: Config) -> None:
 
 def test_a_motion_depends_on_its_seed_and_prompt_alone(config: Config) -> None:
     weights = trained(config)
-    many = run(config, weights, [Prompt("Hug!"), Prompt(BOW)], frames=15, seeds=2, output="many", animation="gif")
-    one = run(config, weights, [Prompt(BOW)], frames=15, output="one", animation="gif")
+    many = run(config, weights, [Prompt("Hug!"), Prompt(BOW)], frames=15, seeds=2, output="many", formats=("gif",))
+    one = run(config, weights, [Prompt(BOW)], frames=15, output="one", formats=("gif",))
     assert [path.read_bytes() for path in many[4:6]] == [path.read_bytes() for path in one]
     assert not np.array_equal(np.load(many[0])["joints"], np.load(many[4])["joints"])
     # The profile's knobs can be overruled, and that shows in the motion and is written down.
     for name, knob in (("guided", {"guidance": 1.0}), ("slow", {"steps": 20})):
-        other = np.load(run(config, weights, [Prompt(BOW)], frames=15, output=name, animation="gif", **knob)[0])
+        other = np.load(run(config, weights, [Prompt(BOW)], frames=15, output=name, formats=("gif",), **knob)[0])
         assert not np.array_equal(other["joints"], np.load(one[0])["joints"])
         assert other["guidance"].tolist() == ([1.0, 0.0] if name == "guided" else [3.5, -2.5])
         assert other["sampling_steps"] == (20 if name == "slow" else 10)
@@ -155,7 +164,7 @@ def test_a_model_of_three_captions_reads_all_three(config: Config) -> None:
 def test_an_adopted_official_checkpoint_is_like_any_other(config: Config) -> None:
     official = official_files.write(Path.cwd())
     adopt.adopt(config, "interhuman", "intergen", official, Path("adopted.safetensors"))
-    with np.load(run(config, "adopted.safetensors", [Prompt(BOW)], frames=15, animation="gif")[0]) as found:
+    with np.load(run(config, "adopted.safetensors", [Prompt(BOW)], frames=15, formats=("gif",))[0]) as found:
         assert (found["variant"], found["origin"], found["tower"]) == ("intergen", "official", TOWER)
         assert len(found["joints"]) == 15
     with pytest.raises(DataError, match=r"official\.ckpt: .* by `intermamba adopt`"):
@@ -174,7 +183,7 @@ def test_an_adopted_official_checkpoint_is_like_any_other(config: Config) -> Non
         ([BOW], {"frames": 14}, r"--frames 14: .*safetensors \(intermamba\) makes 15 to 32 frames"),
         ([BOW], {"frames": 33}, "--frames 33: .*makes 15 to 32 frames"),
         ([BOW], {"seeds": 0}, "--seeds 0: at least 1"),
-        ([BOW], {"animation": "avi"}, "format 'avi' in --format.*Allowed: gif, mp4"),
+        ([BOW], {"formats": ("avi",)}, "format 'avi' in --format.*Allowed: bvh, gif, glb, mp4"),
         ([BOW], {"steps": 0}, "--steps 0: 1 to 1000, the diffusion.steps of profile 'smoke'"),
         ([BOW], {"steps": 1001}, "--steps 1001"),
         ([BOW], {"guidance": float("nan")}, "--guidance nan: a finite number"),

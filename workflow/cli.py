@@ -51,6 +51,11 @@ def _open_dataset(profile: str | None, dataset: str) -> tuple[Config, Dataset]:
     raise ConfigError(unknown("dataset", dataset, config.datasets, "--dataset"))
 
 
+def _listed(names: str) -> list[str]:
+    """Names between commas, each once."""
+    return list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+
+
 @contextmanager
 def _progress(what: str, total: int | None = None, still: bool = False) -> Iterator[Callable[[int], None]]:
     """A progress bar on a terminal, nothing in a log file.
@@ -324,12 +329,14 @@ def sample(
     frames: Annotated[int | None, typer.Option(help="Frames, 30 a second; by default the most it can.")] = None,
     seeds: Annotated[int, typer.Option(help="Motions a prompt, from seeds 0, 1, 2, ...")] = 1,
     output: Annotated[Path, typer.Option(help="Folder for a folder a prompt.")] = SAMPLES,
-    animation: Annotated[str, typer.Option("--format", help="Of the animation: mp4 or gif.")] = "mp4",
+    formats: Annotated[
+        str, typer.Option("--format", help="Beside npz, which is always written: mp4, gif, bvh, glb; with commas.")
+    ] = "mp4",
     guidance: Annotated[float | None, typer.Option(help="Scale of guidance; by default the profile's.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the sampler; by default the profile's.")] = None,
     profile: Profile = None,
 ) -> None:
-    """Generate motions for prompts: joints and rotations as npz, both people as an animation."""
+    """Generate motions for prompts: joints and rotations as npz, films, BVH and GLB."""
     config = load(profile)
     from intermamba import sample as command
 
@@ -342,13 +349,32 @@ def sample(
             frames=frames,
             seeds=seeds,
             output=output,
-            animation=animation,
+            formats=[name for name in _listed(formats) if name != "npz"],
             guidance=guidance,
             steps=steps,
             progress=advance,
         )
     for path in written:
         typer.echo(path)
+
+
+@app.command("export")
+def export_(
+    samples: Annotated[list[Path], typer.Argument(help="npz files that `sample` wrote.")],
+    formats: Annotated[str, typer.Option("--format", help="bvh, glb, or both with a comma.")] = "bvh,glb",
+) -> None:
+    """Write samples for other programs, beside them: BVH, a file a person, and GLB, both persons in one."""
+    from intermamba import export
+
+    for name in _listed(formats):
+        if name not in export.FORMATS:
+            raise ConfigError(unknown("format", name, export.FORMATS, "--format"))
+    for sample_file in samples:
+        content = export.read(sample_file)
+        for name in _listed(formats):
+            export.save(sample_file.with_suffix(""), name, content)
+            for written in export.places(sample_file.with_suffix(""), name):
+                typer.echo(written)
 
 
 @app.command()

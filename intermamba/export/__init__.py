@@ -1,0 +1,64 @@
+"""Motions for other programs: BVH, a file a person, and GLB, both persons in one file.
+
+Bones of generated motions change their length a little from frame to frame. Files keep that: every joint's translation
+is animated, so that positions in the file are those of the sample to :data:`TOLERANCE`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from intermamba import files
+from intermamba.errors import DataError
+from intermamba.export import bvh, glb
+from intermamba.export.pose import animate
+
+FORMATS = ("bvh", "glb")
+TOLERANCE = 1e-4
+"""Metres between a joint as an exported file gives it and the joint of the sample, at most."""
+_NEEDED = ("joints", "rotations", "rotation_joint_names", "fps", "caption")
+
+
+def places(stem: Path, kind: str) -> list[Path]:
+    """Files that :func:`save` writes for ``stem``: ``.a.bvh`` and ``.b.bvh``, or ``.glb``."""
+    suffixes = {"bvh": ("a.bvh", "b.bvh"), "glb": ("glb",)}[kind]
+    return [stem.with_name(f"{stem.name}.{suffix}") for suffix in suffixes]
+
+
+def save(stem: Path, kind: str, content: Mapping[str, Any]) -> None:
+    """Write a sample as one of :data:`FORMATS`.
+
+    Args:
+        stem: path without a suffix.
+        kind: bvh or glb.
+        content: the arrays of a sample's npz (docs/architecture.md).
+    """
+    names = [str(name) for name in content["rotation_joint_names"]]
+    motion = animate(np.asarray(content["joints"]), np.asarray(content["rotations"]), names)
+    fps, caption = int(content["fps"]), str(content["caption"])
+    if kind == "glb":
+        with files.atomic(places(stem, kind)[0]) as part:
+            part.write_bytes(glb.document(motion, fps, caption))
+        return
+    for person, target in enumerate(places(stem, kind)):
+        files.write_text(target, bvh.document(motion, person, fps))
+
+
+def read(path: str | Path) -> dict[str, np.ndarray]:
+    """The arrays of a sample.
+
+    Raises:
+        DataError: the file cannot be read, or is no sample.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            content = dict(found)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as the npz of a sample ({error}).") from error
+    if missing := [name for name in _NEEDED if name not in content]:
+        raise DataError(
+            f"{path}: no sample of this project (no {', '.join(missing)}). Give an npz that `sample` wrote."
+        )
+    return content

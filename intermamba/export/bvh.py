@@ -1,0 +1,68 @@
+"""BVH: one person as a hierarchy of joints, with translation and Euler angles of each in every frame.
+
+Metres, y up, angles in degrees in the order Z, X, Y (intrinsic). Position channels replace a joint's offset, as Blender
+and other readers take them; a program that ignores them below the root shows the same rotations on bones of mean length.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float
+from scipy.spatial.transform import Rotation
+
+from intermamba.export.pose import Animation
+from intermamba.skeleton import BODY, BODY_PARENTS
+
+CHANNELS = "Xposition Yposition Zposition Zrotation Xrotation Yrotation"
+_TIP = {"head": (0.0, 0.15, 0.0), "left_wrist": (0.15, 0.0, 0.0), "right_wrist": (-0.15, 0.0, 0.0)}
+_TOES = (0.0, 0.0, 0.08)
+"""Where the bodies end beyond the last joints, metres."""
+
+
+def document(motion: Animation, person: int, fps: int) -> str:
+    """The text of a file."""
+    order = list(_depth_first(0))
+    angles = euler(motion.rotations[:, person])
+    rows = np.concatenate([motion.translations[:, person], angles], axis=-1)[:, order].reshape(len(angles), -1)
+    lines = ["HIERARCHY", *_hierarchy(0, motion.rest[person], ""), "MOTION"]
+    lines += [f"Frames: {len(rows)}", f"Frame Time: {1 / fps:.8f}"]
+    lines += [" ".join(f"{value:.6f}" for value in row) for row in rows]
+    return "\n".join([*lines, ""])
+
+
+def euler(rotations: Float[np.ndarray, "T 22 3 3"]) -> Float[np.ndarray, "T 22 3"]:
+    """Angles about Z, X and Y in degrees, without jumps by a whole turn from frame to frame."""
+    angles = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_euler("ZXY", degrees=True)
+    return np.unwrap(angles.reshape(*rotations.shape[:2], 3), axis=0, period=360)
+
+
+def _children(joint: int) -> list[int]:
+    return [child for child, parent in enumerate(BODY_PARENTS) if parent == joint]
+
+
+def _depth_first(joint: int) -> Iterator[int]:
+    yield joint
+    for child in _children(joint):
+        yield from _depth_first(child)
+
+
+def _hierarchy(joint: int, rest: Float[np.ndarray, "22 3"], indent: str) -> Iterator[str]:
+    inner = indent + "  "
+    yield f"{indent}{'JOINT' if indent else 'ROOT'} {BODY[joint]}"
+    yield indent + "{"
+    yield f"{inner}OFFSET {_numbers(rest[joint])}"
+    yield f"{inner}CHANNELS 6 {CHANNELS}"
+    for child in _children(joint):
+        yield from _hierarchy(child, rest, inner)
+    if not _children(joint):
+        yield from (
+            f"{inner}End Site",
+            inner + "{",
+            f"{inner}  OFFSET {_numbers(_TIP.get(BODY[joint], _TOES))}",
+            inner + "}",
+        )
+    yield indent + "}"
+
+
+def _numbers(values: Float[np.ndarray, " 3"] | tuple[float, float, float]) -> str:
+    return " ".join(f"{value:.6f}" for value in values)

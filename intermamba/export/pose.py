@@ -1,0 +1,86 @@
+"""Joint positions and the model's rotations to a skeleton's animation: a rotation and a translation of every joint.
+
+Positions lead. A joint with several children (pelvis, chest) is turned so that they fit best; that is also where the
+pelvis of InterHuman, whose features hold no rotation of it, gets one. A joint with one child keeps the model's rotation,
+turned on by the smallest angle that makes its bone point at the child. Joints at the ends keep the model's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.spatial.transform import Rotation
+
+from intermamba.skeleton import BODY, BODY_PARENTS, OFFSETS
+
+_CHILDREN = [[child for child, parent in enumerate(BODY_PARENTS) if parent == joint] for joint in range(len(BODY))]
+
+
+@dataclass(frozen=True)
+class Animation:
+    """The 22 body joints of two persons over time, each relative to its parent; metres, y up."""
+
+    rest: Float[np.ndarray, "2 22 3"]
+    """Offsets of joints from their parents in the T-pose, with each person's mean bone lengths."""
+    rotations: Float[np.ndarray, "T 2 22 3 3"]
+    translations: Float[np.ndarray, "T 2 22 3"]
+
+
+def animate(
+    joints: Float[np.ndarray, "T 2 22 3"], rotations: Float[np.ndarray, "T 2 J 3 3"], names: Sequence[str]
+) -> Animation:
+    """The animation whose joints stand where ``joints`` says.
+
+    Args:
+        joints: global positions.
+        rotations: of the joints called ``names``, relative to their parents; joints without one are taken as unturned.
+        names: of any joints; those that are no body joints are left out.
+    """
+    joints = joints.astype(np.float64)
+    local = np.tile(np.eye(3), (*joints.shape[:3], 1, 1))
+    known = {name: index for index, name in enumerate(names)}
+    for joint, name in enumerate(BODY):
+        if name in known:
+            local[:, :, joint] = rotations[:, :, known[name]]
+    bones = joints - joints[:, :, np.maximum(BODY_PARENTS, 0)]
+    offsets = np.array(OFFSETS[: len(BODY)])
+    lengths = np.linalg.norm(bones, axis=-1).mean(0)
+    rest = offsets / np.maximum(np.linalg.norm(offsets, axis=-1, keepdims=True), 1e-9) * lengths[..., None]
+
+    turned = np.empty_like(local)
+    for joint, parent in enumerate(BODY_PARENTS):
+        turned[:, :, joint] = local[:, :, joint] if parent < 0 else turned[:, :, parent] @ local[:, :, joint]
+        children = _CHILDREN[joint]
+        if len(children) == 1:
+            pointing = np.einsum("tpij,j->tpi", turned[:, :, joint], offsets[children[0]])
+            turned[:, :, joint] = _smallest(pointing, bones[:, :, children[0]]) @ turned[:, :, joint]
+        elif children:
+            turned[:, :, joint] = _best(offsets[children], bones[:, :, children])
+        relative = turned[:, :, joint] if parent < 0 else turned[:, :, parent].swapaxes(-1, -2) @ turned[:, :, joint]
+        local[:, :, joint] = relative
+    translations = np.einsum("tpjki,tpjk->tpji", turned[:, :, np.maximum(BODY_PARENTS, 0)], bones)
+    translations[:, :, 0] = joints[:, :, 0]
+    return Animation(rest, local, translations)
+
+
+def _best(rest: Float[np.ndarray, "C 3"], bones: Float[np.ndarray, "T 2 C 3"]) -> Float[np.ndarray, "T 2 3 3"]:
+    """The rotations that bring directions ``rest`` nearest to those of ``bones`` (Kabsch)."""
+    directions = bones / np.maximum(np.linalg.norm(bones, axis=-1, keepdims=True), 1e-9)
+    before = rest / np.linalg.norm(rest, axis=-1, keepdims=True)
+    left, _, right = np.linalg.svd(np.einsum("tpci,cj->tpij", directions, before))
+    flip = np.ones((*left.shape[:2], 3))
+    flip[..., 2] = np.linalg.det(left @ right)
+    return left * flip[..., None, :] @ right
+
+
+def _smallest(start: Float[np.ndarray, "T 2 3"], stop: Float[np.ndarray, "T 2 3"]) -> Float[np.ndarray, "T 2 3 3"]:
+    """The smallest rotations that turn directions ``start`` into ``stop``."""
+    axis, cosine = np.cross(start, stop), (start * stop).sum(-1)
+    sine = np.linalg.norm(axis, axis=-1)
+    # Opposite directions have no axis of their own: any one across them will do.
+    aside = np.cross(start, np.eye(3)[np.abs(start).argmin(-1)])
+    across = np.where(sine[..., None] > 1e-9, axis, aside)
+    across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-12)
+    turns = across * np.arctan2(sine, cosine)[..., None]
+    return Rotation.from_rotvec(turns.reshape(-1, 3)).as_matrix().reshape(*turns.shape, 3)
