@@ -34,12 +34,14 @@ TEMPLATES = {
     "alpha_beta": "results/{profile}/alpha_beta.csv",
     "table": "results/{profile}/tables/table{number}.{format}",
     "sensitivity_table": "results/{profile}/tables/sensitivity.{format}",
+    "consistency_table": "results/{profile}/tables/consistency.{format}",
     "document": "results/{profile}/tables/all.tex",
     "claims": "results/{profile}/claims.csv",
     "figure": "results/{profile}/figures/figure{number}.{format}",
     "report": "results/{profile}/report/index.html",
     "report_document": "results/{profile}/report/report.tex",
     # the paper's own numbers, transcribed
+    "paper_claims": "results/paper/reported/claims.csv",
     "reported": "results/paper/reported/table{number}.csv",
 }
 

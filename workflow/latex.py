@@ -47,7 +47,9 @@ def escape(text: str) -> str:
 
 
 def table(value: Table) -> str:
-    """One ``table`` environment, as wide as the text, with the notes beneath."""
+    """One ``table`` environment, as wide as the text, with the notes beneath; a table of words breaks over pages."""
+    if value.of_words:
+        return _of_words(value)
     size = "footnotesize" if len(value.columns) <= WIDE else "scriptsize"
     lines = [
         f"% Table {value.number}. Made by `intermamba tables`; edits are overwritten.",
@@ -58,7 +60,7 @@ def table(value: Table) -> str:
         rf"\caption{{{escape(value.caption)}}}",
         rf"\begin{{tabular*}}{{\linewidth}}{{@{{\extracolsep{{\fill}}}}l{'c' * len(value.columns)}@{{}}}}",
         r"\toprule",
-        *_head(value.columns),
+        *_head(value),
     ]
     for block in value.blocks:
         lines += _block(block, value.columns)
@@ -68,6 +70,34 @@ def table(value: Table) -> str:
         lines += [rf"{escape(note)}\par" for note in value.notes]
         lines += [r"\end{minipage}"]
     return "\n".join([*lines, r"\end{table}", ""])
+
+
+def _of_words(value: Table) -> str:
+    """A ``longtable`` whose columns are paragraphs, then the notes."""
+    rest = 0.94 - sum(column.width for column in value.columns)
+    widths = "".join(
+        rf">{{\raggedright\arraybackslash}}p{{{width:.3f}\linewidth}}"
+        for width in (rest, *(column.width for column in value.columns))
+    )
+    lines = [
+        f"% Table {value.number}. Made by `intermamba tables`; edits are overwritten.",
+        r"\begingroup\scriptsize\setlength{\tabcolsep}{2pt}\renewcommand{\arraystretch}{1.15}",
+        rf"\setcounter{{table}}{{{value.number - 1}}}",
+        rf"\begin{{longtable}}{{@{{}}{widths}@{{}}}}",
+        rf"\caption{{{escape(value.caption)}}}\\",
+        r"\toprule",
+        *_head(value),
+        r"\endfirsthead",
+        r"\toprule",
+        *_head(value),
+        r"\endhead",
+        r"\bottomrule",
+        r"\endfoot",
+    ]
+    for block in value.blocks:
+        lines += _block(block, value.columns)
+    lines += [r"\end{longtable}", r"\noindent\raggedright"]
+    return "\n".join([*lines, *(rf"{escape(note)}\par" for note in value.notes), r"\endgroup", ""])
 
 
 def document(
@@ -82,7 +112,7 @@ def document(
         r"\documentclass[a4paper]{article}",
         r"\usepackage[utf8]{inputenc}",
         r"\usepackage[margin=2cm]{geometry}",
-        r"\usepackage{amsmath,amssymb,array,booktabs,caption,graphicx,textcomp}",
+        r"\usepackage{amsmath,amssymb,array,booktabs,caption,graphicx,longtable,textcomp}",
         r"\captionsetup{font=small,labelfont=bf,skip=6pt}",
         r"\renewcommand{\topfraction}{1}\renewcommand{\bottomfraction}{1}\renewcommand{\textfraction}{0}",
         r"\makeatletter\setlength{\@fptop}{0pt}\makeatother",
@@ -108,11 +138,12 @@ def _figure(name: str, told: tuple[str, str]) -> list[str]:
     ]
 
 
-def _head(columns: Sequence[Column]) -> list[str]:
+def _head(value: Table) -> list[str]:
+    columns, first = value.columns, escape(value.rows_are)
     groups = [(name, len(list(members))) for name, members in groupby(columns, key=lambda column: column.group)]
     lines = []
     if any(name for name, _ in groups):
-        cells, rules, start = ["Method"], [], 2
+        cells, rules, start = [first], [], 2
         for name, width in groups:
             cells.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(name)}}}" if name else "&" * (width - 1))
             if name:
@@ -120,7 +151,7 @@ def _head(columns: Sequence[Column]) -> list[str]:
             start += width
         lines = [" & ".join(cells) + r" \\", "".join(rules)]
     labels = [escape(f"{column.label} {ARROWS[column.direction]}".strip()) for column in columns]
-    return [*lines, " & ".join(["" if lines else "Method", *labels]) + r" \\"]
+    return [*lines, " & ".join(["" if lines else first, *labels]) + r" \\"]
 
 
 def _block(block: Block, columns: Sequence[Column]) -> list[str]:

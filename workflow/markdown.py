@@ -1,7 +1,6 @@
 """Tables as Markdown that GitHub renders: one pipe table a block, so that no two blocks share a ranking."""
 
 import re
-from collections.abc import Sequence
 
 from workflow.tabular import ARROWS, MISSING, SIGNS, Block, Cell, Column, Row, Table
 
@@ -16,16 +15,16 @@ def table(value: Table) -> str:
     parts = [f"**Table {value.number}.** {escape(value.caption)}"]
     for block in value.blocks:
         parts.append(f"**{escape(block.heading)}**" + (f"<br>{escape(block.subheading)}" if block.subheading else ""))
-        parts.append(_rows(block, value.columns))
+        parts.append(_rows(block, value))
     if value.notes:
         parts.append("\n".join(f"- {escape(note)}" for note in value.notes))
     return "\n\n".join(parts) + "\n"
 
 
-def _rows(block: Block, columns: Sequence[Column]) -> str:
-    head = ["Method", *(_heading(column) for column in columns)]
-    lines = [head, [":--", *(":-:" for _ in columns)]]
-    lines += [[_label(row), *(_cell(row.cells.get(column.key)) for column in columns)] for row in block.rows]
+def _rows(block: Block, value: Table) -> str:
+    head = [value.rows_are, *(_heading(column) for column in value.columns)]
+    lines = [head, [":--", *(":--" if column.width else ":-:" for column in value.columns)]]
+    lines += [[_label(row), *(_cell(row.cells.get(column.key)) for column in value.columns)] for row in block.rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

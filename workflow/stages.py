@@ -198,12 +198,13 @@ def table(config: Config) -> dict[str, Stage]:
             (
                 *(at("summary"), at("complexity"), at("complexity_time")),
                 *(at("sensitivity", **item) for item in datasets),
-                *(*variants, *reported, PROTOCOLS),
+                *(*variants, *reported, at("paper_claims"), PROTOCOLS),
             ),
             (
                 at("document"),
                 *(at("table", number=n, format=f) for n, f in product(TABLES, TABLE_FORMATS)),
                 *(at("sensitivity_table", format=f) for f in TABLE_FORMATS),
+                *(at("consistency_table", format=f) for f in TABLE_FORMATS),
             ),
             ("runs", "official", "protocol", "text", "datasets", "complexity"),
         ),

@@ -1,5 +1,5 @@
-"""Stage ``tables``: Tables 1 to 5, the paper's rows and this run's rows in separate blocks, and the table of what the
-judges notice, as LaTeX, Markdown and CSV.
+"""Stage ``tables``: Tables 1 to 5, the paper's rows and this run's rows in separate blocks, the table of what the judges
+notice, and the paper's text against its own tables, as LaTeX, Markdown and CSV.
 
 Which variant stands in which of the paper's rows is told by the variants themselves (``paper`` in ``ablations/``).
 A variant without such a row, a reader's own for example, joins the table of its dataset and the table of costs.
@@ -17,7 +17,7 @@ from intermamba.config import Config, Dataset
 from intermamba.models import variants
 from intermamba.paths import path
 from intermamba.provenance import recorded
-from workflow import latex, markdown, reported, sensitivity
+from workflow import consistency, latex, markdown, reported, sensitivity
 from workflow.reproduced import Study, absent, conditions, cost, parameters, quality, re_evaluated, read, timing
 from workflow.tabular import Block, Cell, Column, Direction, Row, Table, ranked
 
@@ -60,7 +60,7 @@ QUALITY_MARKS = (
 
 
 def run(config: Config) -> None:
-    """Write ``table1`` to ``table5`` and ``sensitivity`` in three formats, and ``all.tex``, which makes one document.
+    """Write ``table1`` to ``table5``, ``sensitivity`` and ``consistency`` in three formats, and ``all.tex`` of them all.
 
     Everything but the timings of Table 3 is a function of the metrics, to the byte.
 
@@ -71,14 +71,15 @@ def run(config: Config) -> None:
     """
     profile = config.profile
     study, inputs = read(config, variants())
-    inputs += [path("reported", number=number) for number in range(1, 6)]
+    inputs += [*(path("reported", number=number) for number in range(1, 6)), path("paper_claims")]
     inputs += [files.require(path("sensitivity", profile=profile, dataset=name), "sensitivity") for name in config.runs]
     tables = build(study)
     document = path("document", profile=profile)
 
     def place(table: Table, suffix: str) -> Path:
-        if table.number == sensitivity.NUMBER:
-            return path("sensitivity_table", profile=profile, format=suffix)
+        for module, name in ((sensitivity, "sensitivity_table"), (consistency, "consistency_table")):
+            if table.number == module.NUMBER:
+                return path(name, profile=profile, format=suffix)
         return path("table", profile=profile, number=table.number, format=suffix)
 
     outputs = [document, *(place(table, suffix) for table in tables for suffix in ("tex", "md", "csv"))]
@@ -100,7 +101,7 @@ def run(config: Config) -> None:
 def build(study: Study) -> list[Table]:
     """Every table of a profile."""
     numbered = [table1(study), table2(study), table3(study), table4(study), table5(study)]
-    return [*numbered, sensitivity.table(study.config)]
+    return [*numbered, sensitivity.table(study.config), consistency.table()]
 
 
 def table1(study: Study) -> Table:

@@ -74,6 +74,13 @@ class Table:
     columns: tuple[Column, ...]
     blocks: tuple[Block, ...]
     notes: tuple[str, ...] = ()
+    rows_are: str = "Method"
+    """Heading of the rows' labels."""
+
+    @property
+    def of_words(self) -> bool:
+        """Whether it holds sentences rather than numbers, and so needs columns of given widths and several pages."""
+        return any(column.width for column in self.columns)
 
 
 def ranked(block: Block, columns: Sequence[Column]) -> Block:

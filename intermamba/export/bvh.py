@@ -1,7 +1,7 @@
 """BVH: one person as a hierarchy of joints, with translation and Euler angles of each in every frame.
 
 Metres, y up, angles in degrees in the order Z, X, Y (intrinsic). Position channels replace a joint's offset, as Blender
-and other readers take them; a program that ignores them below the root shows the same rotations on bones of mean length.
+and others take them; a program that ignores them below the root shows the same rotations on bones of mean length.
 """
 
 from collections.abc import Iterator

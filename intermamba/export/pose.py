@@ -1,8 +1,8 @@
 """Joint positions and the model's rotations to a skeleton's animation: a rotation and a translation of every joint.
 
 Positions lead. A joint with several children (pelvis, chest) is turned so that they fit best; that is also where the
-pelvis of InterHuman, whose features hold no rotation of it, gets one. A joint with one child keeps the model's rotation,
-turned on by the smallest angle that makes its bone point at the child. Joints at the ends keep the model's.
+pelvis of InterHuman, whose features hold no rotation of it, gets one. A joint with one child keeps the model's
+rotation, turned on by the smallest angle that makes its bone point at the child. Joints at the ends keep the model's.
 """
 
 from collections.abc import Sequence

@@ -139,6 +139,8 @@ def _laid_out(table: Table, book: Book) -> dict[str, Any]:
         "number": table.number,
         "caption": table.caption,
         "columns": table.columns,
+        "rows_are": table.rows_are,
+        "of_words": table.of_words,
         "groups": groups if any(name for name, _ in groups) else [],
         "blocks": blocks,
         "notes": table.notes,
