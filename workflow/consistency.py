@@ -119,8 +119,8 @@ def table() -> Table:
         "Computed from the transcribed tables (results/paper/reported); only what the text says is typed in. A number "
         "of the text is consistent if it is the tables' number rounded to as many digits.",
         "Repeated: the same digits stand for two different things, which may be chance. As read: notation, which "
-        "cannot be computed. The parameters of Cross-ASTM also need the width and four blocks a module, as this project reads "
-        "them; the paper states neither.",
+        "cannot be computed. The parameters of Cross-ASTM also need the width and four blocks a module, as this "
+        "project reads them; the paper states neither.",
     )
     return Table(NUMBER, "The paper's text against its own tables.", columns, blocks, notes, rows_are="Subject")
 

@@ -113,6 +113,7 @@ def document(
         r"\usepackage[utf8]{inputenc}",
         r"\usepackage[margin=2cm]{geometry}",
         r"\usepackage{amsmath,amssymb,array,booktabs,caption,graphicx,longtable,textcomp}",
+        r"\ifdefined\pdftrailerid\pdftrailerid{}\fi",  # else equal sources give unequal bytes
         r"\captionsetup{font=small,labelfont=bf,skip=6pt}",
         r"\renewcommand{\topfraction}{1}\renewcommand{\bottomfraction}{1}\renewcommand{\textfraction}{0}",
         r"\makeatletter\setlength{\@fptop}{0pt}\makeatother",

@@ -47,8 +47,8 @@ class Shown:
     captions: tuple[str, ...]
     individual: tuple[tuple[str, str], ...]
     """Captions of person a and of person b for each clip, where the data have them; else empty."""
-    joints: tuple[Float32[np.ndarray, "T 2 22 3"], ...]
-    """Global positions, metres, y up; one array a clip."""
+    joints: tuple[Float32[np.ndarray, "_ 2 22 3"], ...]
+    """Global positions, metres, y up; one array a clip, of as many frames as it has."""
     floor: tuple[float, ...]
     """Height of each clip's floor, metres."""
 

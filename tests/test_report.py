@@ -1,0 +1,290 @@
+"""The report: a page that needs nothing else, says what it shows, and works in a browser."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import workflow_study as made_up
+
+from intermamba import files
+from intermamba.config import Config
+from intermamba.errors import StateError
+from intermamba.paths import path, record_of
+from intermamba.skeleton import BODY_PARENTS, OFFSETS
+from workflow import aggregate, figures, pdf, shown, stages, tables
+from workflow.report import build
+from workflow.report.page import Report, packed, render
+
+HOSTILE = 'They say </script><b>"hello"</b> & wave $x$ {{ 7 }}.'
+SCRIPTS = made_up.ROOT / "workflow/report"
+
+
+def standing(frames: int, turn: float) -> np.ndarray:
+    """(frames, 2, 22, 3) of two people in the T-pose, 1 m apart, who rise by 2 cm a frame and turn."""
+    rest = np.zeros((22, 3))
+    for joint in range(1, 22):
+        rest[joint] = rest[BODY_PARENTS[joint]] + OFFSETS[joint]
+    rest[:, 1] += 0.95
+    angle = turn * np.arange(frames)[:, None]
+    points = np.broadcast_to(rest, (frames, 22, 3)).copy()
+    points[..., 0] = np.cos(angle) * rest[:, 0] + np.sin(angle) * rest[:, 2]
+    points[..., 2] = np.cos(angle) * rest[:, 2] - np.sin(angle) * rest[:, 0]
+    points[..., 1] += 0.02 * np.arange(frames)[:, None]
+    aside = np.array([0.5, 0, 0])
+    return np.stack([points - aside, points + aside], axis=1).astype(np.float32)
+
+
+def finish(config: Config) -> None:
+    """Everything before the report, in the working directory; made-up runs have made-up records."""
+    made_up.write(config)
+    for name in ("show-real", "show"):
+        for job in stages.table(config)[name].jobs():
+            words = job.command.split()
+            dataset = words[words.index("--dataset") + 1]
+            method = words[words.index("--variant") + 1] if name == "show" else "real"
+            motions = tuple(standing(12, 0.1 * (1 + index)) for index in range(2))
+            captions = (HOSTILE, "Two people meet.")
+            pairs = (("waves", "looks on"),) * 2 if dataset == "interhuman" else ()
+            content = shown.Shown(
+                dataset, method, "synthetic", "", 30, ("0001", "0002"), captions, pairs, motions, (0.0,) * 2
+            )
+            shown.write(job.results[0], content)
+    aggregate.run(config)
+    tables.run(config)
+    figures.run(config)
+    for stage in stages.table(config).values():
+        for job in stage.jobs():
+            record = record_of(job.results[0])
+            if stage.name != "report" and not record.exists():
+                outputs = dict.fromkeys((*job.results, *job.measured), "0" * 64)
+                notes = {"origin": "synthetic", "clips": {"train": 3, "val": 2, "test": 1}}
+                files.write_json(
+                    record,
+                    {
+                        "stage": stage.name, "command": job.command, "config": {"knob": "<b>"}, "seeds": {"root": 1},
+                        "code": {"revision": "f" * 40, "dirty": True}, "inputs": dict.fromkeys(job.inputs, "1" * 64),
+                        "outputs": outputs, "versions": {"python": "3"}, "device": "some CPU", "threads": 1,
+                        "started": "2026-01-02T03:04:05+00:00", "wall_seconds": 1.5, "peak_memory_mib": 10,
+                        "notes": notes,
+                    },
+                )  # fmt: skip
+            for name in (*job.results, *job.measured):
+                if stage.name != "report" and not Path(name).exists():
+                    files.write_text(name, "made up")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
+    """A finished study with its report, in a working directory of its own."""
+    tree = tmp_path_factory.mktemp("report")
+    config = made_up.config()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("results/paper/reported", "ablations"):
+            shutil.copytree(made_up.ROOT / name, tree / name)
+        (tree / "evaluators").mkdir()
+        shutil.copy(made_up.ROOT / "evaluators/protocols.yaml", tree / "evaluators")
+        patch.chdir(tree)
+        for module in (tables, figures, build):
+            patch.setattr(module, "variants", lambda: made_up.VARIANTS)
+        finish(config)
+        build.run(config)
+        yield config
+
+
+@pytest.fixture(scope="module")
+def page(finished: Config) -> str:
+    return path("report", profile="smoke").read_text(encoding="utf-8")
+
+
+class Page(HTMLParser):
+    """Elements, addresses, headings and the data of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict]] = []
+        self.texts: dict[str, str] = {}
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in ("meta", "link", "img", "br", "input"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "script":
+            self.texts[dict(self.elements[-1][1]).get("id", "script")] = data
+
+    def all(self, tag: str) -> list[dict]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def test_the_page_needs_nothing_else(page: str) -> None:
+    found = Page(page)
+    assert found.open == []
+    for name, attributes in found.elements:
+        for key in ("src", "href"):
+            value = attributes.get(key)
+            assert value is None or value.startswith(("data:", "#")) or (name == "a" and value.startswith("../")), value
+    outside = re.sub(r'<script type="application/json".*?</script>', "", page, flags=re.S)
+    assert set(re.findall(r"https?://[^\s\"'<)]+", outside)) <= {"http://www.w3.org/2000/svg"}
+    (policy,) = (meta["content"] for meta in found.all("meta") if "http-equiv" in meta)
+    assert policy.startswith("default-src 'none'")
+
+
+def test_what_people_wrote_stays_text(page: str) -> None:
+    found = Page(page)
+    assert "</script><b>" not in page
+    data = json.loads(found.texts["data"])
+    assert [one["caption"] for one in data["datasets"][0]["prompts"]] == [HOSTILE, "Two people meet."]
+    assert data["records"]["results/smoke/metrics.csv.prov.json"]["stage"] == "aggregate"
+
+
+def test_the_origin_of_the_data_is_in_the_head_and_at_every_block(page: str) -> None:
+    head = page[page.index('<header class="top">') : page.index("</header>")]
+    assert "synthetic embedded split" in head
+    runs = re.findall(r'<tbody class="reproduced">.*?</tr>', page, flags=re.S)
+    assert runs
+    assert all("synthetic embedded split" in run for run in runs if "as run:" not in run)
+
+
+def test_every_number_of_this_run_leads_to_a_record(page: str) -> None:
+    found = Page(page)
+    data = json.loads(found.texts["data"])
+    buttons = [int(one["data-cell"]) for one in found.all("button") if "data-cell" in one]
+    assert sorted(buttons) == list(range(len(data["cells"])))
+    paper = [cell for cell in data["cells"] if all(source not in data["made"] for source in cell["sources"])]
+    run = [cell for cell in data["cells"] if cell not in paper]
+    assert {source for cell in paper for source in cell["sources"]} == {
+        *(f"results/paper/reported/table{number}.csv" for number in range(1, 6)),
+        "results/paper/reported/claims.csv",
+    }
+    assert len(run) > 50
+    for cell in run:
+        assert all(data["made"][source] in data["records"] for source in cell["sources"])
+    # The whole way back: a metric's record names the weights, whose own record is there too.
+    (cell,) = (cell for cell in run if cell["title"] == "InterMamba, FID, Table 1")
+    record = data["records"][data["made"][cell["sources"][0]]]
+    weights = "results/smoke/interhuman/intermamba/seed0/weights.safetensors"
+    assert weights in record["inputs"]
+    assert data["records"][data["made"][weights]]["stage"] == "train"
+    assert cell["details"]["mean"] == pytest.approx(11.2, rel=0.01)
+
+
+def test_motions_are_those_of_their_files(finished: Config, page: str) -> None:
+    data = json.loads(Page(page).texts["data"])
+    assert [one["dataset"] for one in data["datasets"]] == ["interhuman", "interx"]
+    methods = [one["label"] for one in data["datasets"][0]["methods"]]
+    assert methods == ["Real", "InterMamba", "InterGen"]  # no ablation of the paper
+    motion = data["datasets"][0]["methods"][0]["motions"][1]
+    assert motion["frames"] == 12
+    again = packed(standing(12, 0.2), 0.0)
+    assert motion["scale"] == pytest.approx(again["scale"], rel=1e-4)
+
+
+def test_the_summary_says_who_beats_chance(page: str) -> None:
+    summary = page[page.index('<section id="summary">') : page.index('<section id="motions">')]
+    assert "InterMamba follows the captions best: R-precision (top 3) 0.460" in summary
+    assert "ffffffffff+" in summary
+    assert "2 trainings" in summary or "5 trainings" in summary
+
+
+def test_claims_are_shown_where_there_are_any(finished: Config, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 'id="claims"' not in page
+    caught: list[Report] = []
+    monkeypatch.setattr(build, "render", lambda report: caught.append(report) or render(report))
+    build.run(finished)
+    columns = ["claim", "where", "paper", "ours", "effect", "low", "high", "p", "p_corrected", "verdict", "note"]
+    rows = [("A & B help", "Table 5", "0.3", "0.2", "-0.1", "-0.2", "0.0", "0.1", "0.3", "does not hold", None)]
+    text = render(replace(caught[0], claims=pd.DataFrame(rows, columns=columns)))
+    assert "A &amp; B help" in text
+    assert '<span class="verdict does-not-hold">does not hold</span>' in text
+
+
+def test_a_missing_input_names_its_stage(finished: Config) -> None:
+    file = path("table", profile="smoke", number=1, format="csv")
+    content = file.read_bytes()
+    file.unlink()
+    try:
+        with pytest.raises(StateError, match="intermamba tables"):
+            build.run(finished)
+    finally:
+        file.write_bytes(content)
+
+
+def test_without_latex_the_record_says_so(finished: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdf.shutil, "which", lambda _: None)
+    build.run(finished)
+    record = files.read_json(record_of(path("report", profile="smoke")))
+    assert record["notes"]["pdf"] == pdf.MISSING
+    assert not path("report_document", profile="smoke").with_suffix(".pdf").exists()
+    text = path("report_document", profile="smoke").read_text()
+    for name in ("../tables/table1.tex", "../tables/consistency.tex", "../figures/figure7.pdf"):
+        assert name in text
+
+
+@pytest.mark.skipif(not any(map(shutil.which, ("latexmk", "pdflatex", "tectonic"))), reason="no LaTeX here")
+def test_latex_makes_a_pdf(finished: Config) -> None:
+    build.run(finished)
+    made = path("report_document", profile="smoke").with_suffix(".pdf")
+    assert made.read_bytes().startswith(b"%PDF")
+    first = made.read_bytes()
+    assert pdf.compile_document(path("report_document", profile="smoke")) == made
+    assert made.read_bytes() == first
+    broken = Path("broken.tex")
+    broken.write_text(r"\documentclass{article}\begin{document}\nothing\end{document}")
+    with pytest.raises(StateError, match=r"broken\.tex: .* refuses it"):
+        pdf.compile_document(broken)
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="no node here")
+def test_scripts_by_themselves(tmp_path: Path) -> None:
+    """Pure functions of the scripts, run by node: unpacking, projection, sorting."""
+    for name in ("viewer", "tables"):
+        shutil.copy(SCRIPTS / f"{name}.js", tmp_path / f"{name}.mjs")
+    motion = packed(np.array([[[[1.0, -2.0, 0.5]]]]), 0.0)
+    (tmp_path / "test.mjs").write_text(
+        f"const packed = {json.dumps(motion)};\n"
+        + """
+import assert from "node:assert/strict";
+import { beside, bones, decode, extent, lens } from "./viewer.mjs";
+import { ordered } from "./tables.mjs";
+
+const near = (one, other) => one.forEach((value, index) => assert.ok(Math.abs(value - other[index]) < 1e-4, `${one}`));
+near([...decode(packed)], [1, -2, 0.5]);
+
+const { x, z, reach } = extent([0, 5, 0, 3, 5, 4]);
+near([x, z, reach], [1.5, 2, 2.5]);
+near([beside([0, 0, 0, 1, 0, 0], 1)], [0.3]);  // one beside the other along x: seen from the front, a little aside
+
+// A camera straight ahead: the centre is the image's middle, x goes right and y up, what is nearer is larger.
+const see = lens({ azimuth: 0, elevation: 0, zoom: 1 }, { x: 1, y: 1, z: 1 }, 1, 200, 100);
+near(see(1, 1, 1).slice(0, 2), [100, 50]);
+assert.ok(see(2, 1, 1)[0] > 100 && see(1, 2, 1)[1] < 50);
+assert.ok(see(1, 1, 2)[3] > see(1, 1, 1)[3]);
+const above = lens({ azimuth: 0, elevation: 1.5, zoom: 1 }, { x: 0, y: 0, z: 0 }, 1, 100, 100);
+assert.ok(above(0, 0, 1)[1] > 50 && above(0, 1, 0)[2] < above(0, 0, 0)[2]);
+
+const body = { joints: ["pelvis", "right_knee"], parents: [-1, 0], radii: [0.1, 0.05] };
+assert.deepEqual(bones(body), [{ from: 0, to: 1, thick: [0.1, 0.05], limb: true, right: true }]);
+
+const key = (row) => row;
+assert.deepEqual(ordered(["2", "10", "", "1"], key, "descending"), ["10", "2", "1", ""]);
+assert.deepEqual(ordered(["2", "10", "", "1"], key, "ascending"), ["1", "2", "10", ""]);
+assert.deepEqual(ordered(["b", "a", "10"], key, "none"), ["b", "a", "10"]);
+assert.deepEqual(ordered(["b", "a"], key, "ascending"), ["a", "b"]);
+"""
+    )
+    done = subprocess.run(["node", "test.mjs"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
