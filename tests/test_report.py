@@ -288,3 +288,232 @@ assert.deepEqual(ordered(["b", "a"], key, "ascending"), ["a", "b"]);
     )
     done = subprocess.run(["node", "test.mjs"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome", "google-chrome-stable", "chromium-browser")
+PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    """A browser of this machine: one in the path, or playwright's own."""
+    api = pytest.importorskip("playwright.sync_api", reason="no playwright here")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    with api.sync_playwright() as playwright:
+        try:
+            launched = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        except api.Error as error:
+            pytest.skip(f"no browser here: {str(error).splitlines()[0]}")
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def opened(browser, page: str, tmp_path: Path) -> Iterator:
+    """Opens the page from a file of its own, offline; nothing may fail in the console, whatever a test does."""
+    (tmp_path / "index.html").write_text(page, encoding="utf-8")
+    said, contexts = [], []
+
+    def visit(**device):
+        context = browser.new_context(offline=True, **device)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+        tab.on("pageerror", lambda error: said.append(str(error)))
+        tab.goto((tmp_path / "index.html").as_uri())
+        return tab
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert said == []
+
+
+def pixels(tab, panel: int = 0) -> str:
+    return tab.evaluate("panel => document.querySelectorAll('#viewer canvas')[panel].toDataURL()", panel)
+
+
+def frame(tab) -> int:
+    return int(tab.get_attribute("#viewer", "data-frame"))
+
+
+def plays_past(tab, frame: int) -> None:
+    """Until the viewer shows a later frame by itself."""
+    tab.evaluate(
+        """frame => new Promise(done => {
+          const viewer = document.getElementById("viewer");
+          const look = () => Number(viewer.dataset.frame) > frame ? done() : requestAnimationFrame(look);
+          look();
+        })""",
+        frame,
+    )
+
+
+def settle(tab) -> None:
+    """Until what was asked for is drawn."""
+    tab.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def test_the_viewer_plays_and_stops(opened) -> None:
+    tab = opened()
+    tab.locator("#viewer").scroll_into_view_if_needed()
+    plays_past(tab, 2)
+    assert tab.locator("#viewer canvas").count() == 3
+    tab.get_by_role("button", name="Pause").click()
+    settle(tab)
+    still = [pixels(tab, panel) for panel in range(3)]
+    tab.get_by_label("Frame").fill("0")
+    settle(tab)
+    moved = [pixels(tab, panel) for panel in range(3)]
+    assert all(one != other for one, other in zip(still, moved, strict=True))
+    tab.get_by_role("button", name="Play").click()
+    plays_past(tab, 0)
+
+
+def test_the_keyboard_does_all_of_it(opened) -> None:
+    tab = opened(reduced_motion="reduce")  # which also means: does not play by itself
+    viewer = tab.locator("#viewer")
+    viewer.focus()
+    settle(tab)
+    assert (viewer.get_attribute("data-playing"), frame(tab)) == ("false", 0)
+    tab.keyboard.press(".")
+    settle(tab)
+    assert frame(tab) == 1
+    tab.keyboard.press(",")
+    settle(tab)
+    start = pixels(tab)
+    assert frame(tab) == 0
+    for keys, changed in ((["ArrowLeft"], True), (["0"], False), (["+", "+"], True), (["-", "-"], False)):
+        for key in keys:
+            tab.keyboard.press(key)
+        settle(tab)
+        assert (pixels(tab) != start) == changed, keys
+    caption = tab.locator("#viewer .caption")
+    assert HOSTILE in caption.inner_text()
+    tab.keyboard.press("n")
+    assert "Two people meet." in caption.inner_text()
+    tab.keyboard.press(" ")
+    assert viewer.get_attribute("data-playing") == "true"
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.getAttribute('aria-label')") == "Dataset"
+
+
+def test_mouse_and_touch_turn_the_view(opened) -> None:
+    tab = opened(reduced_motion="reduce")
+    canvas = tab.locator("#viewer canvas").first
+    canvas.scroll_into_view_if_needed()
+    settle(tab)
+    start, box = pixels(tab), canvas.bounding_box()
+    tab.mouse.move(box["x"] + 40, box["y"] + 60)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 120, box["y"] + 60)
+    tab.mouse.up()
+    settle(tab)
+    turned = pixels(tab)
+    assert turned != start
+    canvas.dblclick()
+    settle(tab)
+    assert pixels(tab) == start
+
+    phone = opened(reduced_motion="reduce", **PHONE)
+    phone.locator("#viewer canvas").first.scroll_into_view_if_needed()
+    settle(phone)
+    before, box = pixels(phone), phone.locator("#viewer canvas").first.bounding_box()
+    touch = phone.context.new_cdp_session(phone)
+    for kind, x in (("touchStart", 40), ("touchMove", 60), ("touchMove", 110), ("touchEnd", None)):
+        points = [] if x is None else [{"x": box["x"] + x, "y": box["y"] + 60}]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    settle(phone)
+    assert pixels(phone) != before
+
+
+def test_headings_sort_each_block(opened) -> None:
+    tab = opened()
+    table = tab.locator("#table1 table")
+    heading = table.get_by_role("button", name="FID")
+
+    def column(block: int) -> list[float]:
+        texts = table.locator("tbody").nth(block).locator("tr.method td:nth-child(5)").all_inner_texts()
+        return [float(text.split("±")[0]) for text in texts]
+
+    as_printed = [column(0), column(1)]
+    heading.focus()
+    tab.keyboard.press("Enter")
+    assert [column(0), column(1)] == [sorted(one, reverse=True) for one in as_printed]
+    assert table.locator("th[aria-sort=descending]").count() == 1
+    heading.click()
+    assert [column(0), column(1)] == [sorted(one) for one in as_printed]
+    assert table.locator("tbody").nth(1).locator("tr").nth(1).inner_text().startswith("Real")
+    heading.click()
+    assert [column(0), column(1)] == as_printed
+
+
+def test_a_number_leads_to_its_run_and_on_to_its_training(opened) -> None:
+    tab = opened()
+    row = tab.locator("#table1 tbody.reproduced tr.method", has_text="InterMamba")
+    row.get_by_role("button").nth(3).press("Enter")
+    dialog = tab.get_by_role("dialog")
+    assert "InterMamba, FID, Table 1" in dialog.inner_text()
+    assert (
+        "intermamba evaluate --profile smoke --dataset interhuman --variant intermamba --seed 0" in dialog.inner_text()
+    )
+    assert "not committed" in dialog.inner_text()
+    dialog.get_by_role("button", name="results/smoke/interhuman/intermamba/seed0/weights.safetensors").click()
+    assert "intermamba train --profile smoke" in dialog.inner_text()
+    dialog.get_by_role("button", name="Back").click()
+    assert "InterMamba, FID" in dialog.inner_text()
+    tab.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    tab.locator("#table1 tbody.reported tr.method button").first.click()
+    assert "Transcribed from the paper" in dialog.inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("device", ["phone", "desktop"])
+def test_nothing_sticks_out_and_everything_can_be_read(opened, scheme: str, device: str) -> None:
+    tab = opened(color_scheme=scheme, **(PHONE if device == "phone" else {"viewport": {"width": 1280, "height": 800}}))
+    wide = "[document.documentElement.scrollWidth, innerWidth]"
+    scrolled, visible = tab.evaluate(wide)
+    assert scrolled <= visible
+    tab.evaluate("scrollTo(0, document.body.scrollHeight)")
+    assert tab.locator(".origin").is_visible()
+    assert tab.locator(".origin").bounding_box()["y"] < 100
+    # WCAG's contrast of text with the nearest painted background behind it: 4.5 for body text.
+    poor = tab.evaluate(
+        """() => {
+          const parse = (colour) => {
+            const [r, g, b, a = 1] = colour.match(/[\\d.]+/g).map(Number);
+            return colour.startsWith("color(") ? [255 * r, 255 * g, 255 * b, a] : [r, g, b, a];
+          };
+          const light = ([r, g, b]) => [r, g, b]
+            .map((value) => value / 255)
+            .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
+            .reduce((sum, value, index) => sum + value * [0.2126, 0.7152, 0.0722][index], 0);
+          const behind = (node) => {
+            const found = parse(getComputedStyle(node).backgroundColor);
+            return found[3] > 0.8 ? found : node.parentElement ? behind(node.parentElement) : [255, 255, 255, 1];
+          };
+          const found = [];
+          for (const node of document.querySelectorAll("main *, header *")) {
+            const says = [...node.childNodes].some((one) => one.nodeType === 3 && one.data.trim());
+            if (!says || !node.checkVisibility()) continue;
+            const [text, back] = [light(parse(getComputedStyle(node).color)), light(behind(node))];
+            const contrast = (Math.max(text, back) + 0.05) / (Math.min(text, back) + 0.05);
+            if (contrast < 4.5) found.push(`${contrast.toFixed(2)} ${node.outerHTML.slice(0, 90)}`);
+          }
+          return found.slice(0, 10);
+        }"""
+    )
+    assert poor == []
+
+
+def test_everything_pressable_has_a_name(opened) -> None:
+    tab = opened()
+    nameless = tab.evaluate(
+        """() => [...document.querySelectorAll("button, select, input, a, img, canvas")]
+          .filter((one) => one.checkVisibility())
+          .filter((one) => !(one.getAttribute("aria-label") || one.alt || one.textContent.trim()))
+          .map((one) => one.outerHTML.slice(0, 80))"""
+    )
+    assert nameless == []
+    assert tab.locator("h1").count() == 1

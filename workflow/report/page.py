@@ -154,7 +154,7 @@ def _named(column: Column) -> str:
 def _placed(cell: Cell | None, title: str, book: Book) -> dict[str, Any]:
     if cell is None:
         return {"text": MISSING, "interval": "", "mark": "", "value": "", "number": None}
-    number = book.enter(title, cell) if cell.details else None
+    number = book.enter(title, cell) if cell.details and cell.text else None
     return {"text": cell.text, "interval": cell.interval, "mark": cell.mark, "value": sortable(cell), "number": number}
 
 
