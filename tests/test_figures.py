@@ -12,8 +12,10 @@ from matplotlib.colors import same_color
 
 from intermamba.errors import StateError
 from intermamba.paths import path
+from intermamba.render.camera import Camera
 from workflow import aggregate, figures
 from workflow.figure2 import Panel, Point, figure2, measured_panels, reported_panel
+from workflow.figure7 import equally_far, figure7, moments
 from workflow.figures import figure8
 from workflow.reproduced import read
 from workflow.style import COLOURS, save, themed
@@ -86,7 +88,7 @@ def finished(tmp_path, monkeypatch):
 
 def test_the_stage_draws_from_the_aggregated_results(finished):
     figures.run(finished)
-    for number in (2, 8):
+    for number in (2, 7, 8):
         for suffix, start in (("pdf", b"%PDF"), ("png", b"\x89PNG")):
             assert path("figure", profile="smoke", number=number, format=suffix).read_bytes().startswith(start)
 
@@ -168,3 +170,24 @@ def test_labels_of_bubbles_keep_apart():
 def test_a_study_without_the_full_model_says_what_to_add():
     with pytest.raises(StateError, match="Add it under `runs`"):
         figure8(curves().iloc[:0], ORIGINS, "smoke")
+
+
+def test_figure7_has_a_strip_a_method_for_each_prompt():
+    motions = [made_up.performed("interhuman", name) for name in ("real", "in2in", "intermamba", "intergen")]
+    with themed():
+        figure = figure7(motions, {"real": "Real", "intermamba": "InterMamba", "intergen": "InterGen"})
+    assert len(figure.axes) == 2 * 3 * 3  # prompts, methods, moments
+    texts = [text.get_text() for text in figure.texts]
+    assert "synthetic embedded split" in texts[0]
+    assert texts[1:4] == ["Real", "InterGen", "InterMamba"]
+    assert texts[4:] == [made_up.HOSTILE, "Two people meet."]
+
+
+def test_figure7_shows_everyone_from_the_same_distance():
+    near, far = made_up.standing(12, 0.1), made_up.standing(12, 0.1) * 2
+    cameras = equally_far([Camera.around(near), Camera.around(far)], [near, far])
+    depths = [
+        camera.project(joints.reshape(-1, 3).mean(0))[2] for camera, joints in zip(cameras, (near, far), strict=True)
+    ]
+    assert depths[0] == pytest.approx(depths[1])
+    assert [moments(frames) for frames in (1, 7, 300)] == [[0, 0, 0], [1, 3, 5], [50, 150, 249]]

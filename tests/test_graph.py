@@ -134,7 +134,9 @@ def test_targets_are_the_results_a_user_is_promised() -> None:
         for name in (
             "metrics.csv",
             "summary.json",
-            *(f"figures/figure{n}.{kind}" for n in (2, 8) for kind in ("pdf", "png")),
+            *(f"figures/figure{n}.{kind}" for n in (2, 7, 8) for kind in ("pdf", "png")),
+            *(f"tables/{name}.{kind}" for name in ("sensitivity", "consistency") for kind in ("tex", "md", "csv")),
+            "report/index.html",
         )
     }
     assert promised <= found

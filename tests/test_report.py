@@ -18,45 +18,16 @@ from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import StateError
 from intermamba.paths import path, record_of
-from intermamba.skeleton import BODY_PARENTS, OFFSETS
-from workflow import aggregate, figures, pdf, shown, stages, tables
+from workflow import aggregate, figures, pdf, stages, tables
 from workflow.report import build
 from workflow.report.page import Report, packed, render
 
-HOSTILE = 'They say </script><b>"hello"</b> & wave $x$ {{ 7 }}.'
 SCRIPTS = made_up.ROOT / "workflow/report"
-
-
-def standing(frames: int, turn: float) -> np.ndarray:
-    """(frames, 2, 22, 3) of two people in the T-pose, 1 m apart, who rise by 2 cm a frame and turn."""
-    rest = np.zeros((22, 3))
-    for joint in range(1, 22):
-        rest[joint] = rest[BODY_PARENTS[joint]] + OFFSETS[joint]
-    rest[:, 1] += 0.95
-    angle = turn * np.arange(frames)[:, None]
-    points = np.broadcast_to(rest, (frames, 22, 3)).copy()
-    points[..., 0] = np.cos(angle) * rest[:, 0] + np.sin(angle) * rest[:, 2]
-    points[..., 2] = np.cos(angle) * rest[:, 2] - np.sin(angle) * rest[:, 0]
-    points[..., 1] += 0.02 * np.arange(frames)[:, None]
-    aside = np.array([0.5, 0, 0])
-    return np.stack([points - aside, points + aside], axis=1).astype(np.float32)
 
 
 def finish(config: Config) -> None:
     """Everything before the report, in the working directory; made-up runs have made-up records."""
     made_up.write(config)
-    for name in ("show-real", "show"):
-        for job in stages.table(config)[name].jobs():
-            words = job.command.split()
-            dataset = words[words.index("--dataset") + 1]
-            method = words[words.index("--variant") + 1] if name == "show" else "real"
-            motions = tuple(standing(12, 0.1 * (1 + index)) for index in range(2))
-            captions = (HOSTILE, "Two people meet.")
-            pairs = (("waves", "looks on"),) * 2 if dataset == "interhuman" else ()
-            content = shown.Shown(
-                dataset, method, "synthetic", "", 30, ("0001", "0002"), captions, pairs, motions, (0.0,) * 2
-            )
-            shown.write(job.results[0], content)
     aggregate.run(config)
     tables.run(config)
     figures.run(config)
@@ -147,7 +118,7 @@ def test_what_people_wrote_stays_text(page: str) -> None:
     found = Page(page)
     assert "</script><b>" not in page
     data = json.loads(found.texts["data"])
-    assert [one["caption"] for one in data["datasets"][0]["prompts"]] == [HOSTILE, "Two people meet."]
+    assert [one["caption"] for one in data["datasets"][0]["prompts"]] == [made_up.HOSTILE, "Two people meet."]
     assert data["records"]["results/smoke/metrics.csv.prov.json"]["stage"] == "aggregate"
 
 
@@ -189,7 +160,7 @@ def test_motions_are_those_of_their_files(finished: Config, page: str) -> None:
     assert methods == ["Real", "InterMamba", "InterGen"]  # no ablation of the paper
     motion = data["datasets"][0]["methods"][0]["motions"][1]
     assert motion["frames"] == 12
-    again = packed(standing(12, 0.2), 0.0)
+    again = packed(made_up.standing(12, 0.2), 0.0)
     assert motion["scale"] == pytest.approx(again["scale"], rel=1e-4)
 
 
@@ -389,7 +360,7 @@ def test_the_keyboard_does_all_of_it(opened) -> None:
         settle(tab)
         assert (pixels(tab) != start) == changed, keys
     caption = tab.locator("#viewer .caption")
-    assert HOSTILE in caption.inner_text()
+    assert made_up.HOSTILE in caption.inner_text()
     tab.keyboard.press("n")
     assert "Two people meet." in caption.inner_text()
     tab.keyboard.press(" ")

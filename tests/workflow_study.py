@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 import ablations
@@ -11,8 +12,11 @@ from intermamba import files
 from intermamba.config import Config, OfficialConfig, load
 from intermamba.models.options import Variant
 from intermamba.paths import path
+from intermamba.skeleton import BODY_PARENTS, OFFSETS
+from workflow import shown
 
 ROOT = Path(__file__).parents[1]
+HOSTILE = 'They say </script><b>"hello"</b> & wave $x$ {{ 7 }}.'
 OFFICIAL = {"interhuman": {"intergen": OfficialConfig(checkpoint="intergen.ckpt", normalisation="data")}}
 MEANS = {
     "real": (0.45, 0.61, 0.70, 0.27, 3.75, 7.95, None),
@@ -125,8 +129,37 @@ def write(study: Config) -> None:
             for index, name in enumerate(names)
         ]
     ).assign(device="some CPU", dtype="float32")
+    for dataset, variants in study.runs.items():
+        where = {"profile": profile, "dataset": dataset}
+        shown.write(path("real_shown", **where), performed(dataset, shown.REAL))
+        for variant, seeds in variants.items():
+            if not VARIANTS[variant].ablation:
+                shown.write(path("shown", variant=variant, seed=seeds[0], **where), performed(dataset, variant))
     files.write_csv(path("complexity", profile=profile), counts)
     files.write_csv(path("complexity_time", profile=profile), times)
+
+
+def performed(dataset: str, method: str) -> shown.Shown:
+    """Two prompts of hostile letters and of few words, and what a method makes of them."""
+    motions = tuple(standing(12, 0.1 * (1 + index)) for index in range(2))
+    pairs = (("waves", "looks on"),) * 2 if dataset == "interhuman" else ()
+    labels = (dataset, method, "synthetic", "", 30, ("0001", "0002"))
+    return shown.Shown(*labels, (HOSTILE, "Two people meet."), pairs, motions, (0.0,) * 2)
+
+
+def standing(frames: int, turn: float) -> np.ndarray:
+    """(frames, 2, 22, 3) of two people in the T-pose, 1 m apart, who rise by 2 cm a frame and turn."""
+    rest = np.zeros((22, 3))
+    for joint in range(1, 22):
+        rest[joint] = rest[BODY_PARENTS[joint]] + OFFSETS[joint]
+    rest[:, 1] += 0.95
+    angle = turn * np.arange(frames)[:, None]
+    points = np.broadcast_to(rest, (frames, 22, 3)).copy()
+    points[..., 0] = np.cos(angle) * rest[:, 0] + np.sin(angle) * rest[:, 2]
+    points[..., 2] = np.cos(angle) * rest[:, 2] - np.sin(angle) * rest[:, 0]
+    points[..., 1] += 0.02 * np.arange(frames)[:, None]
+    aside = np.array([0.5, 0, 0])
+    return np.stack([points - aside, points + aside], axis=1).astype(np.float32)
 
 
 def adaptive(variant: str) -> pd.DataFrame:

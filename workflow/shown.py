@@ -20,8 +20,9 @@ from intermamba import checkpoint, files, paths, provenance
 from intermamba.config import Config, Dataset
 from intermamba.data.dataset import ClipDataset, Item
 from intermamba.data.splits import SplitFile
+from intermamba.device import device_for
 from intermamba.errors import DataError, StateError
-from intermamba.generate import MotionGenerator, device_for
+from intermamba.generate import MotionGenerator
 from intermamba.motion import Representation, representation
 from intermamba.seeds import derive
 from intermamba.text.cache import TextCache

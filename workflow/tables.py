@@ -1,5 +1,5 @@
-"""Stage ``tables``: Tables 1 to 5, the paper's rows and this run's rows in separate blocks, the table of what the judges
-notice, and the paper's text against its own tables, as LaTeX, Markdown and CSV.
+"""Stage ``tables``: Tables 1 to 5, the paper's rows and this run's rows in separate blocks, the table of what the
+judges notice, and the paper's text against its own tables, as LaTeX, Markdown and CSV.
 
 Which variant stands in which of the paper's rows is told by the variants themselves (``paper`` in ``ablations/``).
 A variant without such a row, a reader's own for example, joins the table of its dataset and the table of costs.
@@ -51,7 +51,10 @@ COSTS = (
 """Conventions of Table 3."""
 
 APART = "The blocks differ in data, evaluator, protocol and sizes: compare numbers within a block, never across."
-NUMBERS = f"Tables 1 to 5 are numbered as in the paper; Table {sensitivity.NUMBER} is of this project alone."
+NUMBERS = (
+    f"Tables 1 to 5 are numbered as in the paper; Tables {sensitivity.NUMBER} and {consistency.NUMBER} are of this "
+    "project alone."
+)
 MARKS = "Best in bold, second best underlined, within each block and by the numbers as shown."
 QUALITY_MARKS = (
     f"{MARKS} → is closeness to the block's real row. Real rows are not ranked; in R-Precision and MM Dist, neither is "
@@ -60,7 +63,7 @@ QUALITY_MARKS = (
 
 
 def run(config: Config) -> None:
-    """Write ``table1`` to ``table5``, ``sensitivity`` and ``consistency`` in three formats, and ``all.tex`` of them all.
+    """Write ``table1`` to ``table5``, ``sensitivity`` and ``consistency`` in three formats, and ``all.tex`` of all.
 
     Everything but the timings of Table 3 is a function of the metrics, to the byte.
 
