@@ -44,7 +44,7 @@ def knobs_of(name):
 
 def told(name, category):
     """Outputs of a stage, those for readers marked for `snakemake --report`."""
-    look = {"caption": f"workflow/report/captions/{name}.rst", "category": category}
+    look = {"caption": f"../report/captions/{name}.rst", "category": category}
     mark = lambda path: report(path, labels={"file": Path(path).name}, **look)
     return [mark(path) if path.endswith((".png", ".csv", ".html")) else path for path in STAGES[name].outputs]
 

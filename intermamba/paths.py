@@ -41,7 +41,7 @@ TEMPLATES = {
     "report": "results/{profile}/report/index.html",
     "report_document": "results/{profile}/report/report.tex",
     # the paper's own numbers, transcribed
-    "paper_claims": "results/paper/reported/claims.csv",
+    "paper_text": "results/paper/reported/consistency.csv",
     "reported": "results/paper/reported/table{number}.csv",
 }
 

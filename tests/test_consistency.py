@@ -73,7 +73,7 @@ def test_another_table_gives_another_verdict(study: Path, claim: str, cell: tupl
 
 
 def test_every_claim_has_a_check_or_was_read(study: Path) -> None:
-    claims = pd.read_csv(path("paper_claims"), dtype=str, keep_default_na=False)
+    claims = pd.read_csv(path("paper_text"), dtype=str, keep_default_na=False)
     assert set(claims["claim"]) == {name for names in consistency.SECTIONS.values() for name in names}
     assert not claims["claim"].duplicated().any()
     assert (claims[["subject", "place", "says"]] != "").all(axis=None)
@@ -83,7 +83,7 @@ def test_every_claim_has_a_check_or_was_read(study: Path) -> None:
 
 
 def test_unknown_claims_get_the_nearest(study: Path) -> None:
-    file = path("paper_claims")
+    file = path("paper_text")
     file.write_text(file.read_text().replace("time_share,", "time_shares,"))
     with pytest.raises(DataError, match=r"unknown claim 'time_shares'.*Did you mean 'time_share'"):
         consistency.table()
@@ -93,7 +93,7 @@ def test_every_row_names_what_it_was_computed_from() -> None:
     for block in consistency.table().blocks:
         for row in block.rows:
             sources = row.cells["verdict"].details["source"].split()
-            assert sources[0] == str(path("paper_claims"))
+            assert sources[0] == str(path("paper_text"))
             assert (len(sources) == 1) == (row.cells["verdict"].text == "as read")
 
 

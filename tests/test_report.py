@@ -16,7 +16,7 @@ import workflow_study as made_up
 
 from intermamba import files
 from intermamba.config import Config
-from intermamba.errors import StateError
+from intermamba.errors import DataError, StateError
 from intermamba.paths import path, record_of
 from workflow import aggregate, figures, pdf, stages, tables
 from workflow.report import build
@@ -139,7 +139,7 @@ def test_every_number_of_this_run_leads_to_a_record(page: str) -> None:
     run = [cell for cell in data["cells"] if cell not in paper]
     assert {source for cell in paper for source in cell["sources"]} == {
         *(f"results/paper/reported/table{number}.csv" for number in range(1, 6)),
-        "results/paper/reported/claims.csv",
+        "results/paper/reported/consistency.csv",
     }
     assert len(run) > 50
     for cell in run:
@@ -176,11 +176,23 @@ def test_claims_are_shown_where_there_are_any(finished: Config, page: str, monke
     caught: list[Report] = []
     monkeypatch.setattr(build, "render", lambda report: caught.append(report) or render(report))
     build.run(finished)
-    columns = ["claim", "where", "paper", "ours", "effect", "low", "high", "p", "p_corrected", "verdict", "note"]
-    rows = [("A & B help", "Table 5", "0.3", "0.2", "-0.1", "-0.2", "0.0", "0.1", "0.3", "does not hold", None)]
-    text = render(replace(caught[0], claims=pd.DataFrame(rows, columns=columns)))
-    assert "A &amp; B help" in text
-    assert '<span class="verdict does-not-hold">does not hold</span>' in text
+    row = {
+        "topic": "Quality", "claim": "A & B help", "where": "Table 5", "paper_first": 0.475, "paper_second": 0.371,
+        "value_first": 0.21, "value_second": 0.25, "effect": -0.04, "scale": "difference", "low": -0.06, "high": -0.02,
+        "p_corrected": 0.0123, "trainings": "3, 3", "verdict": "does not hold", "note": None,
+    }  # fmt: skip
+    more = row | {"claim": "It is faster", "effect": 0.5, "scale": "ratio", "low": 0.4, "high": 0.6, "verdict": "holds"}
+    unknown = row | {"claim": "C", "topic": "Else", "verdict": "cannot be told", "note": "one training."}
+    unknown |= dict.fromkeys(("effect", "low", "high", "p_corrected", "trainings"))
+    frame = pd.DataFrame([row, more, more, unknown])
+    text = render(replace(caught[0], claims=frame))
+    for piece in (
+        "2 hold", "1 does not hold", "A &amp; B help", '<span class="verdict does-not-hold">does not hold</span>',
+        "0.4750 against 0.3710", "−0.0400", "−0.0600 to −0.0200", "×0.500", 'data-value="0.012"', "one training.",
+    ):  # fmt: skip
+        assert piece in text, piece
+    with pytest.raises(DataError, match="no column verdict"):
+        render(replace(caught[0], claims=frame.drop(columns="verdict")))
 
 
 def test_a_missing_input_names_its_stage(finished: Config) -> None:

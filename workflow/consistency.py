@@ -1,8 +1,8 @@
 """The table of the paper's consistency: what its text says, beside what its own tables give.
 
-What is claimed and where is data (``results/paper/reported/claims.csv``); what the tables give is computed here from
-their transcription, one function a claim, called by the claim's name. A number of the text agrees if it is the tables'
-rounded to as many digits. Claims about notation cannot be computed; the file says what was read.
+What is claimed and where is data (``results/paper/reported/consistency.csv``); what the tables give is computed here
+from their transcription, one function a claim, called by the claim's name. A number of the text agrees if it is the
+tables' rounded to as many digits. Claims about notation cannot be computed; the file says what was read.
 """
 
 from collections.abc import Callable, Mapping
@@ -94,7 +94,7 @@ def table() -> Table:
     Raises:
         DataError: the file of claims does not hold the claims that can be checked.
     """
-    file = path("paper_claims")
+    file = path("paper_text")
     claims = pd.read_csv(file, dtype=str, keep_default_na=False)
     if list(claims.columns) != COLUMNS:
         raise DataError(f"{file}: columns must be {', '.join(COLUMNS)}; found {', '.join(claims.columns)}.")

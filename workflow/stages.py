@@ -198,7 +198,7 @@ def table(config: Config) -> dict[str, Stage]:
             (
                 *(at("summary"), at("complexity"), at("complexity_time")),
                 *(at("sensitivity", **item) for item in datasets),
-                *(*variants, *reported, at("paper_claims"), PROTOCOLS),
+                *(*variants, *reported, at("paper_text"), PROTOCOLS),
             ),
             (
                 at("document"),

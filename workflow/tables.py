@@ -74,7 +74,7 @@ def run(config: Config) -> None:
     """
     profile = config.profile
     study, inputs = read(config, variants())
-    inputs += [*(path("reported", number=number) for number in range(1, 6)), path("paper_claims")]
+    inputs += [*(path("reported", number=number) for number in range(1, 6)), path("paper_text")]
     inputs += [files.require(path("sensitivity", profile=profile, dataset=name), "sensitivity") for name in config.runs]
     tables = build(study)
     document = path("document", profile=profile)

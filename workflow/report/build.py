@@ -77,7 +77,8 @@ def run(config: Config) -> Path:
             motions=tuple(_motions(inputs)),
             labels={REAL: "Real"} | {name: one.label for name, one in study.variants.items()},
             lineage=lineage,
-            claims=pd.read_csv(claims, dtype=str) if claims in inputs else None,
+            claims=pd.read_csv(claims) if claims in inputs else None,
+            claims_file=str(claims),
             downloads=_downloads(page, [*inputs, *([printed] if printed else [])]),
         )
         files.write_text(page, render(report))

@@ -17,9 +17,10 @@ from markupsafe import Markup
 
 from intermamba.render.people import PERSON_COLOURS, RADII
 from intermamba.skeleton import BODY, BODY_PARENTS
+from workflow.report.claims import balance, topics
 from workflow.report.lineage import Lineage, revision
 from workflow.shown import Shown
-from workflow.tabular import ARROWS, MISSING, Cell, Column, Table
+from workflow.tabular import ARROWS, MISSING, SIGNS, Cell, Column, Table
 from workflow.wording import dataset_name, origin_name
 
 SCRIPTS = ("viewer.js", "tables.js", "provenance.js", "page.js")
@@ -76,6 +77,8 @@ class Report:
     lineage: Lineage
     claims: pd.DataFrame | None = None
     """``claims.csv``, where the profile has it."""
+    claims_file: str = ""
+    """Its place."""
     downloads: Mapping[str, str] = field(default_factory=dict)
     """Files beside the page: name and relative address."""
 
@@ -91,12 +94,13 @@ def render(report: Report) -> str:
     environment.filters |= {"dataset": dataset_name, "origin": origin_name, "base64": _base64, "duration": _duration}
     environment.globals |= {"revision": revision, "arrows": ARROWS, "missing": MISSING}
     tables = [_laid_out(table, book) for table in report.tables]
-    claims = None if report.claims is None else report.claims.fillna("").to_dict("records")
+    claims = {} if report.claims is None else topics(report.claims)
     page = environment.get_template("page.html.jinja")
     return page.render(
         report=report,
         tables=tables,
         claims=claims,
+        balance="" if report.claims is None else balance(report.claims),
         style=Markup(sources["style.css"]),  # noqa: S704 - our own file
         script=Markup("\n".join(sources[name] for name in SCRIPTS)),  # noqa: S704 - our own files
         data=Markup(_json(_data(report, book))),  # noqa: S704 - escaped for its place by _json
@@ -153,9 +157,16 @@ def _named(column: Column) -> str:
 
 def _placed(cell: Cell | None, title: str, book: Book) -> dict[str, Any]:
     if cell is None:
-        return {"text": MISSING, "interval": "", "mark": "", "value": "", "number": None}
+        return {"text": MISSING, "interval": "", "mark": "", "sign": "", "value": "", "number": None}
     number = book.enter(title, cell) if cell.details and cell.text else None
-    return {"text": cell.text, "interval": cell.interval, "mark": cell.mark, "value": sortable(cell), "number": number}
+    return {
+        "text": cell.text,
+        "interval": cell.interval,
+        "mark": cell.mark,
+        "sign": SIGNS.get(cell.mark, ""),
+        "value": sortable(cell),
+        "number": number,
+    }
 
 
 def sortable(cell: Cell) -> str:
