@@ -188,7 +188,7 @@ def test_claims_are_shown_where_there_are_any(finished: Config, page: str, monke
     text = render(replace(caught[0], claims=frame))
     for piece in (
         "2 hold", "1 does not hold", "A &amp; B help", '<span class="verdict does-not-hold">does not hold</span>',
-        "0.4750 against 0.3710", "−0.0400", "−0.0600 to −0.0200", "×0.500", 'data-value="0.012"', "one training.",
+        "0.475 against 0.371", "−0.0400", "−0.0600 to −0.0200", "×0.500", 'data-value="0.012"', "one training.",
     ):  # fmt: skip
         assert piece in text, piece
     with pytest.raises(DataError, match="no column verdict"):

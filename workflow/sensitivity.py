@@ -39,7 +39,7 @@ def table(config: Config) -> Table:
     tops = (Column(f"top{k}", f"Top {k}", "up", "R-Precision") for k in (1, 2, 3))
     others = (Column(name, METRICS[name].label, METRICS[name].direction) for name in ("fid", "mm_dist", "diversity"))
     caption = "What the judges notice: change of each metric when real motions are damaged."
-    return Table(NUMBER, caption, (*tops, *others), blocks, NOTES)
+    return Table(NUMBER, caption, (*tops, *others), blocks, NOTES, rows_are="Damage")
 
 
 def _block(config: Config, dataset: Dataset) -> Block:

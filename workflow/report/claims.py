@@ -17,6 +17,8 @@ COLUMNS = (
 )  # fmt: skip
 """What is read of ``claims.csv``; it has more."""
 
+VERDICTS = ("holds", "does not hold", "cannot be told", "not run")
+
 
 @dataclass(frozen=True)
 class Told:
@@ -52,7 +54,8 @@ def balance(frame: pd.DataFrame) -> str:
     """How many claims have each verdict: "3 hold, 1 does not hold"."""
     counts = Counter(frame["verdict"])
     plural = {"holds": "hold", "does not hold": "do not hold"}
-    return ", ".join(f"{count} {name if count == 1 else plural.get(name, name)}" for name, count in counts.items())
+    known = [name for name in VERDICTS if name in counts]
+    return ", ".join(f"{counts[name]} {name if counts[name] == 1 else plural.get(name, name)}" for name in known)
 
 
 def _told(row: Mapping[str, Any]) -> Told:
@@ -61,11 +64,11 @@ def _told(row: Mapping[str, Any]) -> Told:
     trainings = "" if pd.isna(row["trainings"]) or row["trainings"] == "" else f"trainings: {row['trainings']}"
     note = "" if pd.isna(row["note"]) else str(row["note"])
     return Told(
-        str(row["claim"]),
+        f"{str(row['claim'])[:1].upper()}{str(row['claim'])[1:]}",
         str(row["where"]),
         str(row["verdict"]),
-        _against(row["paper_first"], row["paper_second"]),
-        _against(row["value_first"], row["value_second"]),
+        _against("g", row["paper_first"], row["paper_second"]),
+        _against(".4g", row["value_first"], row["value_second"]),
         _change(row["effect"], ratio),
         f"{bounds[0]} to {bounds[1]}" if all(bounds) and bounds[0] != bounds[1] else "",
         "" if pd.isna(row["p_corrected"]) else f"{row['p_corrected']:.2g}",
@@ -73,10 +76,8 @@ def _told(row: Mapping[str, Any]) -> Told:
     )
 
 
-def _against(first: float | None, second: float | None) -> str:
-    return " against ".join(
-        significant(value) for value in (first, second) if value is not None and not math.isnan(value)
-    )
+def _against(form: str, *values: float | None) -> str:
+    return " against ".join(format(value, form) for value in values if value is not None and not math.isnan(value))
 
 
 def _change(value: float | None, ratio: bool) -> str:

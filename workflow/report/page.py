@@ -92,7 +92,7 @@ def render(report: Report) -> str:
         loader=DictLoader(sources), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"dataset": dataset_name, "origin": origin_name, "base64": _base64, "duration": _duration}
-    environment.globals |= {"revision": revision, "arrows": ARROWS, "missing": MISSING}
+    environment.globals |= {"revision": revision, "command": _command, "arrows": ARROWS, "missing": MISSING}
     tables = [_laid_out(table, book) for table in report.tables]
     claims = {} if report.claims is None else topics(report.claims)
     page = environment.get_template("page.html.jinja")
@@ -233,6 +233,12 @@ def _plain(value: Any) -> Any:
 
 def _empty(value: Any) -> bool:
     return value is None or value == "" or bool(pd.isna(value))
+
+
+def _command(record: Mapping[str, Any], profile: str) -> str:
+    """A record's command without what all of them have in common."""
+    words = str(record["command"]).split()[1:]
+    return " ".join(words).replace(f"--profile {profile} ", "").replace(f" --profile {profile}", "")
 
 
 def _duration(seconds: float) -> str:

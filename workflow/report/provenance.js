@@ -1,6 +1,7 @@
 /* From a cell to its run: a dialog that shows a number's record, and from there the records of what it was made from. */
 
 const NAMES = {
+  dataset: "Dataset", skeleton: "Skeleton", protocol: "Protocol", block: "Block", method: "Method", metric: "Metric", note: "Note",
   mean: "Full precision", interval: "Interval", repeats: "Repeats", seeds: "Training seeds", seed_std: "Deviation between seeds",
   quartile1: "Lower quartile", quartile3: "Upper quartile", origin: "Data", tower: "Text tower", evaluator: "Judge's weights",
 };
