@@ -4,7 +4,6 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from importlib.resources import files
 from itertools import groupby
@@ -91,7 +90,7 @@ def render(report: Report) -> str:
     environment = Environment(
         loader=DictLoader(sources), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"dataset": dataset_name, "origin": origin_name, "base64": _base64, "duration": _duration}
+    environment.filters |= {"dataset": dataset_name, "origin": origin_name, "base64": _base64}
     environment.globals |= {"revision": revision, "command": _command, "arrows": ARROWS, "missing": MISSING}
     tables = [_laid_out(table, book) for table in report.tables]
     claims = {} if report.claims is None else topics(report.claims)
@@ -239,7 +238,3 @@ def _command(record: Mapping[str, Any], profile: str) -> str:
     """A record's command without what all of them have in common."""
     words = str(record["command"]).split()[1:]
     return " ".join(words).replace(f"--profile {profile} ", "").replace(f" --profile {profile}", "")
-
-
-def _duration(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))
