@@ -29,12 +29,14 @@ TEMPLATES = {
     "summary": "results/{profile}/summary.csv",
     "summary_json": "results/{profile}/summary.json",
     "alpha_beta": "results/{profile}/alpha_beta.csv",
+    "claims": "results/{profile}/claims.csv",
     "table": "results/{profile}/tables/table{number}.{format}",
     "sensitivity_table": "results/{profile}/tables/sensitivity.{format}",
     "document": "results/{profile}/tables/all.tex",
     "figure": "results/{profile}/figures/figure{number}.{format}",
     # the paper's own numbers, transcribed
     "reported": "results/paper/reported/table{number}.csv",
+    "claims_list": "results/paper/reported/claims.yaml",
 }
 
 SAMPLES = Path("results/samples")
