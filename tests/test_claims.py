@@ -54,7 +54,7 @@ def weights(fall=-0.3):
 
 def quality(name="a", first="intermamba", second="intergen", metric="top1", expected="higher"):
     return claims.Quality(
-        id=name, kind="quality", claim="it is so", where="Table 1", dataset="interhuman", expected=expected,
+        id=name, topic="t", kind="quality", claim="it is so", where="Table 1", dataset="interhuman", expected=expected,
         metric=metric, methods=(first, second),
     )  # fmt: skip
 
@@ -107,7 +107,7 @@ def test_failing_to_converge_is_being_at_chance(study):
 
 
 def test_costs(study):
-    settings = {"claim": "less", "where": "Table 3", "dataset": "interhuman", "expected": "lower"}
+    settings = {"topic": "t", "claim": "less", "where": "Table 3", "dataset": "interhuman", "expected": "lower"}
     names = ("intermamba", "intergen")
     printed = claims.Printed(table=3, metric="parameters_millions", rows=("Ours", "InterGen"))
     time, count = decide(
@@ -123,7 +123,7 @@ def test_costs(study):
 
 
 def test_fusion_weights(study):
-    settings = {"kind": "weights", "claim": "x", "where": "Figure 8", "dataset": "interhuman"}
+    settings = {"topic": "t", "kind": "weights", "claim": "x", "where": "Figure 8", "dataset": "interhuman"}
     falls, steady = decide(
         study,
         claims.Weights(id="a", branch="spatial", methods=("intermamba",), expected="lower", **settings),
@@ -155,7 +155,7 @@ def test_the_list_of_claims_is_sound():
 def test_a_broken_claim_is_named(tmp_path):
     file = tmp_path / "claims.yaml"
     file.write_text("- {id: a, kind: quality, claim: x}\n")
-    with pytest.raises(ConfigError, match=r"claims\.yaml: claim 0\.quality\.where"):
+    with pytest.raises(ConfigError, match=r"claims\.yaml: claim 0\.quality\.topic"):
         claims.load(file)
 
 

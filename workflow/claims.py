@@ -33,7 +33,7 @@ Verdict = Literal["holds", "does not hold", "cannot be told", "not run"]
 Expected = Literal["higher", "lower", "no higher", "steadier"]
 
 COLUMNS = (
-    "id", "claim", "where", "dataset", "metric", "first", "second", "expected", "paper_first", "paper_second",
+    "id", "topic", "claim", "where", "dataset", "metric", "first", "second", "expected", "paper_first", "paper_second",
     "value_first", "value_second", "effect", "scale", "low", "high", "p", "p_corrected", "trainings", "verdict", "note",
 )  # fmt: skip
 """Of ``claims.csv``."""
@@ -67,6 +67,8 @@ class Printed(Section):
 
 class _Claim(Section):
     id: str
+    topic: str
+    """Heading under which it stands."""
     claim: str
     where: str
     """In the paper."""
@@ -302,6 +304,7 @@ def _row(one: Finding) -> dict[str, Any]:
     values = (*one.values, None, None)[:2]
     return {
         "id": claim.id,
+        "topic": claim.topic,
         "claim": claim.claim,
         "where": claim.where,
         "dataset": claim.dataset,
