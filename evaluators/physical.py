@@ -4,10 +4,6 @@ Measured on the 22 body joints in metres, y up. These are comparisons with real 
 less sliding than real is no virtue.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -25,28 +21,10 @@ _BONE_STARTS = [joint for chain in CHAINS for joint in chain[:-1]]
 _BONE_ENDS = [joint for chain in CHAINS for joint in chain[1:]]
 
 
-@dataclass(frozen=True)
-class Measure:
-    """How a physical measure is shown."""
-
-    label: str
-    unit: str
-    digits: int
-
-
-MEASURES: Mapping[str, Measure] = MappingProxyType(
-    {
-        "foot_skate": Measure("foot skate", "cm/s", 1),
-        "contact": Measure("contact", "% of frames", 1),
-        "bone_drift": Measure("bone drift", "mm", 1),
-    }
-)
-
-
 def measure(
     motion: Float[Tensor, "B T P F"], mask: Bool[Tensor, "B T"], representation: Representation
 ) -> dict[str, Float[Tensor, " B"]]:
-    """Every one of :data:`MEASURES` for each clip of at least two frames."""
+    """Every physical metric of :data:`evaluators.results.METRICS` for each clip of at least two frames."""
     joints = representation.joints(motion.double())
     if representation.floor is None:
         empty = ~mask[:, :, None, None, None]
