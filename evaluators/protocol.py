@@ -2,7 +2,7 @@
 
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import Annotated, Any, Literal
@@ -14,11 +14,12 @@ import yaml
 from jaxtyping import Float
 from pydantic import Field, ValidationError, model_validator
 
-from evaluators import metrics
+from evaluators import metrics, physical
 from evaluators.judge import Judge, Remembering
 from intermamba.config import Dataset, Positive, Section
 from intermamba.data.dataset import Batch
 from intermamba.errors import ConfigError, DataError, unknown
+from intermamba.motion import Representation
 from intermamba.seeds import derive
 
 _FILE = "evaluators/protocols.yaml"
@@ -175,6 +176,8 @@ class Embedded:
     text: tuple[Float[np.ndarray, "_ K"], ...]
     """Of every batch, however large."""
     motion: tuple[Float[np.ndarray, "_ K"], ...]
+    physical: Mapping[str, float] = field(default_factory=dict)
+    """Means over clips of what is measured on the motions themselves."""
 
     @property
     def motions(self) -> Float[np.ndarray, "N K"]:
@@ -189,6 +192,7 @@ def evaluate(
     sources: Mapping[str, Source],
     seed: int,
     progress: Callable[[int], None] | None = None,
+    body: Representation | None = None,
 ) -> pd.DataFrame:
     """Measure every one of ``sources`` against the real motions of ``reference``.
 
@@ -204,6 +208,7 @@ def evaluate(
         sources: motions to be judged, by the name of the method; their texts come with them.
         seed: root of the repeats' seeds.
         progress: called with 1 after every repeat.
+        body: what the features mean, for the metrics that need no judge (:mod:`evaluators.physical`); none: without.
 
     Returns:
         One row a repeat, method and metric: ``method``, ``repeat``, ``repeat_seed``, ``metric`` (``top1`` ..., ``fid``,
@@ -220,7 +225,7 @@ def evaluate(
         real = [_motion(judge, batch) for batch in reference.batches(derive(drawn, "reference"))]
         protocol.require(sum(map(len, real)), "reference motions")
         for method, source in sources.items():
-            found = score(protocol, np.concatenate(real), embed(judge, source, drawn), drawn)
+            found = score(protocol, np.concatenate(real), embed(judge, source, drawn, body), drawn)
             if repeat < protocol.multimodality.repeats:
                 found |= _multimodality(judge, protocol.multimodality, source, drawn)
             rows[method] += [(method, repeat, drawn, metric, value) for metric, value in found.items()]
@@ -230,13 +235,17 @@ def evaluate(
     return pd.DataFrame(every, columns=["method", "repeat", "repeat_seed", "metric", "value"])
 
 
-def embed(judge: Judge, source: Source, repeat_seed: int) -> Embedded:
+def embed(judge: Judge, source: Source, repeat_seed: int, body: Representation | None = None) -> Embedded:
     """A repeat's draw of ``source`` through ``judge``."""
-    text, motion = [], []
+    text, motion, measured = [], [], []
     for batch in source.batches(source_seed(repeat_seed)):
         text.append(_text(judge, batch))
         motion.append(_motion(judge, batch))
-    return Embedded(tuple(text), tuple(motion))
+        if body is not None:
+            measured.append(physical.measure(batch.motion, batch.mask, body))
+    names = measured[0] if measured else {}
+    means = {name: float(torch.cat([one[name] for one in measured]).mean()) for name in names}
+    return Embedded(tuple(text), tuple(motion), means)
 
 
 def score(
@@ -256,6 +265,7 @@ def score(
         "diversity": metrics.diversity(
             scaled, protocol.diversity_pairs, derive(repeat_seed, "diversity"), protocol.diversity_halved
         ),
+        **drawn.physical,
     }
 
 

@@ -22,6 +22,8 @@ class Metric:
     direction: Literal["up", "down", "closer"]
     """Better when larger, when smaller, or when closer to the value of real motion."""
     digits: int = 3
+    judged: bool = True
+    """Whether a learned judge measures it; else it is measured on the motion itself."""
 
     def format(self, mean: float, interval: float | None = None) -> str:
         """``0.475`` or ``0.475 ± 0.002``."""
@@ -40,9 +42,14 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             Metric("mm_dist", "MM Dist", "down"),
             Metric("diversity", "Diversity", "closer"),
             Metric("multimodality", "MModality", "up"),
+            Metric("foot_skate", "Foot skate (cm/s)", "closer", 1, judged=False),
+            Metric("contact", "Contact (% of frames)", "closer", 1, judged=False),
+            Metric("bone_drift", "Bone drift (mm)", "closer", 1, judged=False),
         )
     }
 )
+JUDGED = tuple(name for name, one in METRICS.items() if one.judged)
+PHYSICAL = tuple(name for name, one in METRICS.items() if not one.judged)
 
 
 def metric(name: str) -> Metric:

@@ -18,6 +18,7 @@ from evaluators.protocol import Protocol, Source
 from evaluators.results import METRICS
 from evaluators.sources import SharedSource
 from intermamba.errors import DataError
+from intermamba.motion import Representation
 
 REAL = "real"
 """The method whose motions are not damaged."""
@@ -27,7 +28,12 @@ Verdict = Literal["notices", "blind", "fooled"]
 
 
 def measure(
-    judge: Judge, protocol: Protocol, real: Source, seed: int, progress: Callable[[int], None] | None = None
+    judge: Judge,
+    protocol: Protocol,
+    real: Source,
+    seed: int,
+    progress: Callable[[int], None] | None = None,
+    body: Representation | None = None,
 ) -> pd.DataFrame:
     """Metrics of real motions, undamaged (method ``real``) and under every perturbation (method: its name).
 
@@ -36,7 +42,7 @@ def measure(
     """
     drawn = SharedSource(real)
     damaged = {one.name: PerturbedSource(drawn, one) for one in catalogue(protocol.dataset)}
-    return protocols.evaluate(judge, protocol, real, {REAL: drawn, **damaged}, seed, progress)
+    return protocols.evaluate(judge, protocol, real, {REAL: drawn, **damaged}, seed, progress, body)
 
 
 def changes(frame: pd.DataFrame) -> pd.DataFrame:

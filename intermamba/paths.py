@@ -43,6 +43,7 @@ TEMPLATES = {
     # the paper's own numbers, transcribed
     "paper_text": "results/paper/reported/consistency.csv",
     "reported": "results/paper/reported/table{number}.csv",
+    "claims_list": "results/paper/reported/claims.yaml",
 }
 
 SAMPLES = Path("results/samples")

@@ -32,7 +32,9 @@ def test_every_row_of_every_run_is_there_once_in_order(study):
     aggregate.run(study)
     metrics = table("metrics")
     runs = len(list(study.rows()))
-    assert len(metrics) == (runs * 7 + 2 * 2 * 6) * 20 - runs * 15  # reference rows have no MModality; it has 5 repeats
+    assert (
+        len(metrics) == (runs * 10 + 2 * 2 * 9) * 20 - runs * 15
+    )  # reference rows have no MModality; it has 5 repeats
     keys = metrics[["dataset", "block", "method", "training_seed", "repeat"]].fillna(-1).apply(tuple, axis=1)
     assert keys.is_monotonic_increasing
     first = metrics[keys == keys[keys.index[metrics["method"] == "intermamba"][0]]]

@@ -16,6 +16,7 @@ from intermamba import files, paths
 from intermamba.config import Config, Dataset
 from intermamba.data.splits import SplitFile
 from intermamba.device import device_for
+from intermamba.motion import representation
 from intermamba.seeds import derive
 from intermamba.text.cache import TextCache
 
@@ -46,6 +47,7 @@ class Bench:
         named = protocols.load(config.protocol[dataset])
         self.protocol: Protocol = named if repeats is None else named.model_copy(update={"repeats": repeats})
         self.split, self.settings = SplitFile(test), config.datasets[dataset]
+        self.body = representation(dataset, self.split.offsets)
         self.real = RealSource(self.split, self.settings, self.protocol, config.runtime.workers)
         self.judge = judges.load(config, dataset, self.device)
         self.cache: TextCache = self.judge.cache
@@ -71,7 +73,7 @@ class Bench:
         progress: Progress = None,
     ) -> pd.DataFrame:
         """Rows of metrics.csv for sources named by their methods."""
-        found = protocols.evaluate(self.judge, self.protocol, self.real, sources, self.root, progress)
+        found = protocols.evaluate(self.judge, self.protocol, self.real, sources, self.root, progress, self.body)
         return self.rows(found, block, training_seed)
 
     def rows(self, found: pd.DataFrame, block: BlockName, training_seed: int | None = None) -> pd.DataFrame:

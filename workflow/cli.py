@@ -300,6 +300,15 @@ def tables(profile: Profile = None) -> None:
 
 
 @app.command()
+def claims(profile: Profile = None) -> None:
+    """Decide what the paper claims on the results of this profile, with tests over trainings."""
+    config = _open(profile)
+    from workflow import claims as stage
+
+    stage.run(config)
+
+
+@app.command()
 def figures(profile: Profile = None) -> None:
     """Draw Figures 2 (quality over time of sampling), 7 (motions) and 8 (adaptive weights over training)."""
     config = _open(profile)

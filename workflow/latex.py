@@ -5,7 +5,7 @@ from itertools import groupby
 
 from workflow.tabular import ARROWS, SIGNS, Block, Cell, Column, Row, Table
 
-WIDE = 10
+WIDE = 7
 """Columns that fit the text width in footnote size; a table with more is set smaller."""
 
 _SPECIAL = str.maketrans(

@@ -24,6 +24,6 @@ def run_sensitivity(config: Config, dataset: Dataset, progress: Progress = None)
     bench = Bench(config, dataset, config.sensitivity.repeats)
     output = paths.path("sensitivity", profile=config.profile, dataset=dataset)
     with provenance.recorded("sensitivity", [output], bench.inputs, bench.knobs, bench.seeds) as notes:
-        found = sensitivity.measure(bench.judge, bench.protocol, bench.real, bench.root, progress)
+        found = sensitivity.measure(bench.judge, bench.protocol, bench.real, bench.root, progress, bench.body)
         files.write_csv(output, bench.rows(found, "reference"))
         notes.update(bench.notes)

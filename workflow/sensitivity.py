@@ -25,6 +25,7 @@ NOTES = (
     "Noise is independent in every frame. Exchanging the persons leaves the interaction as it was: no judge should "
     "mind. FID and Diversity do not see captions. MModality needs several motions a caption and cannot be asked.",
     "Damage that a judge does not notice would not show in the rows of the other tables either.",
+    "Foot skate (cm/s) and contact (percent of frames) are measured on the motions themselves.",
 )
 
 
@@ -38,8 +39,11 @@ def table(config: Config) -> Table:
     blocks = tuple(_block(config, dataset) for dataset in config.runs)
     tops = (Column(f"top{k}", f"Top {k}", "up", "R-Precision") for k in (1, 2, 3))
     others = (Column(name, METRICS[name].label, METRICS[name].direction) for name in ("fid", "mm_dist", "diversity"))
+    unjudged = (
+        Column(name, METRICS[name].label.split()[0], "closer", "No judge") for name in ("foot_skate", "contact")
+    )
     caption = "What the judges notice: change of each metric when real motions are damaged."
-    return Table(NUMBER, caption, (*tops, *others), blocks, NOTES, rows_are="Damage")
+    return Table(NUMBER, caption, (*tops, *others, *unjudged), blocks, NOTES, rows_are="Damage")
 
 
 def _block(config: Config, dataset: Dataset) -> Block:

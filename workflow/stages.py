@@ -193,6 +193,16 @@ def table(config: Config) -> dict[str, Stage]:
             measured=(at("complexity_time"),),
         ),
         stage(
+            "claims",
+            "",
+            (
+                *(at("metrics"), at("summary"), at("alpha_beta"), at("complexity"), at("complexity_time")),
+                *(at("claims_list"), *variants, *reported, PROTOCOLS),
+            ),
+            (at("claims"),),
+            ("runs",),
+        ),
+        stage(
             "tables",
             "",
             (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from evaluators.results import METRICS
+from evaluators.results import JUDGED, METRICS
 from intermamba import files
 from intermamba.config import Config, Dataset
 from intermamba.models import variants
@@ -119,7 +119,7 @@ def table2(study: Study) -> Table:
 
 def _comparison(study: Study, number: int, dataset: Dataset, caption: str) -> Table:
     frame = reported.read(number)
-    columns = [_metric(name, "R-Precision", f"Top {name[-1]}") if name in TOPS else _metric(name) for name in METRICS]
+    columns = [_metric(name, "R-Precision", f"Top {name[-1]}") if name in TOPS else _metric(name) for name in JUDGED]
     blocks = [reported.block(frame), *re_evaluated(study, dataset), *quality(study, number, dataset)]
     notes = [QUALITY_MARKS, APART, *conditions(study, number, dataset, official=dataset), *_as_printed(frame)]
     return _table(number, caption, columns, blocks, notes)

@@ -34,7 +34,8 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: boo
     for path in inputs:
         files.require(path, "preprocess" if path.name != "text.safetensors" else "encode-text")
     knobs = {name: config.section(name) for name in KNOBS} | {"dataset": config.section(f"datasets.{dataset}")}
-    root = derive(config.seed, "train", dataset, variant, seed)
+    # The same for all variants: with one training seed they see the same clips, noise and steps in the same order.
+    root = derive(config.seed, "train", dataset, seed)
 
     with provenance.recorded("train", outputs, inputs, knobs, {"training": seed, "root": root}) as notes:
         splits = [SplitFile(path) for path in inputs[:2]]

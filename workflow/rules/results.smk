@@ -23,6 +23,17 @@ rule complexity:
     params: knobs=knobs_of("complexity")
     shell: STAGES["complexity"].shell
 
+rule claims:
+    message: "decide the paper's claims"
+    input: STAGES["claims"].inputs
+    output: STAGES["claims"].outputs
+    log: LOGS + "/claims.log"
+    benchmark: LOGS + "/claims.tsv"
+    threads: 1
+    resources: mem_mb=1000
+    params: knobs=knobs_of("claims")
+    shell: STAGES["claims"].shell
+
 rule tables:
     message: "write Tables 1 to 5"
     input: STAGES["tables"].inputs

@@ -1,0 +1,64 @@
+"""What no learned judge is needed for: sliding feet, touching persons, bones that stretch. Shown beside real motions'.
+
+Measured on the 22 body joints in metres, y up. These are comparisons with real motion of the same captions, not scores:
+less sliding than real is no virtue.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from intermamba.motion import Representation
+from intermamba.skeleton import CHAINS
+
+TOES = (10, 11)
+GROUNDED = 0.05
+"""Metres above the floor, below which a toe is taken to stand: InterGen's height for toes (:data:`FEET_HEIGHT`)."""
+TOUCH = 0.1
+"""Metres between the nearest joints, below which two persons touch [InterGen's joint affinity]."""
+
+_BONE_STARTS = [joint for chain in CHAINS for joint in chain[:-1]]
+_BONE_ENDS = [joint for chain in CHAINS for joint in chain[1:]]
+
+
+def measure(
+    motion: Float[Tensor, "B T P F"], mask: Bool[Tensor, "B T"], representation: Representation
+) -> dict[str, Float[Tensor, " B"]]:
+    """Every physical metric of :data:`evaluators.results.METRICS` for each clip of at least two frames."""
+    joints = representation.joints(motion.double())
+    if representation.floor is None:
+        empty = ~mask[:, :, None, None, None]
+        floor = joints[..., 1:2].masked_fill(empty, torch.inf).amin((1, 2, 3, 4))
+    else:
+        floor = joints.new_full((len(joints),), representation.floor)
+    return {
+        "foot_skate": foot_skate(joints, mask, floor, representation.fps),
+        "contact": contact(joints, mask),
+        "bone_drift": bone_drift(joints, mask),
+    }
+
+
+def foot_skate(
+    joints: Float[Tensor, "B T P J 3"], mask: Bool[Tensor, "B T"], floor: Float[Tensor, " B"], fps: int
+) -> Float[Tensor, " B"]:
+    """Mean horizontal speed in cm/s of toes that stand in two frames running; zero where none does."""
+    toes = joints[..., TOES, :]
+    low = (toes[..., 1] - floor[:, None, None, None] < GROUNDED) & mask[:, :, None, None]
+    stands = low[:, 1:] & low[:, :-1]
+    speed = toes[..., [0, 2]].diff(dim=1).norm(dim=-1) * (100 * fps)
+    return (speed * stands).sum((1, 2, 3)) / stands.sum((1, 2, 3)).clamp_min(1)
+
+
+def contact(joints: Float[Tensor, "B T P J 3"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, " B"]:
+    """Share of frames, in percent, in which some joint of one person is within :data:`TOUCH` of the other."""
+    first, second = joints.unbind(2)
+    nearest = torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist").amin((-2, -1))
+    return 100 * ((nearest < TOUCH) & mask).sum(1) / mask.sum(1)
+
+
+def bone_drift(joints: Float[Tensor, "B T P J 3"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, " B"]:
+    """Mean distance in mm of a bone's length from its own mean over the clip."""
+    length = (joints[..., _BONE_STARTS, :] - joints[..., _BONE_ENDS, :]).norm(dim=-1)  # (B, T, P, bones)
+    real = mask[:, :, None, None]
+    mean = (length * real).sum(1, keepdim=True) / real.sum(1, keepdim=True)
+    return 1000 * ((length - mean).abs() * real).sum((1, 2, 3)) / (real.sum((1, 2, 3)) * length[0, 0].numel())

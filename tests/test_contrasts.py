@@ -1,0 +1,95 @@
+"""Contrasts against scipy, closed forms and simulation."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from workflow.contrasts import Blocks, Contrast, holm, paired, unpaired
+
+
+def trainings(methods=4, seeds=3, spread=0.1, shift=1.0, seed=0):
+    rng = np.random.default_rng(seed)
+    common = rng.normal(size=seeds)
+    return pd.DataFrame(
+        [
+            {"method": f"m{m}", "seed": s, "value": m * shift + common[s] + spread * rng.normal()}
+            for m in range(methods)
+            for s in range(seeds)
+        ]
+    )
+
+
+def test_two_methods_are_the_paired_t_test():
+    frame = trainings(methods=2, seeds=5)
+    wide = frame.pivot(index="seed", columns="method", values="value")
+    expected = stats.ttest_rel(wide["m1"], wide["m0"])
+    found = Blocks(frame).difference("m1", "m0")
+    low, high = expected.confidence_interval(0.95)
+    assert (found.effect, found.low, found.high, found.p) == pytest.approx(
+        ((wide["m1"] - wide["m0"]).mean(), low, high, expected.pvalue)
+    )
+
+
+def test_pooling_in_closed_form():
+    frame = trainings()
+    wide = frame.pivot(index="seed", columns="method", values="value").to_numpy()
+    residual = wide - wide.mean(0) - wide.mean(1, keepdims=True) + wide.mean()
+    freedom = (3 - 1) * (4 - 1)
+    error = np.sqrt(2 / 3 * (residual**2).sum() / freedom)
+    blocks = Blocks(frame)
+    found = blocks.difference("m3", "m1")
+    assert blocks.freedom == freedom
+    assert found.effect == pytest.approx(wide[:, 3].mean() - wide[:, 1].mean())
+    assert found.high - found.low == pytest.approx(2 * stats.t.ppf(0.975, freedom) * error)
+
+
+def test_a_constant_is_compared_with_the_mean_over_seeds():
+    frame = trainings()
+    found = Blocks(frame).against("m2", 0.5)
+    assert found.effect == pytest.approx(frame.query("method == 'm2'")["value"].mean() - 0.5)
+
+
+def test_methods_may_have_other_seeds():
+    frame = trainings()
+    cut = frame[~((frame["method"] == "m2") & (frame["seed"] == 2))]
+    found = Blocks(cut).difference("m2", "m0")
+    # The missing training is estimated from the seed's effect on the others, not left out.
+    assert found.effect == pytest.approx(2.0, abs=0.3)
+    assert found.high - found.low > 0
+
+
+def test_intervals_cover_and_p_is_uniform_under_no_difference():
+    found = [Blocks(trainings(shift=0.0, seed=seed)).difference("m1", "m0") for seed in range(400)]
+    covered = np.mean([one.low <= 0.0 <= one.high for one in found])
+    assert 0.92 < covered < 0.98
+    assert stats.kstest([one.p for one in found], "uniform").pvalue > 0.01
+
+
+def test_one_training_a_method_is_refused():
+    with pytest.raises(ValueError, match="one training a method"):
+        Blocks(trainings(seeds=1))
+    with pytest.raises(ValueError, match="one difference"):
+        paired([1.0])
+    with pytest.raises(ValueError, match="one value"):
+        unpaired([1.0], [1.0, 2.0])
+
+
+def test_paired_and_unpaired_are_scipys():
+    a, b = [1.0, 1.2, 0.9], [2.0, 2.5, 2.2]
+    assert paired([value - 1.0 for value in a]).p == pytest.approx(stats.ttest_1samp(a, 1.0).pvalue)
+    found = unpaired(a, b)
+    expected = stats.ttest_ind(a, b, equal_var=False)
+    assert (found.p, found.low) == pytest.approx((expected.pvalue, expected.confidence_interval(0.95).low))
+    assert found.exponential().effect == pytest.approx(np.exp(np.mean(a) - np.mean(b)))
+
+
+def test_no_scatter_at_all():
+    assert paired([2.0, 2.0]) == Contrast(2.0, 2.0, 2.0, 0.0)
+    assert paired([0.0, 0.0]).p == 1.0
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []

@@ -1,0 +1,121 @@
+"""Differences between rows of a study, with intervals over trainings; pure functions of tables of numbers.
+
+A training seed is a block of a randomised block design: with one seed all rows see the same order of data, the same
+noise and the same draws of the evaluation, so they are compared seed by seed (a paired comparison), and the error is
+pooled over all rows. With a few seeds a row that pooling is what makes a test possible; it assumes that seeds scatter
+alike in all rows, which is why metrics whose errors are multiples of the value (FID) are compared as logarithms.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """How far the first side lies above the second."""
+
+    effect: float
+    low: float
+    high: float
+    """Ends of the 95% interval."""
+    p: float
+    """Of no difference, two-sided (Student's t)."""
+
+    def exponential(self) -> "Contrast":
+        """A difference of logarithms as a ratio."""
+        return Contrast(math.exp(self.effect), math.exp(self.low), math.exp(self.high), self.p)
+
+
+class Blocks:
+    """The additive model ``value = method + seed + error`` of one metric, fitted by least squares.
+
+    Args:
+        frame: columns ``method``, ``seed``, ``value``; one row a training. Seeds need not be the same for all methods.
+
+    Raises:
+        ValueError: nothing is left to tell the error from: one training a method.
+    """
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.methods = sorted(frame["method"].unique())
+        seeds = sorted(frame["seed"].unique())
+        design = np.hstack([_indicators(frame["method"], self.methods), _indicators(frame["seed"], seeds)[:, 1:]])
+        values = frame["value"].to_numpy(float)
+        self._inverse = np.linalg.pinv(design.T @ design)
+        self._fitted = self._inverse @ design.T @ values
+        self.freedom = len(values) - int(np.linalg.matrix_rank(design))
+        if self.freedom < 1:
+            raise ValueError("one training a method: no error to compare with")
+        self._variance = float(np.sum((values - design @ self._fitted) ** 2)) / self.freedom
+        self._grand = np.concatenate([np.zeros(len(self.methods)), np.full(len(seeds) - 1, 1 / len(seeds))])
+
+    def difference(self, first: str, second: str) -> Contrast:
+        """Between two methods."""
+        return self._contrast(self._method(first) - self._method(second), 0.0)
+
+    def against(self, method: str, constant: float) -> Contrast:
+        """Between a method, at the mean of the seeds, and a number that no training scatters."""
+        return self._contrast(self._method(method) + self._grand, constant)
+
+    def _method(self, name: str) -> np.ndarray:
+        weights = np.zeros(len(self._fitted))
+        weights[self.methods.index(name)] = 1.0
+        return weights
+
+    def _contrast(self, weights: np.ndarray, constant: float) -> Contrast:
+        effect = float(weights @ self._fitted) - constant
+        error = math.sqrt(max(float(weights @ self._inverse @ weights), 0.0) * self._variance)
+        return _student(effect, error, self.freedom)
+
+
+def paired(differences: Sequence[float]) -> Contrast:
+    """Mean of differences against none.
+
+    Raises:
+        ValueError: fewer than two.
+    """
+    if len(differences) < 2:
+        raise ValueError("one difference: no error to compare with")
+    values = np.asarray(differences, float)
+    return _student(float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values)), len(values) - 1)
+
+
+def unpaired(first: Sequence[float], second: Sequence[float]) -> Contrast:
+    """Difference of means of two independent samples of unequal scatter (Welch).
+
+    Raises:
+        ValueError: fewer than two values on a side.
+    """
+    if min(len(first), len(second)) < 2:
+        raise ValueError("one value: no error to compare with")
+    found = stats.ttest_ind(first, second, equal_var=False)
+    low, high = found.confidence_interval(CONFIDENCE)
+    return Contrast(float(np.mean(first) - np.mean(second)), float(low), float(high), float(found.pvalue))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Holm's correction of several p-values for their number."""
+    order = np.argsort(p)
+    corrected = np.empty(len(p))
+    scaled = np.asarray(p, float)[order] * np.arange(len(p), 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
+    return [float(value) for value in corrected]
+
+
+def _student(effect: float, error: float, freedom: int) -> Contrast:
+    if error == 0.0:
+        return Contrast(effect, effect, effect, 1.0 if effect == 0.0 else 0.0)
+    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
+    p = 2.0 * float(stats.t.sf(abs(effect) / error, freedom))
+    return Contrast(effect, effect - half, effect + half, p)
+
+
+def _indicators(column: pd.Series, levels: Sequence[object]) -> np.ndarray:
+    return (column.to_numpy()[:, None] == np.asarray(levels, dtype=object)[None, :]).astype(float)
