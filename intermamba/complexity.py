@@ -201,8 +201,10 @@ def samplings(models: dict[str, Denoiser], config: Config) -> Iterator[dict[str,
     choice of kernels, their compilation. A whole sampling would be minutes at the paper's sizes on a CPU.
     """
     settings = config.complexity
-    warm = Diffusion(config.diffusion.model_copy(update={"sampling_steps": settings.warmup_steps}))
-    full = Diffusion(config.diffusion)
+    warm = Diffusion(
+        config.diffusion.model_copy(update={"sampling_steps": settings.warmup_steps}), config.runtime.sampler
+    )
+    full = Diffusion(config.diffusion, config.runtime.sampler)
     for model in models.values():
         _sample(warm, model, settings.frames)
     where = device(config)

@@ -18,6 +18,7 @@ Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Dataset = Literal["interhuman", "interx"]
 OfficialModel = Literal["intergen", "in2in"]
+Sampler = Literal["plain", "graph"]
 
 
 class Section(BaseModel):
@@ -109,6 +110,8 @@ class DiffusionConfig(Section):
     eta: Fraction
     guidance: float
     null_probability: Fraction
+    sampling_precision: Literal["float32", "bfloat16"]
+    """Of the denoiser's matrix products while sampling on a GPU; a CPU samples in float32."""
 
 
 class LossConfig(Section):
@@ -228,6 +231,8 @@ class RuntimeConfig(Section):
     """Data-loading processes of one job."""
     sampling_batch: Positive
     """Clips generated at once; results do not depend on it beyond rounding."""
+    sampler: Sampler
+    """How a GPU runs a sampling step: kernel by kernel, or as one CUDA graph. A CPU always samples plainly."""
 
 
 class Config(Section):
