@@ -220,6 +220,23 @@ class ComplexityConfig(Section):
     repeats: RepeatsConfig
 
 
+class BenchConfig(Section):
+    """Sizes of ``intermamba bench``."""
+
+    threads: Positive
+    """Of the scans, at most as many as there are cores; the models have those of ``runtime``."""
+    shapes: dict[str, tuple[Positive, Positive, Positive, Positive]]
+    """Batch, channels, steps and states of the scans to compare."""
+    frames: tuple[Positive, ...]
+    """Sizes from which the growth with T is fitted."""
+    batch: tuple[Positive, ...]
+    """Clips from which the growth with the batch is fitted."""
+    repeats: Positive
+    """Rounds in which all sides take turns."""
+    seconds: Annotated[float, Field(gt=0)]
+    """After which a side sits out."""
+
+
 class RuntimeConfig(Section):
     """How the work is laid on the machine; never changes what is computed, up to rounding."""
 
@@ -252,6 +269,7 @@ class Config(Section):
     """Name of the evaluation protocol (``evaluators/protocols.yaml``)."""
     sensitivity: SensitivityConfig
     complexity: ComplexityConfig
+    bench: BenchConfig
     runs: dict[Dataset, dict[str, tuple[Count, ...]]]
     """The rows of the study: variants a dataset, and the training seeds of each."""
     official: dict[Dataset, dict[OfficialModel, OfficialConfig]]
