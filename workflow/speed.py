@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
+from matplotlib.ticker import LogLocator
 
 from intermamba import files
 from intermamba.bench import TABLES
@@ -172,40 +173,54 @@ def _label(method: str) -> str:
 
 def _plot_scan(scan: pd.DataFrame, folder: Path) -> None:
     """Milliseconds of every side, a panel a shape and pass."""
-    frame = scan[scan["runs"] > 0].assign(ms=lambda rows: 1e3 * rows["seconds_median"])
-    grid = sns.catplot(
-        frame,
-        x="ms",
-        y="side",
-        row="pass",
-        col="shape",
-        kind="bar",
-        color="#0072B2",
-        height=1.6,
-        aspect=1.8,
-        sharex=False,
+    measured = scan[scan["runs"] > 0]
+    groups = measured.groupby(["pass", "shape"], sort=False)
+    columns = measured["shape"].nunique()
+    figure, axes = plt.subplots(
+        len(groups) // columns,
+        columns,
+        figsize=(3.2 * columns + 1.2, 3.2),
+        squeeze=False,
+        sharey=True,
+        layout="constrained",
     )
-    grid.set(xscale="log", xlabel="milliseconds", ylabel="").set_titles("{col_name}, {row_name}")
-    _save(grid.figure, folder, "scan")
+    for panel, ((step, shape), part) in zip(axes.flat, groups, strict=True):
+        median, spread = _spread(part)
+        panel.errorbar(median, part["side"], xerr=spread, fmt="o", color=COLOURS["intergen"])
+        panel.set(xscale="log", title=f"{shape}, {step}")
+        sns.despine(ax=panel)
+    axes[0, 0].invert_yaxis()  # shared: the first side on top
+    figure.supxlabel("milliseconds", fontsize="medium")
+    _save(figure, folder, "scan")
 
 
 def _plot_growth(growth: pd.DataFrame, exponents: pd.DataFrame, folder: Path) -> None:
     """Milliseconds of a step over each axis, with the fitted exponents in the legend."""
     panels = exponents["axis"].unique()
-    figure, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 2.8), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 3.4), squeeze=False, layout="constrained")
     spare = iter(OTHERS * len(exponents))
     for panel, axis in zip(axes[0], panels, strict=True):
         for fit in exponents[exponents["axis"] == axis].to_dict("records"):
             part = growth[(growth["axis"] == axis) & (growth["method"] == fit["method"]) & (growth["runs"] > 0)]
-            lower, median, upper = (1e3 * part[f"seconds_{name}"] for name in ("q1", "median", "q3"))
-            spread = (median - lower, upper - median)
+            median, spread = _spread(part)
             label = f"{_label(fit['method'])}: {fit['exponent']:.2f} ± {fit['standard_error']:.2f}"
             colour = COLOURS.get(fit["method"]) or next(spare)
             panel.errorbar(part["size"], median, spread, marker="o", ms=3, color=colour, label=label)
         panel.set(xscale="log", yscale="log", xlabel=AXES[axis], ylabel="milliseconds a guided step")
-        panel.legend(title="exponent")
+        sizes = growth.loc[growth["axis"] == axis, "size"].unique()
+        panel.set_xticks(sizes, map(str, sizes))
+        panel.minorticks_off()
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_major_formatter("{x:g}")
+        panel.legend(title="exponent and standard error", loc="upper center", bbox_to_anchor=(0.5, -0.2))
         sns.despine(ax=panel)
     _save(figure, folder, "growth")
+
+
+def _spread(rows: pd.DataFrame) -> tuple[pd.Series, tuple[pd.Series, pd.Series]]:
+    """Medians, and the distances from them to the quartiles, in milliseconds."""
+    lower, median, upper = (1e3 * rows[f"seconds_{name}"] for name in ("q1", "median", "q3"))
+    return median, (median - lower, upper - median)
 
 
 def _save(figure: plt.Figure, folder: Path, name: str) -> None:
