@@ -12,7 +12,7 @@ import pytest
 import torch
 from test_models_parity import SIZES, B, F, T, inputs, wave, weigh
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from transfers import Transfers
 
 from intermamba.config import DiffusionConfig
 from intermamba.diffusion import Diffusion
@@ -135,24 +135,6 @@ def test_update_is_that_of_diffusers(steps, eta):
         torch.testing.assert_close(
             of_x * x + of_clean * clean + diffusion.spread[index] * noise, expected, rtol=1e-5, atol=1e-5
         )
-
-
-class Transfers(TorchDispatchMode):
-    """Operators called since the mode was last cleared that make the host and the device wait for each other."""
-
-    WAIT = ("_local_scalar_dense", "is_nonzero", "nonzero", "lift_fresh", "equal", "item")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def __torch_dispatch__(self, function, kinds, args=(), kwargs=None):
-        out = function(*args, **(kwargs or {}))
-        name = function.overloadpacket.__name__
-        devices = {value.device.type for value in (*args, out) if isinstance(value, torch.Tensor) and value.ndim}
-        if name in self.WAIT or (name in ("_to_copy", "copy_") and len(devices) > 1):
-            self.found.append(name)
-        return out
 
 
 @pytest.mark.parametrize("name", ["intermamba", "intergen", "in2in"])
