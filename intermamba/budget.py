@@ -87,25 +87,7 @@ def measure(config: Config, variant: str, steps: int, warmup: int, batch: int) -
         StateError: the model does not fit the memory of the GPU.
     """
     torch.set_num_threads(threads(config))
-    body, frames = representation(DATASET), config.datasets[DATASET].max_frames
-    seed = derive(config.seed, "budget", variant)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = build(
-            variant,
-            features=body.features,
-            max_frames=frames,
-            text_width=config.text.width,
-            **config.model.model_dump(),
-        )
-    random = Generator().manual_seed(seed)
-    text = _RandomText(config.text.context, config.text.width, random)
-    motion = torch.randn(batch, frames, 2, body.features, generator=random)
-    clips = Batch(
-        motion, torch.full((batch,), frames), ("",) * batch, (), ("",) * batch, individual=(("", ""),) * batch
-    )
-    mean, std = torch.zeros(body.features), torch.ones(body.features)
-    module = DenoisingModule(model, body, mean, std, text, config, seed)
+    module, clips = example(config, variant, batch)
     clock = _Clock()
     with quiet():
         engine = trainer(
@@ -125,7 +107,7 @@ def measure(config: Config, variant: str, steps: int, warmup: int, batch: int) -
     held = torch.cuda.max_memory_allocated() if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         "method": variant,
-        "parameters": sum(value.numel() for value in model.parameters() if value.requires_grad),
+        "parameters": sum(value.numel() for value in module.model.parameters() if value.requires_grad),
         "seconds_median": median,
         "seconds_q1": lower,
         "seconds_q3": upper,
@@ -133,11 +115,34 @@ def measure(config: Config, variant: str, steps: int, warmup: int, batch: int) -
         "warmup_steps": warmup,
         "memory_gib": held / GIB,
         "batch": batch,
-        "frames": frames,
+        "frames": clips.motion.shape[1],
         "device": provenance.device() if cuda else provenance.processor(),
         "precision": config.training.precision,
         "threads": torch.get_num_threads(),
     }
+
+
+def example(config: Config, variant: str, batch: int) -> tuple[DenoisingModule, Batch]:
+    """A freshly initialised model as it is trained on InterHuman, and random clips as long as the window."""
+    body, frames = representation(DATASET), config.datasets[DATASET].max_frames
+    seed = derive(config.seed, "budget", variant)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build(
+            variant,
+            features=body.features,
+            max_frames=frames,
+            text_width=config.text.width,
+            **config.model.model_dump(),
+        )
+    random = Generator().manual_seed(seed)
+    text = _RandomText(config.text.context, config.text.width, random)
+    motion = torch.randn(batch, frames, 2, body.features, generator=random)
+    clips = Batch(
+        motion, torch.full((batch,), frames), ("",) * batch, (), ("",) * batch, individual=(("", ""),) * batch
+    )
+    mean, std = torch.zeros(body.features), torch.ones(body.features)
+    return DenoisingModule(model, body, mean, std, text, config, seed), clips
 
 
 def whole_training(config: Config, seconds: float, batch: int) -> dict[str, Any]:

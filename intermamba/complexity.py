@@ -19,7 +19,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -141,7 +141,7 @@ def count_macs(model: Denoiser, frames: int) -> dict[str, int]:
 
     hooks = [module.register_forward_hook(convolved) for module in model.modules() if isinstance(module, ChannelConv)]
     with _counted_scans(model) as scans, _counted_products() as counter:
-        model(*_inputs(model, frames))
+        model(*inputs(model, frames))
     for hook in hooks:
         hook.remove()
     by_module = counter.get_flop_counts()
@@ -157,7 +157,7 @@ def count_macs(model: Denoiser, frames: int) -> dict[str, int]:
 
 def _text_macs(model: Denoiser, tokens: int) -> int:
     """Of the trained text encoder, attention included, over all captions of one clip."""
-    cond = _inputs(model, 1)[2]
+    cond = inputs(model, 1)[2]
     features = cond.new_zeros(cond.shape[1], tokens, cond.shape[2])
     with _counted_products() as counter:
         model.encode_text(features, torch.zeros(len(features), dtype=torch.long, device=cond.device))
@@ -201,8 +201,10 @@ def samplings(models: dict[str, Denoiser], config: Config) -> Iterator[dict[str,
     choice of kernels, their compilation. A whole sampling would be minutes at the paper's sizes on a CPU.
     """
     settings = config.complexity
-    warm = Diffusion(config.diffusion.model_copy(update={"sampling_steps": settings.warmup_steps}))
-    full = Diffusion(config.diffusion)
+    warm = Diffusion(
+        config.diffusion.model_copy(update={"sampling_steps": settings.warmup_steps}), config.runtime.sampler
+    )
+    full = Diffusion(config.diffusion, config.runtime.sampler)
     for model in models.values():
         _sample(warm, model, settings.frames)
     where = device(config)
@@ -243,7 +245,17 @@ def repeats(config: Config) -> int:
 
 def threads(config: Config) -> int:
     """The profile's threads, but no more than there are cores for: more would only slow a measurement down."""
-    return min(config.runtime.threads, len(os.sched_getaffinity(0)))
+    return cores(config.runtime.threads)
+
+
+def cores(wanted: int) -> int:
+    """As many threads, but no more than this process may use cores."""
+    return min(wanted, len(os.sched_getaffinity(0)))
+
+
+def untrained(name: str, config: Config, frames: int, device: str) -> Denoiser:
+    """A model at a profile's sizes, for windows of ``frames``."""
+    return _build(name, replace(Sizes.of(config), max_frames=frames), device)
 
 
 def _build(name: str, sizes: Sizes, device: str) -> Denoiser:
@@ -257,20 +269,20 @@ def _build(name: str, sizes: Sizes, device: str) -> Denoiser:
         ).eval()
 
 
-def _inputs(model: Denoiser, frames: int) -> tuple[torch.Tensor, ...]:
-    """Arguments of one conditional pass at batch 1; cost does not depend on the values."""
+def inputs(model: Denoiser, frames: int, batch: int = 1) -> tuple[torch.Tensor, ...]:
+    """Arguments of one conditional pass; cost does not depend on the values."""
     device = model.out.weight.device
     return (
-        torch.zeros(1, frames, 2, model.out.out_features, device=device),
-        torch.zeros(1, dtype=torch.long, device=device),
-        torch.zeros(1, 3 if model.individual else 1, model.embed_text.in_features, device=device),
-        torch.ones(1, frames, dtype=torch.bool, device=device),
+        torch.zeros(batch, frames, 2, model.out.out_features, device=device),
+        torch.zeros(batch, dtype=torch.long, device=device),
+        torch.zeros(batch, 3 if model.individual else 1, model.embed_text.in_features, device=device),
+        torch.ones(batch, frames, dtype=torch.bool, device=device),
     )
 
 
 def _sample(diffusion: Diffusion, model: Denoiser, frames: int) -> None:
     """One guided sampling of one clip, finished when this returns."""
-    x, _, cond, mask = _inputs(model, frames)
+    x, _, cond, mask = inputs(model, frames)
     diffusion.sample(model, cond, mask, x, generator=torch.Generator().manual_seed(0))
     if x.device.type == "cuda":
         torch.cuda.synchronize(x.device)

@@ -18,6 +18,7 @@ Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Dataset = Literal["interhuman", "interx"]
 OfficialModel = Literal["intergen", "in2in"]
+Sampler = Literal["plain", "graph"]
 
 
 class Section(BaseModel):
@@ -109,6 +110,8 @@ class DiffusionConfig(Section):
     eta: Fraction
     guidance: float
     null_probability: Fraction
+    sampling_precision: Literal["float32", "bfloat16"]
+    """Of the denoiser's matrix products while sampling on a GPU; a CPU samples in float32."""
 
 
 class LossConfig(Section):
@@ -224,6 +227,23 @@ class ReportConfig(Section):
     """Test clips of each dataset whose real and generated motions can be played."""
 
 
+class BenchConfig(Section):
+    """Sizes of ``intermamba bench``."""
+
+    threads: Positive
+    """Of the scans, at most as many as there are cores; the models have those of ``runtime``."""
+    shapes: dict[str, tuple[Positive, Positive, Positive, Positive]]
+    """Batch, channels, steps and states of the scans to compare."""
+    frames: tuple[Positive, ...]
+    """Sizes from which the growth with T is fitted."""
+    batch: tuple[Positive, ...]
+    """Clips from which the growth with the batch is fitted."""
+    repeats: Positive
+    """Rounds in which all sides take turns."""
+    seconds: Annotated[float, Field(gt=0)]
+    """After which a side sits out."""
+
+
 class RuntimeConfig(Section):
     """How the work is laid on the machine; never changes what is computed, up to rounding."""
 
@@ -235,6 +255,8 @@ class RuntimeConfig(Section):
     """Data-loading processes of one job."""
     sampling_batch: Positive
     """Clips generated at once; results do not depend on it beyond rounding."""
+    sampler: Sampler
+    """How a GPU runs a sampling step: kernel by kernel, or as one CUDA graph. A CPU always samples plainly."""
 
 
 class Config(Section):
@@ -254,6 +276,7 @@ class Config(Section):
     """Name of the evaluation protocol (``evaluators/protocols.yaml``)."""
     sensitivity: SensitivityConfig
     complexity: ComplexityConfig
+    bench: BenchConfig
     runs: dict[Dataset, dict[str, tuple[Count, ...]]]
     """The rows of the study: variants a dataset, and the training seeds of each."""
     official: dict[Dataset, dict[OfficialModel, OfficialConfig]]

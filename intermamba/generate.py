@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from intermamba.checkpoint import Trained
-from intermamba.config import DiffusionConfig
+from intermamba.config import DiffusionConfig, Sampler
 from intermamba.diffusion import Diffusion
 from intermamba.errors import ConfigError
 from intermamba.models.conditions import TokenFeatures, conditions
@@ -24,7 +24,12 @@ class MotionGenerator:
     """
 
     def __init__(
-        self, trained: Trained, tokens: TokenFeatures, config: DiffusionConfig, device: str | torch.device
+        self,
+        trained: Trained,
+        tokens: TokenFeatures,
+        config: DiffusionConfig,
+        device: str | torch.device,
+        sampler: Sampler = "plain",
     ) -> None:
         if tokens.tower != trained.tower:
             raise ConfigError(
@@ -36,9 +41,9 @@ class MotionGenerator:
                 f"diffusion.steps: {config.steps}, but the checkpoint of {trained.variant!r} was trained with "
                 f"{trained.diffusion_steps}. Use the profile it was trained with."
             )
-        self.model = trained.model.to(device)
+        self.model = trained.model.to(device).eval()
         self.mean, self.std = trained.mean.to(device), trained.std.to(device)
-        self.tokens, self.diffusion, self.device = tokens, Diffusion(config), torch.device(device)
+        self.tokens, self.diffusion, self.device = tokens, Diffusion(config, sampler), torch.device(device)
 
     def __call__(
         self,
@@ -52,12 +57,22 @@ class MotionGenerator:
 
         ``individual`` has a caption of each person, for models that read them.
         """
+        return self.generate(self.encode(captions, individual), length, frames, seeds)
+
+    @torch.inference_mode()
+    def encode(self, captions: Sequence[str], individual: Sequence[tuple[str, str]] = ()) -> Float[Tensor, "B G W"]:
+        """Conditions of captions, each different one through tower and text encoder once."""
+        return conditions(self.model, self.tokens, captions, individual)
+
+    @torch.inference_mode()
+    def generate(
+        self, cond: Float[Tensor, "B G W"], length: Int[Tensor, " B"], frames: int, seeds: Sequence[int]
+    ) -> Float[Tensor, "B T P F"]:
+        """As the call, from conditions."""
         noise = torch.stack([self._noise(seed, frames) for seed in seeds]).to(self.device)
         mask = torch.arange(frames, device=self.device) < length.to(self.device)[:, None]
-        with torch.inference_mode():
-            cond = conditions(self.model, self.tokens, captions, individual)
-            motion = self.diffusion.sample(self.model, cond, mask, noise)
-            return (motion * self.std + self.mean) * mask[:, :, None, None]
+        motion = self.diffusion.sample(self.model, cond, mask, noise)
+        return (motion * self.std + self.mean) * mask[:, :, None, None]
 
     def _noise(self, seed: int, frames: int) -> Float[Tensor, "T P F"]:
         generator = torch.Generator().manual_seed(seed)

@@ -27,6 +27,7 @@ TEMPLATES = {
     "complexity": "results/{profile}/complexity.csv",
     "complexity_time": "results/{profile}/complexity_time.csv",
     "budget": "results/{profile}/budget.csv",
+    "bench": "results/{profile}/bench/{table}.{format}",
     # the study's results
     "metrics": "results/{profile}/metrics.csv",
     "summary": "results/{profile}/summary.csv",

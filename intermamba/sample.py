@@ -8,7 +8,7 @@ import math
 import re
 import tempfile
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -74,7 +74,8 @@ def run(
     """Write ``seeds`` motions of every prompt; returns the files in the order they were written.
 
     They lie in ``<output>/<folder of the prompt>/seed<k>.{npz,gif,mp4,a.bvh,b.bvh,glb}``. A seed gives the same noise
-    for every prompt, and the same motion however many are asked for.
+    for every prompt, and up to rounding the same motion however many are asked for. ``runtime.sampling_batch`` are
+    generated at once.
 
     Args:
         config: its text tower and noise schedule must be those the denoiser was trained with.
@@ -104,7 +105,9 @@ def run(
     _check_writable(Path(output))
 
     torch.set_num_threads(config.runtime.threads)
-    generator = MotionGenerator(trained, LiveText(config.text), diffusion, device_for(config.runtime))
+    generator = MotionGenerator(
+        trained, LiveText(config.text), diffusion, device_for(config.runtime), config.runtime.sampler
+    )
     body = representation(trained.dataset)
     length = trained.model.max_frames if frames is None else frames
     model = {
@@ -118,17 +121,17 @@ def run(
     }
     made_by = f"{trained.variant} trained on {trained.dataset} ({trained.origin} data) · text tower {trained.tower}"
     knobs = {"text": config.section("text"), "diffusion": diffusion.model_dump(mode="json"), "frames": length}
+    noises = [derive(config.seed, "sample", seed) for seed in range(seeds)]
+    motions = _motions(generator, prompts, noises, length, config.runtime.sampling_batch)
     written = []
-    for prompt, seed in product(prompts, range(seeds)):
+    for (prompt, seed), motion in zip(product(prompts, range(seeds)), motions, strict=True):
         stem = Path(output) / prompt.folder / f"seed{seed}"
         others = {name: _places(stem, name) for name in formats}
         outputs = [stem.with_suffix(".npz"), *(file for targets in others.values() for file in targets)]
-        noise = derive(config.seed, "sample", seed)
-        with provenance.recorded("sample", outputs, [weights], knobs, {"sample": seed, "noise": noise}) as notes:
+        drawn = {"sample": seed, "noise": noises[seed]}
+        with provenance.recorded("sample", outputs, [weights], knobs, drawn) as notes:
             asked = {"caption": prompt.caption, "individual": prompt.persons or ("", ""), "seed": seed}
             notes.update(asked | model)
-            persons = [prompt.persons] if prompt.persons else []
-            motion = generator([prompt.caption], torch.tensor([length]), length, [noise], persons)[0].cpu()
             if not motion.isfinite().all():
                 raise StateError(f"{weights}: {prompt.caption!r}, seed {seed}: the motion is not finite.")
             content = describe(motion, body)
@@ -162,6 +165,17 @@ def check_formats(names: Sequence[str]) -> None:
 
 def _places(stem: Path, name: str) -> list[Path]:
     return export.places(stem, name) if name in export.FORMATS else [stem.with_suffix(f".{name}")]
+
+
+def _motions(
+    generator: MotionGenerator, prompts: Sequence[Prompt], seeds: Sequence[int], frames: int, batch: int
+) -> Iterator[Float[Tensor, "T 2 F"]]:
+    """A motion of each prompt and seed, ``batch`` at once; each prompt is encoded once."""
+    cond = generator.encode([one.caption for one in prompts], [one.persons for one in prompts if one.persons])
+    wanted = list(product(range(len(prompts)), seeds))
+    for first in range(0, len(wanted), batch):
+        rows, noises = zip(*wanted[first : first + batch], strict=True)
+        yield from generator.generate(cond[list(rows)], torch.full((len(rows),), frames), frames, noises).cpu()
 
 
 def describe(motion: Float[Tensor, "T 2 F"], body: Representation) -> dict[str, Any]:

@@ -160,7 +160,7 @@ def test_a_broken_claim_is_named(tmp_path):
 
 
 def test_the_stage_writes_a_row_a_claim_and_again_to_the_byte(study, monkeypatch):
-    monkeypatch.setattr(claims, "variants", lambda: {**made_up.VARIANTS, **_others()})
+    monkeypatch.setattr(claims, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
     claims.run(study)
     file = path("claims", profile="smoke")
     first = files.sha256(file)
@@ -169,7 +169,3 @@ def test_the_stage_writes_a_row_a_claim_and_again_to_the_byte(study, monkeypatch
     assert set(frame["verdict"]) <= {"holds", "does not hold", "cannot be told", "not run"}
     claims.run(study)
     assert files.sha256(file) == first
-
-
-def _others():
-    return {name: one for name, one in ablations.load().items() if name not in made_up.VARIANTS}

@@ -11,14 +11,20 @@ from pathlib import Path
 import pytest
 import torch
 from test_models_parity import SIZES, B, F, T, inputs, wave, weigh
+from torch._subclasses.fake_tensor import FakeTensorMode
+from transfers import Transfers
 
 from intermamba.config import DiffusionConfig
 from intermamba.diffusion import Diffusion
+from intermamba.diffusion.graph import captured
 from intermamba.errors import ConfigError
 from intermamba.models import build
+from intermamba.models.astm import Scan
 
 EXPECTED = json.loads((Path(__file__).parent / "data/models_ddim.json").read_text())
-CONFIG = DiffusionConfig(steps=1000, sampling_steps=50, eta=0.0, guidance=3.5, null_probability=0.1)
+CONFIG = DiffusionConfig(
+    steps=1000, sampling_steps=50, eta=0.0, guidance=3.5, null_probability=0.1, sampling_precision="float32"
+)
 
 
 def config(**changes) -> DiffusionConfig:
@@ -115,6 +121,62 @@ def test_noisy_sampling_needs_and_obeys_a_generator(model):
         diffusion.sample(model, cond, mask, x, generator=torch.Generator().manual_seed(1)) for _ in range(2)
     )
     assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize(("steps", "eta"), [(1, 0.0), (3, 0.0), (7, 0.4), (50, 1.0)])
+def test_update_is_that_of_diffusers(steps, eta):
+    """The sampler's linear combination against ``DDIMScheduler.step``, to 1e-5."""
+    diffusion = Diffusion(config(sampling_steps=steps, eta=eta))
+    draws = torch.Generator().manual_seed(0)
+    x, clean, noise = torch.randn(3, 2, 5, 2, 4, generator=draws)
+    for index, step in enumerate(diffusion.scheduler.timesteps.tolist()):
+        expected = diffusion.scheduler.step(clean, step, x, eta=eta, variance_noise=noise).prev_sample
+        of_x, of_clean = diffusion.factors[index].tolist()
+        torch.testing.assert_close(
+            of_x * x + of_clean * clean + diffusion.spread[index] * noise, expected, rtol=1e-5, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("name", ["intermamba", "intergen", "in2in"])
+def test_the_loop_never_waits_for_the_host(name):
+    """On an imaginary GPU: no value is read back and no tensor crosses over between the first step and the last."""
+    diffusion = Diffusion(config(sampling_steps=3))
+    during: list[str] = []
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.device("cuda"), Transfers() as transfers:
+        model = build(name, features=F, max_frames=T, blocks_per_module=1, **SIZES)
+        for module in model.modules():
+            if isinstance(module, Scan):
+                module.backend = "reference"  # a kernel cannot run on what has no data
+        x, cond = torch.zeros(B, T, 2, F), torch.zeros(B, 3 if model.individual else 1, 768)
+
+        def progress(steps):
+            transfers.found.clear()
+            yield from steps
+            during.extend(transfers.found)
+
+        assert diffusion.sample(model, cond, torch.ones(B, T, dtype=torch.bool), x, progress).device.type == "cuda"
+        assert not during
+        x.cpu()
+        assert transfers.found == [*during, "_to_copy"]  # as the mode would have seen it
+
+
+def test_a_graph_serves_all_samplings_of_its_shapes(monkeypatch):
+    made = []
+    monkeypatch.setattr("intermamba.diffusion.captured", lambda step, *examples: made.append(len(examples[0])) or step)
+    diffusion = Diffusion(config(sampling_steps=2), sampler="graph")
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.device("cuda"):
+        model = build("intergen", features=F, max_frames=T, **SIZES)
+        for batch in (2, 2, 3, 3, 2):
+            mask = torch.ones(batch, T, dtype=torch.bool)
+            diffusion.sample(model, torch.zeros(batch, 1, 768), mask, torch.zeros(batch, T, 2, F))
+    assert made == [2, 3, 2]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU to capture on")
+def test_what_cannot_be_captured_runs_as_it_is():
+    with pytest.warns(UserWarning, match="without a CUDA graph"):
+        double = captured(lambda x: 2 * x, torch.ones(1))
+    assert double(torch.ones(1)) == 2
 
 
 def test_more_sampling_steps_than_steps_is_refused():

@@ -4,14 +4,18 @@ OFFICIAL was computed by running the official InterLoss and GeometricLoss (tr3e/
 :func:`batch` with this module's mask, steps, mean and deviation; person terms are the sums of their A and B.
 """
 
+from functools import cache
+
 import pytest
 import torch
 from test_models_parity import wave
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from transfers import Transfers
 
 from intermamba.config import LossConfig
 from intermamba.motion import InterHuman
-from intermamba.training.losses import interaction_losses
+from intermamba.training.losses import _constant, interaction_losses
 
 B, T, F = 4, 6, 262
 WEIGHTS = LossConfig(
@@ -176,3 +180,15 @@ def test_total_is_differentiable_where_it_is_used():
     losses(prediction, target)["total"].backward()
     assert prediction.grad is not None
     assert prediction.grad[0].abs().sum() > 0
+
+
+def test_a_step_never_waits_for_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On an imaginary GPU: after the first step's tables no value is read back and no tensor crosses over."""
+    monkeypatch.setattr("intermamba.training.losses._constant", cache(_constant.__wrapped__))
+    with FakeTensorMode(), torch.device("cuda"), Transfers() as transfers:
+        prediction = target = torch.zeros(B, T, 2, F)
+        mask, steps = torch.ones(B, T, dtype=torch.bool), torch.zeros(B).long()
+        for _ in range(2):
+            transfers.found.clear()
+            interaction_losses(prediction, target, mask, steps, torch.zeros(F), torch.ones(F), InterHuman(), WEIGHTS)
+        assert not transfers.found

@@ -14,11 +14,12 @@ import pandas as pd
 import pytest
 import workflow_study as made_up
 
+import ablations
 from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import DataError, StateError
 from intermamba.paths import path, record_of
-from workflow import aggregate, figures, pdf, stages, tables
+from workflow import aggregate, claims, figures, pdf, stages, tables
 from workflow.report import build
 from workflow.report.page import Report, packed, render
 
@@ -29,6 +30,7 @@ def finish(config: Config) -> None:
     """Everything before the report, in the working directory; made-up runs have made-up records."""
     made_up.write(config)
     aggregate.run(config)
+    claims.run(config)
     tables.run(config)
     figures.run(config)
     for stage in stages.table(config).values():
@@ -65,6 +67,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
         patch.chdir(tree)
         for module in (tables, figures, build):
             patch.setattr(module, "variants", lambda: made_up.VARIANTS)
+        patch.setattr(claims, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
         finish(config)
         build.run(config)
         yield config
@@ -171,8 +174,8 @@ def test_the_summary_says_who_beats_chance(page: str) -> None:
     assert "2 trainings" in summary or "5 trainings" in summary
 
 
-def test_claims_are_shown_where_there_are_any(finished: Config, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert 'id="claims"' not in page
+def test_claims_are_told_in_sentences_and_rounded(finished: Config, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 'id="claims"' in page
     caught: list[Report] = []
     monkeypatch.setattr(build, "render", lambda report: caught.append(report) or render(report))
     build.run(finished)

@@ -291,6 +291,23 @@ def budget(
 
 
 @app.command()
+def bench(
+    profile: Profile = None,
+    mamba_ssm: Annotated[
+        Path | None, typer.Option(help="Folder that holds mamba_ssm's package, if it is not installed.")
+    ] = None,
+) -> None:
+    """Time the scan beside others' (extra `bench`), sampling and training of every model; tables and plots."""
+    config = _open(profile)
+    from intermamba import bench as stage
+    from workflow import speed as report
+
+    with _progress("take turns", stage.groups(config), still=True) as advance:
+        stage.run(config, mamba_ssm, advance)
+    typer.echo(report.write(config.profile))
+
+
+@app.command()
 def tables(profile: Profile = None) -> None:
     """Write Tables 1 to 5 as LaTeX, Markdown and CSV: reported beside reproduced, never mixed."""
     config = _open(profile)

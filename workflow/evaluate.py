@@ -70,7 +70,7 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int | None, progre
         )
     knobs = bench.knobs | {"diffusion": config.section("diffusion")}
     with provenance.recorded(kind.stage, [output], [*bench.inputs, weights], knobs, bench.seeds) as notes:
-        generator = MotionGenerator(trained, bench.cache, config.diffusion, bench.device)
+        generator = MotionGenerator(trained, bench.cache, config.diffusion, bench.device, config.runtime.sampler)
         source = GeneratedSource(generator, bench.real, config.runtime.sampling_batch)
         files.write_csv(output, bench.measure({variant: source}, kind.block, seed, progress))
         notes.update(bench.notes)

@@ -1,6 +1,7 @@
 """Tables as Markdown that GitHub renders: one pipe table a block, so that no two blocks share a ranking."""
 
 import re
+from collections.abc import Iterable, Sequence
 
 from workflow.tabular import ARROWS, MISSING, SIGNS, Block, Cell, Column, Row, Table
 
@@ -19,6 +20,12 @@ def table(value: Table) -> str:
     if value.notes:
         parts.append("\n".join(f"- {escape(note)}" for note in value.notes))
     return "\n\n".join(parts) + "\n"
+
+
+def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A plain table; its cells are text, its heads Markdown."""
+    lines = [head, [":--", *[":-:"] * (len(head) - 1)], *([escape(cell) for cell in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def _rows(block: Block, value: Table) -> str:

@@ -4,7 +4,7 @@ Reads what ``intermamba complexity --profile paper`` and ``intermamba budget --p
 needs data. Counts are always there; times and the budget of training wherever they have been measured.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -61,7 +61,7 @@ def _counts(folder: Path, variants: Mapping[str, Variant]) -> str:
         f"multiply-accumulates of one conditional pass at {frames} frames and batch 1, of the trained text encoder, "
         f"and of a whole guided sampling of {steps} steps."
     )
-    return f"{intro}\n\n{_table(head, rows)}"
+    return f"{intro}\n\n{markdown.grid(head, rows)}"
 
 
 def _times(folder: Path, variants: Mapping[str, Variant]) -> str:
@@ -74,7 +74,7 @@ def _times(folder: Path, variants: Mapping[str, Variant]) -> str:
     intro = (
         f"Time of a whole guided sampling, {_origin(folder, COUNTS)}: {timing(times)}. The paper's is on one RTX 4090."
     )
-    return f"{intro}\n\n{_table(['Model', 'median (s)', 'quartiles', 'paper (s)'], rows)}"
+    return f"{intro}\n\n{markdown.grid(['Model', 'median (s)', 'quartiles', 'paper (s)'], rows)}"
 
 
 def _budget(folder: Path, variants: Mapping[str, Variant]) -> str:
@@ -99,7 +99,7 @@ def _budget(folder: Path, variants: Mapping[str, Variant]) -> str:
         f"batches of {one['training_batch']}, {one['training_steps']} steps."
     )
     head = ["Model", "step (s)", "quartiles", "batch", "memory (GiB)", "whole training (days)"]
-    return f"{intro}\n\n{_table(head, rows)}"
+    return f"{intro}\n\n{markdown.grid(head, rows)}"
 
 
 def _printed(variant: Variant, metric: str) -> str:
@@ -119,8 +119,3 @@ def _origin(folder: Path, artefact: Path) -> str:
     record = files.read_json(folder / name)
     revision = str(record["code"]["revision"])[:7] + (" with changes" if record["code"]["dirty"] else "")
     return f"{record['started'][:10]}, code {revision} ([record]({(FOLDER / name).as_posix()}))"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, [":--", *[":-:"] * (len(head) - 1)], *([markdown.escape(row[0]), *row[1:]] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

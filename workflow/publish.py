@@ -1,8 +1,9 @@
-"""Copy finished results into ``docs`` and their tables into the README: ``python -m workflow.publish [smoke|paper]``.
+"""Copy finished results into ``docs`` and the README: ``python -m workflow.publish [smoke|paper|bench]``.
 
-``smoke`` publishes a whole run of that profile, ``paper`` what was measured at the paper's sizes without data. Results
-themselves are never committed where the pipeline writes them: a fresh clone would take them for its own, and DVC
-refuses outputs that Git tracks. A test holds the README against the copies, so that no number in it is typed by hand.
+``smoke`` publishes a whole run of that profile, ``paper`` what was measured at the paper's sizes without data, and
+``bench`` what ``intermamba bench --profile smoke`` measured. Results themselves are never committed where the pipeline
+writes them: a fresh clone would take them for its own, and DVC refuses outputs that Git tracks. A test holds the README
+against the copies, so that no number in it is typed by hand.
 """
 
 import re
@@ -15,7 +16,7 @@ from intermamba import files
 from intermamba.errors import ConfigError, StateError, unknown
 from intermamba.models import variants
 from intermamba.paths import path, record_of
-from workflow import paper_size
+from workflow import paper_size, speed
 
 SMOKE = Path("docs/smoke")
 FIGURES = {2: "Quality over time of sampling", 7: "Motions", 8: "Adaptive weights over training"}
@@ -38,7 +39,8 @@ def readme(text: str, root: Path = Path()) -> str:
     shown = {SMOKE / f"figure{number}.png": caption for number, caption in FIGURES.items()}
     figures = [f"![{caption}]({file})\n\n" for file, caption in shown.items() if (root / file).exists()]
     text = _between(text, "smoke", "".join(tables + figures))
-    return _between(text, "paper size", paper_size.render(variants(), root))
+    text = _between(text, "paper size", paper_size.render(variants(), root))
+    return _between(text, "bench", speed.summary(root))
 
 
 def _between(text: str, name: str, content: str) -> str:
@@ -67,19 +69,23 @@ def publish(what: str) -> None:
             if record_of(main).exists() or main == paper_size.COUNTS:
                 for stale in (main, *others):
                     (paper_size.FOLDER / stale.name).unlink(missing_ok=True)
-                _copy([*_recorded(main), record_of(main)], paper_size.FOLDER, f"{main.stem} --profile paper")
+                stage = f"{main.stem} --profile paper"
+                _copy([*_recorded(main, stage), record_of(main)], paper_size.FOLDER, stage)
+    elif what == "bench":
+        main = path("bench", profile="smoke", table=speed.TABLES[0], format="csv")
+        shown = [main.with_name(name) for name in ("bench.md", "scan.png", "growth.png")]
+        _copy([*_recorded(main, "bench --profile smoke"), *shown, record_of(main)], speed.FOLDER, "bench")
     else:
-        raise ConfigError(unknown("results", what, ("smoke", "paper"), "workflow.publish"))
+        raise ConfigError(unknown("results", what, ("smoke", "paper", "bench"), "workflow.publish"))
     files.write_text("README.md", readme(Path("README.md").read_text(encoding="utf-8")))
 
 
-def _recorded(main: Path) -> list[Path]:
+def _recorded(main: Path, stage: str) -> list[Path]:
     """The files of the run that ``main``'s record is about.
 
     Raises:
         StateError: there is no such run, or a later one that did not end changed them.
     """
-    stage = f"{main.stem} --profile paper"
     outputs = files.read_json(files.require(record_of(main), stage))["outputs"]
     for name, digest in outputs.items():
         if files.sha256(files.require(name, stage)) != digest:

@@ -1,18 +1,21 @@
 """The diffusion process of InterGen (Section 3.1, 5.1): cosine schedule, prediction of clean motion, guided DDIM.
 
-Schedule and update rule are diffusers'; only guidance and the batch's shape are ours.
+The schedule is diffusers'; its update rule, written as one linear combination a step, a test holds to diffusers' own.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.utils.torch_utils import randn_tensor
 from jaxtyping import Bool, Float, Int
 from torch import Generator, Tensor, nn
 
-from intermamba.config import DiffusionConfig
+from intermamba.config import DiffusionConfig, Sampler
+from intermamba.diffusion.graph import captured
 from intermamba.errors import ConfigError
 from intermamba.models.denoiser import Denoiser
 
@@ -26,16 +29,18 @@ class Diffusion:
     Betas follow the squared-cosine schedule capped at 0.999; DDIM takes every ``steps // sampling_steps``-th step down
     to 0 (for 50 of 1000: 980, 960, ..., 0), nothing is clipped, and the last step returns the prediction itself.
 
+    ``sampler`` says how a GPU runs a step (:class:`~intermamba.config.RuntimeConfig`).
+
     Raises:
         ConfigError: more sampling steps than steps.
     """
 
-    def __init__(self, config: DiffusionConfig) -> None:
+    def __init__(self, config: DiffusionConfig, sampler: Sampler = "plain") -> None:
         if config.sampling_steps > config.steps:
             raise ConfigError(
                 f"diffusion.sampling_steps {config.sampling_steps} exceeds diffusion.steps {config.steps}"
             )
-        self.config = config
+        self.config, self.sampler = config, sampler
         self.scheduler = DDIMScheduler(
             num_train_timesteps=config.steps,
             beta_schedule="squaredcos_cap_v2",
@@ -45,6 +50,9 @@ class Diffusion:
             timestep_spacing="leading",
         )
         self.scheduler.set_timesteps(config.sampling_steps)
+        self.steps: list[int] = self.scheduler.timesteps.tolist()
+        self.factors, self.spread = self._update()
+        self._graph: tuple[Any, Callable[..., Tensor]] | None = None
 
     def add_noise(
         self, x0: Float[Tensor, "B T P F"], noise: Float[Tensor, "B T P F"], timestep: Int[Tensor, " B"]
@@ -74,29 +82,69 @@ class Diffusion:
         """
         if self.config.eta > 0 and generator is None:
             raise ConfigError(f"diffusion.eta is {self.config.eta}: sampling draws noise and needs a generator")
-        steps: Iterable[Any] = self.scheduler.timesteps.tolist()
-        x = noise
-        with _evaluating(model):
-            for step in progress(steps) if progress else steps:
-                clean = self._guided(model, x, torch.full((len(x),), step, device=x.device), cond, mask)
-                x = self.scheduler.step(clean, step, x, eta=self.config.eta, generator=generator).prev_sample
-        return x
-
-    def _guided(
-        self,
-        model: Denoiser,
-        x: Float[Tensor, "B T P F"],
-        timestep: Int[Tensor, " B"],
-        cond: Float[Tensor, "B G W"],
-        mask: Bool[Tensor, "B T"],
-    ) -> Float[Tensor, "B T P F"]:
-        """Classifier-free guidance: the model's passes as one batch, weighted and summed."""
+        # All that the loop needs is on the device before it starts: neither waits for the other until the end.
         passes = model.guidance(self.config.guidance)
         sees = cond.new_tensor([one.sees for one in passes])[:, None, :, None]
-        repeated = (torch.cat([part] * len(passes)) for part in (x, timestep, mask))
-        noisy, timesteps, masks = repeated
-        out = model(noisy, timesteps, (sees * cond).flatten(0, 1), masks).chunk(len(passes))
-        return sum(one.weight * prediction for one, prediction in zip(passes, out, strict=True))
+        fixed = (
+            (sees * cond).flatten(0, 1),
+            mask.repeat(len(passes), 1),
+            cond.new_tensor([one.weight for one in passes]),
+        )
+        timesteps, factors, x = self.scheduler.timesteps.to(noise.device), self.factors.to(noise), noise
+        with _evaluating(model):
+            advance = self._advance(model, noise, timesteps[0], factors[0], *fixed)
+            for index, _ in enumerate(progress(self.steps) if progress else self.steps):
+                x = advance(x, timesteps[index], factors[index], *fixed)
+                if self.spread[index] > 0:
+                    x = x + self.spread[index] * randn_tensor(x.shape, generator, x.device, x.dtype)
+        # A graph's output is overwritten by its next use.
+        return x.clone()
+
+    def _advance(self, model: Denoiser, *examples: Tensor) -> Callable[..., Tensor]:
+        """A step of the sampler for arguments of the examples' shapes; the last graph is kept for more of them."""
+        on_gpu = examples[0].device.type == "cuda"
+        half = on_gpu and self.config.sampling_precision == "bfloat16"
+        step = partial(_guided_step, model, half)
+        if not (on_gpu and self.sampler == "graph"):
+            return step
+        key = (model, [(example.shape, example.dtype) for example in examples])
+        if self._graph is None or self._graph[0] != key:
+            self._graph = None  # its memory is free before the next one takes some
+            self._graph = key, captured(step, *examples)
+        return self._graph[1]
+
+    def _update(self) -> tuple[Float[Tensor, "S 2"], list[float]]:
+        """DDIM's update at each of S steps: factors of the noisy and of the clean motion, and how much noise is added.
+
+        Song et al. 2021, Eq. 12, with the predicted noise written out as ``(x - sqrt(a) x0) / sqrt(1 - a)``.
+        """
+        steps = self.scheduler.timesteps
+        here = self.scheduler.alphas_cumprod.cpu().double()[steps]
+        after = torch.cat((here[1:], here.new_ones(1)))  # alpha_bar of the step that follows; clean motion at last
+        spread = self.config.eta * ((1 - after) / (1 - here) * (1 - here / after)).sqrt()
+        direction = ((1 - after - spread.square()) / (1 - here)).clamp_min(0).sqrt()
+        return torch.stack((direction, after.sqrt() - direction * here.sqrt()), dim=1), spread.tolist()
+
+
+def _guided_step(
+    model: Denoiser,
+    half: bool,
+    x: Float[Tensor, "B T P F"],
+    timestep: Int[Tensor, ""],
+    factors: Float[Tensor, " 2"],
+    cond: Float[Tensor, "GB G W"],
+    mask: Bool[Tensor, "GB T"],
+    weights: Float[Tensor, " passes"],
+) -> Float[Tensor, "B T P F"]:
+    """One step of the sampler, on the device alone. Guidance: the model's passes as one batch, weighted and summed.
+
+    ``cond`` and ``mask`` are those of the passes, one after the other; with ``half`` matrix products are in bfloat16.
+    """
+    # A graph must not use weights that autocast cached outside of it.
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
+        out = model(x.repeat(len(weights), 1, 1, 1), timestep.expand(len(cond)), cond, mask)
+    clean = torch.tensordot(weights, out.to(x.dtype).unflatten(0, (len(weights), -1)), 1)
+    return torch.addcmul(factors[0] * x, factors[1], clean)
 
 
 @contextmanager

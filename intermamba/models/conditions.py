@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -41,7 +42,13 @@ def conditions(
                 "(datasets.<name>.individual in params.yaml; docs/data.md) or take the model out of the study."
             )
         groups += [[persons[side] for persons in individual] for side in (0, 1)]
-    features, end = tokens.features([caption for group in groups for caption in group])
     device = model.out.weight.device
+    asked = [caption for group in groups for caption in group]
+    # In training equal captions have dropout of their own; else each is encoded once.
+    once = asked if model.training else list(dict.fromkeys(asked))
+    features, end = tokens.features(once)
     encoded: Tensor = model.encode_text(features.to(device), end.to(device))
+    if len(once) < len(asked):
+        place = {caption: index for index, caption in enumerate(once)}
+        encoded = encoded[torch.tensor([place[caption] for caption in asked], device=device)]
     return encoded.unflatten(0, (len(groups), len(captions))).transpose(0, 1)

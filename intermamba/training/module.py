@@ -53,10 +53,14 @@ class DenoisingModule(L.LightningModule):
         torch.manual_seed(derive(self.seed, "dropout", self.global_step, self.global_rank))
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002
-        generator = self._generator("step", self.global_step, self.global_rank)
-        dropped = torch.rand(len(batch.clip), generator=generator, device=self.device)
-        losses = self._losses(batch, generator, dropped < self.config.diffusion.null_probability)
+        losses = self.losses(batch, self.global_step, self.global_rank)
         return {"loss": losses["total"], **{f"loss/{name}": value.detach() for name, value in losses.items()}}
+
+    def losses(self, batch: Batch, step: int, rank: int = 0) -> dict[str, Float[Tensor, ""]]:
+        """Every term of a training step's loss, and their sum ``total``."""
+        generator = self._generator("step", step, rank)
+        dropped = torch.rand(len(batch.clip), generator=generator, device=self.device)
+        return self._losses(batch, generator, dropped < self.config.diffusion.null_probability)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         losses = self._losses(batch, self._generator("validation", batch_idx), None)
@@ -87,11 +91,15 @@ class DenoisingModule(L.LightningModule):
             self.config.losses,
         )
 
-    def configure_optimizers(self) -> Any:
+    def optimizer(self) -> torch.optim.Optimizer:
+        """AdamW as one fused pass over all weights."""
         settings = self.config.training
-        optimizer = torch.optim.AdamW(
+        return torch.optim.AdamW(
             self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
+
+    def configure_optimizers(self) -> Any:
+        settings, optimizer = self.config.training, self.optimizer()
         steps_per_epoch = self.trainer.estimated_stepping_batches / settings.epochs
 
         def factor(step: int) -> float:

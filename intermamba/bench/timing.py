@@ -1,0 +1,68 @@
+"""Times of functions that take turns, the memory that they hold, and how their cost grows."""
+
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from scipy import stats
+from torch.profiler import ProfilerActivity, profile
+
+Key = TypeVar("Key", bound=Hashable)
+Call = Callable[[], object]
+
+
+def interleaved(sides: Mapping[Key, Call], repeats: int, seconds: float, device: str) -> dict[Key, list[float]]:
+    """Seconds of every call, after one call of each that does not count.
+
+    The sides take turns, ``repeats`` times; one that has used up its ``seconds`` sits out.
+    """
+    for call in sides.values():
+        call()
+    taken: dict[Key, list[float]] = {name: [] for name in sides}
+    for _ in range(repeats):
+        for name, call in sides.items():
+            if sum(taken[name]) < seconds:
+                start = _now(device)
+                call()
+                taken[name].append(_now(device) - start)
+    return taken
+
+
+def summary(seconds: Sequence[float]) -> dict[str, Any]:
+    """``seconds_median``, the quartiles ``seconds_q1`` and ``seconds_q3``, and ``runs``; empty where nothing ran."""
+    lower, median, upper = np.quantile(seconds, [0.25, 0.5, 0.75]) if len(seconds) else (np.nan,) * 3
+    return {"seconds_median": median, "seconds_q1": lower, "seconds_q3": upper, "runs": len(seconds)}
+
+
+def peak(call: Call, device: str) -> int:
+    """Most bytes of tensors that a call holds at a time, beyond those that were there before."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        call()
+        return torch.cuda.max_memory_allocated() - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as trace:
+        call()
+    assert trace.profiler is not None
+    assert trace.profiler.kineto_results is not None
+    events = [event for event in trace.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held = highest = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        highest = max(highest, held)
+    return highest
+
+
+def exponent(sizes: Sequence[int], seconds: Sequence[float]) -> tuple[float, float]:
+    """``p`` of ``seconds ~ sizes ** p``, least squares in logarithms, and its standard error."""
+    fit = stats.linregress(np.log(sizes), np.log(seconds))
+    return float(fit.slope), float(fit.stderr)
+
+
+def _now(device: str) -> float:
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
