@@ -211,9 +211,9 @@ def test_a_missing_input_names_its_stage(finished: Config) -> None:
 
 def test_without_latex_the_record_says_so(finished: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pdf.shutil, "which", lambda _: None)
-    build.run(finished)
+    _, told = build.run(finished)
     record = files.read_json(record_of(path("report", profile="smoke")))
-    assert record["notes"]["pdf"] == pdf.MISSING
+    assert record["notes"]["pdf"] == told == pdf.MISSING
     assert not path("report_document", profile="smoke").with_suffix(".pdf").exists()
     text = path("report_document", profile="smoke").read_text()
     for name in ("../tables/table1.tex", "../tables/consistency.tex", "../figures/figure7.pdf"):
@@ -232,6 +232,10 @@ def test_latex_makes_a_pdf(finished: Config) -> None:
     broken.write_text(r"\documentclass{article}\begin{document}\nothing\end{document}")
     with pytest.raises(StateError, match=r"broken\.tex: .* refuses it"):
         pdf.compile_document(broken)
+    with pytest.MonkeyPatch.context() as patch:  # a LaTeX without the packages is no failure of the report
+        patch.setattr(build.latex, "document", lambda *_: broken.read_text())
+        _, told = build.run(finished)
+    assert told.startswith("PDF not made: results/smoke/report/report.tex: ")
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="no node here")

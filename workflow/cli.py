@@ -340,7 +340,8 @@ def report(profile: Profile = None) -> None:
     config = _open(profile)
     from workflow.report import build as stage
 
-    typer.echo(stage.run(config))
+    for line in stage.run(config):
+        typer.echo(line)
 
 
 @app.command()

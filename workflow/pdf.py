@@ -9,7 +9,7 @@ from pathlib import Path
 from intermamba import files
 from intermamba.errors import StateError
 
-MISSING = "not made: no latexmk, pdflatex or tectonic on this machine"
+MISSING = "PDF not made: no latexmk, pdflatex or tectonic on this machine"
 _ENGINES = {
     "latexmk": ["latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error"],
     "pdflatex": ["pdflatex", "-interaction=nonstopmode", "-halt-on-error"],

@@ -9,6 +9,7 @@ import pandas as pd
 from evaluators.results import METRICS, BlockName
 from intermamba import files
 from intermamba.config import Config, Dataset
+from intermamba.errors import StateError
 from intermamba.models import variants
 from intermamba.paths import SPLITS, path
 from intermamba.provenance import recorded
@@ -43,10 +44,10 @@ FIGURES = {
 """Title of a figure and what it shows, by the name of its file."""
 
 
-def run(config: Config) -> Path:
-    """Write the report of a profile; returns the page.
+def run(config: Config) -> tuple[Path, str]:
+    """Write the report of a profile; returns the page, and the PDF's place or why there is none.
 
-    The PDF is made beside the page where LaTeX is installed; elsewhere the record says that it was not.
+    The PDF is an extra: no LaTeX, or one without a package that the document needs, is no failure of the report.
 
     Raises:
         StateError: a stage before this one has not run.
@@ -59,11 +60,10 @@ def run(config: Config) -> Path:
     page, document = (Path(name) for name in stage.results)
     study, _ = read(config, variants())
     with recorded("report", [page, document], inputs, {"profile": config.profile}) as notes:
-        figures = [one for one in inputs if one.suffix == ".png"]
+        figures = sorted((one for one in inputs if one.suffix == ".png"), key=_by_number)
         made = tables.build(study)
         files.write_text(document, _document(config, inputs))
-        printed = pdf.compile_document(document)
-        notes["pdf"] = str(printed) if printed else pdf.MISSING
+        printed, notes["pdf"] = _printed(document)
         origins = tuple(dict.fromkeys(_origin(study, dataset) for dataset in config.runs))
         lineage = Lineage.of(before)
         claims = path("claims", profile=config.profile)
@@ -82,7 +82,21 @@ def run(config: Config) -> Path:
             downloads=_downloads(page, [*inputs, *([printed] if printed else [])]),
         )
         files.write_text(page, render(report))
-    return page
+    return page, notes["pdf"]
+
+
+def _printed(document: Path) -> tuple[Path | None, str]:
+    """The PDF of a document and its place, or nothing and why."""
+    try:
+        printed = pdf.compile_document(document)
+    except StateError as error:
+        return None, f"PDF not made: {error}"
+    return printed, str(printed) if printed else pdf.MISSING
+
+
+def _by_number(figure: Path) -> tuple[int, str]:
+    """Figure 2 before Figure 10."""
+    return len(figure.stem), figure.stem
 
 
 def _maker(stages: Iterable[Stage], name: str) -> str:
@@ -97,7 +111,7 @@ def _maker(stages: Iterable[Stage], name: str) -> str:
 def _document(config: Config, inputs: Iterable[Path]) -> str:
     """All tables and figures of the profile as one LaTeX document."""
     sources = [one for one in inputs if one.suffix == ".tex" and one != path("document", profile=config.profile)]
-    drawings = [one for one in inputs if one.suffix == ".pdf"]
+    drawings = sorted((one for one in inputs if one.suffix == ".pdf"), key=_by_number)
     shown = [(f"../{one.parent.name}/{one.name}", _told(one)) for one in drawings]
     names = [f"../{one.parent.name}/{one.name}" for one in sources]
     return latex.document(f"Report of profile {config.profile}", tables.APART, names, shown)

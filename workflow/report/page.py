@@ -236,5 +236,5 @@ def _empty(value: Any) -> bool:
 
 def _command(record: Mapping[str, Any], profile: str) -> str:
     """A record's command without what all of them have in common."""
-    words = str(record["command"]).split()[1:]
-    return " ".join(words).replace(f"--profile {profile} ", "").replace(f" --profile {profile}", "")
+    words = f"{record['command']} ".removeprefix("intermamba ").replace(f"--profile {profile} ", "")
+    return words.strip()
