@@ -224,7 +224,8 @@ def read(path: Path, dataset: Dataset) -> tuple[MotionFile, Float32[np.ndarray, 
         if not value.ndim or not len(value):
             raise DataError(f"{path}: {name} has no frame.")
         check_numbers(path, value, f"{name}: ")
-    motion = (_interhuman if dataset == "interhuman" else _interx)(path, arrays).astype(np.float32)
+    with np.errstate(over="ignore"):  # what is beyond single precision is refused below
+        motion = (_interhuman if dataset == "interhuman" else _interx)(path, arrays).astype(np.float32)
     if not np.isfinite(motion).all():
         raise DataError(
             f"{path}: features of these joints are not finite; are both hips at one place in the first frame?"

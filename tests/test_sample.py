@@ -139,7 +139,7 @@ def test_batches_change_nothing_and_a_prompt_is_encoded_once(config: Config, mon
     for batch in (1, 4):
         runtime = config.runtime.model_copy(update={"sampling_batch": batch})
         settings = config.model_copy(update={"runtime": runtime})
-        written = run(settings, weights, prompts, frames=15, seeds=2, output=f"by{batch}", animation="gif")
+        written = run(settings, weights, prompts, frames=15, seeds=2, output=f"by{batch}", formats=("gif",))
         found.append([np.load(path)["joints"] for path in written[::2]])
     assert asked == 2 * [prompt.caption for prompt in prompts]
     np.testing.assert_allclose(found[0], found[1], atol=1e-5)  # metres
