@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 import workflow_study as made_up
 
+import ablations
 from evaluators.perturbations import catalogue
 from intermamba import files
 from intermamba.errors import ConfigError, DataError, StateError
 from intermamba.paths import path
-from workflow import aggregate, tables
+from workflow import aggregate, claims, tables
 
 REPORTED = Path(__file__).parents[1] / "results" / "paper" / "reported"
 OWN = "my_idea_100%"
@@ -29,8 +30,10 @@ def place(folder, monkeypatch, runs=None, official=None):
     shutil.copytree(REPORTED, folder / "results" / "paper" / "reported")
     monkeypatch.chdir(folder)
     monkeypatch.setattr(tables, "variants", lambda: made_up.VARIANTS)
+    monkeypatch.setattr(claims, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
     made_up.write(config)
     aggregate.run(config)
+    claims.run(config)
     return config
 
 
@@ -59,7 +62,7 @@ def mark(frame, block, method, metric):
 def test_all_files_are_written_and_again_to_the_byte(study):
     tables.run(study)
     folder = path("document", profile="smoke").parent
-    tabled = (*(f"table{number}" for number in range(1, 6)), "sensitivity", "consistency")
+    tabled = (*(f"table{number}" for number in range(1, 6)), "sensitivity", "consistency", "claims", "physical")
     names = {f"{name}.{form}" for name in tabled for form in ("tex", "md", "csv")} | {"all.tex"}
     assert {file.name for file in folder.iterdir()} == names | {"all.tex.prov.json"}
     first = {name: files.sha256(folder / name) for name in names}
@@ -268,9 +271,15 @@ def test_the_document_compiles_without_overfull_boxes(study):
     assert not re.findall(r"Overfull.*", done.stdout)
 
 
+def own(name, form):
+    return path("own_table", profile="smoke", table=name, format=form)
+
+
 class TestSensitivity:
     def cells(self):
-        return pd.read_csv(path("sensitivity_table", profile="smoke", format="csv"), dtype=str, keep_default_na=False)
+        return pd.read_csv(
+            path("own_table", profile="smoke", table="sensitivity", format="csv"), dtype=str, keep_default_na=False
+        )
 
     def test_one_block_a_judge_and_one_row_a_damage(self, study):
         tables.run(study)
@@ -294,7 +303,9 @@ class TestSensitivity:
 
     def test_signs_reach_every_format(self, study):
         tables.run(study)
-        plain, tex = (path("sensitivity_table", profile="smoke", format=form).read_text() for form in ("md", "tex"))
+        plain, tex = (
+            path("own_table", profile="smoke", table="sensitivity", format=form).read_text() for form in ("md", "tex")
+        )
         assert "| 0.000 <sup>±.000</sup> ○ |" in plain
         assert r"$-$0.149$^{\pm .001}$ !" in tex
         assert r"0.000$^{\pm .000}$ $\circ$" in tex

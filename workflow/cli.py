@@ -299,6 +299,7 @@ def bench(
 ) -> None:
     """Time the scan beside others' (extra `bench`), sampling and training of every model; tables and plots."""
     config = _open(profile)
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler, which measures memory, tells of each start
     from intermamba import bench as stage
     from workflow import speed as report
 

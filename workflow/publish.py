@@ -60,7 +60,7 @@ def publish(what: str) -> None:
     """
     if what == "smoke":
         sources = [path("table", profile="smoke", number=number, format="md") for number in range(1, 6)]
-        sources += [path("sensitivity_table", profile="smoke", format="md")]
+        sources += [path("own_table", profile="smoke", table="sensitivity", format="md")]
         sources += [path("figure", profile="smoke", number=number, format="png") for number in FIGURES]
         sources += [path("summary", profile="smoke"), record_of(path("metrics", profile="smoke"))]
         _copy(sources, SMOKE, "tables")

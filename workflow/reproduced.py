@@ -17,7 +17,7 @@ from intermamba.paths import path
 from workflow import reported
 from workflow.aggregate import REFERENCES, metric_files
 from workflow.tabular import Block, Cell, Kind, Row, decimals, interval, significant
-from workflow.wording import origin_name
+from workflow.wording import dataset_name, origin_name
 
 QUALITY = {"interhuman": (1, 4, 5), "interx": (2,)}
 """The paper's tables of quality, by dataset."""
@@ -157,6 +157,15 @@ def quality(study: Study, number: int, dataset: Dataset) -> list[Block]:
         rows.append(_quality_row(study, dataset, "reproduced", method, which))
     details = f"{measured_on(study, dataset)}; {_seeds(every)}"
     return [Block("reproduced", f"This run, profile {study.config.profile}", tuple(rows), details)]
+
+
+def every_row(study: Study, dataset: Dataset) -> list[Block]:
+    """One block: real data and all that was run on a dataset, ablations among them."""
+    methods = study.config.runs[dataset]
+    rows = [_quality_row(study, dataset, "reference", "real")]
+    rows += [_quality_row(study, dataset, "reproduced", method) for method in methods]
+    heading = f"This run on {dataset_name(dataset)}, profile {study.config.profile}"
+    return [Block("reproduced", heading, tuple(rows), measured_on(study, dataset))]
 
 
 def re_evaluated(study: Study, dataset: Dataset) -> list[Block]:

@@ -43,7 +43,7 @@ def table(config: Config) -> Table:
         Column(name, METRICS[name].label.split()[0], "closer", "No judge") for name in ("foot_skate", "contact")
     )
     caption = "What the judges notice: change of each metric when real motions are damaged."
-    return Table(NUMBER, caption, (*tops, *others, *unjudged), blocks, NOTES, rows_are="Damage")
+    return Table(NUMBER, caption, (*tops, *others, *unjudged), blocks, NOTES, name="sensitivity", rows_are="Damage")
 
 
 def _block(config: Config, dataset: Dataset) -> Block:

@@ -17,6 +17,9 @@ from intermamba.models import find
 from intermamba.paths import SPLITS, record_of, template
 
 TABLES = range(1, 6)
+"""The paper's."""
+OWN_TABLES = ("sensitivity", "consistency", "claims", "physical")
+"""Tables that the paper does not have."""
 TABLE_FORMATS = ("tex", "md", "csv")
 FIGURES = (7, 8)
 TIMED_FIGURES = (2,)
@@ -213,8 +216,7 @@ def table(config: Config) -> dict[str, Stage]:
             (
                 at("document"),
                 *(at("table", number=n, format=f) for n, f in product(TABLES, TABLE_FORMATS)),
-                *(at("sensitivity_table", format=f) for f in TABLE_FORMATS),
-                *(at("consistency_table", format=f) for f in TABLE_FORMATS),
+                *(at("own_table", table=name, format=f) for name, f in product(OWN_TABLES, TABLE_FORMATS)),
             ),
             ("runs", "official", "protocol", "text", "datasets", "complexity"),
         ),

@@ -61,7 +61,7 @@ class Row:
 class Block:
     """Rows that may be compared with each other, and only with each other."""
 
-    name: Literal["reported", "re-evaluated", "reproduced", "sensitivity"]
+    name: Literal["reported", "re-evaluated", "reproduced", "sensitivity", "claims"]
     heading: str
     rows: tuple[Row, ...]
     subheading: str = ""
@@ -74,8 +74,15 @@ class Table:
     columns: tuple[Column, ...]
     blocks: tuple[Block, ...]
     notes: tuple[str, ...] = ()
+    name: str = ""
+    """Of its files, for a table that the paper does not have."""
     rows_are: str = "Method"
     """Heading of the rows' labels."""
+
+    @property
+    def stem(self) -> str:
+        """Name of its files, without the format."""
+        return self.name or f"table{self.number}"
 
     @property
     def of_words(self) -> bool:

@@ -72,7 +72,7 @@ def run(config: Config) -> tuple[Path, str]:
             origins=origins,
             facts=_facts(study, lineage, origins),
             headlines=tuple(_headline(study, dataset) for dataset in config.runs),
-            tables=tuple(made),
+            tables=tuple(one for one in made if one.name != "claims"),  # they have a section of their own
             pictures=tuple(_picture(one) for one in figures),
             motions=tuple(_motions(inputs)),
             labels={REAL: "Real"} | {name: one.label for name, one in study.variants.items()},

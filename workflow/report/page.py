@@ -16,10 +16,10 @@ from markupsafe import Markup
 
 from intermamba.render.people import PERSON_COLOURS, RADII
 from intermamba.skeleton import BODY, BODY_PARENTS
-from workflow.report.claims import balance, topics
 from workflow.report.lineage import Lineage, revision
 from workflow.shown import Shown
 from workflow.tabular import ARROWS, MISSING, SIGNS, Cell, Column, Table
+from workflow.verdicts import balance, topics
 from workflow.wording import dataset_name, origin_name
 
 SCRIPTS = ("viewer.js", "tables.js", "provenance.js", "page.js")

@@ -1,4 +1,4 @@
-"""What is true of the paper's claims, laid out: the rows of ``claims.csv`` as sentences and rounded numbers."""
+"""What is true of the paper's claims, for readers: the rows of ``claims.csv`` as sentences and rounded numbers."""
 
 import math
 from collections import Counter
@@ -8,14 +8,37 @@ from typing import Any
 
 import pandas as pd
 
+from intermamba import files
+from intermamba.config import Config
 from intermamba.errors import DataError
-from workflow.tabular import significant
+from intermamba.paths import path
+from workflow.tabular import Block, Cell, Column, Row, Table, significant
 
 COLUMNS = (
     "topic", "claim", "where", "paper_first", "paper_second", "value_first", "value_second", "effect", "scale", "low",
     "high", "p_corrected", "trainings", "verdict", "note",
 )  # fmt: skip
 """What is read of ``claims.csv``; it has more."""
+
+NUMBER = 8
+"""After those about the judges and about the paper's text."""
+WIDTHS = {
+    "where": ("Where", 0.12),
+    "paper": ("Paper", 0.12),
+    "here": ("Here", 0.13),
+    "effect": ("Effect", 0.17),
+    "p": ("p", 0.06),
+    "verdict": ("Verdict", 0.11),
+}
+"""Columns of the table, and their shares of the text's width."""
+NOTES = (
+    "Each claim compares two rows, the first with the second. Effect: difference, or ratio (×) of FID and of costs, "
+    "with its 95% interval over training seeds; on the motions of the same repeats, seeds paired (two-way analysis of "
+    "variance of rows and seeds; fusion weights: Student's t; seconds: Welch's). p is Holm's, over all claims.",
+    "Holds, does not hold: p below 0.05. Cannot be told is no finding against the paper: it takes more trainings or "
+    "other data. Nothing is said of rows of which neither is above chance.",
+    "All of it is about this profile's data and sizes. Claims on seconds differ between equal runs.",
+)
 
 VERDICTS = ("holds", "does not hold", "cannot be told", "not run")
 
@@ -34,6 +57,27 @@ class Told:
     """Its interval."""
     p: str
     note: str
+
+
+def table(config: Config) -> Table:
+    """Every claim under its topic.
+
+    Raises:
+        StateError: the claims have not been decided.
+        DataError: a column is missing.
+    """
+    file = files.require(path("claims", profile=config.profile), "claims")
+    found = topics(pd.read_csv(file))
+    blocks = [Block("claims", topic, tuple(_row(one, str(file)) for one in claims)) for topic, claims in found.items()]
+    columns = tuple(Column(name, label, width=width) for name, (label, width) in WIDTHS.items())
+    return Table(NUMBER, "What is true of the paper's claims here.", columns, tuple(blocks), NOTES, "claims", "Claim")
+
+
+def _row(one: Told, file: str) -> Row:
+    texts = {name: getattr(one, name) for name in WIDTHS}
+    texts["effect"] = f"{one.effect} ({one.between})" if one.between else one.effect
+    texts["verdict"] = f"{one.verdict} ({one.note})" if one.note else one.verdict
+    return Row(one.claim, {name: Cell(text, details={"source": file}) for name, text in texts.items()})
 
 
 def topics(frame: pd.DataFrame) -> dict[str, list[Told]]:
