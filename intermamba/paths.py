@@ -33,11 +33,13 @@ TEMPLATES = {
     "summary": "results/{profile}/summary.csv",
     "summary_json": "results/{profile}/summary.json",
     "alpha_beta": "results/{profile}/alpha_beta.csv",
+    "learning": "results/{profile}/learning.csv",
     "table": "results/{profile}/tables/table{number}.{format}",
     "own_table": "results/{profile}/tables/{table}.{format}",
     "document": "results/{profile}/tables/all.tex",
     "claims": "results/{profile}/claims.csv",
     "figure": "results/{profile}/figures/figure{number}.{format}",
+    "own_figure": "results/{profile}/figures/{figure}.{format}",
     "report": "results/{profile}/report/index.html",
     "report_document": "results/{profile}/report/report.tex",
     # the paper's own numbers, transcribed

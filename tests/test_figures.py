@@ -17,6 +17,7 @@ from workflow import aggregate, figures
 from workflow.figure2 import Panel, Point, figure2, measured_panels, reported_panel
 from workflow.figure7 import equally_far, figure7, moments
 from workflow.figures import figure8
+from workflow.learning import learning
 from workflow.reproduced import read
 from workflow.style import COLOURS, save, themed
 
@@ -191,3 +192,25 @@ def test_figure7_shows_everyone_from_the_same_distance():
     ]
     assert depths[0] == pytest.approx(depths[1])
     assert [moments(frames) for frames in (1, 7, 300)] == [[0, 0, 0], [1, 3, 5], [50, 150, 249]]
+
+
+def test_learning_curves_are_means_over_seeds_with_their_range(tmp_path):
+    rows = [
+        {"dataset": dataset, "variant": variant, "seed": seed, "step": step, "simple": (1 + seed) / step}
+        for dataset in ORIGINS
+        for variant in ("intermamba", "mine", "other")
+        for seed in (0, 2)
+        for step in (10, 20)
+    ]
+    with themed():
+        figure = learning(pd.DataFrame(rows), str.upper, ORIGINS, "smoke")
+        save(figure, tmp_path / "a.png")
+    assert len(figure.axes) == 2
+    for panel in figure.axes:
+        assert [list(line.get_ydata()) for line in panel.lines] == [[0.2, 0.1]] * 3
+        assert len(panel.collections) == 3
+        assert panel.get_yscale() == "log"
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts == ["INTERMAMBA", "MINE", "OTHER"]
+    looks = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines}
+    assert len(looks) == 3

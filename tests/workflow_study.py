@@ -106,6 +106,7 @@ def write(study: Config) -> None:
         where = {"profile": profile, "dataset": dataset, "variant": variant, "seed": seed}
         files.write_csv(path("run_metrics", **where), metrics(dataset, variant, seed))
         files.write_csv(path("adaptive_log", **where), adaptive(variant))
+        files.write_csv(path("training_log", **where), losses(seed))
     for dataset, variant in study.adopted():
         where = {"profile": profile, "dataset": dataset, "variant": variant}
         frame = metrics(dataset, variant, block="re-evaluated")
@@ -160,6 +161,16 @@ def standing(frames: int, turn: float) -> np.ndarray:
     points[..., 1] += 0.02 * np.arange(frames)[:, None]
     aside = np.array([0.5, 0, 0])
     return np.stack([points - aside, points + aside], axis=1).astype(np.float32)
+
+
+def losses(seed: int) -> pd.DataFrame:
+    """A log of losses that fall, with a validation every tenth step."""
+    rows = [
+        (step, step // 10, split, (1 + 0.1 * seed) / (1 + step), 2.0 / (1 + step))
+        for step in range(5, 45, 5)
+        for split in (("train", "val") if step % 10 == 0 else ("train",))
+    ]
+    return pd.DataFrame(rows, columns=["step", "epoch", "split", "simple", "total"])
 
 
 def adaptive(variant: str) -> pd.DataFrame:

@@ -35,18 +35,19 @@ SYMBOLS = {"temporal": "alpha", "spatial": "beta"}
 
 
 def run(config: Config) -> None:
-    """Write ``metrics.csv``, ``summary.csv``, ``summary.json`` and ``alpha_beta.csv`` of the profile.
+    """Write ``metrics.csv``, ``summary.csv``, ``summary.json``, ``alpha_beta.csv`` and ``learning.csv`` of the profile.
 
     Raises:
         StateError: a run has not been evaluated.
         DataError: a file does not hold what its place promises, or two files of a dataset were measured differently.
     """
     profile = config.profile
-    metrics, logs = metric_files(config), log_files(config)
-    outputs = {name: path(name, profile=profile) for name in ("metrics", "summary", "summary_json", "alpha_beta")}
+    metrics, logs, losses = metric_files(config), log_files(config, "adaptive_log"), log_files(config, "training_log")
+    names = ("metrics", "summary", "summary_json", "alpha_beta", "learning")
+    outputs = {name: path(name, profile=profile) for name in names}
     for file, place in metrics.items():
         files.require(file, place.stage)
-    for file in logs:
+    for file in (*logs, *losses):
         files.require(file, "train")
     knobs = {
         "profile": profile,
@@ -54,13 +55,14 @@ def run(config: Config) -> None:
         "official": config.section("official"),
         "protocol": config.section("protocol"),
     }
-    with recorded("aggregate", outputs.values(), inputs=[*metrics, *logs], config=knobs) as notes:
+    with recorded("aggregate", outputs.values(), inputs=[*metrics, *logs, *losses], config=knobs) as notes:
         table = gather(metrics)
         summary = summarise(table)
         files.write_csv(outputs["metrics"], table)
         files.write_csv(outputs["summary"], summary)
         files.write_json(outputs["summary_json"], nested(summary))
         files.write_csv(outputs["alpha_beta"], gather_adaptive(logs))
+        files.write_csv(outputs["learning"], gather_losses(losses))
         notes["rows"] = len(table)
 
 
@@ -92,10 +94,10 @@ def metric_files(config: Config) -> dict[Path, Place]:
     return found
 
 
-def log_files(config: Config) -> dict[Path, tuple[str, str, int]]:
-    """Every ``adaptive.csv`` of the study, with its dataset, variant and training seed."""
+def log_files(config: Config, name: str) -> dict[Path, tuple[str, str, int]]:
+    """Every log called ``name`` of the study, with its dataset, variant and training seed."""
     return {
-        path("adaptive_log", profile=config.profile, dataset=dataset, variant=variant, seed=seed): (
+        path(name, profile=config.profile, dataset=dataset, variant=variant, seed=seed): (
             dataset,
             variant,
             seed,
@@ -144,6 +146,19 @@ def gather_adaptive(sources: dict[Path, tuple[str, str, int]]) -> pd.DataFrame:
         frames.append(frame)
     filled = [frame for frame in frames if len(frame)]  # runs without fusion weights leave only a header
     return pd.concat(filled, ignore_index=True) if filled else frames[0]
+
+
+def gather_losses(sources: dict[Path, tuple[str, str, int]]) -> pd.DataFrame:
+    """Validation losses of all runs over training: dataset, variant, seed, step, and a column a term."""
+    frames = []
+    for file, place in sources.items():
+        frame = pd.read_csv(file)
+        if missing := {"step", "epoch", "split", "simple"} - set(frame.columns):
+            raise DataError(f"{file}: no column {', '.join(sorted(missing))}. Run its training again.")
+        kept = frame[frame["split"] == "val"].drop(columns=["split", "epoch"]).reset_index(drop=True)
+        where = pd.DataFrame([place] * len(kept), columns=["dataset", "variant", "seed"])
+        frames.append(pd.concat([where, kept], axis=1))
+    return pd.concat(frames, ignore_index=True)
 
 
 def nested(summary: pd.DataFrame) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from intermamba.paths import path
 from intermamba.provenance import recorded
 from workflow.figure2 import figure2, measured_panels, reported_panel
 from workflow.figure7 import figure7
+from workflow.learning import learning
 from workflow.reproduced import read
 from workflow.shown import REAL
 from workflow.shown import read as read_shown
@@ -33,27 +34,32 @@ FORMATS = ("pdf", "png")
 def run(config: Config) -> None:
     """Draw every figure of the profile as PDF and PNG.
 
-    Figure 2 shows times, and so differs between equal runs; Figures 7 and 8 do not.
+    Figure 2 shows times, and so differs between equal runs; the others do not.
 
     Raises:
         StateError: a stage before this one has not run, or the study holds no run of the full model.
         DataError: a result is older than the rows that params.yaml asks for.
     """
-    source = files.require(path("alpha_beta", profile=config.profile), "aggregate")
+    source, losses = (
+        files.require(path(name, profile=config.profile), "aggregate") for name in ("alpha_beta", "learning")
+    )
     study, inputs = read(config, variants())
-    inputs += [source, *(path("reported", number=number) for number in (1, 3))]
+    inputs += [source, losses, *(path("reported", number=number) for number in (1, 3))]
     inputs += (motions := _motions(config))
     seventh, eighth, second = (_places(config, number) for number in (7, 8, 2))
     origins = {
         str(name): "synthetic" if data.source == "synthetic" else "official" for name, data in config.datasets.items()
     }
-    with recorded("figures", [*seventh, *eighth, *second], inputs, config={"profile": config.profile}), themed():
+    learned = [path("own_figure", profile=config.profile, figure="learning", format=suffix) for suffix in FORMATS]
+    outputs = [*seventh, *eighth, *learned, *second]
+    with recorded("figures", outputs, inputs, config={"profile": config.profile}), themed():
         labels = {REAL: "Real"} | {name: one.label for name, one in study.variants.items()}
         shown = [read_shown(file) for file in motions]
         first = next(iter(config.runs))
         _save(figure7([one for one in shown if one.dataset == first], labels), seventh)
         curves = pd.read_csv(source)
         _save(figure8(curves[curves["variant"] == FULL_MODEL], origins, config.profile), eighth)
+        _save(learning(pd.read_csv(losses), study.label, origins, config.profile), learned)
         _save(figure2([reported_panel(study.variants), *measured_panels(study)]), second)
 
 

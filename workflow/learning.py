@@ -10,8 +10,6 @@ from matplotlib.lines import Line2D
 from workflow.style import COLOURS, OTHERS
 from workflow.wording import dataset_name, origin_name
 
-COLUMNS = ("dataset", "variant", "seed", "step", "simple")
-"""Of the validation rows of every run's ``training.csv``."""
 DASHES = ("-", "--", ":", "-.")
 """Rows beyond the palette share its colours and differ in their dashes."""
 
@@ -24,7 +22,7 @@ def learning(curves: pd.DataFrame, label: Callable[[str], str], origins: Mapping
     compared. It says little of how well the text is followed.
 
     Args:
-        curves: :data:`COLUMNS`.
+        curves: columns dataset, variant, seed, step, simple; a row a validation.
         label: name of a row by its variant.
         origins: origin of each dataset's data, for the panel's title.
         profile: named in the title.

@@ -22,6 +22,8 @@ OWN_TABLES = ("sensitivity", "consistency", "claims", "physical")
 """Tables that the paper does not have."""
 TABLE_FORMATS = ("tex", "md", "csv")
 FIGURES = (7, 8)
+OWN_FIGURES = ("learning",)
+"""Figures that the paper does not have."""
 TIMED_FIGURES = (2,)
 """Figures that show timings."""
 FIGURE_FORMATS = ("pdf", "png")
@@ -183,8 +185,8 @@ def table(config: Config) -> dict[str, Stage]:
         stage(
             "aggregate",
             "",
-            (*metrics, *(at("adaptive_log", **row) for row in rows), PROTOCOLS),
-            (at("metrics"), at("summary"), at("summary_json"), at("alpha_beta")),
+            (*metrics, *(at(log, **row) for row in rows for log in ("adaptive_log", "training_log")), PROTOCOLS),
+            (at("metrics"), at("summary"), at("summary_json"), at("alpha_beta"), at("learning")),
             ("runs", "official", "protocol"),
         ),
         stage(
@@ -225,6 +227,7 @@ def table(config: Config) -> dict[str, Stage]:
             "",
             (
                 at("alpha_beta"),
+                at("learning"),
                 at("summary"),
                 at("complexity"),
                 at("complexity_time"),
@@ -232,7 +235,10 @@ def table(config: Config) -> dict[str, Stage]:
                 *variants,
                 *(at("reported", number=n) for n in (1, 3)),
             ),
-            tuple(at("figure", number=n, format=f) for n, f in product(FIGURES, FIGURE_FORMATS)),
+            (
+                *(at("figure", number=n, format=f) for n, f in product(FIGURES, FIGURE_FORMATS)),
+                *(at("own_figure", figure=name, format=f) for name, f in product(OWN_FIGURES, FIGURE_FORMATS)),
+            ),
             ("runs", "datasets"),
             measured=tuple(at("figure", number=n, format=f) for n, f in product(TIMED_FIGURES, FIGURE_FORMATS)),
         ),

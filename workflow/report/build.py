@@ -40,6 +40,11 @@ FIGURES = {
         "Fusion weights of the full model: alpha of the temporal branch, beta of the spatial one; a thin line for each "
         "block and module, the mean as a thick one.",
     ),
+    "learning": (
+        "Learning curves",
+        "Error on held-out clips over training, all noise levels together: the mean over training seeds, and their "
+        "range as a shade. It says little of how well the text is followed.",
+    ),
 }
 """Title of a figure and what it shows, by the name of its file."""
 

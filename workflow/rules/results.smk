@@ -35,7 +35,7 @@ rule claims:
     shell: STAGES["claims"].shell
 
 rule tables:
-    message: "write Tables 1 to 5"
+    message: "write the tables"
     input: STAGES["tables"].inputs
     output: told("tables", "Tables")
     log: LOGS + "/tables.log"
@@ -46,7 +46,7 @@ rule tables:
     shell: STAGES["tables"].shell
 
 rule figures:
-    message: "draw Figures 2, 7 and 8"
+    message: "draw the figures"
     input: STAGES["figures"].inputs
     output: told("figures", "Figures")
     log: LOGS + "/figures.log"
