@@ -102,16 +102,27 @@ class ModelConfig(Section):
     text_feedforward: Positive
 
 
+Solver = Literal["ddim", "dpm-solver++"]
+
+
 class DiffusionConfig(Section):
     """Noise schedule, guidance and sampler [paper 5.1]."""
 
     steps: Positive
+    solver: Solver
     sampling_steps: Positive
     eta: Fraction
+    """Noise that DDIM adds at each step; DPM-Solver++ adds none."""
     guidance: float
     null_probability: Fraction
     sampling_precision: Literal["float32", "bfloat16"]
     """Of the denoiser's matrix products while sampling on a GPU; a CPU samples in float32."""
+
+    @model_validator(mode="after")
+    def _deterministic_solver(self) -> "DiffusionConfig":
+        if self.eta > 0 and self.solver != "ddim":
+            raise ValueError(f"eta is {self.eta}, but {self.solver} adds no noise: set it to 0, or solver to ddim")
+        return self
 
 
 class LossConfig(Section):
@@ -203,6 +214,15 @@ class SensitivityConfig(Section):
     """Repeats of the protocol, in place of its own."""
 
 
+class StepsConfig(Section):
+    """Measurement of quality over sampling steps."""
+
+    solvers: dict[Solver, tuple[Positive, ...]]
+    """Numbers of steps of each."""
+    repeats: Annotated[int, Field(ge=2)]
+    """Repeats of the protocol, in place of its own."""
+
+
 class RepeatsConfig(Section):
     """Timed samplings of each model; a CPU takes minutes for one at the paper's sizes."""
 
@@ -275,6 +295,7 @@ class Config(Section):
     protocol: dict[Dataset, str]
     """Name of the evaluation protocol (``evaluators/protocols.yaml``)."""
     sensitivity: SensitivityConfig
+    steps: StepsConfig
     complexity: ComplexityConfig
     bench: BenchConfig
     runs: dict[Dataset, dict[str, tuple[Count, ...]]]

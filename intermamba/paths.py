@@ -17,6 +17,7 @@ TEMPLATES = {
     "training_log": "results/{profile}/{dataset}/{variant}/seed{seed}/training.csv",
     "adaptive_log": "results/{profile}/{dataset}/{variant}/seed{seed}/adaptive.csv",
     "run_metrics": "results/{profile}/{dataset}/{variant}/seed{seed}/metrics.csv",
+    "steps": "results/{profile}/{dataset}/{variant}/seed{seed}/steps.csv",
     "official_weights": "results/{profile}/{dataset}/{variant}/official/weights.safetensors",
     "official_metrics": "results/{profile}/{dataset}/{variant}/official/metrics.csv",
     "motions_metrics": "results/{profile}/{dataset}/{variant}/motions/metrics.csv",

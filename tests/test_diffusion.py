@@ -23,7 +23,13 @@ from intermamba.models.astm import Scan
 
 EXPECTED = json.loads((Path(__file__).parent / "data/models_ddim.json").read_text())
 CONFIG = DiffusionConfig(
-    steps=1000, sampling_steps=50, eta=0.0, guidance=3.5, null_probability=0.1, sampling_precision="float32"
+    solver="ddim",
+    steps=1000,
+    sampling_steps=50,
+    eta=0.0,
+    guidance=3.5,
+    null_probability=0.1,
+    sampling_precision="float32",
 )
 
 
@@ -131,10 +137,47 @@ def test_update_is_that_of_diffusers(steps, eta):
     x, clean, noise = torch.randn(3, 2, 5, 2, 4, generator=draws)
     for index, step in enumerate(diffusion.scheduler.timesteps.tolist()):
         expected = diffusion.scheduler.step(clean, step, x, eta=eta, variance_noise=noise).prev_sample
-        of_x, of_clean = diffusion.factors[index].tolist()
+        of_x, of_clean, of_last = diffusion.factors[index].tolist()
+        assert of_last == 0.0
         torch.testing.assert_close(
             of_x * x + of_clean * clean + diffusion.spread[index] * noise, expected, rtol=1e-5, atol=1e-5
         )
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 10, 20, 50])
+def test_multistep_update_is_that_of_diffusers(steps):
+    """Whole trajectories of DPM-Solver++(2M) against ``DPMSolverMultistepScheduler.step``, to 1e-4 of its values."""
+    diffusion = Diffusion(config(solver="dpm-solver++", sampling_steps=steps))
+    draws = torch.Generator().manual_seed(0)
+    x, last = torch.randn(2, 5, 2, 4, generator=draws).double(), torch.zeros(2, 5, 2, 4, dtype=torch.float64)
+    theirs = x
+    for index, step in enumerate(diffusion.scheduler.timesteps):
+        clean = torch.randn(x.shape, generator=draws).double()
+        theirs = diffusion.scheduler.step(clean, step, theirs).prev_sample
+        of_x, of_clean, of_last = diffusion.factors[index].tolist()
+        x, last = of_x * x + of_clean * clean + of_last * last, clean
+        torch.testing.assert_close(x, theirs.double(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(x, clean)
+
+
+def test_solvers_agree_where_steps_are_many(model):
+    """Both follow the same path from the same noise, so they meet as steps grow."""
+    x, _, cond, mask = inputs()
+    few, many = (
+        [
+            Diffusion(config(solver=solver, sampling_steps=steps)).sample(model, cond, mask, x)
+            for solver in ("ddim", "dpm-solver++")
+        ]
+        for steps in (5, 200)
+    )
+    real = mask[:, :, None, None]
+    apart = [((one - other) * real).abs().max().item() for one, other in (few, many)]
+    assert apart[1] < 0.2 * apart[0]
+
+
+def test_a_solver_without_noise_refuses_eta():
+    with pytest.raises(ValueError, match=r"eta is 0\.5, but dpm-solver\+\+ adds no noise"):
+        DiffusionConfig(**CONFIG.model_dump() | {"solver": "dpm-solver++", "eta": 0.5})
 
 
 @pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")  # torch's own representation of one
@@ -163,7 +206,9 @@ def test_the_loop_never_waits_for_the_host(name):
 
 def test_a_graph_serves_all_samplings_of_its_shapes(monkeypatch):
     made = []
-    monkeypatch.setattr("intermamba.diffusion.captured", lambda step, *examples: made.append(len(examples[0])) or step)
+    monkeypatch.setattr(
+        "intermamba.diffusion.captured", lambda step, *examples: made.append(examples[0].shape[1]) or step
+    )
     diffusion = Diffusion(config(sampling_steps=2), sampler="graph")
     with FakeTensorMode(allow_non_fake_inputs=True), torch.device("cuda"):
         model = build("intergen", features=F, max_frames=T, **SIZES)

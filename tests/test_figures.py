@@ -10,10 +10,12 @@ import workflow_study as made_up
 from matplotlib.collections import PathCollection
 from matplotlib.colors import same_color
 
+from evaluators.results import summarise
 from intermamba.errors import StateError
 from intermamba.paths import path
 from intermamba.render.camera import Camera
 from workflow import aggregate, figures
+from workflow.few_steps import few_steps
 from workflow.figure2 import Panel, Point, figure2, measured_panels, reported_panel
 from workflow.figure7 import equally_far, figure7, moments
 from workflow.figures import figure8
@@ -214,3 +216,20 @@ def test_learning_curves_are_means_over_seeds_with_their_range(tmp_path):
     assert texts == ["INTERMAMBA", "MINE", "OTHER"]
     looks = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines}
     assert len(looks) == 3
+
+
+def test_quality_over_steps_has_a_line_a_solver_and_says_what_is_real(tmp_path):
+    measured = pd.concat([made_up.over_steps(dataset) for dataset in ORIGINS])
+    summary = summarise(pd.concat([made_up.metrics(d, name) for d in ORIGINS for name in ("real", "shuffled")]))
+    with themed():
+        figure = few_steps(measured, summary, "smoke")
+        save(figure, tmp_path / "a.png")
+    assert len(figure.axes) == 4
+    precision = figure.axes[0]
+    ddim = next(line for line in precision.containers if line.get_label() == "DDIM").lines[0]
+    assert list(ddim.get_xdata()) == [5, 10]
+    assert ddim.get_ydata()[1] / ddim.get_ydata()[0] == pytest.approx(1.10 / 1.05)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "real motions", "chance", "DDIM", "DPM-Solver++ (2M)",
+    ]  # fmt: skip
+    assert figure.axes[1].get_yscale() == "log"

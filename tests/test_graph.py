@@ -132,10 +132,13 @@ def test_targets_are_the_results_a_user_is_promised() -> None:
     promised |= {
         f"results/smoke/{name}"
         for name in (
-            "claims.csv",
             "summary.json",
             *(f"figures/figure{n}.{kind}" for n in (2, 7, 8) for kind in ("pdf", "png")),
-            *(f"tables/{name}.{kind}" for name in ("sensitivity", "consistency") for kind in ("tex", "md", "csv")),
+            *(
+                f"tables/{name}.{kind}"
+                for name in ("sensitivity", "consistency", "claims", "physical")
+                for kind in ("tex", "md", "csv")
+            ),
             "report/index.html",
         )
     }

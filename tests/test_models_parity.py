@@ -81,7 +81,13 @@ def test_in2in_denoiser_equals_the_official_one(official_in2in: in2in.In2In) -> 
 
 def test_in2in_guided_trajectory_equals_the_official_one(official_in2in: in2in.In2In) -> None:
     config = DiffusionConfig(
-        steps=1000, sampling_steps=50, eta=0.0, guidance=3.5, null_probability=0.1, sampling_precision="float32"
+        solver="ddim",
+        steps=1000,
+        sampling_steps=50,
+        eta=0.0,
+        guidance=3.5,
+        null_probability=0.1,
+        sampling_precision="float32",
     )
     noise, cond = 1.4 * wave((B, T, 2, F), 12.9898), wave((B, 3, 768), 0.9)
     out = Diffusion(config).sample(official_in2in, cond, torch.ones(B, T, dtype=torch.bool), noise)

@@ -107,6 +107,8 @@ def write(study: Config) -> None:
         files.write_csv(path("run_metrics", **where), metrics(dataset, variant, seed))
         files.write_csv(path("adaptive_log", **where), adaptive(variant))
         files.write_csv(path("training_log", **where), losses(seed))
+        if variant == "intermamba":
+            files.write_csv(path("steps", **where), over_steps(dataset))
     for dataset, variant in study.adopted():
         where = {"profile": profile, "dataset": dataset, "variant": variant}
         frame = metrics(dataset, variant, block="re-evaluated")
@@ -171,6 +173,15 @@ def losses(seed: int) -> pd.DataFrame:
         for split in (("train", "val") if step % 10 == 0 else ("train",))
     ]
     return pd.DataFrame(rows, columns=["step", "epoch", "split", "simple", "total"])
+
+
+def over_steps(dataset: str) -> pd.DataFrame:
+    """Metrics of the full model under both solvers, better with more steps."""
+    frames = []
+    for solver, steps in (("ddim", 5), ("ddim", 10), ("dpm-solver++", 5)):
+        frame = metrics(dataset, "intermamba", 0)
+        frames.append(frame.assign(value=frame["value"] * (1 + steps / 100), solver=solver, steps=steps))
+    return pd.concat(frames, ignore_index=True)
 
 
 def adaptive(variant: str) -> pd.DataFrame:

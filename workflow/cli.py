@@ -152,6 +152,17 @@ def judge_real(dataset: DatasetOption, profile: Profile = None) -> None:
 
 
 @app.command()
+def steps(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, profile: Profile = None) -> None:
+    """Judge a trained row when it samples in fewer and more steps, with DDIM and DPM-Solver++."""
+    config, name = _open_dataset(profile, dataset)
+    find(variant)
+    from workflow import steps as stage
+
+    with _progress(f"steps {variant} on {dataset}") as advance:
+        stage.run(config, name, variant, seed, advance)
+
+
+@app.command()
 def sensitivity(dataset: DatasetOption, profile: Profile = None) -> None:
     """Damage real test motions in many ways, and see which metrics notice and which are blind to it."""
     config, name = _open_dataset(profile, dataset)

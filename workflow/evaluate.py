@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 
@@ -62,18 +63,28 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int | None, progre
     where = {"profile": config.profile, "dataset": dataset, "variant": variant, "seed": seed}
     weights = files.require(paths.path(kind.weights, **where), kind.maker)
     output = paths.path(kind.metrics, **where)
-    trained = checkpoint.load(weights)
-    if (trained.variant, trained.dataset) != (variant, dataset):
-        raise StateError(
-            f"{weights}: holds {trained.variant!r} trained on {trained.dataset!r}, not {variant!r} on {dataset!r}. "
-            f"Delete it and run `intermamba {kind.maker}` again."
-        )
+    trained = load(weights, dataset, variant, kind.maker)
     knobs = bench.knobs | {"diffusion": config.section("diffusion")}
     with provenance.recorded(kind.stage, [output], [*bench.inputs, weights], knobs, bench.seeds) as notes:
         generator = MotionGenerator(trained, bench.cache, config.diffusion, bench.device, config.runtime.sampler)
         source = GeneratedSource(generator, bench.real, config.runtime.sampling_batch)
         files.write_csv(output, bench.measure({variant: source}, kind.block, seed, progress))
         notes.update(bench.notes)
+
+
+def load(weights: Path, dataset: Dataset, variant: str, maker: str) -> checkpoint.Trained:
+    """The trained row that ``weights`` must hold; ``maker`` is the stage that writes them.
+
+    Raises:
+        StateError: it is another one.
+    """
+    trained = checkpoint.load(weights)
+    if (trained.variant, trained.dataset) != (variant, dataset):
+        raise StateError(
+            f"{weights}: holds {trained.variant!r} trained on {trained.dataset!r}, not {variant!r} on {dataset!r}. "
+            f"Delete it and run `intermamba {maker}` again."
+        )
+    return trained
 
 
 @dataclass(frozen=True)

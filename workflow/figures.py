@@ -17,17 +17,17 @@ from intermamba.errors import StateError
 from intermamba.models import variants
 from intermamba.paths import path
 from intermamba.provenance import recorded
+from workflow.few_steps import few_steps
 from workflow.figure2 import figure2, measured_panels, reported_panel
 from workflow.figure7 import figure7
 from workflow.learning import learning
 from workflow.reproduced import read
 from workflow.shown import REAL
 from workflow.shown import read as read_shown
-from workflow.stages import table
+from workflow.stages import FULL_MODEL, table
 from workflow.style import COLOURS, save, themed
 from workflow.wording import dataset_name, origin_name
 
-FULL_MODEL = "intermamba"
 FORMATS = ("pdf", "png")
 
 
@@ -45,13 +45,16 @@ def run(config: Config) -> None:
     )
     study, inputs = read(config, variants())
     inputs += [source, losses, *(path("reported", number=number) for number in (1, 3))]
-    inputs += (motions := _motions(config))
+    inputs += (motions := _outputs(config, "show-real", "show")) + (counted := _outputs(config, "steps"))
     seventh, eighth, second = (_places(config, number) for number in (7, 8, 2))
     origins = {
         str(name): "synthetic" if data.source == "synthetic" else "official" for name, data in config.datasets.items()
     }
-    learned = [path("own_figure", profile=config.profile, figure="learning", format=suffix) for suffix in FORMATS]
-    outputs = [*seventh, *eighth, *learned, *second]
+    learned, stepped = (
+        [path("own_figure", profile=config.profile, figure=name, format=suffix) for suffix in FORMATS]
+        for name in ("learning", "steps")
+    )
+    outputs = [*seventh, *eighth, *learned, *stepped, *second]
     with recorded("figures", outputs, inputs, config={"profile": config.profile}), themed():
         labels = {REAL: "Real"} | {name: one.label for name, one in study.variants.items()}
         shown = [read_shown(file) for file in motions]
@@ -60,13 +63,15 @@ def run(config: Config) -> None:
         curves = pd.read_csv(source)
         _save(figure8(curves[curves["variant"] == FULL_MODEL], origins, config.profile), eighth)
         _save(learning(pd.read_csv(losses), study.label, origins, config.profile), learned)
+        measured = pd.concat([pd.read_csv(file) for file in counted], ignore_index=True)
+        _save(few_steps(measured, study.summary, config.profile), stepped)
         _save(figure2([reported_panel(study.variants), *measured_panels(study)]), second)
 
 
-def _motions(config: Config) -> list[Path]:
-    """Motions of every dataset, the real ones first."""
+def _outputs(config: Config, *names: str) -> list[Path]:
+    """What every job of these stages writes first, in the stages' order."""
     stages = table(config)
-    jobs = (job for name in ("show-real", "show") for job in stages[name].jobs())
+    jobs = (job for name in names for job in stages[name].jobs())
     return [files.require(job.results[0], job.command.removeprefix("intermamba ")) for job in jobs]
 
 

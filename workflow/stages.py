@@ -22,11 +22,12 @@ OWN_TABLES = ("sensitivity", "consistency", "claims", "physical")
 """Tables that the paper does not have."""
 TABLE_FORMATS = ("tex", "md", "csv")
 FIGURES = (7, 8)
-OWN_FIGURES = ("learning",)
+OWN_FIGURES = ("learning", "steps")
 """Figures that the paper does not have."""
 TIMED_FIGURES = (2,)
 """Figures that show timings."""
 FIGURE_FORMATS = ("pdf", "png")
+FULL_MODEL = "intermamba"
 PROTOCOLS = "evaluators/protocols.yaml"
 TOLD = ("tables", "figures", "claims")
 """Stages whose outputs the report shows, where a profile has them."""
@@ -122,6 +123,7 @@ def table(config: Config) -> dict[str, Stage]:
         if seed == config.runs[data][name][0] and not find(name).ablation
     )
     motions = tuple(at("real_shown", **item) for item in datasets) + tuple(at("shown", **item) for item in performers)
+    steps = tuple(at("steps", **item) for item in performers if item["variant"] == FULL_MODEL)
     variants = tuple(f"ablations/{name}.yaml" for name in sorted({row["variant"] for row in rows}))
     reported = tuple(at("reported", number=number) for number in TABLES)
     metrics = [at("reference_metrics", **item) for item in datasets] + [at("run_metrics", **row) for row in rows]
@@ -164,6 +166,14 @@ def table(config: Config) -> dict[str, Stage]:
             rows,
         ),
         stage("evaluate", run, (*judge, at("weights")), (at("run_metrics"),), (*judging, "diffusion"), rows),
+        stage(
+            "steps",
+            run,
+            (*judge, at("weights")),
+            (at("steps"),),
+            (*judging, "diffusion", "steps"),
+            tuple(row for row in performers if row["variant"] == FULL_MODEL),
+        ),
         stage("show-real", each, (test,), (at("real_shown"),), ("report", "datasets.{dataset}", "seed"), datasets),
         stage(
             "show",
@@ -232,6 +242,7 @@ def table(config: Config) -> dict[str, Stage]:
                 at("complexity"),
                 at("complexity_time"),
                 *motions,
+                *steps,
                 *variants,
                 *(at("reported", number=n) for n in (1, 3)),
             ),

@@ -1,7 +1,4 @@
-"""The diffusion process of InterGen (Section 3.1, 5.1): cosine schedule, prediction of clean motion, guided DDIM.
-
-The schedule is diffusers'; its update rule, written as one linear combination a step, a test holds to diffusers' own.
-"""
+"""The diffusion process of InterGen (Section 3.1, 5.1): cosine schedule, clean motion predicted, guided sampling."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,13 +6,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.utils.torch_utils import randn_tensor
 from jaxtyping import Bool, Float, Int
 from torch import Generator, Tensor, nn
 
 from intermamba.config import DiffusionConfig, Sampler
 from intermamba.diffusion.graph import captured
+from intermamba.diffusion.solvers import plan
 from intermamba.errors import ConfigError
 from intermamba.models.denoiser import Denoiser
 
@@ -26,8 +23,9 @@ Progress = Callable[[Iterable[Any]], Iterable[Any]]
 class Diffusion:
     """Forward noising and guided sampling; holds no weights.
 
-    Betas follow the squared-cosine schedule capped at 0.999; DDIM takes every ``steps // sampling_steps``-th step down
-    to 0 (for 50 of 1000: 980, 960, ..., 0), nothing is clipped, and the last step returns the prediction itself.
+    Betas follow the squared-cosine schedule capped at 0.999. DDIM takes every ``steps // sampling_steps``-th step down
+    to 0 (for 50 of 1000: 980, 960, ..., 0); DPM-Solver++ is the multistep one of second order with diffusers' steps,
+    evenly from the last to the first. Nothing is clipped, and the last step returns the prediction itself.
 
     ``sampler`` says how a GPU runs a step (:class:`~intermamba.config.RuntimeConfig`).
 
@@ -41,17 +39,8 @@ class Diffusion:
                 f"diffusion.sampling_steps {config.sampling_steps} exceeds diffusion.steps {config.steps}"
             )
         self.config, self.sampler = config, sampler
-        self.scheduler = DDIMScheduler(
-            num_train_timesteps=config.steps,
-            beta_schedule="squaredcos_cap_v2",
-            prediction_type="sample",
-            clip_sample=False,
-            set_alpha_to_one=True,
-            timestep_spacing="leading",
-        )
-        self.scheduler.set_timesteps(config.sampling_steps)
+        self.scheduler, self.factors, self.spread = plan(config)
         self.steps: list[int] = self.scheduler.timesteps.tolist()
-        self.factors, self.spread = self._update()
         self._graph: tuple[Any, Callable[..., Tensor]] | None = None
 
     def add_noise(
@@ -90,15 +79,16 @@ class Diffusion:
             mask.repeat(len(passes), 1),
             cond.new_tensor([one.weight for one in passes]),
         )
-        timesteps, factors, x = self.scheduler.timesteps.to(noise.device), self.factors.to(noise), noise
+        timesteps, factors = self.scheduler.timesteps.to(noise.device), self.factors.to(noise)
+        state = torch.stack((noise, torch.zeros_like(noise)))
         with _evaluating(model):
-            advance = self._advance(model, noise, timesteps[0], factors[0], *fixed)
+            advance = self._advance(model, state, timesteps[0], factors[0], *fixed)
             for index, _ in enumerate(progress(self.steps) if progress else self.steps):
-                x = advance(x, timesteps[index], factors[index], *fixed)
+                state = advance(state, timesteps[index], factors[index], *fixed)
                 if self.spread[index] > 0:
-                    x = x + self.spread[index] * randn_tensor(x.shape, generator, x.device, x.dtype)
+                    state[0] += self.spread[index] * randn_tensor(noise.shape, generator, noise.device, noise.dtype)
         # A graph's output is overwritten by its next use.
-        return x.clone()
+        return state[0].clone()
 
     def _advance(self, model: Denoiser, *examples: Tensor) -> Callable[..., Tensor]:
         """A step of the sampler for arguments of the examples' shapes; the last graph is kept for more of them."""
@@ -113,38 +103,28 @@ class Diffusion:
             self._graph = key, captured(step, *examples)
         return self._graph[1]
 
-    def _update(self) -> tuple[Float[Tensor, "S 2"], list[float]]:
-        """DDIM's update at each of S steps: factors of the noisy and of the clean motion, and how much noise is added.
-
-        Song et al. 2021, Eq. 12, with the predicted noise written out as ``(x - sqrt(a) x0) / sqrt(1 - a)``.
-        """
-        steps = self.scheduler.timesteps
-        here = self.scheduler.alphas_cumprod.cpu().double()[steps]
-        after = torch.cat((here[1:], here.new_ones(1)))  # alpha_bar of the step that follows; clean motion at last
-        spread = self.config.eta * ((1 - after) / (1 - here) * (1 - here / after)).sqrt()
-        direction = ((1 - after - spread.square()) / (1 - here)).clamp_min(0).sqrt()
-        return torch.stack((direction, after.sqrt() - direction * here.sqrt()), dim=1), spread.tolist()
-
 
 def _guided_step(
     model: Denoiser,
     half: bool,
-    x: Float[Tensor, "B T P F"],
+    state: Float[Tensor, "2 B T P F"],
     timestep: Int[Tensor, ""],
-    factors: Float[Tensor, " 2"],
+    factors: Float[Tensor, " 3"],
     cond: Float[Tensor, "GB G W"],
     mask: Bool[Tensor, "GB T"],
     weights: Float[Tensor, " passes"],
-) -> Float[Tensor, "B T P F"]:
+) -> Float[Tensor, "2 B T P F"]:
     """One step of the sampler, on the device alone. Guidance: the model's passes as one batch, weighted and summed.
 
+    The state is the noisy motion and the last prediction of the clean one.
     ``cond`` and ``mask`` are those of the passes, one after the other; with ``half`` matrix products are in bfloat16.
     """
+    x, last = state
     # A graph must not use weights that autocast cached outside of it.
     with torch.autocast(x.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
         out = model(x.repeat(len(weights), 1, 1, 1), timestep.expand(len(cond)), cond, mask)
     clean = torch.tensordot(weights, out.to(x.dtype).unflatten(0, (len(weights), -1)), 1)
-    return torch.addcmul(factors[0] * x, factors[1], clean)
+    return torch.stack((factors[0] * x + factors[1] * clean + factors[2] * last, clean))
 
 
 @contextmanager

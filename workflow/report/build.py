@@ -40,6 +40,11 @@ FIGURES = {
         "Fusion weights of the full model: alpha of the temporal branch, beta of the spatial one; a thin line for each "
         "block and module, the mean as a thick one.",
     ),
+    "steps": (
+        "Quality over sampling steps",
+        "The full model's R-precision (top 3) and FID when it samples in fewer and more steps, with DDIM and with a "
+        "DPM-Solver++; bars are 95% intervals over repeats.",
+    ),
     "learning": (
         "Learning curves",
         "Error on held-out clips over training, all noise levels together: the mean over training seeds, and their "

@@ -77,6 +77,17 @@ rule show:
     params: knobs=knobs_of("show")
     shell: STAGES["show"].shell
 
+rule steps:
+    message: "sample {wildcards.variant} on {wildcards.dataset} in fewer and more steps"
+    input: STAGES["steps"].inputs
+    output: STAGES["steps"].outputs
+    log: LOGS + "/steps/{dataset}-{variant}-{seed}.log"
+    benchmark: LOGS + "/steps/{dataset}-{variant}-{seed}.tsv"
+    threads: THREADS
+    resources: mem_mb=2500, gpu=GPUS
+    params: knobs=knobs_of("steps")
+    shell: STAGES["steps"].shell
+
 rule adopt:
     message: "adopt the official {wildcards.variant} for {wildcards.dataset}"
     input: STAGES["adopt"].inputs
