@@ -86,7 +86,7 @@ def test_fid_is_a_ratio(study):
 def test_one_training_tells_nothing(study):
     (found,) = decide(study, quality(second="my_idea_100%"))
     assert found.verdict == "cannot be told"
-    assert "one training" in found.note
+    assert "trained once" in found.note
 
 
 def test_rows_at_chance_tell_nothing_of_each_other(study):

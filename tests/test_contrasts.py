@@ -67,7 +67,7 @@ def test_intervals_cover_and_p_is_uniform_under_no_difference():
 
 
 def test_one_training_a_method_is_refused():
-    with pytest.raises(ValueError, match="one training a method"):
+    with pytest.raises(ValueError, match="trained once"):
         Blocks(trainings(seeds=1))
     with pytest.raises(ValueError, match="one difference"):
         paired([1.0])

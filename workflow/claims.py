@@ -215,7 +215,7 @@ class _Judged:
         except ValueError as error:
             return replace(found, note=f"{error}.")
         if min(self._count(claim.dataset, name) for name in claim.methods if name != "shuffled") < 2:
-            return replace(found, note="one training of a side: its scatter is not known.")
+            return replace(found, note="a side was trained once, so its scatter is not known.")
         contrast = blocks.against(first, values[1]) if second == "shuffled" else blocks.difference(first, second)
         note = ""
         if second != "shuffled" and not any(

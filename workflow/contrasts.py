@@ -52,7 +52,7 @@ class Blocks:
         self._fitted = self._inverse @ design.T @ values
         self.freedom = len(values) - int(np.linalg.matrix_rank(design))
         if self.freedom < 1:
-            raise ValueError("one training a method: no error to compare with")
+            raise ValueError("each row was trained once, so its scatter is not known")
         self._variance = float(np.sum((values - design @ self._fitted) ** 2)) / self.freedom
         self._grand = np.concatenate([np.zeros(len(self.methods)), np.full(len(seeds) - 1, 1 / len(seeds))])
 
