@@ -61,3 +61,5 @@ def _panel(panel: Axes, rows: pd.DataFrame) -> None:
     panel.xaxis.set_major_formatter("{x:g}")
     if (rows["metric"] == "fid").all():
         panel.set_yscale("log")
+    else:
+        panel.set_ylim(0, 1)
