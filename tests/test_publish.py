@@ -94,3 +94,11 @@ def test_nothing_measured_and_unknown_names_are_told(tree: Path) -> None:
         publish.publish("paper")
     with pytest.raises(ConfigError, match="Did you mean 'paper'"):
         publish.publish("papers")
+
+
+def test_a_published_record_names_no_place_of_the_machine(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["/opt/bin/intermamba", "complexity", "--from", "/home/me/some where/mamba", "-x"])
+    measured("complexity", {"complexity": counts()})
+    publish.publish("paper")
+    record = files.read_json(Path("docs/paper/complexity.csv.prov.json"))
+    assert record["command"] == "intermamba complexity --from mamba -x"

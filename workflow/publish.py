@@ -7,6 +7,7 @@ against the copies, so that no number in it is typed by hand.
 """
 
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ SMOKE = Path("docs/smoke")
 FIGURES = {2: "Quality over time of sampling", 7: "Motions", 8: "Adaptive weights over training"}
 SHOWN = (1, 2, 4, 5)
 """Tables whose reproduced block the README shows; Table 3's timings are the machine's."""
+RECORD = ".prov.json"
 
 
 def own_block(table: str) -> str:
@@ -96,7 +98,16 @@ def _recorded(main: Path, stage: str) -> list[Path]:
 def _copy(sources: Sequence[Path], folder: Path, stage: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for source in sources:
-        shutil.copyfile(files.require(source, stage), folder / source.name)
+        if source.name.endswith(RECORD):
+            record = files.read_json(files.require(source, stage))
+            files.write_json(folder / source.name, record | {"command": _without_places(record["command"])})
+        else:
+            shutil.copyfile(files.require(source, stage), folder / source.name)
+
+
+def _without_places(command: str) -> str:
+    """A command for the public: of a place on the machine it ran on, only the last name."""
+    return shlex.join(Path(word).name if Path(word).is_absolute() else word for word in shlex.split(command))
 
 
 if __name__ == "__main__":
