@@ -9,16 +9,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from intermamba.motion import Representation
-from intermamba.skeleton import CHAINS
+from intermamba.skeleton import BONE_ENDS, BONE_STARTS
 
 TOES = (10, 11)
 GROUNDED = 0.05
 """Metres above the floor, below which a toe is taken to stand: InterGen's height for toes (:data:`FEET_HEIGHT`)."""
 TOUCH = 0.1
 """Metres between the nearest joints, below which two persons touch [InterGen's joint affinity]."""
-
-_BONE_STARTS = [joint for chain in CHAINS for joint in chain[:-1]]
-_BONE_ENDS = [joint for chain in CHAINS for joint in chain[1:]]
 
 
 def measure(
@@ -58,7 +55,7 @@ def contact(joints: Float[Tensor, "B T P J 3"], mask: Bool[Tensor, "B T"]) -> Fl
 
 def bone_drift(joints: Float[Tensor, "B T P J 3"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, " B"]:
     """Mean distance in mm of a bone's length from its own mean over the clip."""
-    length = (joints[..., _BONE_STARTS, :] - joints[..., _BONE_ENDS, :]).norm(dim=-1)  # (B, T, P, bones)
+    length = (joints[..., BONE_STARTS, :] - joints[..., BONE_ENDS, :]).norm(dim=-1)  # (B, T, P, bones)
     real = mask[:, :, None, None]
     mean = (length * real).sum(1, keepdim=True) / real.sum(1, keepdim=True)
     return 1000 * ((length - mean).abs() * real).sum((1, 2, 3)) / (real.sum((1, 2, 3)) * length[0, 0].numel())

@@ -49,6 +49,9 @@ TEMPLATES = {
     "claims_list": "results/paper/reported/claims.yaml",
 }
 
+RECORD = ".prov.json"
+"""What the name of a provenance record ends in."""
+
 SAMPLES = Path("results/samples")
 """Where ``sample`` writes unless told otherwise; no stage reads it."""
 
@@ -74,4 +77,4 @@ def raw_folder(profile: str, dataset: str) -> Path:
 
 def record_of(artefact: str | Path) -> Path:
     """Provenance record beside the main artefact of a stage."""
-    return Path(f"{artefact}.prov.json")
+    return Path(f"{artefact}{RECORD}")

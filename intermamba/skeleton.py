@@ -33,6 +33,10 @@ PARENTS = (*BODY_PARENTS, 15, 15, 15, *_finger_parents(20, 25), *_finger_parents
 CHAINS = ((0, 2, 5, 8, 11), (0, 1, 4, 7, 10), (0, 3, 6, 9, 12, 15), (9, 14, 17, 19, 21), (9, 13, 16, 18, 20))
 """Right leg, left leg, spine, right arm, left arm: the bones of InterGen's bone-length loss and of our drawings."""
 
+BONE_STARTS = tuple(joint for chain in CHAINS for joint in chain[:-1])
+BONE_ENDS = tuple(joint for chain in CHAINS for joint in chain[1:])
+"""The two joints of every bone of the chains."""
+
 LEFT_BODY = (1, 4, 7, 10, 13, 16, 18, 20)
 RIGHT_BODY = (2, 5, 8, 11, 14, 17, 19, 21)
 LEFT_HIP, RIGHT_HIP = 1, 2

@@ -6,6 +6,7 @@ import torch
 from evaluators import physical
 from evaluators.results import PHYSICAL
 from intermamba.motion import InterHuman, InterX
+from intermamba.skeleton import BONE_ENDS, BONE_STARTS
 
 
 def standing(frames=10, height=0.0):
@@ -50,7 +51,7 @@ def test_bones_that_stretch():
     scaled = standing()
     scaled[:, ::2] *= 1.1
     scaled[:, 1::2] *= 0.9
-    length = (scaled[0, :, 0, physical._BONE_STARTS] - scaled[0, :, 0, physical._BONE_ENDS]).norm(dim=-1)
+    length = (scaled[0, :, 0, BONE_STARTS] - scaled[0, :, 0, BONE_ENDS]).norm(dim=-1)
     expected = 1000 * (length - length.mean(0)).abs().mean()
     assert physical.bone_drift(scaled, FULL).item() == pytest.approx(expected.item(), rel=1e-6)
 

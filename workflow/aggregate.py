@@ -132,7 +132,7 @@ def gather(sources: dict[Path, Place]) -> pd.DataFrame:
 def gather_adaptive(sources: dict[Path, tuple[str, str, int]]) -> pd.DataFrame:
     """Fusion weights of all runs over training: dataset, variant, seed, step, block, module, branch, symbol, value."""
     frames = []
-    for file, (dataset, variant, seed) in sources.items():
+    for file, place in sources.items():
         frame = pd.read_csv(file)
         if list(frame.columns) != ADAPTIVE_COLUMNS:
             raise DataError(f"{file}: columns must be {', '.join(ADAPTIVE_COLUMNS)}; found {', '.join(frame.columns)}.")
@@ -141,9 +141,7 @@ def gather_adaptive(sources: dict[Path, tuple[str, str, int]]) -> pd.DataFrame:
             other = frame.loc[symbol.isna(), "branch"].iloc[0]
             raise DataError(f"{file}: branch {other!r} is not one of {', '.join(SYMBOLS)}. Run its training again.")
         frame.insert(4, "symbol", symbol)
-        for name, value in (("seed", seed), ("variant", variant), ("dataset", dataset)):
-            frame.insert(0, name, value)
-        frames.append(frame)
+        frames.append(_placed(frame, place))
     filled = [frame for frame in frames if len(frame)]  # runs without fusion weights leave only a header
     return pd.concat(filled, ignore_index=True) if filled else frames[0]
 
@@ -155,10 +153,16 @@ def gather_losses(sources: dict[Path, tuple[str, str, int]]) -> pd.DataFrame:
         frame = pd.read_csv(file)
         if missing := {"step", "epoch", "split", "simple"} - set(frame.columns):
             raise DataError(f"{file}: no column {', '.join(sorted(missing))}. Run its training again.")
-        kept = frame[frame["split"] == "val"].drop(columns=["split", "epoch"]).reset_index(drop=True)
-        where = pd.DataFrame([place] * len(kept), columns=["dataset", "variant", "seed"])
-        frames.append(pd.concat([where, kept], axis=1))
+        frames.append(_placed(frame[frame["split"] == "val"].drop(columns=["split", "epoch"]), place))
     return pd.concat(frames, ignore_index=True)
+
+
+def _placed(frame: pd.DataFrame, place: tuple[str, str, int]) -> pd.DataFrame:
+    """``frame`` with the dataset, variant and seed that it is of as first columns."""
+    dataset, variant, seed = place
+    for name, value in (("seed", seed), ("variant", variant), ("dataset", dataset)):
+        frame.insert(0, name, value)
+    return frame
 
 
 def nested(summary: pd.DataFrame) -> dict[str, Any]:

@@ -172,10 +172,9 @@ def decide(
         "parameters": partial(_parameters, study),
         "weights": partial(_fusion, weights),
     }
-    found = [by_kind[claim.kind](claim) if _were_run(study, claim) else _not_run(study, claim) for claim in claims]
-    tested = [index for index, one in enumerate(found) if one.contrast is not None and not np.isnan(one.contrast.p)]
-    corrected = holm([found[index].contrast.p for index in tested])  # type: ignore[union-attr]
-    for index, p in zip(tested, corrected, strict=True):
+    found = [_not_run(study, claim) if _absent(study, claim) else by_kind[claim.kind](claim) for claim in claims]
+    tested = {index: one.contrast.p for index, one in enumerate(found) if one.contrast and not np.isnan(one.contrast.p)}
+    for index, p in zip(tested, holm(list(tested.values())), strict=True):
         one = replace(found[index], p_corrected=p)
         found[index] = one if one.note else replace(one, verdict=_verdict(one))
     return found
@@ -279,10 +278,6 @@ def _fusion(weights: pd.DataFrame, claim: Weights) -> Finding:
         return replace(found, contrast=paired(differences.to_list()))
     except ValueError as error:
         return replace(found, note=f"{error}.")
-
-
-def _were_run(study: Study, claim: Quality | Cost | Weights) -> bool:
-    return not _absent(study, claim)
 
 
 def _absent(study: Study, claim: Quality | Cost | Weights) -> list[str]:

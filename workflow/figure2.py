@@ -18,7 +18,7 @@ from matplotlib.transforms import Bbox
 from intermamba.models.options import Variant
 from workflow import reported
 from workflow.reproduced import Study, measured_on, timing
-from workflow.style import COLOURS, OTHERS
+from workflow.style import colours_of
 
 METRIC = "top1"
 """As the paper's figure [its caption]."""
@@ -112,7 +112,7 @@ def figure2(panels: Sequence[Panel]) -> Figure:
     figure = Figure(figsize=(0.5 + 3.8 * len(panels), 4.7))
     figure.subplots_adjust(left=0.08, right=0.99, top=0.87, bottom=0.38, wspace=0.2)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    colours = _colours(point.method for panel in panels for point in panel.points)
+    colours = colours_of(point.method for panel in panels for point in panel.points)
     for axis, panel in zip(axes, panels, strict=True):
         _bubbles(axis, panel, colours)
         _legend(axis, panel)
@@ -223,10 +223,3 @@ def _fits(box: Bbox, axis: Axes, taken: Iterable[Bbox]) -> bool:
     """Whether a label lies within the axes and over nothing else."""
     inside = (axis.bbox.p0 <= box.p0).all() and (box.p1 <= axis.bbox.p1).all()
     return bool(inside) and not any(box.overlaps(other) for other in taken)
-
-
-def _colours(methods: Iterable[str]) -> dict[str, str]:
-    """A colour for each model: its own in the style, or one of those left over in order of appearance."""
-    names = list(dict.fromkeys(methods))
-    spare = iter(OTHERS * len(names))
-    return {name: COLOURS[name] if name in COLOURS else next(spare) for name in names}

@@ -24,11 +24,9 @@ from workflow.learning import learning
 from workflow.reproduced import read
 from workflow.shown import REAL
 from workflow.shown import read as read_shown
-from workflow.stages import FULL_MODEL, table
+from workflow.stages import FIGURE_FORMATS, FULL_MODEL, table
 from workflow.style import COLOURS, save, themed
 from workflow.wording import dataset_name, origin_name
-
-FORMATS = ("pdf", "png")
 
 
 def run(config: Config) -> None:
@@ -46,14 +44,11 @@ def run(config: Config) -> None:
     study, inputs = read(config, variants())
     inputs += [source, losses, *(path("reported", number=number) for number in (1, 3))]
     inputs += (motions := _outputs(config, "show-real", "show")) + (counted := _outputs(config, "steps"))
-    seventh, eighth, second = (_places(config, number) for number in (7, 8, 2))
+    names = ("figure7", "figure8", "learning", "steps", "figure2")
+    seventh, eighth, learned, stepped, second = (_places(config, name) for name in names)
     origins = {
         str(name): "synthetic" if data.source == "synthetic" else "official" for name, data in config.datasets.items()
     }
-    learned, stepped = (
-        [path("own_figure", profile=config.profile, figure=name, format=suffix) for suffix in FORMATS]
-        for name in ("learning", "steps")
-    )
     outputs = [*seventh, *eighth, *learned, *stepped, *second]
     with recorded("figures", outputs, inputs, config={"profile": config.profile}), themed():
         labels = {REAL: "Real"} | {name: one.label for name, one in study.variants.items()}
@@ -75,8 +70,8 @@ def _outputs(config: Config, *names: str) -> list[Path]:
     return [files.require(job.results[0], job.command.removeprefix("intermamba ")) for job in jobs]
 
 
-def _places(config: Config, number: int) -> list[Path]:
-    return [path("figure", profile=config.profile, number=number, format=suffix) for suffix in FORMATS]
+def _places(config: Config, name: str) -> list[Path]:
+    return [path("own_figure", profile=config.profile, figure=name, format=suffix) for suffix in FIGURE_FORMATS]
 
 
 def _save(figure: Figure, targets: list[Path]) -> None:

@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from workflow.style import COLOURS, OTHERS
+from workflow.style import COLOURS, OTHERS, colours_of
 from workflow.wording import dataset_name, origin_name
 
 DASHES = ("-", "--", ":", "-.")
@@ -59,5 +59,5 @@ def learning(curves: pd.DataFrame, label: Callable[[str], str], origins: Mapping
 def _looks(variants: list[str]) -> dict[str, tuple[str, str]]:
     """Colour and dashes of each row."""
     others = [name for name in variants if name not in COLOURS]
-    free = {name: (OTHERS[i % len(OTHERS)], DASHES[1 + i // len(OTHERS)]) for i, name in enumerate(others)}
-    return {name: (COLOURS[name], "-") if name in COLOURS else free[name] for name in variants}
+    dashes = {name: DASHES[1 + index // len(OTHERS)] for index, name in enumerate(others)}
+    return {name: (colour, dashes.get(name, DASHES[0])) for name, colour in colours_of(variants).items()}

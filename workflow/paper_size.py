@@ -15,6 +15,7 @@ from intermamba.paths import path, record_of
 from workflow import markdown, reported
 from workflow.reproduced import timing
 from workflow.tabular import MISSING, significant
+from workflow.wording import revision_name
 
 FOLDER = Path("docs/paper")
 """Where the measurements are published."""
@@ -117,5 +118,4 @@ def _origin(folder: Path, artefact: Path) -> str:
     """Which file, made by which code, when."""
     name = record_of(artefact).name
     record = files.read_json(folder / name)
-    revision = str(record["code"]["revision"])[:7] + (" with changes" if record["code"]["dirty"] else "")
-    return f"{record['started'][:10]}, code {revision} ([record]({(FOLDER / name).as_posix()}))"
+    return f"{record['started'][:10]}, code {revision_name(record)} ([record]({(FOLDER / name).as_posix()}))"

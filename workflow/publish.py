@@ -16,14 +16,13 @@ from pathlib import Path
 from intermamba import files
 from intermamba.errors import ConfigError, StateError, unknown
 from intermamba.models import variants
-from intermamba.paths import path, record_of
+from intermamba.paths import RECORD, path, record_of
 from workflow import paper_size, speed
 
 SMOKE = Path("docs/smoke")
 FIGURES = {2: "Quality over time of sampling", 7: "Motions", 8: "Adaptive weights over training"}
 SHOWN = (1, 2, 4, 5)
 """Tables whose reproduced block the README shows; Table 3's timings are the machine's."""
-RECORD = ".prov.json"
 
 
 def own_block(table: str) -> str:

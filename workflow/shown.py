@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from intermamba import checkpoint, files, paths, provenance
+from intermamba import files, paths, provenance
 from intermamba.config import Config, Dataset
 from intermamba.data.dataset import ClipDataset, Item
 from intermamba.data.splits import SplitFile
@@ -26,6 +26,7 @@ from intermamba.generate import MotionGenerator
 from intermamba.motion import Representation, representation
 from intermamba.seeds import derive
 from intermamba.text.cache import TextCache
+from workflow.evaluate import load
 
 REAL = "real"
 _LARGEST = 32767
@@ -112,12 +113,7 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int) -> None:
     root = derive(config.seed, "show", dataset)
     with provenance.recorded("show", [output], inputs, knobs, {"root": root}) as notes:
         torch.set_num_threads(config.runtime.threads)
-        split, cache, trained = SplitFile(inputs[0]), TextCache(inputs[1]), checkpoint.load(inputs[2])
-        if (trained.variant, trained.dataset) != (variant, dataset):
-            raise StateError(
-                f"{inputs[2]}: holds {trained.variant!r} trained on {trained.dataset!r}, not {variant!r} on "
-                f"{dataset!r}. Delete it and run `intermamba train` again."
-            )
+        split, cache, trained = SplitFile(inputs[0]), TextCache(inputs[1]), load(inputs[2], dataset, variant, "train")
         items = prompts(config, dataset, split)
         generator = MotionGenerator(trained, cache, config.diffusion, device_for(config.runtime))
         lengths = [len(item.motion) for item in items]

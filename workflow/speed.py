@@ -15,10 +15,11 @@ from intermamba.bench.scans import MAMBAPY, OFFICIAL
 from intermamba.models import variants
 from intermamba.paths import path, record_of
 from workflow.markdown import grid
-from workflow.style import COLOURS, OTHERS, save, themed
+from workflow.stages import FIGURE_FORMATS
+from workflow.style import COLOURS, colours_of, save, themed
 from workflow.tabular import MISSING, significant
+from workflow.wording import revision_name
 
-FORMATS = ("pdf", "png")
 FOLDER = Path("docs/bench")
 """Where a run is published."""
 OTHER_SIDES = {"reference": "our reference", OFFICIAL: "mamba_ssm's reference", MAMBAPY: "mamba.py"}
@@ -80,13 +81,10 @@ def _read(folder: Path, table: str) -> pd.DataFrame:
 def _about(folder: Path) -> str:
     record = files.read_json(record_of(folder / f"{TABLES[0]}.csv"))
     versions = {**record["versions"], **record["notes"]["packages"]}
-    named = ", ".join(
-        f"{name} {versions[name]}" for name in ("python", "torch", "numba", "mambapy") if name in versions
-    )
-    revision = str(record["code"]["revision"])[:7] + (" with changes" if record["code"]["dirty"] else "")
+    named = ", ".join(f"{name} {versions[name]}" for name in PACKAGES if name in versions)
     return (
-        f"Measured {record['started'][:10]} on {record['device']}, code {revision}, {named}. Medians and quartiles of "
-        "calls that take turns in one process.\n"
+        f"Measured {record['started'][:10]} on {record['device']}, code {revision_name(record)}, {named}. Medians "
+        "and quartiles of calls that take turns in one process.\n"
     )
 
 
@@ -198,14 +196,13 @@ def _plot_growth(growth: pd.DataFrame, exponents: pd.DataFrame, folder: Path) ->
     """Milliseconds of a step over each axis, with the fitted exponents in the legend."""
     panels = exponents["axis"].unique()
     figure, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 3.4), squeeze=False, layout="constrained")
-    spare = iter(OTHERS * len(exponents))
+    colours = colours_of(exponents["method"])
     for panel, axis in zip(axes[0], panels, strict=True):
         for fit in exponents[exponents["axis"] == axis].to_dict("records"):
             part = growth[(growth["axis"] == axis) & (growth["method"] == fit["method"]) & (growth["runs"] > 0)]
             median, spread = _spread(part)
             label = f"{_label(fit['method'])}: {fit['exponent']:.2f} ± {fit['standard_error']:.2f}"
-            colour = COLOURS.get(fit["method"]) or next(spare)
-            panel.errorbar(part["size"], median, spread, marker="o", ms=3, color=colour, label=label)
+            panel.errorbar(part["size"], median, spread, marker="o", ms=3, color=colours[fit["method"]], label=label)
         panel.set(xscale="log", yscale="log", xlabel=AXES[axis], ylabel="milliseconds a guided step")
         sizes = growth.loc[growth["axis"] == axis, "size"].unique()
         panel.set_xticks(sizes, map(str, sizes))
@@ -224,6 +221,6 @@ def _spread(rows: pd.DataFrame) -> tuple[pd.Series, tuple[pd.Series, pd.Series]]
 
 
 def _save(figure: plt.Figure, folder: Path, name: str) -> None:
-    for suffix in FORMATS:
+    for suffix in FIGURE_FORMATS:
         save(figure, folder / f"{name}.{suffix}")
     plt.close(figure)

@@ -1,6 +1,6 @@
 """How every figure looks, and how it is saved so that equal data give equal bytes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,14 @@ COLOURS = {
 """Okabe and Ito's palette, told apart by every reader: the weights of Figure 8, and models, related ones alike."""
 OTHERS = ("#009E73", "#CC79A7", "#999999", "#F0E442")
 """The rest of it, for models that readers add."""
+
+
+def colours_of(methods: Iterable[str]) -> dict[str, str]:
+    """A colour for each model: its own in the style, or one of those left over in order of appearance."""
+    names = list(dict.fromkeys(methods))
+    spare = iter(OTHERS * len(names))
+    return {name: COLOURS[name] if name in COLOURS else next(spare) for name in names}
+
 
 _SETTINGS = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that no machine substitutes another

@@ -1,4 +1,7 @@
-"""Names of datasets and of origins of data, as tables and figures print them."""
+"""Names of datasets, of origins of data and of code, as tables and figures print them."""
+
+from collections.abc import Mapping
+from typing import Any
 
 DATASETS = {"interhuman": "InterHuman", "interx": "Inter-X"}
 ORIGINS = {"synthetic": "synthetic embedded split", "official": "official data"}
@@ -10,3 +13,8 @@ def dataset_name(dataset: str) -> str:
 
 def origin_name(origin: str) -> str:
     return ORIGINS.get(origin, origin)
+
+
+def revision_name(record: Mapping[str, Any]) -> str:
+    """The code of a provenance record: the short commit, and whether the tree had changes."""
+    return str(record["code"]["revision"])[:7] + (" with changes" if record["code"]["dirty"] else "")

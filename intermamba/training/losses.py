@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from intermamba.config import LossConfig
 from intermamba.motion import Representation
-from intermamba.skeleton import CHAINS, FEET, FEET_HEIGHT, FEET_SQUARED_STEP, LEFT_HIP, RIGHT_HIP
+from intermamba.skeleton import BONE_ENDS, BONE_STARTS, FEET, FEET_HEIGHT, FEET_SQUARED_STEP, LEFT_HIP, RIGHT_HIP
 
 NEAR = 1.0
 """Metres; predicted distances below it count in the distance map [InterGen]."""
@@ -32,9 +32,6 @@ _EPSILON = 1e-7
 """Keeps means over nothing at zero [InterGen]."""
 _FLOOR = 1e-6
 """Shortest vector that is still normalised to length one."""
-
-_BONE_STARTS = tuple(joint for chain in CHAINS for joint in chain[:-1])
-_BONE_ENDS = tuple(joint for chain in CHAINS for joint in chain[1:])
 
 
 def interaction_losses(
@@ -92,7 +89,7 @@ def _velocity(predicted: Float[Tensor, "B T P J 3"], true: Float[Tensor, "B T P 
 
 def _bone_length(predicted: Float[Tensor, "B T P J 3"], true: Float[Tensor, "B T P J 3"]) -> Float[Tensor, "B T P"]:
     def lengths(joints: Tensor) -> Tensor:
-        return (_choose(joints, _BONE_STARTS) - _choose(joints, _BONE_ENDS)).norm(dim=-1)
+        return (_choose(joints, BONE_STARTS) - _choose(joints, BONE_ENDS)).norm(dim=-1)
 
     return (lengths(predicted) - lengths(true)).square().mean(-1)
 
