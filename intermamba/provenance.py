@@ -37,7 +37,10 @@ PACKAGES = (
 
 
 def code_revision() -> dict[str, Any]:
-    """Git commit of the working directory and whether tracked files differ from it; ``None`` outside a checkout."""
+    """Git commit of the working directory and whether tracked files differ from it; ``None`` outside a checkout.
+
+    Committed results do not count: a run that writes them anew does not change the code that makes them.
+    """
 
     def git(*words: str) -> str | None:
         try:
@@ -47,7 +50,7 @@ def code_revision() -> dict[str, Any]:
         return done.stdout.strip()
 
     revision = git("rev-parse", "HEAD")
-    changed = git("status", "--porcelain", "--untracked-files=no")
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results/study")
     return {"revision": revision, "dirty": None if changed is None else bool(changed)}
 
 
