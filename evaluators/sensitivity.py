@@ -50,10 +50,11 @@ def changes(frame: pd.DataFrame) -> pd.DataFrame:
 
     Columns: ``method`` and ``metric`` in the order of ``frame``; ``mean``, of the metric for ``real`` and of its change
     (damaged less undamaged) for the others; ``interval``, half width of that mean's 95% interval over repeats
-    (Student's t, since repeats may be few); ``repeats``; ``verdict``, empty for ``real``:
+    (Student's t, since repeats may be few); ``repeats``; ``blur``, the change up to which nobody would see the damage:
+    the largest of its own interval, that of undamaged motion, which stands beside the metric in every table, and what
+    rounding to the digits shown hides; and ``verdict``. The last two are empty for ``real``.
 
-    - ``blind``: the change is no larger than its own interval, or than that of undamaged motion, which stands beside
-      the metric in every table, or than what rounding to the digits shown hides. Nobody would see the damage.
+    - ``blind``: the change is within the blur.
     - ``fooled``: else, if the change is in the direction in which the metric gets better.
     - ``notices``: else. A metric without a better direction notices whatever changes it.
 
@@ -73,11 +74,12 @@ def changes(frame: pd.DataFrame) -> pd.DataFrame:
                 "more; some are not there. Run `intermamba sensitivity` again."
             )
         shown = whole if method == REAL else values - whole
-        mean, interval, found = float(shown.mean()), half_width(shown), ""
+        mean, interval, blur, found = float(shown.mean()), half_width(shown), float("nan"), ""
         if method != REAL:
-            found = verdict(metric, mean, max(interval, half_width(whole), 0.5 * 10 ** -METRICS[metric].digits))
-        rows.append((method, metric, mean, interval, len(whole), found))
-    return pd.DataFrame(rows, columns=["method", "metric", "mean", "interval", "repeats", "verdict"])
+            blur = max(interval, half_width(whole), 0.5 * 10 ** -METRICS[metric].digits)
+            found = verdict(metric, mean, blur)
+        rows.append((method, metric, mean, interval, len(whole), blur, found))
+    return pd.DataFrame(rows, columns=["method", "metric", "mean", "interval", "repeats", "blur", "verdict"])
 
 
 def half_width(values: pd.Series) -> float:

@@ -46,6 +46,7 @@ TEMPLATES = {
     # the paper's own numbers, transcribed
     "paper_text": "results/paper/reported/consistency.csv",
     "reported": "results/paper/reported/table{number}.csv",
+    "context": "results/paper/reported/context.csv",
     "claims_list": "results/paper/reported/claims.yaml",
 }
 

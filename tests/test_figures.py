@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 import workflow_study as made_up
 from matplotlib.collections import PathCollection
-from matplotlib.colors import same_color
+from matplotlib.colors import same_color, to_hex
 
+from evaluators.perturbations import catalogue
 from evaluators.results import summarise
 from intermamba.errors import StateError
 from intermamba.paths import path
@@ -20,6 +21,7 @@ from workflow.figure2 import Panel, Point, figure2, measured_panels, reported_pa
 from workflow.figure7 import equally_far, figure7, moments
 from workflow.figures import figure8
 from workflow.learning import learning
+from workflow.noticed import BLIND, FOOLED, noticed
 from workflow.reproduced import read
 from workflow.style import COLOURS, save, themed
 
@@ -91,9 +93,24 @@ def finished(tmp_path, monkeypatch):
 
 def test_the_stage_draws_from_the_aggregated_results(finished):
     figures.run(finished)
-    for number in (2, 7, 8):
+    for name in ("figure2", "figure7", "figure8", "learning", "steps", "sensitivity"):
         for suffix, start in (("pdf", b"%PDF"), ("png", b"\x89PNG")):
-            assert path("figure", profile="smoke", number=number, format=suffix).read_bytes().startswith(start)
+            assert path("own_figure", profile="smoke", figure=name, format=suffix).read_bytes().startswith(start)
+
+
+def test_what_the_judges_notice_is_told_apart_by_colour():
+    """Damage made up by the tests: FID is fooled by reversed time, nothing else is, and mild noise goes unseen."""
+    asked = pd.concat([made_up.sensitivity(dataset) for dataset in ("interhuman", "interx")])
+    figure = noticed(asked, "smoke")
+    first, second = (panel for panel in figure.axes if panel.get_title(loc="left"))
+    assert first.get_title(loc="left") == "Judge of InterHuman, synthetic embedded split"
+    rows = [tick.get_text() for tick in second.get_yticklabels()]
+    assert rows == [one.label for one in catalogue("interx")]
+    texts = {text.get_text() for text in first.texts}
+    assert len(first.texts) == len(catalogue("interhuman")) * 8, "every cell says its change, seen or not"
+    assert "0.000" in texts
+    colours = {to_hex(colour) for mesh in first.collections for colour in mesh.get_facecolors() if colour[3]}
+    assert {to_hex(BLIND), to_hex(FOOLED)} < colours
 
 
 @pytest.mark.parametrize(("name", "stage"), [("alpha_beta", "aggregate"), ("complexity_time", "complexity")])

@@ -128,15 +128,18 @@ def test_data_flows_one_way(profile: str) -> None:
 def test_targets_are_the_results_a_user_is_promised() -> None:
     found = set(targets(table(config.load("smoke"))))
     promised = {f"results/smoke/tables/table{n}.{kind}" for n in range(1, 6) for kind in ("tex", "md", "csv")}
-    promised |= {f"results/smoke/tables/sensitivity.{kind}" for kind in ("tex", "md", "csv")}
     promised |= {
         f"results/smoke/{name}"
         for name in (
             "summary.json",
-            *(f"figures/figure{n}.{kind}" for n in (2, 7, 8) for kind in ("pdf", "png")),
+            *(
+                f"figures/{name}.{kind}"
+                for name in ("figure2", "figure7", "figure8", "learning", "steps", "sensitivity")
+                for kind in ("pdf", "png")
+            ),
             *(
                 f"tables/{name}.{kind}"
-                for name in ("sensitivity", "consistency", "claims", "physical")
+                for name in ("sensitivity", "consistency", "claims", "physical", "context")
                 for kind in ("tex", "md", "csv")
             ),
             "report/index.html",

@@ -10,7 +10,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from intermamba.errors import DataError
+from intermamba.paths import path
+from workflow import context
+from workflow.tabular import Column
+
 FOLDER = Path(__file__).parents[1] / "results" / "paper" / "reported"
+COLUMNS_SHOWN = [Column("top1", "Top 1", "up"), Column("fid", "FID", "down")]
 COLUMNS = ["row", "method", "citation", "metric", "label", "value", "interval", "emphasis", "note"]
 
 # table: {metric: (rows, sum of values, sum of intervals)}
@@ -108,3 +114,29 @@ def test_values_are_numbers_as_printed(number):
     assert all(re.fullmatch(r"\d+(\.\d+)?|-", value) for value in frame["value"])
     assert all(re.fullmatch(r"(\.\d+)?", interval) for interval in frame["interval"])
     assert set(frame["emphasis"]) <= {"", "underlined", "emphasised"}
+
+
+def test_what_others_report_is_shown_as_its_source_gives_it_and_never_ranked() -> None:
+    table = context.table(COLUMNS_SHOWN)
+    rows = {row.label: row for row in table.blocks[0].rows}
+    assert rows["InterMask, published"].cells["fid"].text == "5.154"
+    assert rows["InterMask, a user"].cells["fid"].text == "5.8878"
+    assert "InterMask, a user: github.com/gohar-malik/InterMask/issues/3." in table.notes
+    assert not any(column.direction for column in table.columns)
+    for row in rows.values():
+        for cell in row.cells.values():
+            assert cell.mark == ""
+            assert cell.details["source"].startswith(("github.com/", "arxiv.org/", "hyper.ai/"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [("method,how", "name,how", r"columns dataset, name, how"), (",fid,", ",fidd,", "Did you mean 'fid'")],
+)
+def test_a_broken_transcription_is_refused(tmp_path, monkeypatch, old, new, message) -> None:
+    file = tmp_path / path("context")
+    file.parent.mkdir(parents=True)
+    file.write_text((FOLDER / "context.csv").read_text().replace(old, new, 1))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=message):
+        context.table(COLUMNS_SHOWN)

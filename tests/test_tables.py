@@ -62,7 +62,14 @@ def mark(frame, block, method, metric):
 def test_all_files_are_written_and_again_to_the_byte(study):
     tables.run(study)
     folder = path("document", profile="smoke").parent
-    tabled = (*(f"table{number}" for number in range(1, 6)), "sensitivity", "consistency", "claims", "physical")
+    tabled = (
+        *(f"table{number}" for number in range(1, 6)),
+        "sensitivity",
+        "consistency",
+        "claims",
+        "physical",
+        "context",
+    )
     names = {f"{name}.{form}" for name in tabled for form in ("tex", "md", "csv")} | {"all.tex"}
     assert {file.name for file in folder.iterdir()} == names | {"all.tex.prov.json"}
     first = {name: files.sha256(folder / name) for name in names}

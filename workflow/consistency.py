@@ -95,7 +95,7 @@ def table() -> Table:
         DataError: the file of claims does not hold the claims that can be checked.
     """
     file = path("paper_text")
-    claims = pd.read_csv(file, dtype=str, keep_default_na=False)
+    claims = reported.transcription(file)
     if list(claims.columns) != COLUMNS:
         raise DataError(f"{file}: columns must be {', '.join(COLUMNS)}; found {', '.join(claims.columns)}.")
     rows = ({str(key): str(value) for key, value in claim.items()} for claim in claims.to_dict("records"))

@@ -21,6 +21,7 @@ from workflow.few_steps import few_steps
 from workflow.figure2 import figure2, measured_panels, reported_panel
 from workflow.figure7 import figure7
 from workflow.learning import learning
+from workflow.noticed import noticed
 from workflow.reproduced import read
 from workflow.shown import REAL
 from workflow.shown import read as read_shown
@@ -43,13 +44,14 @@ def run(config: Config) -> None:
     )
     study, inputs = read(config, variants())
     inputs += [source, losses, *(path("reported", number=number) for number in (1, 3))]
-    inputs += (motions := _outputs(config, "show-real", "show")) + (counted := _outputs(config, "steps"))
-    names = ("figure7", "figure8", "learning", "steps", "figure2")
-    seventh, eighth, learned, stepped, second = (_places(config, name) for name in names)
+    motions, counted = _outputs(config, "show-real", "show"), _outputs(config, "steps")
+    inputs += motions + counted + (asked := _outputs(config, "sensitivity"))
+    names = ("figure7", "figure8", "learning", "steps", "sensitivity", "figure2")
+    seventh, eighth, learned, stepped, damaged, second = (_places(config, name) for name in names)
     origins = {
         str(name): "synthetic" if data.source == "synthetic" else "official" for name, data in config.datasets.items()
     }
-    outputs = [*seventh, *eighth, *learned, *stepped, *second]
+    outputs = [*seventh, *eighth, *learned, *stepped, *damaged, *second]
     with recorded("figures", outputs, inputs, config={"profile": config.profile}), themed():
         labels = {REAL: "Real"} | {name: one.label for name, one in study.variants.items()}
         shown = [read_shown(file) for file in motions]
@@ -58,8 +60,8 @@ def run(config: Config) -> None:
         curves = pd.read_csv(source)
         _save(figure8(curves[curves["variant"] == FULL_MODEL], origins, config.profile), eighth)
         _save(learning(pd.read_csv(losses), study.label, origins, config.profile), learned)
-        measured = pd.concat([pd.read_csv(file) for file in counted], ignore_index=True)
-        _save(few_steps(measured, study.summary, config.profile), stepped)
+        _save(few_steps(_joined(counted), study.summary, config.profile), stepped)
+        _save(noticed(_joined(asked), config.profile), damaged)
         _save(figure2([reported_panel(study.variants), *measured_panels(study)]), second)
 
 
@@ -68,6 +70,10 @@ def _outputs(config: Config, *names: str) -> list[Path]:
     stages = table(config)
     jobs = (job for name in names for job in stages[name].jobs())
     return [files.require(job.results[0], job.command.removeprefix("intermamba ")) for job in jobs]
+
+
+def _joined(sources: list[Path]) -> pd.DataFrame:
+    return pd.concat([pd.read_csv(file) for file in sources], ignore_index=True)
 
 
 def _places(config: Config, name: str) -> list[Path]:

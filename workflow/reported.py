@@ -1,6 +1,7 @@
 """The paper's own numbers, as rows of a table. Transcribed by hand and never changed: see results/README.md."""
 
 from collections.abc import Hashable, Mapping
+from pathlib import Path
 
 import pandas as pd
 
@@ -17,9 +18,18 @@ def read(number: int) -> pd.DataFrame:
     ``source`` is added: the file itself.
     """
     file = path("reported", number=number)
+    return transcription(file).assign(source=str(file))
+
+
+def transcription(file: Path) -> pd.DataFrame:
+    """A file of numbers typed by hand, all columns as text.
+
+    Raises:
+        StateError: it is gone.
+    """
     if not file.exists():
         raise StateError(f"{file} does not exist. It is part of the repository: restore it with `git checkout {file}`.")
-    return pd.read_csv(file, dtype=str, keep_default_na=False).assign(source=str(file))
+    return pd.read_csv(file, dtype=str, keep_default_na=False)
 
 
 def methods(number: int) -> list[str]:

@@ -18,11 +18,11 @@ from intermamba.paths import SPLITS, record_of, template
 
 TABLES = range(1, 6)
 """The paper's."""
-OWN_TABLES = ("sensitivity", "consistency", "claims", "physical")
+OWN_TABLES = ("sensitivity", "consistency", "claims", "physical", "context")
 """Tables that the paper does not have."""
 TABLE_FORMATS = ("tex", "md", "csv")
 FIGURES = (7, 8)
-OWN_FIGURES = ("learning", "steps")
+OWN_FIGURES = ("learning", "steps", "sensitivity")
 """Figures that the paper does not have."""
 TIMED_FIGURES = (2,)
 """Figures that show timings."""
@@ -223,7 +223,7 @@ def table(config: Config) -> dict[str, Stage]:
             (
                 *(at("summary"), at("complexity"), at("complexity_time")),
                 *(at("sensitivity", **item) for item in datasets),
-                *(*variants, *reported, at("paper_text"), PROTOCOLS),
+                *(*variants, *reported, at("paper_text"), at("context"), PROTOCOLS),
             ),
             (
                 at("document"),
@@ -241,6 +241,7 @@ def table(config: Config) -> dict[str, Stage]:
                 at("summary"),
                 at("complexity"),
                 at("complexity_time"),
+                *(at("sensitivity", **item) for item in datasets),
                 *motions,
                 *steps,
                 *variants,

@@ -1,5 +1,6 @@
 """Stage ``tables``: Tables 1 to 5, the paper's rows and this run's rows in separate blocks, the table of what the
-judges notice, and the paper's text against its own tables, as LaTeX, Markdown and CSV.
+judges notice, the paper's text against its own tables, and newer methods as others report them, as LaTeX, Markdown and
+CSV.
 
 Which variant stands in which of the paper's rows is told by the variants themselves (``paper`` in ``ablations/``).
 A variant without such a row, a reader's own for example, joins the table of its dataset and the table of costs.
@@ -17,7 +18,7 @@ from intermamba.config import Config, Dataset
 from intermamba.models import variants
 from intermamba.paths import path
 from intermamba.provenance import recorded
-from workflow import consistency, latex, markdown, reported, sensitivity, verdicts
+from workflow import consistency, context, latex, markdown, reported, sensitivity, verdicts
 from workflow.reproduced import (
     Study,
     absent,
@@ -37,7 +38,7 @@ CHANCE_METRICS = (*TOPS, "mm_dist")
 """Metrics of text against motion: exchanged captions give their chance level. The others do not see the text."""
 
 UNJUDGED = 9
-"""The last of this project's own tables."""
+"""The last table of this run's numbers."""
 
 MODULES = ("Self-ASTM", "Cross-ASTM", "LIIA")
 """What Table 5 ticks."""
@@ -85,7 +86,7 @@ def run(config: Config) -> None:
     """
     profile = config.profile
     study, inputs = read(config, variants())
-    inputs += [*(path("reported", number=number) for number in range(1, 6)), path("paper_text")]
+    inputs += [*(path("reported", number=number) for number in range(1, 6)), path("paper_text"), path("context")]
     inputs += [files.require(path("sensitivity", profile=profile, dataset=name), "sensitivity") for name in config.runs]
     inputs += [files.require(path("claims", profile=profile), "claims")]
     tables = build(study)
@@ -113,7 +114,13 @@ def run(config: Config) -> None:
 def build(study: Study) -> list[Table]:
     """Every table of a profile."""
     numbered = [table1(study), table2(study), table3(study), table4(study), table5(study)]
-    own = (sensitivity.table(study.config), consistency.table(), verdicts.table(study.config), unjudged(study))
+    own = (
+        sensitivity.table(study.config),
+        consistency.table(),
+        verdicts.table(study.config),
+        unjudged(study),
+        context.table(_judged()),
+    )
     return [*numbered, *own]
 
 
@@ -129,7 +136,7 @@ def table2(study: Study) -> Table:
 
 def _comparison(study: Study, number: int, dataset: Dataset, caption: str) -> Table:
     frame = reported.read(number)
-    columns = [_metric(name, "R-Precision", f"Top {name[-1]}") if name in TOPS else _metric(name) for name in JUDGED]
+    columns = _judged()
     blocks = [reported.block(frame), *re_evaluated(study, dataset), *quality(study, number, dataset)]
     notes = [QUALITY_MARKS, APART, *conditions(study, number, dataset, official=dataset), *_as_printed(frame)]
     return _table(number, caption, columns, blocks, notes)
@@ -249,6 +256,11 @@ def _table(
     number: int, caption: str, columns: Sequence[Column], blocks: Iterable[Block], notes: Iterable[str]
 ) -> Table:
     return Table(number, caption, tuple(columns), tuple(ranked(block, columns) for block in blocks), tuple(notes))
+
+
+def _judged() -> list[Column]:
+    """Every metric of the judges, as the tables of comparison show them."""
+    return [_metric(name, "R-Precision", f"Top {name[-1]}") if name in TOPS else _metric(name) for name in JUDGED]
 
 
 def _metric(name: str, group: str = "", label: str = "") -> Column:

@@ -61,7 +61,7 @@ class Row:
 class Block:
     """Rows that may be compared with each other, and only with each other."""
 
-    name: Literal["reported", "re-evaluated", "reproduced", "sensitivity", "claims"]
+    name: Literal["reported", "re-evaluated", "reproduced", "sensitivity", "claims", "context"]
     heading: str
     rows: tuple[Row, ...]
     subheading: str = ""

@@ -45,6 +45,11 @@ FIGURES = {
         "The full model's R-precision (top 3) and FID when it samples in fewer and more steps, with DDIM and with a "
         "DPM-Solver++; bars are 95% intervals over repeats.",
     ),
+    "sensitivity": (
+        "What the judges notice",
+        "Change of each metric when real motions are damaged. Blue: noticed, the darker the larger against what nobody "
+        "would see; grey: the metric is blind to it; orange: it takes the damage for better.",
+    ),
     "learning": (
         "Learning curves",
         "Error on held-out clips over training, all noise levels together: the mean over training seeds, and their "

@@ -74,7 +74,7 @@ export function mountProvenance(root, dialog, data) {
     const { title, shown, details, sources } = data.cells[number];
     const parts = [node("p", shown, { class: "big" }), list(Object.entries(details).map(([name, value]) => [NAMES[name] ?? name, value]))];
     if (sources.length) {
-      parts.push(node("h3", sources.some((path) => data.made[path]) ? "Where it comes from" : "Transcribed from the paper"));
+      parts.push(node("h3", sources.some((path) => data.made[path]) ? "Where it comes from" : "Transcribed from"));
       parts.push(fileList(Object.fromEntries(sources.map((path) => [path, data.records[data.made[path]]?.outputs[path]]))));
     }
     if (sources.length === 1 && data.made[sources[0]]) parts.push(...ofRecord(data.made[sources[0]])[1]);
