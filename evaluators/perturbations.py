@@ -21,7 +21,6 @@ from intermamba.rotations import axis_angle_to_matrix, matrix_to_rows, rows_to_m
 from intermamba.seeds import derive
 from intermamba.skeleton import FACE, FEET, FEET_HEIGHT, FEET_SQUARED_STEP, JOINTS, LEFT_HIP, RIGHT_HIP
 
-FPS = 30  # of both datasets
 _ROOT = 0
 
 
@@ -110,6 +109,7 @@ class Body(Protocol):
     noises: tuple[float, ...]
     """Strengths of noise on joints, in ``unit``."""
     unit: str
+    fps: int
 
     def second(self, batch: Batch) -> Int[Tensor, " B"]:
         """The person of each clip who does not set its frame of reference."""
@@ -141,6 +141,7 @@ class InterHumanBody:
 
     noises: tuple[float, ...] = (1.0, 3.0, 10.0)
     unit = "cm"
+    fps = interhuman.FPS
 
     def second(self, batch: Batch) -> Int[Tensor, " B"]:
         """The first is the one who starts on the origin: the loader may have exchanged them since it saw to that."""
@@ -207,6 +208,7 @@ class InterXBody:
     # On a bone of 30 cm, about what InterHuman's centimetres are.
     noises: tuple[float, ...] = (2.0, 6.0, 20.0)
     unit = "degrees"
+    fps = interx.FPS
 
     def second(self, batch: Batch) -> Int[Tensor, " B"]:
         return torch.ones(len(batch.clip), dtype=torch.long)
@@ -254,7 +256,7 @@ def _sliding(body: Body, speed: float, batch: Batch, draws: torch.Generator) -> 
     clips, frames, _, _ = batch.motion.shape
     angle = 2 * torch.pi * torch.rand(clips, generator=draws)
     direction = torch.stack([angle.cos(), torch.zeros(clips), angle.sin()], dim=-1)
-    way = speed / FPS * torch.arange(frames + 1)
+    way = speed / body.fps * torch.arange(frames + 1)
     return body.moved(batch, (way[None, :, None] * direction[:, None])[:, :, None].expand(-1, -1, 2, -1))
 
 

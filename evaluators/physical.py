@@ -9,11 +9,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from intermamba.motion import Representation
-from intermamba.skeleton import BONE_ENDS, BONE_STARTS
+from intermamba.skeleton import BONE_ENDS, BONE_STARTS, FEET_HEIGHT
 
 TOES = (10, 11)
-GROUNDED = 0.05
-"""Metres above the floor, below which a toe is taken to stand: InterGen's height for toes (:data:`FEET_HEIGHT`)."""
+GROUNDED = FEET_HEIGHT[1]
+"""Metres above the floor, below which a toe is taken to stand: InterGen's height for toes."""
 TOUCH = 0.1
 """Metres between the nearest joints, below which two persons touch [InterGen's joint affinity]."""
 

@@ -64,6 +64,10 @@ BlockName = Literal["reference", "reproduced", "re-evaluated"]
 authors' weights or motions are judged here. Numbers from papers are a fourth block, never in a table of metrics."""
 
 
+SHUFFLED = "shuffled"
+"""The method of real motions whose captions were exchanged: the level of chance."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """What rows were measured on and with: everything but the methods and the numbers."""

@@ -78,6 +78,8 @@ class Sizes:
 
 PAPER_SIZES = Sizes(PAPER, max_frames=300, text_width=768, tokens=77, frames=300, sampling_steps=50)
 """CLIP ViT-L/14's tokens, InterHuman's window, DDIM-50 [paper 5.1]; counted in every profile."""
+SCAN_FLOPS = 9
+"""Of a channel, step and state of a scan [mamba_ssm's own formula]."""
 
 
 def run(config: Config, *, timed: bool = True, advance: Callable[[int], None] | None = None) -> None:
@@ -180,7 +182,7 @@ def _counted_scans(model: Denoiser) -> Iterator[list[int]]:
     macs: list[int] = []
 
     def counted(scan: Scan, u: torch.Tensor) -> torch.Tensor:
-        macs.append(u.numel() * (9 * scan.log_rate.shape[1] + 2) // 2)
+        macs.append(u.numel() * (SCAN_FLOPS * scan.log_rate.shape[1] + 2) // 2)
         return torch.empty_like(u)
 
     scans = [module for module in model.modules() if isinstance(module, Scan)]

@@ -95,3 +95,8 @@ def representation(dataset: str, offsets: Float[np.ndarray, "J 3"] | None = None
     if dataset == "interx":
         return InterX() if offsets is None else InterX(offsets)
     raise ConfigError(unknown("dataset", dataset, ("interhuman", "interx"), "datasets"))
+
+
+def floor_under(joints: Float[np.ndarray, "T P J 3"], body: Representation) -> float:
+    """Height in metres of the floor that a motion of global positions stands on."""
+    return float(joints[..., 1].min()) if body.floor is None else body.floor

@@ -56,6 +56,9 @@ RECORD = ".prov.json"
 SAMPLES = Path("results/samples")
 """Where ``sample`` writes unless told otherwise; no stage reads it."""
 
+COMMITTED = "study"
+"""The profile whose results are part of the repository."""
+
 SPLITS = ("train", "val", "test")
 
 
@@ -79,3 +82,13 @@ def raw_folder(profile: str, dataset: str) -> Path:
 def record_of(artefact: str | Path) -> Path:
     """Provenance record beside the main artefact of a stage."""
     return Path(f"{artefact}{RECORD}")
+
+
+def committed(artefact: str | Path) -> bool:
+    """Whether an artefact is part of the repository: of the committed profile all results but weights, and the records
+    of its data. ``.gitignore`` says the same.
+    """
+    place = Path(artefact)
+    if place.parts[:2] == ("results", COMMITTED):
+        return place.name != "weights.safetensors"
+    return place.parts[:2] == ("data", COMMITTED) and place.name.endswith(RECORD)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from intermamba import files
-from intermamba.paths import record_of
+from intermamba.paths import COMMITTED, record_of
 
 PACKAGES = (
     "torch",
@@ -50,7 +50,9 @@ def code_revision() -> dict[str, Any]:
         return done.stdout.strip()
 
     revision = git("rev-parse", "HEAD")
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results/study")
+    changed = git(
+        "status", "--porcelain", "--untracked-files=no", "--", ".", f":!results/{COMMITTED}", f":!data/{COMMITTED}"
+    )
     return {"revision": revision, "dirty": None if changed is None else bool(changed)}
 
 

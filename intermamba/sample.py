@@ -25,7 +25,7 @@ from intermamba.config import Config, DiffusionConfig
 from intermamba.device import device_for
 from intermamba.errors import ConfigError, DataError, StateError, unknown
 from intermamba.generate import MotionGenerator
-from intermamba.motion import Representation, representation
+from intermamba.motion import Representation, floor_under, representation
 from intermamba.paths import SAMPLES
 from intermamba.render.film import FORMATS as FILMS
 from intermamba.render.film import check_format, film, save
@@ -189,7 +189,7 @@ def describe(motion: Float[Tensor, "T 2 F"], body: Representation) -> dict[str, 
         "rotation_joint_names": body.rotation_joints,
         "rotation_relative_to": [_parent(name) for name in body.rotation_joints],
         "translation": body.translation(motion).numpy(),
-        "floor": float(joints[..., 1].min()) if body.floor is None else body.floor,
+        "floor": floor_under(joints, body),
         "fps": body.fps,
         "units": UNITS,
     }

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from dvc.dependency.param import ParamsDependency
+from dvc.repo import Repo
 
 from intermamba import config
+from intermamba.paths import committed
 from workflow import dvc as compiler
 from workflow.stages import table, targets
 
+ROOT = Path(__file__).parents[1]
 PROFILES = ("smoke", "study", "paper")
 
 
@@ -58,9 +62,6 @@ def of_snakemake(profile: str) -> set[Job]:
 
 def of_dvc(tree: Path) -> set[Job]:
     """Stages DVC resolved from dvc.yaml, from its own index."""
-    from dvc.dependency.param import ParamsDependency
-    from dvc.repo import Repo
-
     with Repo.init(str(tree), no_scm=True, force=True) as repo:
         return {
             Job(
@@ -74,8 +75,6 @@ def of_dvc(tree: Path) -> set[Job]:
 
 def dvc_names(tree: Path) -> set[str]:
     """Names of DVC's stages."""
-    from dvc.repo import Repo
-
     with Repo.init(str(tree), no_scm=True, force=True) as repo:
         return {stage.addressing for stage in repo.index.stages}
 
@@ -107,6 +106,17 @@ def test_official_checkpoints_join_the_graph_where_a_profile_names_them(
 
 def test_committed_dvc_yaml_is_up_to_date(study: Path) -> None:
     assert (study / "dvc.yaml").read_text() == compiler.compile_document(config.load())
+
+
+def test_git_ignores_what_is_not_committed_and_dvc_leaves_the_rest_to_git(study: Path) -> None:
+    outputs = sorted(path for job in of_table("study") for path in job.outputs)
+    asked = ["git", "check-ignore", "--stdin", "--no-index"]
+    done = subprocess.run(asked, cwd=ROOT, input="\n".join(outputs), capture_output=True, text=True, check=False)
+    assert [path for path in outputs if not committed(path)] == done.stdout.splitlines()
+    (study / "dvc.yaml").write_text(compiler.compile_document(config.load("study")))
+    with Repo.init(str(study), no_scm=True, force=True) as repo:
+        kept = {str(out.def_path): out.use_cache for stage in repo.index.stages for out in stage.outs}
+    assert kept == {path: not committed(path) for path in outputs}
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -30,6 +30,9 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("docs", "results/paper/reported"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "README.md", tmp_path)
+    (tmp_path / "results/study").symlink_to(ROOT / "results/study")
+    for name in ("params.yaml", "ablations", "evaluators", "data"):
+        (tmp_path / name).symlink_to(ROOT / name)
     for name in ("complexity_time.csv", "budget.csv", "budget.csv.prov.json"):
         (tmp_path / "docs" / "paper" / name).unlink(missing_ok=True)
     monkeypatch.chdir(tmp_path)

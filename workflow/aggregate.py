@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from evaluators.results import COLUMNS, METRICS, BlockName, read, summarise
+from evaluators.results import COLUMNS, METRICS, SHUFFLED, BlockName, read, summarise
 from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import DataError
@@ -15,7 +15,7 @@ from intermamba.paths import path
 from intermamba.provenance import recorded
 from intermamba.training import ADAPTIVE_COLUMNS
 
-REFERENCES = ("real", "shuffled")
+REFERENCES = ("real", SHUFFLED)
 """Methods that are no model: held-out real motions, and the same with their captions exchanged (chance)."""
 
 CONDITIONS = ("origin", "skeleton", "tower", "evaluator", "protocol")

@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
-from evaluators.results import METRICS
+from evaluators.results import METRICS, SHUFFLED
 from intermamba import files
 from intermamba.config import Config, Dataset, Section
 from intermamba.errors import ConfigError, unknown
@@ -110,14 +110,15 @@ class Weights(_Claim):
         return self.branch
 
 
-Claim = Annotated[Quality | Cost | Weights, Field(discriminator="kind")]
+Claim = Quality | Cost | Weights
+_LIST: TypeAdapter[list[Claim]] = TypeAdapter(list[Annotated[Claim, Field(discriminator="kind")]])
 
 
 @dataclass(frozen=True)
 class Finding:
     """A claim and what the results say of it."""
 
-    claim: Quality | Cost | Weights
+    claim: Claim
     values: tuple[float, ...] = ()
     contrast: Contrast | None = None
     scale: Literal["difference", "ratio"] = "difference"
@@ -146,14 +147,14 @@ def run(config: Config) -> None:
         files.write_csv(output, pd.DataFrame([_row(one) for one in findings], columns=list(COLUMNS)))
 
 
-def load(file: Path) -> list[Quality | Cost | Weights]:
+def load(file: Path) -> list[Claim]:
     """The claims of a file.
 
     Raises:
         ConfigError: not such a file; the message names the claim and the field.
     """
     try:
-        return TypeAdapter(list[Claim]).validate_python(yaml.safe_load(file.read_text(encoding="utf-8")))
+        return _LIST.validate_python(yaml.safe_load(file.read_text(encoding="utf-8")))
     except yaml.YAMLError as error:
         raise ConfigError(f"{file}: not valid YAML: {error}") from error
     except ValidationError as error:
@@ -161,9 +162,7 @@ def load(file: Path) -> list[Quality | Cost | Weights]:
         raise ConfigError(f"{file}: claim {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
 
 
-def decide(
-    claims: Sequence[Quality | Cost | Weights], study: Study, metrics: pd.DataFrame, weights: pd.DataFrame
-) -> list[Finding]:
+def decide(claims: Sequence[Claim], study: Study, metrics: pd.DataFrame, weights: pd.DataFrame) -> list[Finding]:
     """A finding for each claim; p-values are corrected over all that have one (Holm)."""
     quality = _Judged(metrics)
     by_kind: Mapping[str, Callable[[Any], Finding]] = {
@@ -196,7 +195,7 @@ class _Judged:
         keys = ["dataset", "metric", "method", "training_seed"]
         trained = metrics[metrics["block"] == "reproduced"]
         self._means = trained.groupby(keys)["value"].mean().rename_axis(index={"training_seed": "seed"}).reset_index()
-        chance = metrics[metrics["method"] == "shuffled"]
+        chance = metrics[metrics["method"] == SHUFFLED]
         self._chance = chance.groupby(["dataset", "metric"])["value"].mean()
 
     def finding(self, claim: Quality) -> Finding:
@@ -206,20 +205,18 @@ class _Judged:
         first, second = claim.methods
         ratio = metric == "fid"
         values = tuple(self._value(claim.dataset, metric, name) for name in claim.methods)
-        counts = ", ".join(str(self._count(claim.dataset, name)) for name in claim.methods if name != "shuffled")
+        counts = ", ".join(str(self._count(claim.dataset, name)) for name in claim.methods if name != SHUFFLED)
         found = Finding(claim, values, scale="ratio" if ratio else "difference", trainings=counts)
         try:
             blocks = self._blocks(claim.dataset, metric, np.log if ratio else np.asarray)
             against_chance = self._blocks(claim.dataset, "top3", np.asarray)
         except ValueError as error:
             return replace(found, note=f"{error}.")
-        if min(self._count(claim.dataset, name) for name in claim.methods if name != "shuffled") < 2:
+        if min(self._count(claim.dataset, name) for name in claim.methods if name != SHUFFLED) < 2:
             return replace(found, note="a side was trained once, so its scatter is not known.")
-        contrast = blocks.against(first, values[1]) if second == "shuffled" else blocks.difference(first, second)
+        contrast = blocks.against(first, values[1]) if second == SHUFFLED else blocks.difference(first, second)
         note = ""
-        if second != "shuffled" and not any(
-            self._learned(against_chance, claim.dataset, name) for name in claim.methods
-        ):
+        if second != SHUFFLED and not any(self._learned(against_chance, claim.dataset, name) for name in claim.methods):
             note = "neither side is above chance in Top 3."
         return replace(found, contrast=contrast.exponential() if ratio else contrast, note=note)
 
@@ -232,7 +229,7 @@ class _Judged:
         return found.low > 0.0
 
     def _value(self, dataset: str, metric: str, method: str) -> float:
-        if method == "shuffled":
+        if method == SHUFFLED:
             return float(self._chance[dataset, metric])
         return float(self._of(dataset, metric, method)["value"].mean())
 
@@ -280,14 +277,14 @@ def _fusion(weights: pd.DataFrame, claim: Weights) -> Finding:
         return replace(found, note=f"{error}.")
 
 
-def _absent(study: Study, claim: Quality | Cost | Weights) -> list[str]:
-    known = (*study.config.runs.get(claim.dataset, {}), "shuffled")
+def _absent(study: Study, claim: Claim) -> list[str]:
+    known = (*study.config.runs.get(claim.dataset, {}), SHUFFLED)
     return [name for name in claim.methods if name not in known]
 
 
-def _not_run(study: Study, claim: Quality | Cost | Weights) -> Finding:
+def _not_run(study: Study, claim: Claim) -> Finding:
     for name in claim.methods:
-        if name != "shuffled":
+        if name != SHUFFLED:
             study.variant(name)  # a misspelt name must not look like a row that was not run
     names = ", ".join(study.label(name) for name in _absent(study, claim))
     return Finding(claim, verdict="not run", note=f"not run in this profile: {names}.")
@@ -296,7 +293,7 @@ def _not_run(study: Study, claim: Quality | Cost | Weights) -> Finding:
 def _row(one: Finding) -> dict[str, Any]:
     claim, contrast = one.claim, one.contrast
     printed = claim.paper.numbers() if claim.paper else (None, None)
-    values = (*one.values, None, None)[:2]
+    values = (*map(_steady, one.values), None, None)[:2]
     return {
         "id": claim.id,
         "topic": claim.topic,
@@ -311,13 +308,18 @@ def _row(one: Finding) -> dict[str, Any]:
         "paper_second": printed[1],
         "value_first": values[0],
         "value_second": values[1],
-        "effect": contrast and contrast.effect,
+        "effect": contrast and _steady(contrast.effect),
         "scale": one.scale,
-        "low": contrast and contrast.low,
-        "high": contrast and contrast.high,
-        "p": contrast and contrast.p,
-        "p_corrected": one.p_corrected,
+        "low": contrast and _steady(contrast.low),
+        "high": contrast and _steady(contrast.high),
+        "p": contrast and _steady(contrast.p),
+        "p_corrected": None if one.p_corrected is None else _steady(one.p_corrected),
         "trainings": one.trainings,
         "verdict": one.verdict,
         "note": one.note,
     }
+
+
+def _steady(value: float) -> float:
+    """``value`` without the digits in which the linear algebra of two processors differs."""
+    return float(f"{value:.10g}")

@@ -3,17 +3,14 @@
 None of it was run here, and nothing of it is ranked. Users' rows show how far numbers of one method lie apart.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-import pandas as pd
-
-from evaluators.results import JUDGED, METRICS
-from intermamba.config import Dataset
+from evaluators.results import JUDGED
 from intermamba.errors import DataError, unknown
 from intermamba.paths import path
 from workflow import reported
-from workflow.tabular import Block, Cell, Column, Kind, Row, Table
+from workflow.tabular import Block, Cell, Column, Row, Table
 from workflow.wording import dataset_name
 
 NUMBER = 10
@@ -34,41 +31,39 @@ def table(columns: Iterable[Column]) -> Table:
         DataError: it has other columns, or a metric that is none.
     """
     file = path("context")
-    rows = reported.transcription(file)
-    if list(rows.columns) != COLUMNS:
-        raise DataError(f"{file}: columns {', '.join(rows.columns)}; expected {', '.join(COLUMNS)}.")
-    for metric in rows["metric"]:
-        if metric not in METRICS:
-            raise DataError(unknown("metric", metric, JUDGED, str(file)))
-    blocks = tuple(_block(dataset, found) for dataset, found in rows.groupby("dataset", sort=False))
-    sources = [
-        f"{_label(method, how)}: {source}" + (f" ({note})." if (note := "; ".join(filter(None, found))) else ".")
-        for (method, how, source), found in rows.groupby(["method", "how", "source"], sort=False)["note"]
+    frame = reported.transcription(file)
+    if list(frame.columns) != COLUMNS:
+        raise DataError(f"{file}: columns {', '.join(frame.columns)}; expected {', '.join(COLUMNS)}.")
+    rows: dict[str, dict[tuple[str, str], list[dict[str, str]]]] = {}
+    for cell in frame.to_dict("records"):
+        text = {str(name): str(value) for name, value in cell.items()}
+        if text["metric"] not in JUDGED:
+            raise DataError(unknown("metric", text["metric"], JUDGED, str(file)))
+        label = f"{text['method']}, {text['how']}"
+        rows.setdefault(text["dataset"], {}).setdefault((label, text["source"]), []).append(text)
+    blocks = [
+        Block(
+            "context", f"On {dataset_name(dataset)}", tuple(_row(label, cells) for (label, _), cells in found.items())
+        )
+        for dataset, found in rows.items()
     ]
+    sources = [_source(*key, cells) for found in rows.values() for key, cells in found.items()]
+    unranked = tuple(replace(one, direction="") for one in columns)
     caption = "Newer methods, as others report them."
-    return Table(
-        NUMBER,
-        caption,
-        tuple(replace(one, direction="") for one in columns),
-        blocks,
-        (*NOTES, *dict.fromkeys(sources)),
-        name="context",
-    )
+    return Table(NUMBER, caption, unranked, tuple(blocks), (*NOTES, *dict.fromkeys(sources)), name="context")
 
 
-def _block(dataset: Dataset, found: pd.DataFrame) -> Block:
-    rows = []
-    for (method, how, _), cells in found.groupby(["method", "how", "source"], sort=False):
-        shown = {cell["metric"]: _cell(cell) for cell in cells.to_dict("records")}
-        kind: Kind = "real" if method == "Real" else "method"
-        rows.append(Row(_label(method, how), shown, kind, method))
-    return Block("context", f"On {dataset_name(dataset)}", tuple(rows))
+def _row(label: str, cells: Sequence[Mapping[str, str]]) -> Row:
+    method = cells[0]["method"]
+    shown = {cell["metric"]: _cell(cell) for cell in cells}
+    return Row(label, shown, "real" if method == "Real" else "method", method)
 
 
-def _label(method: str, how: str) -> str:
-    return f"{method}, {how}"
+def _cell(cell: Mapping[str, str]) -> Cell:
+    numbers = {name: float(cell[key]) for name, key in (("mean", "value"), ("interval", "interval")) if cell[key]}
+    return Cell(cell["value"], cell["interval"], details={**numbers, "source": cell["source"], "note": cell["note"]})
 
 
-def _cell(cell: Mapping[Hashable, str]) -> Cell:
-    details = {name: float(cell[key]) for name, key in (("mean", "value"), ("interval", "interval")) if cell[key]}
-    return Cell(cell["value"], cell["interval"], details={**details, "source": cell["source"], "note": cell["note"]})
+def _source(label: str, source: str, cells: Sequence[Mapping[str, str]]) -> str:
+    notes = "; ".join(cell["note"] for cell in cells if cell["note"])
+    return f"{label}: {source}" + (f" ({notes})." if notes else ".")

@@ -14,6 +14,7 @@ import yaml
 from intermamba import config as configuration
 from intermamba import files
 from intermamba.config import Config
+from intermamba.paths import committed
 from workflow.stages import Stage, table
 
 HEADER = """\
@@ -60,14 +61,23 @@ def compile_stage(document: dict[str, Any], stage: Stage) -> dict[str, Any]:
         "cmd": _item(stage.command),
         "deps": [_item(path) for path in stage.inputs],
         "params": sorted(set(_params(document, stage))),
-        # A stage that is refused in this tree must not have cost its outputs: the root of the graph keeps them.
-        "outs": [{_item(path): {"persist": True}} if not stage.inputs else _item(path) for path in stage.outputs],
+        "outs": [_output(path, root=not stage.inputs) for path in stage.outputs],
     }
     if not body["deps"]:
         del body["deps"]
     if stage.items == ({},):
         return body
     return {"foreach": {"-".join(item.values()): item for item in stage.items}, "do": body}
+
+
+def _output(path: str, root: bool) -> str | dict[str, dict[str, bool]]:
+    """An output with what DVC must know of it."""
+    flags: dict[str, bool] = {}
+    if committed(path):
+        flags["cache"] = False  # Git keeps it
+    if root:
+        flags["persist"] = True  # a stage that is refused in this tree must not have cost its outputs
+    return {_item(path): flags} if flags else _item(path)
 
 
 def compile_document(config: Config) -> str:

@@ -5,13 +5,13 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evaluators.results import METRICS
-from evaluators.sensitivity import half_width
+from evaluators.results import METRICS, SHUFFLED
+from evaluators.sensitivity import REAL, half_width
 from workflow.style import COLOURS
-from workflow.wording import dataset_name, origin_name
+from workflow.wording import dataset_name, origin_name, solver_name
 
 SHOWN = ("top3", "fid")
-SOLVERS = {"ddim": ("DDIM", COLOURS["alpha"], "-"), "dpm-solver++": ("DPM-Solver++ (2M)", COLOURS["beta"], "--")}
+LOOKS = {"ddim": (COLOURS["alpha"], "-"), "dpm-solver++": (COLOURS["beta"], "--")}
 
 
 def few_steps(measured: pd.DataFrame, summary: pd.DataFrame, profile: str) -> Figure:
@@ -30,9 +30,9 @@ def few_steps(measured: pd.DataFrame, summary: pd.DataFrame, profile: str) -> Fi
         known = summary[summary["dataset"] == dataset].set_index(["method", "metric"])["mean"]
         for panel, metric in zip(row, SHOWN, strict=True):
             _panel(panel, here[here["metric"] == metric])
-            for method, style in (("real", ":"), ("shuffled", "-.")):
-                if (method, metric) in known.index and (metric != "fid" or method == "real"):
-                    label = {"real": "real motions", "shuffled": "chance"}[method]
+            for method, style in ((REAL, ":"), (SHUFFLED, "-.")):
+                if (method, metric) in known.index and (metric != "fid" or method == REAL):
+                    label = "chance" if method == SHUFFLED else "real motions"
                     panel.axhline(known[method, metric], color="0.5", linewidth=0.9, linestyle=style, label=label)
             panel.set_ylabel(METRICS[metric].label)
         row[0].set_title(f"{dataset_name(dataset)}, {origin_name(here['origin'].iloc[0])}", loc="left")
@@ -49,9 +49,10 @@ def few_steps(measured: pd.DataFrame, summary: pd.DataFrame, profile: str) -> Fi
 
 def _panel(panel: Axes, rows: pd.DataFrame) -> None:
     for solver, found in rows.groupby("solver", sort=False):
-        label, colour, style = SOLVERS[str(solver)]
+        colour, style = LOOKS[str(solver)]
         by_steps = found.groupby("steps")["value"]
         mean, half = by_steps.mean(), by_steps.agg(half_width)
+        label = solver_name(str(solver))
         panel.errorbar(
             mean.index, mean, half, color=colour, linestyle=style, marker="o", markersize=3.5, capsize=2, label=label
         )

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
+from evaluators.results import SHUFFLED
 from intermamba.models.options import Variant
 from workflow import reported
 from workflow.reproduced import Study, measured_on, timing
@@ -98,7 +99,7 @@ def measured_panels(study: Study) -> list[Panel]:
         lower, median, upper = study.seconds(method).quantile([0.25, 0.5, 0.75])
         millions = study.counts(method, "profile")["parameters"] / 1e6
         points.append(Point(method, study.label(method), median, precision, interval, millions, (lower, upper)))
-    shuffled = study.results("interhuman", "reference", "shuffled").set_index("metric")["mean"]
+    shuffled = study.results("interhuman", "reference", SHUFFLED).set_index("metric")["mean"]
     caption = (
         f"InterHuman, {measured_on(study, 'interhuman')}. Time: median of {timing(study.times)}. Bars: 95% interval of "
         "R-precision over repeats of the evaluation, and quartiles of time."

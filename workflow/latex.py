@@ -37,6 +37,7 @@ _SPECIAL = str.maketrans(
         "≥": r"$\geq$",
         "α": r"$\alpha$",
         "β": r"$\beta$",
+        "σ": r"$\sigma$",
     }
 )
 
@@ -177,4 +178,6 @@ def _cell(cell: Cell | None) -> str:
         text = rf"\textbf{{{text}}}"
     elif cell.mark == "second":
         text = rf"\underline{{{text}}}"
-    return text + (rf"$^{{\pm {cell.interval}}}$" if cell.interval else "") + escape(SIGNS.get(cell.mark, ""))
+    raised = rf"^{{\pm {cell.interval}}}" if cell.interval else ""
+    lowered = rf"_{{\sigma {cell.scatter}}}" if cell.scatter else ""
+    return text + (f"${raised}{lowered}$" if raised or lowered else "") + escape(SIGNS.get(cell.mark, ""))

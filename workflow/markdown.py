@@ -51,4 +51,6 @@ def _cell(cell: Cell | None) -> str:
         text = f"**{text}**"
     elif cell.mark == "second":
         text = f"<ins>{text}</ins>"
-    return text + (f" <sup>±{cell.interval}</sup>" if cell.interval else "") + SIGNS.get(cell.mark, "")
+    text += f" <sup>±{cell.interval}</sup>" if cell.interval else ""
+    text += f" <sub>σ{cell.scatter}</sub>" if cell.scatter else ""
+    return text + SIGNS.get(cell.mark, "")

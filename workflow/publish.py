@@ -1,12 +1,10 @@
-"""Copy finished results into ``docs`` and the README: ``python -m workflow.publish [smoke|paper|bench]``.
+"""Copy finished results into ``docs`` and the README: ``python -m workflow.publish [smoke|paper|bench|study]``.
 
 ``smoke`` publishes a whole run of that profile, ``paper`` what was measured at the paper's sizes without data, and
-``bench`` what ``intermamba bench --profile smoke`` measured. Results themselves are never committed where the pipeline
-writes them: a fresh clone would take them for its own, and DVC refuses outputs that Git tracks. A test holds the README
-against the copies, so that no number in it is typed by hand.
+``bench`` what ``intermamba bench --profile smoke`` measured. ``study`` copies nothing: the results of that profile are
+committed where the pipeline writes them. A test holds the README against all of them.
 """
 
-import re
 import shlex
 import shutil
 import sys
@@ -14,42 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from intermamba import files
+from intermamba.config import load
 from intermamba.errors import ConfigError, StateError, unknown
-from intermamba.models import variants
-from intermamba.paths import RECORD, path, record_of
-from workflow import paper_size, speed
-
-SMOKE = Path("docs/smoke")
-FIGURES = {2: "Quality over time of sampling", 7: "Motions", 8: "Adaptive weights over training"}
-SHOWN = (1, 2, 4, 5)
-"""Tables whose reproduced block the README shows; Table 3's timings are the machine's."""
-
-
-def own_block(table: str) -> str:
-    """Heading and rows of this run's block of a Markdown table."""
-    title = re.search(r"\*\*Table \d\.\*\* (.*?)\n", table)
-    block = re.search(r"\*\*This run, profile smoke\*\*<br>(.*?)\n\n((?:\|.*\n)+)", table)
-    if title is None or block is None:
-        raise StateError("a smoke table without a block of this run; make the tables again")
-    return f"{title[0].strip()} {block[1][0].upper()}{block[1][1:]}.\n\n{block[2]}\n"
-
-
-def readme(text: str, root: Path = Path()) -> str:
-    """The README with its tables and figures taken from the copies under ``root``."""
-    tables = [own_block((root / SMOKE / f"table{number}.md").read_text(encoding="utf-8")) for number in SHOWN]
-    shown = {SMOKE / f"figure{number}.png": caption for number, caption in FIGURES.items()}
-    figures = [f"![{caption}]({file})\n\n" for file, caption in shown.items() if (root / file).exists()]
-    text = _between(text, "smoke", "".join(tables + figures))
-    text = _between(text, "paper size", paper_size.render(variants(), root))
-    return _between(text, "bench", speed.summary(root))
-
-
-def _between(text: str, name: str, content: str) -> str:
-    """``text`` with what stands between the marks called ``name`` replaced."""
-    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
-    before, rest = text.split(begin)
-    _, after = rest.split(end)
-    return f"{before}{begin}{content}{end}{after}"
+from intermamba.paths import COMMITTED, RECORD, path, record_of
+from workflow import paper_size, readme, speed
 
 
 def publish(what: str) -> None:
@@ -61,10 +27,10 @@ def publish(what: str) -> None:
     """
     if what == "smoke":
         sources = [path("table", profile="smoke", number=number, format="md") for number in range(1, 6)]
-        sources += [path("own_table", profile="smoke", table="sensitivity", format="md")]
-        sources += [path("figure", profile="smoke", number=number, format="png") for number in FIGURES]
         sources += [path("summary", profile="smoke"), record_of(path("metrics", profile="smoke"))]
-        _copy(sources, SMOKE, "tables")
+        told = readme.facts(load("smoke"))
+        _copy(sources, readme.SMOKE, "tables")
+        files.write_json(readme.SMOKE / readme.RUN, told)
     elif what == "paper":
         for main, others in paper_size.MEASURED.items():
             if record_of(main).exists() or main == paper_size.COUNTS:
@@ -76,9 +42,9 @@ def publish(what: str) -> None:
         main = path("bench", profile="smoke", table=speed.TABLES[0], format="csv")
         shown = [main.with_name(name) for name in ("bench.md", "scan.png", "growth.png")]
         _copy([*_recorded(main, "bench --profile smoke"), *shown, record_of(main)], speed.FOLDER, "bench")
-    else:
-        raise ConfigError(unknown("results", what, ("smoke", "paper", "bench"), "workflow.publish"))
-    files.write_text("README.md", readme(Path("README.md").read_text(encoding="utf-8")))
+    elif what != COMMITTED:
+        raise ConfigError(unknown("results", what, ("smoke", "paper", "bench", COMMITTED), "workflow.publish"))
+    files.write_text("README.md", readme.render(Path("README.md").read_text(encoding="utf-8")))
 
 
 def _recorded(main: Path, stage: str) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from evaluators import sensitivity
 from evaluators.protocol import Source
+from evaluators.results import SHUFFLED
 from evaluators.sources import SharedSource, ShuffledSource
 from intermamba import files, paths, provenance
 from intermamba.config import Config, Dataset
@@ -14,7 +15,7 @@ def run(config: Config, dataset: Dataset, progress: Progress = None) -> None:
     output = paths.path("reference_metrics", profile=config.profile, dataset=dataset)
     with provenance.recorded("judge-real", [output], bench.inputs, bench.knobs, bench.seeds) as notes:
         drawn = SharedSource(bench.real)
-        sources: dict[str, Source] = {"real": drawn, "shuffled": ShuffledSource(drawn)}
+        sources: dict[str, Source] = {"real": drawn, SHUFFLED: ShuffledSource(drawn)}
         files.write_csv(output, bench.measure(sources, "reference", progress=progress))
         notes.update(bench.notes)
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from evaluators import protocol
-from evaluators.results import METRICS, BlockName
+from evaluators.results import METRICS, SHUFFLED, BlockName
 from intermamba import files
 from intermamba.config import Config, Dataset
 from intermamba.errors import ConfigError, DataError, unknown
@@ -27,8 +27,8 @@ COMPARISONS = (1, 2, 3)
 Sizes = Literal["profile", "paper"]
 """At whose sizes a model was counted."""
 
-REFERENCE_LABELS = {"real": "Real", "shuffled": "Real, captions shuffled (chance)"}
-REFERENCE_KINDS: Mapping[str, Kind] = {"real": "real", "shuffled": "chance"}
+REFERENCE_LABELS = {"real": "Real", SHUFFLED: "Real, captions shuffled (chance)"}
+REFERENCE_KINDS: Mapping[str, Kind] = {"real": "real", SHUFFLED: "chance"}
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,8 @@ def conditions(study: Study, number: int, dataset: Dataset, official: str | None
         chance += f", {_chance(paper)} in the paper's rows (batches of {paper.batch})"
     return [
         f"This run: ± is the 95% interval over {used.repeats} repeats of the evaluation ({used.multimodality.repeats} "
-        f"for MModality), not over trainings. Evaluator weights: {one['evaluator']}.",
+        f"for MModality), not over trainings; σ, where it stands, the standard deviation between training seeds. "
+        f"Evaluator weights: {one['evaluator']}.",
         f"{chance}.",
         *absent(study, number, dataset),
     ]
@@ -256,8 +257,9 @@ def _quality_row(study: Study, dataset: Dataset, block: BlockName, method: str, 
     for result in study.results(dataset, block, method).to_dict("records"):
         name, digits = str(result["metric"]), METRICS[result["metric"]].digits
         spread = interval(result["interval"], digits) if result["repeats"] > 1 else ""
+        scatter = interval(result["seed_std"], digits)
         details = {str(key): value for key, value in result.items()} | {"source": study.source(dataset, block, method)}
-        cells[name] = Cell(decimals(result["mean"], digits), spread, details=details)
+        cells[name] = Cell(decimals(result["mean"], digits), spread, details=details, scatter=scatter)
     return Row(study.label(method) + which, cells, REFERENCE_KINDS.get(method, "method"), method)
 
 

@@ -72,7 +72,7 @@ def _cells(found: pd.DataFrame, kept: Mapping[str, str]) -> dict[str, Cell]:
         digits = METRICS[name].digits
         text = decimals(mean, digits) if result["method"] == REAL else signed(mean, digits)
         details = {**{key: result[key] for key in ("mean", "interval", "repeats")}, **kept}
-        cells[name] = Cell(text, interval(result["interval"], digits), MARKS[result["verdict"]], details)
+        cells[name] = Cell(text, interval(result["interval"], digits), MARKS[result["verdict"]], details=details)
     return cells
 
 

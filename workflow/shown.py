@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Int16
 
 from intermamba import files, paths, provenance
 from intermamba.config import Config, Dataset
@@ -23,7 +23,7 @@ from intermamba.data.splits import SplitFile
 from intermamba.device import device_for
 from intermamba.errors import DataError, StateError
 from intermamba.generate import MotionGenerator
-from intermamba.motion import Representation, representation
+from intermamba.motion import Representation, floor_under, representation
 from intermamba.seeds import derive
 from intermamba.text.cache import TextCache
 from workflow.evaluate import load
@@ -115,7 +115,8 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int) -> None:
         torch.set_num_threads(config.runtime.threads)
         split, cache, trained = SplitFile(inputs[0]), TextCache(inputs[1]), load(inputs[2], dataset, variant, "train")
         items = prompts(config, dataset, split)
-        generator = MotionGenerator(trained, cache, config.diffusion, device_for(config.runtime))
+        device = device_for(config.runtime)
+        generator = MotionGenerator(trained, cache, config.diffusion, device, config.runtime.sampler)
         lengths = [len(item.motion) for item in items]
         made = generator(
             [item.caption for item in items],
@@ -150,7 +151,7 @@ def _shown(
         captions=tuple(item.caption for item in items),
         individual=tuple(item.individual for item in items if item.individual),
         joints=joints,
-        floor=tuple(float(one[..., 1].min()) if body.floor is None else body.floor for one in joints),
+        floor=tuple(floor_under(one, body) for one in joints),
     )
 
 
@@ -163,17 +164,22 @@ def write(path: str | Path, shown: Shown) -> None:
     for clip, joints in zip(shown.clips, shown.joints, strict=True):
         if not np.isfinite(joints).all():
             raise StateError(f"{shown.method} on {shown.dataset}, clip {clip}: the motion is not finite.")
-    scale = np.array([max(float(np.abs(joints).max()), 1e-6) / _LARGEST for joints in shown.joints])
-    integers = [np.rint(joints / one).astype(np.int16) for joints, one in zip(shown.joints, scale, strict=True)]
+    integers, scale = zip(*map(rounded, shown.joints), strict=True)
     tensors = {
         "joints": torch.from_numpy(np.concatenate(integers)),
         "start": torch.tensor([0, *np.cumsum([len(joints) for joints in shown.joints])]),
-        "scale": torch.from_numpy(scale),
+        "scale": torch.tensor(scale, dtype=torch.float64),
         "floor": torch.tensor(shown.floor, dtype=torch.float64),
     }
     values = {name: getattr(shown, name) for name in _METADATA}
     text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
     files.write_tensors(path, tensors, text)
+
+
+def rounded(joints: Float32[np.ndarray, "*axes"]) -> tuple[Int16[np.ndarray, "*axes"], float]:
+    """Positions as 16-bit integers, and metres a unit: 1/32767 of the largest coordinate."""
+    scale = max(float(np.abs(joints).max()), 1e-6) / _LARGEST
+    return np.rint(joints / scale).astype(np.int16), scale
 
 
 def read(path: str | Path) -> Shown:

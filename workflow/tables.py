@@ -224,6 +224,7 @@ def unjudged(study: Study) -> Table:
         "of toes that stand within 5 cm of the floor. Contact: frames in which some joint of one person is within "
         "10 cm of one of the other. Bone drift: distance of a bone's length from its own mean; none where a model "
         "gives rotations.",
+        "± is the 95% interval over repeats; σ, where it stands, the standard deviation between training seeds.",
         "Nearness to real motion is what counts: less sliding than real is no virtue. None of them sees the caption.",
         APART,
     )
@@ -241,6 +242,7 @@ def tidy(table: Table) -> pd.DataFrame:
             "metric": column.key,
             "shown": cell.text,
             "shown_interval": cell.interval,
+            "shown_seed_std": cell.scatter,
             "mark": cell.mark,
             **{name: cell.details.get(name) for name in DETAILS},
         }

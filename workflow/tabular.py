@@ -43,6 +43,8 @@ class Cell:
     text: str
     interval: str = ""
     mark: Mark = ""
+    scatter: str = ""
+    """Standard deviation between training seeds, where there were several."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """Further columns of the tidy CSV: full-precision mean, repeats, source, ..."""
 

@@ -15,7 +15,7 @@ from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import ConfigError, DataError, unknown
 from intermamba.models import variants
-from intermamba.paths import record_of
+from intermamba.paths import COMMITTED, committed, record_of
 from workflow.stages import Stage, table
 
 
@@ -37,11 +37,14 @@ def run(config: Config) -> None:
         "stage", "done", "code revision", "data and weights", title=f"profile {config.profile}", title_justify="left"
     )
     wrong: list[str] = []
+    finished: list[Stage] = []
     for stage in table(config).values():
         if not (jobs := list(stage.jobs())):
             continue
-        records = [files.read_json(record) for job in jobs if (record := record_of(job.results[0])).exists()]
-        wrong += [problem for job in jobs for problem in _problems(job)]
+        done = [job for job in jobs if record_of(job.results[0]).exists()]
+        records = [files.read_json(record_of(job.results[0])) for job in done]
+        wrong += [problem for job in done for problem in _problems(job)]
+        finished += done
         notes = {
             f"{key}={record['notes'][key]}"
             for record in records
@@ -55,6 +58,8 @@ def run(config: Config) -> None:
             ", ".join(sorted(notes)),
         )
     Console().print(shown)
+    if absent := sum(not Path(path).exists() and _left_out(path, job) for job in finished for path in job.outputs):
+        Console().print(f"{absent} files of data and weights are not part of the repository and not here.")
     if wrong:
         raise DataError("artefacts that are not what their records say:\n  " + "\n  ".join(wrong))
 
@@ -66,11 +71,14 @@ def _revision(record: dict) -> str:
 
 def _problems(job: Stage) -> Iterator[str]:
     """Files of a finished job that are gone or changed since its record was written."""
-    record = record_of(job.results[0])
-    if not record.exists():
-        return
-    for path, digest in files.read_json(record)["outputs"].items():
+    for path, digest in files.read_json(record_of(job.results[0]))["outputs"].items():
         if not Path(path).exists():
-            yield f"{path}: recorded by `{job.command}`, but gone; run it again"
+            if not _left_out(path, job):
+                yield f"{path}: recorded by `{job.command}`, but gone; run it again"
         elif files.sha256(path) != digest:
             yield f"{path}: changed after `{job.command}` wrote it; delete it and run the stage again"
+
+
+def _left_out(path: str, job: Stage) -> bool:
+    """Whether a file of the committed profile is not committed itself."""
+    return job.profile == COMMITTED and not committed(path)

@@ -1,10 +1,12 @@
-"""Names of datasets, of origins of data and of code, as tables and figures print them."""
+"""Names of datasets, of origins of data, of solvers and of code, as tables and figures print them."""
 
 from collections.abc import Mapping
 from typing import Any
 
 DATASETS = {"interhuman": "InterHuman", "interx": "Inter-X"}
 ORIGINS = {"synthetic": "synthetic embedded split", "official": "official data"}
+
+SOLVERS = {"ddim": "DDIM", "dpm-solver++": "DPM-Solver++ (2M)"}
 
 
 def dataset_name(dataset: str) -> str:
@@ -13,6 +15,10 @@ def dataset_name(dataset: str) -> str:
 
 def origin_name(origin: str) -> str:
     return ORIGINS.get(origin, origin)
+
+
+def solver_name(solver: str) -> str:
+    return SOLVERS.get(solver, solver)
 
 
 def revision_name(record: Mapping[str, Any]) -> str:

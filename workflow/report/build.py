@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from evaluators.results import METRICS, BlockName
+from evaluators.results import METRICS, SHUFFLED, BlockName
 from intermamba import files
 from intermamba.config import Config, Dataset
 from intermamba.errors import StateError
@@ -20,7 +20,7 @@ from workflow.reproduced import Study, measured_on, read
 from workflow.shown import REAL, Shown
 from workflow.stages import Stage, table
 from workflow.tabular import decimals, interval
-from workflow.wording import dataset_name, origin_name
+from workflow.wording import dataset_name, origin_name, solver_name
 
 COMPARISON = {"interhuman": 1, "interx": 2}
 """The table that compares models, by dataset."""
@@ -86,13 +86,13 @@ def run(config: Config) -> tuple[Path, str]:
             profile=config.profile,
             origins=origins,
             facts=_facts(study, lineage, origins),
-            headlines=tuple(_headline(study, dataset) for dataset in config.runs),
+            headlines=tuple(headline(study, dataset) for dataset in config.runs),
             tables=tuple(one for one in made if one.name != "claims"),  # they have a section of their own
             pictures=tuple(_picture(one) for one in figures),
             motions=tuple(_motions(inputs)),
             labels={REAL: "Real"} | {name: one.label for name, one in study.variants.items()},
             lineage=lineage,
-            claims=pd.read_csv(claims) if claims in inputs else None,
+            claims=pd.read_csv(claims),
             claims_file=str(claims),
             downloads=_downloads(page, [*inputs, *([printed] if printed else [])]),
         )
@@ -156,8 +156,8 @@ def _origin(study: Study, dataset: Dataset) -> str:
     return str(study.results(dataset, "reference", "real").iloc[0]["origin"])
 
 
-def _headline(study: Study, dataset: Dataset) -> Headline:
-    """R-precision of the compared methods, between chance and real."""
+def headline(study: Study, dataset: Dataset) -> Headline:
+    """R-precision of the compared methods, between chance and real; the table of its dataset compares them."""
     digits = METRICS["top3"].digits
 
     def result(block: BlockName, method: str, metric: str) -> Mapping[str, Any]:
@@ -172,11 +172,11 @@ def _headline(study: Study, dataset: Dataset) -> Headline:
     def spread(block: BlockName, method: str) -> float:
         return float(result(block, method, "top3")["interval"])
 
-    (real, _), (chance, _) = of("reference", "real"), of("reference", "shuffled")
+    (real, _), (chance, _) = of("reference", "real"), of("reference", SHUFFLED)
     methods = study.members(COMPARISON[dataset], dataset)
     values = {method: of("reproduced", method) for method in methods}
     best = max(values, key=lambda method: values[method][0])
-    follows = values[best][0] > chance + spread("reproduced", best) + spread("reference", "shuffled")
+    follows = values[best][0] > chance + spread("reproduced", best) + spread("reference", SHUFFLED)
     bars = tuple(
         Bar(study.label(name), value, text, name == best and follows) for name, (value, text) in values.items()
     )
@@ -213,7 +213,10 @@ def _facts(study: Study, lineage: Lineage, origins: Iterable[str]) -> dict[str, 
         ),
         "Clips": "; ".join(clips),
         "Training seeds": ", ".join(map(str, seeds)),
-        "Sampling": f"{config.diffusion.sampling_steps} steps of DDIM, guidance {config.diffusion.guidance}",
+        "Sampling": (
+            f"{config.diffusion.sampling_steps} steps of {solver_name(config.diffusion.solver)}, "
+            f"guidance {config.diffusion.guidance}"
+        ),
         "Protocols": ", ".join(str(config.protocol[dataset]) for dataset in config.runs),
         "Text tower": ", ".join(lineage.note("tower")),
         "Code": ", ".join(lineage.revisions),

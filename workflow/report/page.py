@@ -17,7 +17,7 @@ from markupsafe import Markup
 from intermamba.render.people import PERSON_COLOURS, RADII
 from intermamba.skeleton import BODY, BODY_PARENTS
 from workflow.report.lineage import Lineage, revision
-from workflow.shown import Shown
+from workflow.shown import Shown, rounded
 from workflow.tabular import ARROWS, MISSING, SIGNS, Cell, Column, Table
 from workflow.verdicts import balance, topics
 from workflow.wording import dataset_name, origin_name
@@ -74,9 +74,9 @@ class Report:
     labels: Mapping[str, str]
     """Names of methods as tables print them."""
     lineage: Lineage
-    claims: pd.DataFrame | None = None
-    """``claims.csv``, where the profile has it."""
-    claims_file: str = ""
+    claims: pd.DataFrame
+    """``claims.csv``."""
+    claims_file: str
     """Its place."""
     downloads: Mapping[str, str] = field(default_factory=dict)
     """Files beside the page: name and relative address."""
@@ -93,13 +93,12 @@ def render(report: Report) -> str:
     environment.filters |= {"dataset": dataset_name, "origin": origin_name, "base64": _base64}
     environment.globals |= {"revision": revision, "command": _command, "arrows": ARROWS, "missing": MISSING}
     tables = [_laid_out(table, book) for table in report.tables]
-    claims = {} if report.claims is None else topics(report.claims)
     page = environment.get_template("page.html.jinja")
     return page.render(
         report=report,
         tables=tables,
-        claims=claims,
-        balance="" if report.claims is None else balance(report.claims),
+        claims=topics(report.claims),
+        balance=balance(report.claims),
         style=Markup(sources["style.css"]),  # noqa: S704 - our own file
         script=Markup("\n".join(sources[name] for name in SCRIPTS)),  # noqa: S704 - our own files
         data=Markup(_json(_data(report, book))),  # noqa: S704 - escaped for its place by _json
@@ -120,6 +119,7 @@ class Book:
         if not any(source in self.lineage.made for source in sources):
             details = {name: details[name] for name in details if name == "note"}  # what is printed is all there is
         shown = cell.text + (f" ± {cell.interval}" if cell.interval else "")
+        shown += f", σ {cell.scatter}" if cell.scatter else ""
         self.cells.append({"title": title, "shown": shown, "details": details, "sources": sources})
         return len(self.cells) - 1
 
@@ -156,11 +156,12 @@ def _named(column: Column) -> str:
 
 def _placed(cell: Cell | None, title: str, book: Book) -> dict[str, Any]:
     if cell is None:
-        return {"text": MISSING, "interval": "", "mark": "", "sign": "", "value": "", "number": None}
+        return {"text": MISSING, "interval": "", "scatter": "", "mark": "", "sign": "", "value": "", "number": None}
     number = book.enter(title, cell) if cell.details and cell.text else None
     return {
         "text": cell.text,
         "interval": cell.interval,
+        "scatter": cell.scatter,
         "mark": cell.mark,
         "sign": SIGNS.get(cell.mark, ""),
         "value": sortable(cell),
@@ -211,9 +212,8 @@ def _stage(dataset: str, shown: Sequence[Shown], labels: Mapping[str, str]) -> d
 
 def packed(joints: np.ndarray, floor: float) -> dict[str, Any]:
     """A motion as little-endian 16-bit integers in base64, and metres a unit."""
-    scale = max(float(np.abs(joints).max()), 1e-6) / 32767
-    integers = np.rint(joints / scale).astype("<i2")
-    return {"joints": _base64(integers.tobytes()), "scale": scale, "floor": floor, "frames": len(joints)}
+    integers, scale = rounded(joints)
+    return {"joints": _base64(integers.astype("<i2").tobytes()), "scale": scale, "floor": floor, "frames": len(joints)}
 
 
 def _json(value: Any) -> str:

@@ -1,0 +1,152 @@
+"""What the README shows of results, as Markdown: read from what is committed, so that no number is typed by hand."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from intermamba import files
+from intermamba.config import Config, load
+from intermamba.errors import StateError
+from intermamba.models import variants
+from intermamba.paths import COMMITTED, path
+from workflow import paper_size, speed
+from workflow.markdown import grid
+from workflow.report.build import FIGURES, headline
+from workflow.report.lineage import Lineage
+from workflow.reproduced import read
+from workflow.stages import table
+from workflow.tabular import decimals
+from workflow.verdicts import balance, topics
+from workflow.wording import dataset_name
+
+SMOKE = Path("docs/smoke")
+"""Where the published smoke run lies."""
+RUN = "run.json"
+"""What is told of it beside its tables."""
+TABLES = (1, 2, 4, 5)
+"""Tables whose reproduced block is shown; Table 3's timings are the machine's."""
+PICTURES = ("figure7", "learning", "figure8", "steps", "sensitivity", "figure2")
+
+
+def render(text: str) -> str:
+    """The README ``text`` with its results written anew; reads the working directory."""
+    parts = {
+        "study": study(),
+        "smoke": smoke(),
+        "paper size": paper_size.render(variants()),
+        "bench": speed.summary(),
+    }
+    for name, content in parts.items():
+        text = _between(text, name, content)
+    return text
+
+
+def study() -> str:
+    """The committed study: what was run, what came out, the claims, tables and pictures."""
+    config = load(COMMITTED)
+    results, _ = read(config, variants())
+    folder = path("metrics", profile=COMMITTED).parent
+    told = "\n\n".join(f"**{dataset_name(name)}.** {headline(results, name).sentence}" for name in config.runs)
+    claims = pd.read_csv(path("claims", profile=COMMITTED))
+    tables = [_own_block(path("table", profile=COMMITTED, number=number, format="md")) for number in TABLES]
+    pictures = [
+        f"![{title}. {text}]({path('own_figure', profile=COMMITTED, figure=name, format='png')})\n\n"
+        for name, (title, text) in ((name, FIGURES[name]) for name in PICTURES)
+    ]
+    first, *others = pictures
+    return (
+        f"{_about(facts(config), config)}\n\n{told}\n\n"
+        f"[All tables]({folder}/tables) · [figures]({folder}/figures) · [the whole run as one page]"
+        f"({path('report', profile=COMMITTED)}) (download it and open it: motions to play, and a click from any number "
+        f"to its run) · [as PDF]({folder}/report/report.pdf)\n\n{first}"
+        f"### The paper's claims, here\n\n{balance(claims)}. What cannot be told is no finding against the paper. p is "
+        f"corrected over all claims (Holm).\n\n{_claims(claims)}\n### Tables\n\n{''.join(tables)}### Figures\n\n"
+        f"{''.join(others)}"
+    )
+
+
+def _claims(claims: pd.DataFrame) -> str:
+    head = ["Claim", "Paper", "Here", "Effect (95%)", "p", "Verdict"]
+    rows = []
+    for one in (one for told in topics(claims).values() for one in told):
+        effect = f"{one.effect} ({one.between})" if one.between else one.effect
+        rows.append([one.claim, one.paper, one.here, effect, one.p, one.verdict])
+    return grid(head, rows)
+
+
+def _about(run: Mapping[str, Any], config: Config) -> str:
+    clips = ", ".join(f"{dataset_name(name)} {one.synthetic.train}" for name, one in config.datasets.items())
+    test = ", ".join(str(one.synthetic.test) for one in config.datasets.values())
+    seconds = config.datasets["interhuman"].synthetic.seconds[-1]
+    low, high = run["parameters"]
+    return (
+        f"The profile `{config.profile}` on the embedded synthetic data: {run['trainings']} trainings of "
+        f"{run['models']} models, {run['steps']} steps of {config.training.batch} clips each, networks of {low:.2f} to "
+        f"{high:.2f} M parameters, clips of {seconds} s ({clips} to train on, {test} to test on, with "
+        f"combinations of parameters that training never shows), {run['computing_minutes']} minutes of computing in "
+        f"{run['stage_runs']} stage runs, two at a time, on {run['device']}, code {run['code']}. **It says what these "
+        "models do on these data, not what the paper's do on real ones.**"
+    )
+
+
+def smoke() -> str:
+    """One paragraph on the published run of the default profile."""
+    run = files.read_json(SMOKE / RUN)
+    summary = pd.read_csv(SMOKE / "summary.csv").query("dataset == 'interhuman' and metric == 'top3'")
+    means = {str(name): decimals(value, 3) for name, value in zip(summary["method"], summary["mean"], strict=True)}
+    return (
+        f"`smoke`, the default profile, proves the machinery: {run['trainings']} trainings of {run['steps']} steps, "
+        f"{run['wall_minutes']} minutes on {run['device']} from the first stage to the last (code {run['code']}). Its "
+        f"models are hardly trained: R-precision (top 3) on InterHuman is {means['intermamba']} for InterMamba, where "
+        f"chance has {means['shuffled']} and real motions have {means['real']} ([its tables]({SMOKE})).\n"
+    )
+
+
+def facts(config: Config) -> dict[str, Any]:
+    """What was run of a finished profile, from its records and logs.
+
+    Raises:
+        StateError: a stage has not run.
+    """
+    lineage = Lineage.of(one for name, one in table(config).items() if name != "report")
+    records = list(lineage.records.values())
+    starts = [datetime.fromisoformat(record["started"]).timestamp() for record in records]
+    ends = [start + record["wall_seconds"] for start, record in zip(starts, records, strict=True)]
+    counts = pd.read_csv(path("complexity", profile=config.profile)).query("sizes == 'profile'")["parameters"] / 1e6
+    rows = list(config.rows())
+    logs = (
+        path("training_log", profile=config.profile, dataset=one, variant=name, seed=seed) for one, name, seed in rows
+    )
+    return {
+        "trainings": len(rows),
+        "models": len({name for _, name, _ in rows}),
+        "steps": max(int(pd.read_csv(log)["step"].max()) for log in logs),
+        "parameters": [round(float(counts.min()), 4), round(float(counts.max()), 4)],
+        "computing_minutes": round(lineage.seconds / 60),
+        "wall_minutes": round((max(ends) - min(starts)) / 60),
+        "stage_runs": len(records),
+        "device": ", ".join(sorted({str(record["device"]) for record in records})),
+        "code": ", ".join(sorted({revision[:7] for revision in lineage.revisions})),
+    }
+
+
+def _own_block(file: Path) -> str:
+    """Heading and rows of this run's block of a Markdown table."""
+    text = file.read_text(encoding="utf-8")
+    title = re.search(r"\*\*Table \d\.\*\* (.*?)\n", text)
+    block = re.search(r"\*\*This run, profile \w+\*\*<br>(.*?)\n\n((?:\|.*\n)+)", text)
+    if title is None or block is None:
+        raise StateError(f"{file}: no block of this run; make the tables again")
+    return f"{title[0].strip()} {block[1][0].upper()}{block[1][1:]}.\n\n{block[2]}\n"
+
+
+def _between(text: str, name: str, content: str) -> str:
+    """``text`` with what stands between the marks called ``name`` replaced."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}{content}{end}{after}"
