@@ -15,7 +15,9 @@ _FINGERS = tuple(f"{finger}{joint}" for finger in ("index", "middle", "pinky", "
 LEFT_HAND = tuple(f"left_{name}" for name in _FINGERS)
 RIGHT_HAND = tuple(f"right_{name}" for name in _FINGERS)
 
-JOINTS = BODY + FACE + LEFT_HAND + RIGHT_HAND
+HANDS = LEFT_HAND + RIGHT_HAND
+
+JOINTS = BODY + FACE + HANDS
 """SMPL-X's 55 joints; the first 22 are SMPL's body."""
 
 INDEX = {name: index for index, name in enumerate(JOINTS)}

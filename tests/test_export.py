@@ -1,5 +1,6 @@
 """Exports, read back by readers that know nothing of this project: bvhio for BVH, pygltflib for GLB."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,34 +13,38 @@ from intermamba import export
 from intermamba.errors import DataError
 from intermamba.export.pose import animate
 from intermamba.rotations import forward_kinematics
-from intermamba.skeleton import BODY, BODY_PARENTS, OFFSETS, PARENTS
+from intermamba.skeleton import BODY, BODY_PARENTS, FACE, HANDS, JOINTS, OFFSETS, PARENTS
 from workflow.cli import app
 
 FRAMES, FPS = 12, 30
 CAPTION = "Two people “bow”."
 
 
-def sample(noise: float, pelvis: bool = False) -> dict:
-    """Two people who turn about and bend everything, smoothly; ``noise`` in metres is added to every joint."""
+def sample(noise: float, pelvis: bool = False, hands: bool = False) -> dict:
+    """Two people who turn about and bend everything, smoothly; ``noise`` in metres is added to every joint.
+
+    With ``hands`` all 55 joints turn, as Inter-X's do; ``whole`` holds where they are.
+    """
     random = np.random.default_rng(0)
     time = np.linspace(0, 1, FRAMES)[:, None, None, None]
     turns = time * random.normal(scale=1.2, size=(1, 2, 55, 3))
     turns[:, :, 0] += np.array([0, 3.0, 0]) * time[..., 0]  # past half a turn
     rotations = Rotation.from_rotvec(turns.reshape(-1, 3)).as_matrix().reshape(FRAMES, 2, 55, 3, 3)
     translation = np.array([0.0, 0.9, 0.0]) + time[..., 0] * np.array([[[0.5, 0, 0.2], [-0.4, 0.1, 0]]])
-    joints = forward_kinematics(
+    whole = forward_kinematics(
         torch.from_numpy(rotations), torch.from_numpy(translation), torch.tensor(OFFSETS).double(), PARENTS
-    ).numpy()[:, :, :22]
-    names = BODY if pelvis else BODY[1:]
-    kept = rotations[:, :, :22] if pelvis else rotations[:, :, 1:22]
+    ).numpy()
+    joints = whole[:, :, :22]
+    chosen = slice(0, 55) if hands else slice(0 if pelvis else 1, 22)
+    names, kept = JOINTS[chosen], rotations[:, :, chosen]
     joints = joints + random.normal(scale=noise, size=joints.shape)
     return {
         "joints": joints.astype(np.float32), "rotations": kept.astype(np.float32), "rotation_joint_names": names,
-        "fps": FPS, "caption": CAPTION,
+        "fps": FPS, "caption": CAPTION, "whole": whole,
     }  # fmt: skip
 
 
-def bvh_joints(path: Path) -> tuple[np.ndarray, float]:
+def bvh_joints(path: Path, names: Sequence[str] = BODY) -> tuple[np.ndarray, float]:
     """Joints of every frame and seconds a frame, by bvhio's own kinematics."""
     bvhio = pytest.importorskip("bvhio")
     root = bvhio.readAsHierarchy(str(path))
@@ -47,7 +52,7 @@ def bvh_joints(path: Path) -> tuple[np.ndarray, float]:
     for frame in range(FRAMES):
         root.loadPose(frame)
         places = {joint.Name: list(joint.PositionWorld) for joint, _, _ in root.layout()}
-        frames.append([places[name] for name in BODY])
+        frames.append([places[name] for name in names])
     return np.array(frames), bvhio.readAsBvh(str(path)).FrameTime
 
 
@@ -61,7 +66,7 @@ def accessor(document, number: int) -> np.ndarray:
     return values.reshape(found.count, width)
 
 
-def glb_joints(document) -> np.ndarray:
+def glb_joints(document, shown: Sequence[str] = BODY) -> np.ndarray:
     """Joints of every frame, from the channels of the animation and the tree of nodes."""
     (animation,) = document.animations
     moved = {}
@@ -81,7 +86,7 @@ def glb_joints(document) -> np.ndarray:
     for skin in document.skins:
         walk(skin.skeleton, np.tile(np.eye(3), (FRAMES, 1, 1)), np.zeros((FRAMES, 3)))
     names = [node.name for node in document.nodes]
-    return np.stack([places[:, [names.index(f"{person}_{name}") for name in BODY]] for person in "ab"], axis=1)
+    return np.stack([places[:, [names.index(f"{person}_{name}") for name in shown]] for person in "ab"], axis=1)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.05])
@@ -98,6 +103,21 @@ def test_positions_survive(tmp_path: Path, noise: float, pelvis: bool) -> None:
     document = gltf.GLTF2().load(str(tmp_path / "seed0.glb"))
     assert np.abs(glb_joints(document) - content["joints"]).max() < export.TOLERANCE
     assert document.scenes[0].extras == {"caption": CAPTION}
+
+
+def test_fingers_follow_the_wrists(tmp_path: Path) -> None:
+    gltf = pytest.importorskip("pygltflib")
+    content = sample(0.0, hands=True)
+    for kind in export.FORMATS:
+        export.save(tmp_path / "seed0", kind, content)
+    shown = BODY + HANDS
+    wanted = content["whole"][:, :, [JOINTS.index(name) for name in shown]]
+    for person, name in enumerate("ab"):
+        joints, _ = bvh_joints(tmp_path / f"seed0.{name}.bvh", shown)
+        assert np.abs(joints - wanted[:, person]).max() < 2 * export.TOLERANCE
+    document = gltf.GLTF2().load(str(tmp_path / "seed0.glb"))
+    assert np.abs(glb_joints(document, shown) - wanted).max() < 2 * export.TOLERANCE
+    assert not {f"a_{name}" for name in FACE} & {node.name for node in document.nodes}
 
 
 def test_bodies_are_closed_where_the_joints_are(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
 from intermamba.export.pose import Animation
-from intermamba.skeleton import BODY, BODY_PARENTS
+from intermamba.skeleton import HANDS
 
 CHANNELS = "Xposition Yposition Zposition Zrotation Xrotation Yrotation"
 _TIP = {"head": (0.0, 0.15, 0.0), "left_wrist": (0.15, 0.0, 0.0), "right_wrist": (-0.15, 0.0, 0.0)}
@@ -21,46 +21,39 @@ _TOES = (0.0, 0.0, 0.08)
 
 def document(motion: Animation, person: int, fps: int) -> str:
     """The text of a file."""
-    order = list(_depth_first(0))
+    order = list(_depth_first(motion, 0))
     angles = euler(motion.rotations[:, person])
     rows = np.concatenate([motion.translations[:, person], angles], axis=-1)[:, order].reshape(len(angles), -1)
-    lines = ["HIERARCHY", *_hierarchy(0, motion.rest[person], ""), "MOTION"]
+    lines = ["HIERARCHY", *_hierarchy(motion, person, 0, ""), "MOTION"]
     lines += [f"Frames: {len(rows)}", f"Frame Time: {1 / fps:.8f}"]
     lines += [" ".join(f"{value:.6f}" for value in row) for row in rows]
     return "\n".join([*lines, ""])
 
 
-def euler(rotations: Float[np.ndarray, "T 22 3 3"]) -> Float[np.ndarray, "T 22 3"]:
+def euler(rotations: Float[np.ndarray, "T J 3 3"]) -> Float[np.ndarray, "T J 3"]:
     """Angles about Z, X and Y in degrees, without jumps by a whole turn from frame to frame."""
     angles = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_euler("ZXY", degrees=True)
     return np.unwrap(angles.reshape(*rotations.shape[:2], 3), axis=0, period=360)
 
 
-def _children(joint: int) -> list[int]:
-    return [child for child, parent in enumerate(BODY_PARENTS) if parent == joint]
-
-
-def _depth_first(joint: int) -> Iterator[int]:
+def _depth_first(motion: Animation, joint: int) -> Iterator[int]:
     yield joint
-    for child in _children(joint):
-        yield from _depth_first(child)
+    for child in motion.children(joint):
+        yield from _depth_first(motion, child)
 
 
-def _hierarchy(joint: int, rest: Float[np.ndarray, "22 3"], indent: str) -> Iterator[str]:
-    inner = indent + "  "
-    yield f"{indent}{'JOINT' if indent else 'ROOT'} {BODY[joint]}"
+def _hierarchy(motion: Animation, person: int, joint: int, indent: str) -> Iterator[str]:
+    inner, name, children = indent + "  ", motion.names[joint], motion.children(joint)
+    yield f"{indent}{'JOINT' if indent else 'ROOT'} {name}"
     yield indent + "{"
-    yield f"{inner}OFFSET {_numbers(rest[joint])}"
+    yield f"{inner}OFFSET {_numbers(motion.rest[person, joint])}"
     yield f"{inner}CHANNELS 6 {CHANNELS}"
-    for child in _children(joint):
-        yield from _hierarchy(child, rest, inner)
-    if not _children(joint):
-        yield from (
-            f"{inner}End Site",
-            inner + "{",
-            f"{inner}  OFFSET {_numbers(_TIP.get(BODY[joint], _TOES))}",
-            inner + "}",
-        )
+    for child in children:
+        yield from _hierarchy(motion, person, child, inner)
+    if not children:
+        # A finger goes on as its last bone does.
+        tip = tuple(motion.rest[person, joint]) if name in HANDS else _TIP.get(name, _TOES)
+        yield from (f"{inner}End Site", inner + "{", f"{inner}  OFFSET {_numbers(tip)}", inner + "}")
     yield indent + "}"
 
 

@@ -15,14 +15,14 @@ from scipy.spatial.transform import Rotation
 
 from intermamba.export.pose import Animation
 from intermamba.render.people import PERSON_COLOURS, RADII
-from intermamba.skeleton import BODY, BODY_PARENTS, INDEX
+from intermamba.skeleton import INDEX
 
 PERSONS = ("a", "b")
 _SIDES, _RINGS = 10, 6
 _FLOAT, _BYTE, _SHORT = 5126, 5121, 5123
 _KINDS = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
 _ARRAYS, _INDICES = 34962, 34963
-_HEAD_RADIUS = 0.1
+_HEAD_RADIUS, _FINGER_RADIUS = 0.1, 0.008
 
 
 class _Buffer:
@@ -60,8 +60,8 @@ def document(motion: Animation, fps: int, caption: str = "") -> bytes:
         first = len(nodes)
         quaternions = _quaternions(motion.rotations[:, person])
         translations = motion.translations[:, person]
-        for joint, title in enumerate(BODY):
-            children = [first + child for child, parent in enumerate(BODY_PARENTS) if parent == joint]
+        for joint, title in enumerate(motion.names):
+            children = [first + child for child in motion.children(joint)]
             node = {
                 "name": f"{name}_{title}",
                 "translation": translations[0, joint].tolist(),
@@ -71,12 +71,12 @@ def document(motion: Animation, fps: int, caption: str = "") -> bytes:
             for path, values in (("translation", translations[:, joint]), ("rotation", quaternions[:, joint])):
                 samplers.append({"input": times, "output": buffer.add(values, _FLOAT), "interpolation": "LINEAR"})
                 channels.append({"sampler": len(samplers) - 1, "target": {"node": first + joint, "path": path}})
-        stands = standing(motion.rest[person])
-        inverse = np.tile(np.eye(4), (len(BODY), 1, 1))
+        stands = standing(motion, person)
+        inverse = np.tile(np.eye(4), (len(stands), 1, 1))
         inverse[:, 3, :3] = -stands  # glTF's matrices go column by column
         bound = buffer.add(inverse, _FLOAT)
-        skins.append({"joints": [*range(first, first + len(BODY))], "inverseBindMatrices": bound, "skeleton": first})
-        meshes.append({"name": f"person {name}", "primitives": [_primitive(buffer, stands, person)]})
+        skins.append({"joints": [*range(first, first + len(stands))], "inverseBindMatrices": bound, "skeleton": first})
+        meshes.append({"name": f"person {name}", "primitives": [_primitive(buffer, motion.parents, stands, person)]})
         colour = [round(_linear(channel), 4) for channel in to_rgb(PERSON_COLOURS[person])]
         surface = {"baseColorFactor": [*colour, 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.7}
         materials.append({"name": f"person {name}", "pbrMetallicRoughness": surface})
@@ -98,22 +98,30 @@ def document(motion: Animation, fps: int, caption: str = "") -> bytes:
     return _packed(header, bytes(buffer.content))
 
 
-def standing(rest: Float[np.ndarray, "22 3"]) -> Float[np.ndarray, "22 3"]:
-    """Joints of the T-pose, the pelvis at the origin."""
+def standing(motion: Animation, person: int) -> Float[np.ndarray, "J 3"]:
+    """Joints of a person's T-pose, the pelvis at the origin."""
+    rest = motion.rest[person]
     places = np.zeros_like(rest)
-    for joint, parent in enumerate(BODY_PARENTS[1:], start=1):
+    for joint, parent in enumerate(motion.parents[1:], start=1):
         places[joint] = places[parent] + rest[joint]
     return places
 
 
-def _primitive(buffer: _Buffer, stands: Float[np.ndarray, "22 3"], person: int) -> dict[str, Any]:
+def _primitive(
+    buffer: _Buffer, parents: Sequence[int], stands: Float[np.ndarray, "J 3"], person: int
+) -> dict[str, Any]:
+    radii = (*RADII, *[_FINGER_RADIUS] * (len(parents) - len(RADII)))
     shapes: list[tuple[Float[np.ndarray, "V 3"], Float[np.ndarray, "V 3"], Int[np.ndarray, "N 3"]]] = []
     owners: list[int] = []
-    for joint, parent in enumerate(BODY_PARENTS):
-        shapes.append(_ball(stands[joint], RADII[joint]))
+    for joint, parent in enumerate(parents):
+        shapes.append(_ball(stands[joint], radii[joint]))
         owners.append(joint)
         if parent >= 0:
-            shapes.append(_prism(stands[parent], stands[joint], RADII[parent], RADII[joint]))
+            shapes.append(
+                _prism(
+                    stands[parent], stands[joint], radii[parent] if joint < len(RADII) else _FINGER_RADIUS, radii[joint]
+                )
+            )
             owners.append(parent)
     neck, head = stands[INDEX["neck"]], stands[INDEX["head"]]
     up = (head - neck) / max(float(np.linalg.norm(head - neck)), 1e-9)
@@ -172,7 +180,7 @@ def _between(rings: int) -> Int[np.ndarray, "N 3"]:
     return np.array(faces)
 
 
-def _quaternions(rotations: Float[np.ndarray, "T 22 3 3"]) -> Float[np.ndarray, "T 22 4"]:
+def _quaternions(rotations: Float[np.ndarray, "T J 3 3"]) -> Float[np.ndarray, "T J 4"]:
     """Quaternions x, y, z, w whose sign does not jump, so that viewers turn the short way."""
     found = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_quat().reshape(*rotations.shape[:2], 4)
     jumps = (found[1:] * found[:-1]).sum(-1) < 0

@@ -3,6 +3,7 @@
 Positions lead. A joint with several children (pelvis, chest) is turned so that they fit best; that is also where the
 pelvis of InterHuman, whose features hold no rotation of it, gets one. A joint with one child keeps the model's
 rotation, turned on by the smallest angle that makes its bone point at the child. Joints at the ends keep the model's.
+Where the model turns fingers as well, they hang from the wrists, on bones of the neutral skeleton.
 """
 
 from collections.abc import Sequence
@@ -12,19 +13,25 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from intermamba.skeleton import BODY, BODY_PARENTS, OFFSETS
+from intermamba.skeleton import BODY, BODY_PARENTS, HANDS, INDEX, JOINTS, OFFSETS, PARENTS
 
 _CHILDREN = [[child for child, parent in enumerate(BODY_PARENTS) if parent == joint] for joint in range(len(BODY))]
 
 
 @dataclass(frozen=True)
 class Animation:
-    """The 22 body joints of two persons over time, each relative to its parent; metres, y up."""
+    """The joints of two persons over time, each relative to its parent; metres, y up."""
 
-    rest: Float[np.ndarray, "2 22 3"]
+    names: tuple[str, ...]
+    """The 22 of the body, then those of the hands where there are any."""
+    parents: tuple[int, ...]
+    rest: Float[np.ndarray, "2 J 3"]
     """Offsets of joints from their parents in the T-pose, with each person's mean bone lengths."""
-    rotations: Float[np.ndarray, "T 2 22 3 3"]
-    translations: Float[np.ndarray, "T 2 22 3"]
+    rotations: Float[np.ndarray, "T 2 J 3 3"]
+    translations: Float[np.ndarray, "T 2 J 3"]
+
+    def children(self, joint: int) -> list[int]:
+        return [child for child, parent in enumerate(self.parents) if parent == joint]
 
 
 def animate(
@@ -33,9 +40,9 @@ def animate(
     """The animation whose joints stand where ``joints`` says.
 
     Args:
-        joints: global positions.
+        joints: global positions of the body.
         rotations: of the joints called ``names``, relative to their parents; joints without one are taken as unturned.
-        names: of any joints; those that are no body joints are left out.
+        names: of any joints; those of the face are left out, and fingers if they are not all there.
     """
     joints = joints.astype(np.float64)
     local = np.tile(np.eye(3), (*joints.shape[:3], 1, 1))
@@ -61,7 +68,23 @@ def animate(
         local[:, :, joint] = relative
     translations = np.einsum("tpjki,tpjk->tpji", turned[:, :, np.maximum(BODY_PARENTS, 0)], bones)
     translations[:, :, 0] = joints[:, :, 0]
-    return Animation(rest, local, translations)
+    body = Animation(BODY, BODY_PARENTS, rest, local, translations)
+    if not known.keys() >= set(HANDS):
+        return body
+    return _with_hands(body, rotations[:, :, [known[name] for name in HANDS]])
+
+
+def _with_hands(body: Animation, rotations: Float[np.ndarray, "T 2 30 3 3"]) -> Animation:
+    names = BODY + HANDS
+    fingers = [INDEX[name] for name in HANDS]
+    rest = np.tile(np.array(OFFSETS)[fingers], (2, 1, 1))
+    return Animation(
+        names,
+        (*body.parents, *(names.index(JOINTS[PARENTS[joint]]) for joint in fingers)),
+        np.concatenate([body.rest, rest], axis=1),
+        np.concatenate([body.rotations, rotations], axis=2),
+        np.concatenate([body.translations, np.tile(rest, (len(rotations), 1, 1, 1))], axis=2),
+    )
 
 
 def _best(rest: Float[np.ndarray, "C 3"], bones: Float[np.ndarray, "T 2 C 3"]) -> Float[np.ndarray, "T 2 3 3"]:
