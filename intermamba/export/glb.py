@@ -117,11 +117,8 @@ def _primitive(
         shapes.append(_ball(stands[joint], radii[joint]))
         owners.append(joint)
         if parent >= 0:
-            shapes.append(
-                _prism(
-                    stands[parent], stands[joint], radii[parent] if joint < len(RADII) else _FINGER_RADIUS, radii[joint]
-                )
-            )
+            thick = radii[parent] if joint < len(RADII) else _FINGER_RADIUS
+            shapes.append(_prism(stands[parent], stands[joint], thick, radii[joint]))
             owners.append(parent)
     neck, head = stands[INDEX["neck"]], stands[INDEX["head"]]
     up = (head - neck) / max(float(np.linalg.norm(head - neck)), 1e-9)
