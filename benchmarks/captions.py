@@ -3,13 +3,14 @@ another clip's, and with none.
 
     python benchmarks/captions.py study [--dataset interx] [--seed 0]
 
-Reads finished trainings of a profile. A row that does not follow the text shows here why: the three errors are the same.
+Reads finished trainings of a profile. A row that does not follow the text shows here why: its errors are the same.
 """
 
 import argparse
 
 import pandas as pd
 import torch
+from rich.console import Console
 
 from intermamba import checkpoint
 from intermamba.config import load
@@ -53,7 +54,7 @@ def main() -> None:
                 error = (model(noisy, timestep, cond, batch.mask) - x0).square() * mask
                 row[name] = float(error.sum() / mask.expand_as(error).sum())
             rows.append(row)
-    print(pd.DataFrame(rows).round(4).to_string(index=False))
+    Console(width=100).print(pd.DataFrame(rows).round(4).to_string(index=False))
 
 
 if __name__ == "__main__":

@@ -170,7 +170,7 @@ def test_motions_are_those_of_their_files(finished: Config, page: str) -> None:
 
 def test_the_summary_says_who_beats_chance(page: str) -> None:
     summary = page[page.index('<section id="summary">') : page.index('<section id="motions">')]
-    assert "InterMamba follows the captions best: R-precision (top 3) 0.460" in summary
+    assert "The highest R-precision (top 3) is that of InterMamba, 0.460" in summary
     assert "ffffffffff+" in summary
     assert "2 trainings" in summary or "5 trainings" in summary
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from evaluators.results import SHUFFLED, BlockName
 from intermamba import files
-from intermamba.config import Config, load
+from intermamba.config import Config, Dataset, load
 from intermamba.errors import StateError
 from intermamba.models import variants
 from intermamba.paths import COMMITTED, path
@@ -17,7 +18,7 @@ from workflow import paper_size, speed
 from workflow.markdown import grid
 from workflow.report.build import FIGURES, headline
 from workflow.report.lineage import Lineage
-from workflow.reproduced import read
+from workflow.reproduced import Study, read
 from workflow.stages import table
 from workflow.tabular import decimals
 from workflow.verdicts import balance, topics
@@ -50,7 +51,10 @@ def study() -> str:
     config = load(COMMITTED)
     results, _ = read(config, variants())
     folder = path("metrics", profile=COMMITTED).parent
-    told = "\n\n".join(f"**{dataset_name(name)}.** {headline(results, name).sentence}" for name in config.runs)
+    told = "\n\n".join(
+        f"**{dataset_name(name)}.** {headline(results, name).sentence} {_at_chance(results, name)}"
+        for name in config.runs
+    )
     claims = pd.read_csv(path("claims", profile=COMMITTED))
     tables = [_own_block(path("table", profile=COMMITTED, number=number, format="md")) for number in TABLES]
     pictures = [
@@ -69,25 +73,45 @@ def study() -> str:
     )
 
 
+def _at_chance(results: Study, dataset: Dataset) -> str:
+    """Rows whose R-precision the intervals do not tell from chance, by name."""
+
+    def top3(block: BlockName, method: str) -> tuple[float, float]:
+        found = results.results(dataset, block, method).set_index("metric").loc["top3"]
+        return float(found["mean"]), float(found["interval"])
+
+    chance, blur = top3("reference", SHUFFLED)
+    rows = {name: top3("reproduced", name) for name in results.config.runs[dataset]}
+    lost = [results.label(name) for name, (mean, half) in rows.items() if mean - half <= chance + blur]
+    if not lost:
+        return "Every row is above chance."
+    return f"Not told from chance: {', '.join(lost)} ([why](docs/decisions.md#who-reads-the-captions))."
+
+
 def _claims(claims: pd.DataFrame) -> str:
-    head = ["Claim", "Paper", "Here", "Effect (95%)", "p", "Verdict"]
-    rows = []
-    for one in (one for told in topics(claims).values() for one in told):
-        effect = f"{one.effect} ({one.between})" if one.between else one.effect
-        rows.append([one.claim, one.paper, one.here, effect, one.p, one.verdict])
-    return grid(head, rows)
+    parts = []
+    for topic, told in topics(claims).items():
+        effects = [f"{one.effect} ({one.between})" if one.between else one.effect for one in told]
+        rows = [
+            [one.claim, one.paper, one.here, effect, one.p, one.verdict]
+            for one, effect in zip(told, effects, strict=True)
+        ]
+        parts.append(grid([topic, "Paper", "Here", "Effect (95%)", "p", "Verdict"], rows))
+    return "\n".join(parts)
 
 
 def _about(run: Mapping[str, Any], config: Config) -> str:
-    clips = ", ".join(f"{dataset_name(name)} {one.synthetic.train}" for name, one in config.datasets.items())
-    test = ", ".join(str(one.synthetic.test) for one in config.datasets.values())
+    clips = "; ".join(
+        f"{dataset_name(name)}: {one.synthetic.train} to train on, {one.synthetic.test} to test on"
+        for name, one in config.datasets.items()
+    )
     seconds = config.datasets["interhuman"].synthetic.seconds[-1]
     low, high = run["parameters"]
     return (
         f"The profile `{config.profile}` on the embedded synthetic data: {run['trainings']} trainings of "
         f"{run['models']} models, {run['steps']} steps of {config.training.batch} clips each, networks of {low:.2f} to "
-        f"{high:.2f} M parameters, clips of {seconds} s ({clips} to train on, {test} to test on, with "
-        f"combinations of parameters that training never shows), {run['computing_minutes']} minutes of computing in "
+        f"{high:.2f} M parameters, clips of {seconds} s ({clips}, with combinations of parameters that "
+        f"training never shows), {run['computing_minutes']} minutes of computing in "
         f"{run['stage_runs']} stage runs, two at a time, on {run['device']}, code {run['code']}. **It says what these "
         "models do on these data, not what the paper's do on real ones.**"
     )

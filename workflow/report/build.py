@@ -181,10 +181,10 @@ def headline(study: Study, dataset: Dataset) -> Headline:
         Bar(study.label(name), value, text, name == best and follows) for name, (value, text) in values.items()
     )
     closest = min(methods, key=lambda method: of("reproduced", method, "fid")[0])
-    beginning = "follows the captions best:" if follows else "has the best number, but none does better than chance:"
+    beginning = "The" if follows else "No row is above chance: the"
     sentence = (
-        f"{study.label(best)} {beginning} R-precision (top 3) {values[best][1]}; chance is {decimals(chance, digits)}, "
-        f"real motions have {decimals(real, digits)}. {study.label(closest)} comes closest to the real motions: FID "
+        f"{beginning} highest R-precision (top 3) is that of {study.label(best)}, {values[best][1]}; chance is {decimals(chance, digits)}, real "
+        f"motions have {decimals(real, digits)}. The lowest FID is that of {study.label(closest)}, "
         f"{of('reproduced', closest, 'fid')[1]}, where real against real is {of('reference', 'real', 'fid')[1]}."
     )
     return Headline(dataset_name(dataset), f"{_capital(measured_on(study, dataset))}.", chance, real, bars, sentence)
