@@ -183,9 +183,10 @@ def headline(study: Study, dataset: Dataset) -> Headline:
     closest = min(methods, key=lambda method: of("reproduced", method, "fid")[0])
     beginning = "The" if follows else "No row is above chance: the"
     sentence = (
-        f"{beginning} highest R-precision (top 3) is that of {study.label(best)}, {values[best][1]}; chance is {decimals(chance, digits)}, real "
-        f"motions have {decimals(real, digits)}. The lowest FID is that of {study.label(closest)}, "
-        f"{of('reproduced', closest, 'fid')[1]}, where real against real is {of('reference', 'real', 'fid')[1]}."
+        f"{beginning} highest R-precision (top 3) is that of {study.label(best)}, {values[best][1]}; chance is "
+        f"{decimals(chance, digits)}, real motions have {decimals(real, digits)}. The lowest FID is that of "
+        f"{study.label(closest)}, {of('reproduced', closest, 'fid')[1]}, where real against real is "
+        f"{of('reference', 'real', 'fid')[1]}."
     )
     return Headline(dataset_name(dataset), f"{_capital(measured_on(study, dataset))}.", chance, real, bars, sentence)
 
