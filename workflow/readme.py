@@ -77,8 +77,10 @@ def _at_chance(results: Study, dataset: Dataset) -> str:
     """Rows whose R-precision the intervals do not tell from chance, by name."""
 
     def top3(block: BlockName, method: str) -> tuple[float, float]:
-        found = results.results(dataset, block, method).set_index("metric").loc["top3"]
-        return float(found["mean"]), float(found["interval"])
+        mean, half = (
+            results.results(dataset, block, method).query("metric == 'top3'")[["mean", "interval"]].to_numpy()[0]
+        )
+        return float(mean), float(half)
 
     chance, blur = top3("reference", SHUFFLED)
     rows = {name: top3("reproduced", name) for name in results.config.runs[dataset]}
