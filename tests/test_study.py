@@ -61,6 +61,13 @@ def test_models_were_trained_and_are_told_from_chance() -> None:
     assert lost <= {("interx", "intergen")}
 
 
+def test_stages_read_what_the_graph_says_and_nothing_else(finished: Path) -> None:
+    for job in (job for stage in table(load(COMMITTED)).values() for job in stage.jobs()):
+        record = json.loads(record_of(job.results[0]).read_text())
+        assert set(record["inputs"]) <= set(job.inputs), job.command
+        assert set(record["outputs"]) == set(job.results) | set(job.measured), job.command
+
+
 def test_records_name_code_that_was_committed() -> None:
     for record in (ROOT / "results" / COMMITTED).rglob(record_of("*").name):
         code = json.loads(record.read_text())["code"]

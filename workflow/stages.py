@@ -221,7 +221,7 @@ def table(config: Config) -> dict[str, Stage]:
             "tables",
             "",
             (
-                *(at("summary"), at("complexity"), at("complexity_time")),
+                *(at("summary"), at("complexity"), at("complexity_time"), at("claims")),
                 *(at("sensitivity", **item) for item in datasets),
                 *(*variants, *reported, at("paper_text"), at("context"), PROTOCOLS),
             ),
