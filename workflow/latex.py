@@ -52,10 +52,12 @@ def table(value: Table) -> str:
     if value.of_words:
         return _of_words(value)
     size = "footnotesize" if len(value.columns) <= WIDE else "scriptsize"
+    stacked = any(cell.scatter for block in value.blocks for row in block.rows for cell in row.cells.values())
+    stretch = 1.6 if stacked else 1.15
     lines = [
         f"% Table {value.number}. Made by `intermamba tables`; edits are overwritten.",
         r"\begin{table}[htbp]",
-        rf"\centering\{size}\setlength{{\tabcolsep}}{{2pt}}\renewcommand{{\arraystretch}}{{1.15}}",
+        rf"\centering\{size}\setlength{{\tabcolsep}}{{2pt}}\renewcommand{{\arraystretch}}{{{stretch}}}",
         # The number is the paper's, also where only some of the tables are included.
         rf"\setcounter{{table}}{{{value.number - 1}}}",
         rf"\caption{{{escape(value.caption)}}}",
