@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int16
+from jaxtyping import Float, Float32, Int16
 
 from intermamba import files, paths, provenance
 from intermamba.config import Config, Dataset
@@ -176,7 +176,7 @@ def write(path: str | Path, shown: Shown) -> None:
     files.write_tensors(path, tensors, text)
 
 
-def rounded(joints: Float32[np.ndarray, "*axes"]) -> tuple[Int16[np.ndarray, "*axes"], float]:
+def rounded(joints: Float[np.ndarray, "*axes"]) -> tuple[Int16[np.ndarray, "*axes"], float]:
     """Positions as 16-bit integers, and metres a unit: 1/32767 of the largest coordinate."""
     scale = max(float(np.abs(joints).max()), 1e-6) / _LARGEST
     return np.rint(joints / scale).astype(np.int16), scale
