@@ -24,14 +24,13 @@ MEASURED = {COUNTS: (TIMES,), BUDGET: ()}
 """Main artefact of each measurement, and what else it may have written."""
 
 
-def render(variants: Mapping[str, Variant], root: Path = Path()) -> str:
-    """The tables of what lies in :data:`FOLDER` under ``root``."""
-    folder = root / FOLDER
-    parts = [_counts(folder, variants)]
-    if (folder / TIMES.name).exists():
-        parts.append(_times(folder, variants))
-    if (folder / BUDGET.name).exists():
-        parts.append(_budget(folder, variants))
+def render(variants: Mapping[str, Variant]) -> str:
+    """The tables of what lies in :data:`FOLDER`."""
+    parts = [_counts(FOLDER, variants)]
+    if (FOLDER / TIMES.name).exists():
+        parts.append(_times(FOLDER, variants))
+    if (FOLDER / BUDGET.name).exists():
+        parts.append(_budget(FOLDER, variants))
     return "\n".join(parts) + "\n"
 
 

@@ -24,7 +24,7 @@ from workflow.reproduced import Study, read
 from workflow.stages import table
 from workflow.tabular import decimals
 from workflow.verdicts import balance, topics
-from workflow.wording import dataset_name
+from workflow.wording import dataset_name, revision_name
 
 SMOKE = Path("docs/smoke")
 """Where the published smoke run lies."""
@@ -113,11 +113,7 @@ def _scatter(summary: pd.DataFrame) -> str:
 def _claims(claims: pd.DataFrame) -> str:
     parts = []
     for topic, told in topics(claims).items():
-        effects = [f"{one.effect} ({one.between})" if one.between else one.effect for one in told]
-        rows = [
-            [one.claim, one.paper, one.here, effect, one.p, one.verdict]
-            for one, effect in zip(told, effects, strict=True)
-        ]
+        rows = [[one.claim, one.paper, one.here, one.effect_between, one.p, one.verdict] for one in told]
         parts.append(grid([topic, "Paper", "Here", "Effect (95%)", "p", "Verdict"], rows))
     return "\n".join(parts)
 
@@ -176,7 +172,7 @@ def facts(config: Config) -> dict[str, Any]:
         "wall_minutes": round((max(ends) - min(starts)) / 60),
         "stage_runs": len(records),
         "device": ", ".join(sorted({str(record["device"]) for record in records})),
-        "code": ", ".join(sorted({revision[:7] for revision in lineage.revisions})),
+        "code": ", ".join(sorted({revision_name(record) for record in records})),
     }
 
 

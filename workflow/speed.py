@@ -44,12 +44,11 @@ def render(folder: Path) -> str:
     return "\n".join([_about(folder), _scan(folder), _models(folder), _growth(folder)])
 
 
-def summary(root: Path = Path()) -> str:
+def summary() -> str:
     """What the README shows of the published run: a row a scan, a row a model, only what was measured."""
-    folder = root / FOLDER
-    if not folder.exists():
+    if not FOLDER.exists():
         return ""
-    scan, costs = _read(folder, "scan").query("runs > 0"), _read(folder, "models").query("runs > 0")
+    scan, costs = _read(FOLDER, "scan").query("runs > 0"), _read(FOLDER, "models").query("runs > 0")
     rows = []
     for (_, sizes, step), group in scan.groupby(["shape", "sizes", "pass"], sort=False):
         sides = {row["side"]: row for row in group.to_dict("records")}
@@ -57,7 +56,7 @@ def summary(root: Path = Path()) -> str:
         ratios = [f"{significant(sides[name]['ratio'], 3)}x" if name in sides else MISSING for name in OTHER_SIDES]
         rows.append([f"{sizes}, {step}", *_times(ours), *ratios, significant(ours["memory"], 3)])
     head = ["Scan (B x E x L x N)", "ours (ms)", "quartiles", *OTHER_SIDES.values(), "our memory"]
-    parts = [f"{_about(folder)}{_threads(folder, 'scan')}.\n", grid(head, rows)]
+    parts = [f"{_about(FOLDER)}{_threads(FOLDER, 'scan')}.\n", grid(head, rows)]
 
     rows = []
     for method, group in costs.groupby("method", sort=False):
@@ -71,7 +70,7 @@ def summary(root: Path = Path()) -> str:
         f"training step, {one['training']['batch']} clips, {one['training']['frames']} frames (ms)",
         "with the reference scan (ms)",
     ]
-    return "\n".join([*parts, f"{_threads(folder, 'models')}.\n", grid(head, rows), ""])
+    return "\n".join([*parts, f"{_threads(FOLDER, 'models')}.\n", grid(head, rows), ""])
 
 
 def _read(folder: Path, table: str) -> pd.DataFrame:

@@ -58,6 +58,11 @@ class Told:
     p: str
     note: str
 
+    @property
+    def effect_between(self) -> str:
+        """The effect with its interval."""
+        return f"{self.effect} ({self.between})" if self.between else self.effect
+
 
 def table(config: Config) -> Table:
     """Every claim under its topic.
@@ -75,7 +80,7 @@ def table(config: Config) -> Table:
 
 def _row(one: Told, file: str) -> Row:
     texts = {name: getattr(one, name) for name in WIDTHS}
-    texts["effect"] = f"{one.effect} ({one.between})" if one.between else one.effect
+    texts["effect"] = one.effect_between
     texts["verdict"] = f"{one.verdict} ({one.note})" if one.note else one.verdict
     return Row(one.claim, {name: Cell(text, details={"source": file}) for name, text in texts.items()})
 
