@@ -31,8 +31,8 @@ check: install
 	@ruff check . && ruff format --check . && mypy && lint-imports
 
 # dvc.yaml for a profile (the committed one is for the default profile).
-dvc.yaml: workflow/dvc.py workflow/stages.py intermamba/paths.py params.yaml
-	@$(BIN)/python -m workflow.dvc $(PROFILE)
+dvc.yaml: workflow/graph/dvc.py workflow/graph/stages.py intermamba/paths.py params.yaml
+	@$(BIN)/python -m workflow.graph.dvc $(PROFILE)
 
 # Artefacts of a profile; the paper's transcribed numbers stay.
 clean:

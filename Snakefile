@@ -1,5 +1,5 @@
 # The study as one graph. Every rule is one line of the `intermamba` command line; what a stage reads, writes and depends
-# on is in workflow/stages.py, from which dvc.yaml is compiled as well.
+# on is in workflow/graph/stages.py, from which dvc.yaml is compiled as well.
 #
 #   snakemake --cores all                             the profile params.yaml names (smoke)
 #   snakemake --cores all --config profile=study      another one
@@ -12,8 +12,8 @@ from snakemake.exceptions import WorkflowError
 
 from intermamba.config import load
 from intermamba.errors import InterMambaError
-from workflow.owner import RUNNER, check, hold
-from workflow.stages import knobs, table, targets
+from workflow.graph.lock import RUNNER, check, hold
+from workflow.graph.stages import knobs, table, targets
 
 try:
     STUDY = load(config.get("profile"))

@@ -40,11 +40,10 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from evaluators import motions
 from evaluators import protocol as protocols
+from evaluators.evaluator import InterClipJudge
+from evaluators.folder import MotionFolder, export
 from evaluators.interclip import InterCLIP
-from evaluators.judge import InterClipJudge
-from evaluators.motions import MotionFolder
 from evaluators.protocol import Protocol
 from evaluators.sources import RealSource, SharedSource
 from intermamba import files
@@ -161,7 +160,7 @@ def prepare(folder: Path, clips: int, seconds: tuple[float, float], width: int, 
     often = named.multimodality.model_copy(update={"repeats": named.repeats})
     protocol = named.model_copy(update={"multimodality": often})
     real = RealSource(split, settings, protocol)
-    motions.export(folder / "motions", Noisy(real), protocol, SEED, sets=1)
+    export(folder / "motions", Noisy(real), protocol, SEED, sets=1)
     return Setting(judge, protocol, raw, real, folder / "motions")
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from evaluators.words import POS_TAGS
+from evaluators.word_vectors import POS_TAGS
 from intermamba.config import InterXMatcherConfig
 from intermamba.data.dataset import Batch
 from intermamba.data.interx import RAW, features
@@ -49,7 +49,7 @@ class TextMotionMatcher(nn.Module):
     def encode_text(
         self, words: Float[Tensor, "B S W"], tags: Float[Tensor, "B S C"], length: Int[Tensor, " B"]
     ) -> Float[Tensor, "B K"]:
-        """Embeddings of captions given as word vectors and one-hot parts of speech (:mod:`evaluators.words`)."""
+        """Embeddings of captions given as word vectors and one-hot parts of speech (:mod:`evaluators.word_vectors`)."""
         return self.text_encoder(words, tags, length)
 
     @classmethod

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from intermamba.motion import Representation
+from intermamba.representation import Representation
 from intermamba.skeleton import BONE_ENDS, BONE_STARTS, FEET_HEIGHT
 
 TOES = (10, 11)

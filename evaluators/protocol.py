@@ -15,11 +15,11 @@ from jaxtyping import Float
 from pydantic import Field, ValidationError, model_validator
 
 from evaluators import metrics, physical
-from evaluators.judge import Judge, Remembering
+from evaluators.evaluator import Judge, Remembering
 from intermamba.config import Dataset, Positive, Section
 from intermamba.data.dataset import Batch
 from intermamba.errors import ConfigError, DataError, unknown
-from intermamba.motion import Representation
+from intermamba.representation import Representation
 from intermamba.seeds import derive
 
 _FILE = "evaluators/protocols.yaml"

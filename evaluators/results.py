@@ -80,7 +80,7 @@ class Origin:
     tower: str
     """Text tower whose tables the captions went through."""
     evaluator: str
-    """:func:`evaluators.judge.fingerprint` of the judge's weights."""
+    """:func:`evaluators.evaluator.fingerprint` of the judge's weights."""
     protocol: str
     """``name/version``."""
     block: BlockName

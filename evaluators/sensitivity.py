@@ -12,13 +12,13 @@ import pandas as pd
 from scipy import stats
 
 from evaluators import protocol as protocols
-from evaluators.judge import Judge
+from evaluators.evaluator import Judge
 from evaluators.perturbations import PerturbedSource, catalogue
 from evaluators.protocol import Protocol, Source
 from evaluators.results import METRICS
 from evaluators.sources import SharedSource
 from intermamba.errors import DataError
-from intermamba.motion import Representation
+from intermamba.representation import Representation
 
 REAL = "real"
 """The method whose motions are not damaged."""

@@ -27,16 +27,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from evaluators import metrics
+from evaluators.evaluator import InterClipJudge, InterXJudge, build, official
 from evaluators.interclip import info_nce
 from evaluators.interx import MovementConvDecoder, contrastive_margin, rest_padded, side_by_side
-from evaluators.judge import InterClipJudge, InterXJudge, build, official
 from evaluators.protocol import load as load_protocol
 from intermamba import files, paths, provenance
 from intermamba.config import Config, Dataset, EvaluatorTrainingConfig
 from intermamba.data.dataset import Batch, ClipDataset, loader
 from intermamba.data.splits import SplitFile
 from intermamba.errors import ConfigError
-from intermamba.motion import representation
+from intermamba.representation import representation
 from intermamba.seeds import derive
 from intermamba.text.cache import TextCache
 from intermamba.trainer import quiet, trainer

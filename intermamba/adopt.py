@@ -12,7 +12,7 @@ from intermamba.config import Config, Dataset, OfficialConfig
 from intermamba.data.raw import read_array
 from intermamba.errors import ConfigError, DataError, unknown
 from intermamba.models import official
-from intermamba.motion import representation
+from intermamba.representation import representation
 from intermamba.text import tower
 
 STATISTICS = (("global_mean.npy", "global_std.npy"), ("interhuman_mean.npy", "interhuman_std.npy"))

@@ -25,10 +25,10 @@ from intermamba.config import Config, DiffusionConfig
 from intermamba.device import device_for
 from intermamba.errors import ConfigError, DataError, StateError, unknown
 from intermamba.generate import MotionGenerator
-from intermamba.motion import Representation, floor_under, representation
 from intermamba.paths import SAMPLES
 from intermamba.render.film import FORMATS as FILMS
 from intermamba.render.film import check_format, film, save
+from intermamba.representation import Representation, floor_under, representation
 from intermamba.seeds import derive
 from intermamba.skeleton import BODY, BODY_PARENTS, INDEX, JOINTS, PARENTS
 from intermamba.text.live import LiveText

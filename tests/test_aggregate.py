@@ -11,7 +11,7 @@ from evaluators.results import METRICS
 from intermamba import files
 from intermamba.errors import DataError, StateError
 from intermamba.paths import path
-from workflow import aggregate
+from workflow.results import aggregate
 
 RUN = {"profile": "smoke", "dataset": "interhuman", "variant": "intermamba", "seed": 0}
 

@@ -9,12 +9,11 @@ import pandas as pd
 import pytest
 import torch
 
-from intermamba import bench
-from intermamba.bench import models, scans, timing
 from intermamba.config import Config, load
+from intermamba.cost import bench, models, scans, timing
 from intermamba.errors import StateError
 from intermamba.paths import path, record_of
-from workflow import speed as report
+from workflow.publish import speed as report
 
 STANDIN = '''
 import causal_conv1d_cuda  # as the package: not to be had here

@@ -5,8 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from intermamba import budget
 from intermamba.config import load
+from intermamba.cost import training
 from intermamba.errors import ConfigError
 from intermamba.paths import path
 
@@ -28,7 +28,7 @@ def micro(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("variant", ["intermamba", "in2in"])
 def test_a_step_is_timed_and_weighed(micro, variant):
-    row = budget.measure(micro, variant, steps=3, warmup=1, batch=2)
+    row = training.measure(micro, variant, steps=3, warmup=1, batch=2)
     assert 0 < row["seconds_q1"] <= row["seconds_median"] <= row["seconds_q3"]
     assert row["memory_gib"] > 0.1  # Python and torch alone are more
     assert (row["steps"], row["warmup_steps"], row["batch"], row["frames"]) == (3, 1, 2, 16)
@@ -37,25 +37,25 @@ def test_a_step_is_timed_and_weighed(micro, variant):
 
 def test_the_whole_training_of_the_paper():
     config = load("paper")
-    found = budget.whole_training(config, seconds=0.5, batch=50)
+    found = training.whole_training(config, seconds=0.5, batch=50)
     assert found["epoch_clips"] == 2 * 6022
     assert found["training_steps"] == 2000 * 240
     assert found["training_hours"] == pytest.approx(0.5 * 480_000 / 3600)
     # a step of a tenth of the clips stands for a tenth of a step
-    assert budget.whole_training(config, seconds=0.05, batch=5)["training_hours"] == pytest.approx(
+    assert training.whole_training(config, seconds=0.05, batch=5)["training_hours"] == pytest.approx(
         found["training_hours"]
     )
 
 
 def test_the_whole_training_on_synthetic_clips():
     config = load("smoke")
-    found = budget.whole_training(config, seconds=1.0, batch=16)
+    found = training.whole_training(config, seconds=1.0, batch=16)
     assert found["epoch_clips"] == 2 * config.datasets["interhuman"].synthetic.train
     assert found["training_steps"] == config.training.epochs * (found["epoch_clips"] // 16)
 
 
 def test_each_row_comes_from_a_process_of_its_own_and_is_recorded(micro):
-    found = budget.run(micro, ["intergen"], steps=2, warmup=1, batch=2)
+    found = training.run(micro, ["intergen"], steps=2, warmup=1, batch=2)
     file = path("budget", profile="smoke")
     written = pd.read_csv(file)
     assert written["method"].tolist() == ["intergen"]
@@ -75,5 +75,5 @@ def test_each_row_comes_from_a_process_of_its_own_and_is_recorded(micro):
 )
 def test_numbers_that_mean_nothing_are_refused(micro, numbers, said):
     with pytest.raises(ConfigError, match=said):
-        budget.run(micro, ["intergen"], **{"steps": 1, "warmup": 0, **numbers})
+        training.run(micro, ["intergen"], **{"steps": 1, "warmup": 0, **numbers})
     assert not path("budget", profile="smoke").exists()

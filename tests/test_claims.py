@@ -9,8 +9,8 @@ import ablations
 from intermamba import files
 from intermamba.errors import ConfigError
 from intermamba.paths import path
-from workflow import aggregate, claims
-from workflow.reproduced import read
+from workflow.results import aggregate, claims
+from workflow.results.reproduced import read
 
 ROWS = {"intermamba": (0, 1, 2), "intergen": (0, 1, 2), "without_temporal": (0, 1, 2), "my_idea_100%": (0,)}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from intermamba.errors import StateError
-from workflow import owner
+from workflow.graph import lock
 
 STAGES = (
     "fetch", "preprocess", "encode-text", "train-evaluator", "train", "evaluate", "adopt", "re-evaluate", "sensitivity",
@@ -70,17 +70,17 @@ def test_an_unknown_row_of_the_study_stops_validation(study: Path, edit_params: 
 
 
 def test_the_second_tool_is_refused(study: Path) -> None:
-    owner.claim("smoke", None)
+    lock.claim("smoke", None)
     assert not (study / "results/smoke").exists()
-    owner.claim("smoke", "snakemake")
-    owner.claim("smoke", "snakemake")
+    lock.claim("smoke", "snakemake")
+    lock.claim("smoke", "snakemake")
     with pytest.raises(StateError, match=r"belong to snakemake, and dvc must not.*make clean PROFILE=smoke"):
-        owner.claim("smoke", "dvc")
-    owner.claim("study", "dvc")
+        lock.claim("smoke", "dvc")
+    lock.claim("study", "dvc")
 
 
 def test_snakemake_stops_before_touching_dvcs_results(study: Path) -> None:
-    owner.claim("smoke", "dvc")
+    lock.claim("smoke", "dvc")
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "1"], capture_output=True, text=True, check=False
     )
@@ -91,7 +91,7 @@ def test_snakemake_stops_before_touching_dvcs_results(study: Path) -> None:
 
 def test_dvc_is_recognised_by_its_own_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_STAGE", "fetch@interhuman")
-    assert owner.runner() == "dvc"
+    assert lock.runner() == "dvc"
     monkeypatch.delenv("DVC_STAGE")
-    monkeypatch.setenv(owner.RUNNER, "snakemake")
-    assert owner.runner() == "snakemake"
+    monkeypatch.setenv(lock.RUNNER, "snakemake")
+    assert lock.runner() == "snakemake"

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import ablations
-from intermamba import complexity
 from intermamba.config import load
+from intermamba.cost import complexity
 from intermamba.models import build
 from intermamba.paths import path
 

@@ -7,7 +7,7 @@ import pytest
 
 from intermamba.errors import DataError
 from intermamba.paths import path
-from workflow import consistency, latex, markdown
+from workflow.tables import consistency, latex, markdown
 
 
 def findings() -> dict[str, dict[str, str]]:

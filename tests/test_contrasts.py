@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from workflow.contrasts import Blocks, Contrast, holm, paired, unpaired
+from workflow.results.contrasts import Blocks, Contrast, holm, paired, unpaired
 
 
 def trainings(methods=4, seeds=3, spread=0.1, shift=1.0, seed=0):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intermamba.data.captions import exchange_sides
+from intermamba.data.mirrored_captions import exchange_sides
 
 
 @pytest.mark.parametrize(

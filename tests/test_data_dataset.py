@@ -10,8 +10,8 @@ from data_folders import config_for, dancer
 from intermamba.config import DatasetConfig
 from intermamba.data import dataset as data
 from intermamba.data import interhuman, interx
-from intermamba.data.captions import exchange_sides
 from intermamba.data.dataset import ClipDataset, EpochSampler, Item, all_captions, collate, loader
+from intermamba.data.mirrored_captions import exchange_sides
 from intermamba.data.splits import Clip, SplitFile, write_split
 from intermamba.errors import ConfigError
 

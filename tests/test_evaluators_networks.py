@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaluators import words
+from evaluators import word_vectors
+from evaluators.evaluator import official
 from evaluators.interclip import InterCLIP, info_nce
 from evaluators.interx import TextMotionMatcher, contrastive_margin, side_by_side
-from evaluators.judge import official
 from intermamba.errors import DataError
 from intermamba.text.cache import TextCache
 
@@ -244,9 +244,9 @@ class TestWords:
     VECTORS = torch.arange(15.0).reshape(5, 3)
 
     def vectorise(self, *tokens: str) -> tuple[list[int], list[str], int]:
-        vectors, tags, length = words.vectorise([tokens], self.WORDS, self.VECTORS)
+        vectors, tags, length = word_vectors.vectorise([tokens], self.WORDS, self.VECTORS)
         rows = (vectors[0, :, 0] / 3).int().tolist()
-        return rows, [words.POS_TAGS[i] for i in tags[0].argmax(-1).tolist()], int(length[0])
+        return rows, [word_vectors.POS_TAGS[i] for i in tags[0].argmax(-1).tolist()], int(length[0])
 
     def test_bounds_and_tags(self) -> None:
         assert self.vectorise("wave/VERB", "left/NOUN", "wave/XYZ") == (
@@ -260,7 +260,7 @@ class TestWords:
         assert self.vectorise(token) == ([1, 0, 2], ["OTHER"] * 3, 3)
 
     def test_long_captions_are_cut_and_short_ones_padded(self) -> None:
-        vectors, tags, length = words.vectorise([["wave/VERB"] * 50, ["wave/VERB"]], self.WORDS, self.VECTORS)
+        vectors, tags, length = word_vectors.vectorise([["wave/VERB"] * 50, ["wave/VERB"]], self.WORDS, self.VECTORS)
         assert length.tolist() == [37, 3]
         assert vectors.shape == (2, 37, 3)
         assert (vectors[1, 3:] == self.VECTORS[0]).all()
@@ -268,4 +268,4 @@ class TestWords:
 
     def test_a_table_without_unknown_is_refused(self) -> None:
         with pytest.raises(DataError, match="unk"):
-            words.vectorise([["wave/VERB"]], {"wave": 0}, self.VECTORS)
+            word_vectors.vectorise([["wave/VERB"]], {"wave": 0}, self.VECTORS)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from data_folders import dancer
 
-from evaluators import judge as judges
+from evaluators import evaluator as judges
 from evaluators import protocol as protocols
 from evaluators import training
 from evaluators.interclip import InterCLIP

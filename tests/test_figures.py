@@ -15,15 +15,16 @@ from evaluators.results import summarise
 from intermamba.errors import StateError
 from intermamba.paths import path
 from intermamba.render.camera import Camera
-from workflow import aggregate, figures
-from workflow.few_steps import few_steps
-from workflow.figure2 import Panel, Point, figure2, measured_panels, reported_panel
-from workflow.figure7 import equally_far, figure7, moments
-from workflow.figures import figure8
-from workflow.learning import learning
-from workflow.noticed import BLIND, FOOLED, noticed
-from workflow.reproduced import read
-from workflow.style import COLOURS, save, themed
+from workflow.figures import build as figures
+from workflow.figures.build import figure8
+from workflow.figures.figure2 import Panel, Point, figure2, measured_panels, reported_panel
+from workflow.figures.figure7 import equally_far, figure7, moments
+from workflow.figures.learning import learning
+from workflow.figures.sampling_steps import few_steps
+from workflow.figures.sensitivity import BLIND, FOOLED, noticed
+from workflow.figures.style import COLOURS, save, themed
+from workflow.results import aggregate
+from workflow.results.reproduced import read
 
 ORIGINS = {"interhuman": "synthetic", "interx": "synthetic"}
 

@@ -14,8 +14,8 @@ from dvc.repo import Repo
 
 from intermamba import config
 from intermamba.paths import committed
-from workflow import dvc as compiler
-from workflow.stages import table, targets
+from workflow.graph import dvc as compiler
+from workflow.graph.stages import table, targets
 
 ROOT = Path(__file__).parents[1]
 PROFILES = ("smoke", "study", "paper")

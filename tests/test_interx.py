@@ -10,7 +10,7 @@ from data_folders import ROOT, smplx
 from scipy.spatial.transform import Rotation
 
 from intermamba.data import interx
-from intermamba.motion import representation
+from intermamba.representation import representation
 from intermamba.rotations import axis_angle_to_matrix, forward_kinematics
 from intermamba.skeleton import PARENTS
 

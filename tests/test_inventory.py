@@ -10,7 +10,7 @@ import pytest
 from data_folders import body_model, config_for, to_hdf5, write_interhuman, write_interx
 
 from intermamba.config import Config, OfficialConfig
-from workflow import inventory
+from intermamba.data import inventory
 
 EVERYTHING = ("InterHuman", "Inter-X", "SMPL-X", "CLIP", "evaluator of InterHuman", "evaluator of Inter-X")
 

@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from transfers import Transfers
 
 from intermamba.config import LossConfig
-from intermamba.motion import InterHuman
+from intermamba.representation import InterHuman
 from intermamba.training.losses import _constant, interaction_losses
 
 B, T, F = 4, 6, 262

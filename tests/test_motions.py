@@ -15,9 +15,9 @@ import pytest
 import torch
 from data_folders import dancer, smplx
 
-from evaluators import judge as judges
+from evaluators import evaluator as judges
 from evaluators import protocol as protocols
-from evaluators.motions import LISTED, MotionFolder, export, read, write
+from evaluators.folder import LISTED, MotionFolder, export, read, write
 from evaluators.results import METRICS
 from evaluators.sources import RealSource
 from intermamba import files, paths
@@ -29,9 +29,9 @@ from intermamba.errors import ConfigError, DataError, StateError
 from intermamba.rotations import axis_angle_to_matrix, columns_to_matrix, matrix_to_columns
 from intermamba.seeds import derive
 from intermamba.text import cache, tower
-from workflow import motions as command
-from workflow.bench import Bench
 from workflow.cli import app
+from workflow.evaluation import external as command
+from workflow.evaluation.setup import Bench
 
 ROOT = Path(__file__).parent.parent
 CLIPS = 24

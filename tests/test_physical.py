@@ -5,7 +5,7 @@ import torch
 
 from evaluators import physical
 from evaluators.results import PHYSICAL
-from intermamba.motion import InterHuman, InterX
+from intermamba.representation import InterHuman, InterX
 from intermamba.skeleton import BONE_ENDS, BONE_STARTS
 
 

@@ -19,7 +19,7 @@ from intermamba import config
 from intermamba.errors import DataError
 from intermamba.paths import path
 from workflow.cli import app
-from workflow.stages import table
+from workflow.graph.stages import table
 
 MICRO = {
     "datasets": {

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from evaluators import protocol as protocols
-from evaluators.judge import Remembering
+from evaluators.evaluator import Remembering
 from evaluators.protocol import Protocol, Source
 from evaluators.sources import ShuffledSource
 from intermamba.config import load as load_config

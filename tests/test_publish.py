@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 import ablations
-from intermamba import complexity, files
+from intermamba import files
+from intermamba.cost import complexity
 from intermamba.errors import ConfigError, StateError
 from intermamba.paths import path
 from intermamba.provenance import recorded
-from workflow import paper_size, publish
+from workflow.publish import paper_size, publish
 
 ROOT = Path(__file__).parents[1]
 VARIANTS = ablations.load()

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from intermamba.complexity import SCAN_FLOPS
 from intermamba.config import load
-from workflow import readme, reported
+from intermamba.cost.complexity import SCAN_FLOPS
+from workflow.publish import readme
+from workflow.results import reported
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

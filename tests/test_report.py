@@ -19,9 +19,13 @@ from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import DataError, StateError
 from intermamba.paths import path, record_of
-from workflow import aggregate, claims, figures, pdf, stages, tables
+from workflow.figures import build as figures
+from workflow.graph import stages
 from workflow.report import build
 from workflow.report.page import Report, packed, render
+from workflow.results import aggregate, claims
+from workflow.tables import build as tables
+from workflow.tables import pdf
 
 SCRIPTS = made_up.ROOT / "workflow/report"
 

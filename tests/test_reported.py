@@ -12,8 +12,8 @@ import pytest
 
 from intermamba.errors import DataError
 from intermamba.paths import path
-from workflow import context
-from workflow.tabular import Column
+from workflow.tables import newer_methods
+from workflow.tables.tabular import Column
 
 FOLDER = Path(__file__).parents[1] / "results" / "paper" / "reported"
 COLUMNS_SHOWN = [Column("top1", "Top 1", "up"), Column("fid", "FID", "down")]
@@ -117,7 +117,7 @@ def test_values_are_numbers_as_printed(number):
 
 
 def test_what_others_report_is_shown_as_its_source_gives_it_and_never_ranked() -> None:
-    table = context.table(COLUMNS_SHOWN)
+    table = newer_methods.table(COLUMNS_SHOWN)
     rows = {row.label: row for row in table.blocks[0].rows}
     assert rows["InterMask, published"].cells["fid"].text == "5.154"
     assert rows["InterMask, a user"].cells["fid"].text == "5.8878"
@@ -139,4 +139,4 @@ def test_a_broken_transcription_is_refused(tmp_path, monkeypatch, old, new, mess
     file.write_text((FOLDER / "context.csv").read_text().replace(old, new, 1))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=message):
-        context.table(COLUMNS_SHOWN)
+        newer_methods.table(COLUMNS_SHOWN)

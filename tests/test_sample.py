@@ -18,7 +18,7 @@ from intermamba.config import Config, Dataset, load
 from intermamba.errors import ConfigError, DataError, InterMambaError, StateError
 from intermamba.generate import MotionGenerator
 from intermamba.models import build
-from intermamba.motion import representation
+from intermamba.representation import representation
 from intermamba.rotations import forward_kinematics
 from intermamba.sample import Prompt, pair_up, read_prompts, run
 from intermamba.skeleton import OFFSETS, PARENTS

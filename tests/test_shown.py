@@ -9,7 +9,7 @@ import torch
 
 from intermamba import files
 from intermamba.errors import DataError, StateError
-from workflow.shown import Shown, choose, read, write
+from workflow.evaluation.gallery import Shown, choose, read, write
 
 
 def shown(*motions: np.ndarray, method: str = "real") -> Shown:

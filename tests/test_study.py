@@ -9,9 +9,12 @@ import pytest
 from intermamba.config import load
 from intermamba.models import variants
 from intermamba.paths import COMMITTED, committed, record_of
-from workflow import aggregate, claims, readme, tables, validate
-from workflow.reproduced import read
-from workflow.stages import table
+from workflow.graph import validate
+from workflow.graph.stages import table
+from workflow.publish import readme
+from workflow.results import aggregate, claims
+from workflow.results.reproduced import read
+from workflow.tables import build as tables
 
 ROOT = Path(__file__).parents[1]
 

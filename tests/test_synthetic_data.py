@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from intermamba import rotations
 from intermamba.data import SYNTHETIC_MARKER
 from intermamba.data.synthetic import KINDS, clip, plan, write_interhuman, write_interx
-from intermamba.data.synthetic.captions import DERIVED, PHRASES
+from intermamba.data.synthetic.grammar import DERIVED, PHRASES
 from intermamba.data.synthetic.interhuman import IGNORED, columns
 from intermamba.data.synthetic.interx import axis_angle
 from intermamba.data.synthetic.kinds.kind import MIRRORED, mirrored

@@ -14,7 +14,8 @@ from evaluators.perturbations import catalogue
 from intermamba import files
 from intermamba.errors import ConfigError, DataError, StateError
 from intermamba.paths import path
-from workflow import aggregate, claims, tables
+from workflow.results import aggregate, claims
+from workflow.tables import build as tables
 
 REPORTED = Path(__file__).parents[1] / "results" / "paper" / "reported"
 OWN = "my_idea_100%"

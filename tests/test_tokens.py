@@ -9,16 +9,15 @@ import torch
 from data_folders import config_for, to_hdf5, write_interx
 from torch import Tensor
 
+from evaluators.evaluator import InterXJudge
 from evaluators.interx import TextMotionMatcher
-from evaluators.judge import InterXJudge
 from intermamba import files, paths
 from intermamba.config import InterXMatcherConfig
-from intermamba.data import fetch, preprocess, tokens
+from intermamba.data import fetch, inventory, pos_tags, preprocess
 from intermamba.data.dataset import Batch
 from intermamba.data.splits import SplitFile
 from intermamba.errors import DataError
 from intermamba.text.cache import TextCache
-from workflow import inventory
 
 # text, lemma, part of speech, as a tagger would give them
 SENTENCE = (
@@ -48,39 +47,39 @@ class Tagger:
 @pytest.fixture
 def tagger(monkeypatch: pytest.MonkeyPatch) -> Tagger:
     found = Tagger()
-    monkeypatch.setattr(tokens, "_model", lambda: found)
-    monkeypatch.setattr(tokens, "identity", lambda: "a stand-in")
+    monkeypatch.setattr(pos_tags, "_model", lambda: found)
+    monkeypatch.setattr(pos_tags, "identity", lambda: "a stand-in")
     return found
 
 
 @pytest.fixture
 def no_spacy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "spacy", None)
-    monkeypatch.setattr(tokens, "find_spec", lambda _: None)
-    tokens._model.cache_clear()
+    monkeypatch.setattr(pos_tags, "find_spec", lambda _: None)
+    pos_tags._model.cache_clear()
 
 
 def test_rules_are_the_owners() -> None:
     words = [SimpleNamespace(text=text, lemma_=lemma, pos_=tag) for text, lemma, tag in SENTENCE]
-    assert tokens.tokens(words) == OFFICIAL
+    assert pos_tags.tokens(words) == OFFICIAL
 
 
 def test_hyphens_are_dropped_first(tagger: Tagger) -> None:
-    assert tokens.tokenise("They high-five.") == ("they/NOUN", "highfive/NOUN")
+    assert pos_tags.tokenise("They high-five.") == ("they/NOUN", "highfive/NOUN")
     assert tagger.read == ["They highfive."]
 
 
 def test_a_caption_without_a_word(tagger: Tagger) -> None:
     with pytest.raises(DataError, match=r"caption '123 4' has no word of letters"):
-        tokens.tokenise("123 4")
+        pos_tags.tokenise("123 4")
 
 
 @pytest.mark.usefixtures("no_spacy")
 def test_without_spacy_the_remedy_is_told() -> None:
-    for ask in (tokens.identity, lambda: tokens.tokenise("They wave.")):
+    for ask in (pos_tags.identity, lambda: pos_tags.tokenise("They wave.")):
         with pytest.raises(DataError, match=r"spaCy, which is not installed.*pip install.*en_core_web_sm.*texts_proc"):
             ask()
-    assert not tokens.installed()
+    assert not pos_tags.installed()
 
 
 @pytest.mark.usefixtures("no_spacy")
@@ -90,7 +89,7 @@ def test_without_its_model_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setitem(sys.modules, "spacy", SimpleNamespace(load=load))
     with pytest.raises(DataError, match=r"spaCy's model en_core_web_sm, which is not installed.*spacy download"):
-        tokens.tokenise("They wave.")
+        pos_tags.tokenise("They wave.")
 
 
 class TestRawCaptions:
@@ -142,7 +141,7 @@ class TestRawCaptions:
 
         config = config_for("interx", root)
         assert state(config) == "missing"
-        monkeypatch.setattr(tokens, "find_spec", lambda name: name)
+        monkeypatch.setattr(pos_tags, "find_spec", lambda name: name)
         assert state(config) == "there"
         (root / "texts_processed").mkdir()
         assert state(config) == "not asked for"

@@ -13,7 +13,7 @@ from intermamba.config import Config, OfficialConfig, load
 from intermamba.models.options import Variant
 from intermamba.paths import path
 from intermamba.skeleton import BODY_PARENTS, OFFSETS
-from workflow import shown
+from workflow.evaluation import gallery
 
 ROOT = Path(__file__).parents[1]
 HOSTILE = 'They say </script><b>"hello"</b> & wave $x$ {{ 7 }}.'
@@ -134,20 +134,20 @@ def write(study: Config) -> None:
     ).assign(device="some CPU", dtype="float32")
     for dataset, variants in study.runs.items():
         where = {"profile": profile, "dataset": dataset}
-        shown.write(path("real_shown", **where), performed(dataset, shown.REAL))
+        gallery.write(path("real_shown", **where), performed(dataset, gallery.REAL))
         for variant, seeds in variants.items():
             if not VARIANTS[variant].ablation:
-                shown.write(path("shown", variant=variant, seed=seeds[0], **where), performed(dataset, variant))
+                gallery.write(path("shown", variant=variant, seed=seeds[0], **where), performed(dataset, variant))
     files.write_csv(path("complexity", profile=profile), counts)
     files.write_csv(path("complexity_time", profile=profile), times)
 
 
-def performed(dataset: str, method: str) -> shown.Shown:
+def performed(dataset: str, method: str) -> gallery.Shown:
     """Two prompts of hostile letters and of few words, and what a method makes of them."""
     motions = tuple(standing(12, 0.1 * (1 + index)) for index in range(2))
     pairs = (("waves", "looks on"),) * 2 if dataset == "interhuman" else ()
     labels = (dataset, method, "synthetic", "", 30, ("0001", "0002"))
-    return shown.Shown(*labels, (HOSTILE, "Two people meet."), pairs, motions, (0.0,) * 2)
+    return gallery.Shown(*labels, (HOSTILE, "Two people meet."), pairs, motions, (0.0,) * 2)
 
 
 def standing(frames: int, turn: float) -> np.ndarray:

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from intermamba.config import DatasetConfig
 from intermamba.data import interhuman, interx
-from intermamba.data.captions import exchange_sides
+from intermamba.data.mirrored_captions import exchange_sides
 from intermamba.data.splits import SplitFile
 from intermamba.errors import ConfigError
 from intermamba.seeds import derive

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from intermamba.config import LossConfig
-from intermamba.motion import Representation
+from intermamba.representation import Representation
 from intermamba.skeleton import BONE_ENDS, BONE_STARTS, FEET, FEET_HEIGHT, FEET_SQUARED_STEP, LEFT_HIP, RIGHT_HIP
 
 NEAR = 1.0

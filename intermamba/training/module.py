@@ -16,7 +16,7 @@ from intermamba.data.dataset import Batch
 from intermamba.diffusion import Diffusion
 from intermamba.models import Denoiser
 from intermamba.models.conditions import TokenFeatures, conditions
-from intermamba.motion import Representation
+from intermamba.representation import Representation
 from intermamba.seeds import derive
 from intermamba.training.losses import interaction_losses
 from intermamba.training.schedule import cosine_with_warmup

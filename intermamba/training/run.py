@@ -13,7 +13,7 @@ from intermamba.config import Config, Dataset
 from intermamba.data.dataset import ClipDataset, Mode, loader
 from intermamba.data.splits import SplitFile
 from intermamba.models import build
-from intermamba.motion import representation
+from intermamba.representation import representation
 from intermamba.seeds import derive
 from intermamba.text.cache import TextCache
 from intermamba.trainer import quiet, trainer

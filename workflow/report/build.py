@@ -11,16 +11,18 @@ from intermamba import files
 from intermamba.config import Config, Dataset
 from intermamba.errors import StateError
 from intermamba.models import variants
+from intermamba.names import dataset_name, origin_name, solver_name
 from intermamba.paths import SPLITS, path
 from intermamba.provenance import recorded
-from workflow import latex, pdf, shown, tables
+from workflow.evaluation import gallery
+from workflow.evaluation.gallery import REAL, Shown
+from workflow.graph.stages import Stage, table
 from workflow.report.lineage import Lineage
 from workflow.report.page import Bar, Headline, Picture, Report, render
-from workflow.reproduced import Study, measured_on, read
-from workflow.shown import REAL, Shown
-from workflow.stages import Stage, table
-from workflow.tabular import decimals, interval
-from workflow.wording import dataset_name, origin_name, solver_name
+from workflow.results.reproduced import Study, measured_on, read
+from workflow.tables import build as tables
+from workflow.tables import latex, pdf
+from workflow.tables.tabular import decimals, interval
 
 COMPARISON = {"interhuman": 1, "interx": 2}
 """The table that compares models, by dataset."""
@@ -142,7 +144,7 @@ def _picture(file: Path) -> Picture:
 
 def _motions(inputs: Iterable[Path]) -> list[Shown]:
     """Motions of each dataset, the real ones first, then the models in the order of params.yaml."""
-    return [shown.read(one) for one in inputs if one.name == "shown.safetensors"]
+    return [gallery.read(one) for one in inputs if one.name == "shown.safetensors"]
 
 
 def _downloads(page: Path, inputs: Iterable[Path]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from intermamba import files
 from intermamba.paths import record_of
-from workflow.stages import Stage
+from workflow.graph.stages import Stage
 
 
 @dataclass(frozen=True)

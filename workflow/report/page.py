@@ -14,13 +14,13 @@ import pandas as pd
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
+from intermamba.names import dataset_name, origin_name
 from intermamba.render.people import PERSON_COLOURS, RADII
 from intermamba.skeleton import BODY, BODY_PARENTS
+from workflow.evaluation.gallery import Shown, rounded
 from workflow.report.lineage import Lineage, revision
-from workflow.shown import Shown, rounded
-from workflow.tabular import ARROWS, MISSING, SIGNS, Cell, Column, Table
-from workflow.verdicts import balance, topics
-from workflow.wording import dataset_name, origin_name
+from workflow.tables.claims import balance, topics
+from workflow.tables.tabular import ARROWS, MISSING, SIGNS, Cell, Column, Table
 
 SCRIPTS = ("viewer.js", "tables.js", "provenance.js", "page.js")
 """Joined in this order."""

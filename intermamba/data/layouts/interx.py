@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from intermamba import files
 from intermamba.config import DatasetConfig
-from intermamba.data import interx, tokens
+from intermamba.data import interx, pos_tags
 from intermamba.data.layouts.base import Layout, check_equal_lengths, problems, read_captions
 from intermamba.data.raw import Poses, read_archive, read_lines, read_pickle, read_skeleton, read_word_vectors
 from intermamba.data.splits import Clip
@@ -64,7 +64,7 @@ class _InterXLayout(Layout):
             ) from error
 
     def tokeniser(self) -> str | None:
-        return tokens.identity() if self.raw_captions else None
+        return pos_tags.identity() if self.raw_captions else None
 
     def _said_file(self, clip: str) -> Path:
         return self.root / ("texts" if self.raw_captions else "texts_processed") / f"{clip}.txt"
@@ -76,7 +76,7 @@ class _InterXLayout(Layout):
             return _processed_captions(path)
         captions = read_captions(path)
         try:
-            return captions, tuple(map(tokens.tokenise, captions))
+            return captions, tuple(map(pos_tags.tokenise, captions))
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from intermamba.data.synthetic import body, captions
+from intermamba.data.synthetic import body, grammar
 from intermamba.data.synthetic.kinds import KINDS
 from intermamba.data.synthetic.performer import Performer, Scene, Side
 from intermamba.data.synthetic.stage import Stage
@@ -105,8 +105,8 @@ def clip(
     actor = derive(seed, "actor") % 2
     order = [0, 1] if actor == 0 else [1, 0]
     words = np.random.default_rng(derive(seed, "captions", kind))
-    told = captions.tell(recipe, parameters, words)
-    alone = captions.tell_alone(recipe, parameters, words)
+    told = grammar.tell(recipe, parameters, words)
+    alone = grammar.tell_alone(recipe, parameters, words)
     return Clip(
         rotations[:, order],
         translation[:, order],

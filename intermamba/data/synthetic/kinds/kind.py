@@ -22,7 +22,7 @@ def mirrored(combination: Combination) -> Combination:
 class Kind:
     """One kind of interaction.
 
-    Sentences use the notation of :mod:`intermamba.data.synthetic.captions`; every one in ``captions`` names every
+    Sentences use the notation of :mod:`intermamba.data.synthetic.grammar`; every one in ``captions`` names every
     parameter, those in ``loose`` leave some open. ``individual`` tells the part of the initiator, then of the other.
     """
 

@@ -1,0 +1,166 @@
+"""What the protocol asks of an evaluator, and the two evaluators there are."""
+
+import typing
+from collections.abc import Callable, Hashable, Sequence
+from itertools import repeat
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from evaluators.interclip import InterCLIP
+from evaluators.interx import TextMotionMatcher, rest_padded
+from evaluators.word_vectors import vectorise
+from intermamba import files, paths
+from intermamba.config import Config, Dataset
+from intermamba.data.dataset import Batch
+from intermamba.data.pos_tags import tokenise
+from intermamba.errors import DataError, StateError
+from intermamba.representation import representation
+from intermamba.text.cache import TextCache
+from intermamba.weights import load_strictly
+
+
+@typing.runtime_checkable
+class Judge(typing.Protocol):
+    """Embeds texts and motions into one space, in the order of the batch."""
+
+    def embed_text(self, batch: Batch) -> Float[Tensor, "B K"]: ...
+
+    def embed_motion(self, batch: Batch) -> Float[Tensor, "B K"]: ...
+
+
+class Remembering:
+    """A judge that embeds every caption and every motion once, however often a protocol shows it.
+
+    Embeddings do not depend on the batch beyond rounding, so neither do they on what is remembered. Motions of a clip
+    are told apart by a 64-bit hash of their real frames: there are too many of them to keep, or for a slower hash.
+    """
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._texts: dict[Hashable, Tensor] = {}
+        self._motions: dict[Hashable, Tensor] = {}
+
+    def embed_text(self, batch: Batch) -> Float[Tensor, "B K"]:
+        keys = list(zip(batch.caption, batch.tokens, strict=True)) if batch.tokens else list(batch.caption)
+        return _recalled(self._texts, keys, batch, self._judge.embed_text)
+
+    def embed_motion(self, batch: Batch) -> Float[Tensor, "B K"]:
+        frames = batch.motion.contiguous().cpu().numpy()
+        shown = zip(batch.clip, batch.length.tolist(), frames, strict=True)
+        keys = [(clip, length, hash(motion[:length].tobytes())) for clip, length, motion in shown]
+        return _recalled(self._motions, keys, batch, self._judge.embed_motion)
+
+
+def _recalled(
+    known: dict[Hashable, Tensor], keys: Sequence[Hashable], batch: Batch, embed: Callable[[Batch], Tensor]
+) -> Float[Tensor, "B K"]:
+    """Embeddings of a batch whose examples have ``keys``; those that ``known`` lacks are embedded and kept there."""
+    new = {key: row for row, key in enumerate(keys) if key not in known}
+    if new:
+        known.update(zip(new, embed(batch.take(list(new.values()))).cpu(), strict=True))
+    return torch.stack([known[key] for key in keys])
+
+
+class InterClipJudge(nn.Module):
+    """InterHuman's judge: :class:`InterCLIP` and the embedded captions it reads."""
+
+    def __init__(self, network: InterCLIP, cache: TextCache) -> None:
+        super().__init__()
+        self.network, self.cache = network, cache
+
+    def embed_text(self, batch: Batch) -> Float[Tensor, "B K"]:
+        tokens, end = self.cache.embedded(batch.caption)
+        device = self.network.latent_scale.device
+        return self.network.encode_text(tokens.to(device), end.to(device))
+
+    def embed_motion(self, batch: Batch) -> Float[Tensor, "B K"]:
+        batch = batch.to(self.network.latent_scale.device)
+        return self.network.encode_motion(batch.motion, batch.mask)
+
+
+class InterXJudge(nn.Module):
+    """Inter-X's judge: :class:`TextMotionMatcher` and the word vectors it reads.
+
+    Captions that come without tokens are tokenised (:mod:`intermamba.data.pos_tags`).
+    """
+
+    def __init__(self, network: TextMotionMatcher, cache: TextCache) -> None:
+        super().__init__()
+        self.network, self.cache = network, cache
+
+    def embed_text(self, batch: Batch) -> Float[Tensor, "B K"]:
+        device = self.network.text_encoder.hidden.device
+        said = zip(batch.caption, batch.tokens or repeat(()), strict=bool(batch.tokens))
+        tokens = [known or tokenise(caption) for caption, known in said]
+        words, tags, length = vectorise(tokens, self.cache.words, self.cache.word_vectors)
+        return self.network.encode_text(words.to(device), tags.to(device), length.to(device))
+
+    def embed_motion(self, batch: Batch) -> Float[Tensor, "B K"]:
+        batch = batch.to(self.network.text_encoder.hidden.device)
+        return self.network.encode_motion(rest_padded(batch), batch.length)
+
+
+def build(config: Config, dataset: Dataset, cache: TextCache) -> InterClipJudge | InterXJudge:
+    """An untrained judge of the configured sizes, drawn from the global generator."""
+    features = representation(dataset).features
+    if dataset == "interhuman":
+        return InterClipJudge(InterCLIP(config.evaluator.interclip, features, cache.width), cache)
+    return InterXJudge(TextMotionMatcher(config.evaluator.interx, features, cache.word_vectors.shape[-1]), cache)
+
+
+def official(dataset: Dataset, checkpoint: str | Path, cache: TextCache) -> InterCLIP | TextMotionMatcher:
+    """The network of an official checkpoint, of whatever sizes, if it can judge ``dataset`` with these captions.
+
+    Raises:
+        DataError: the file is broken or unsafe, or reads other motions or other captions.
+    """
+    network: InterCLIP | TextMotionMatcher
+    if dataset == "interhuman":
+        network = InterCLIP.from_official(checkpoint, positions=cache.positions)
+        width, told = cache.width, f"text tower {cache.tower}"
+    else:
+        network = TextMotionMatcher.from_official(checkpoint)
+        width, told = cache.word_vectors.shape[-1], "word vectors"
+    if network.text_width != width:
+        raise DataError(
+            f"{checkpoint}: reads captions embedded {network.text_width} wide, but those of this profile ({told}) are "
+            f"{width} wide. Use what it was trained with, or train a judge: evaluator.checkpoint.{dataset} null."
+        )
+    features = representation(dataset).features
+    if network.features != features:
+        raise DataError(f"{checkpoint}: sees {network.features} features of a person; {dataset} has {features}.")
+    return network
+
+
+def load(config: Config, dataset: Dataset, device: str | torch.device = "cpu") -> InterClipJudge | InterXJudge:
+    """The judge of ``dataset``, ready to judge: of the configured sizes, or of its own where it is official.
+
+    Raises:
+        StateError: no weights yet, or weights of another dataset.
+        DataError: weights of other sizes than configured.
+    """
+    where = {"profile": config.profile, "dataset": dataset}
+    path = files.require(paths.path("evaluator", **where), "train-evaluator")
+    weights, metadata = files.read_tensors(path)
+    if metadata.get("dataset") != dataset:
+        raise StateError(
+            f"{path}: weights for {metadata.get('dataset')!r}, wanted {dataset!r}. Train the evaluator again."
+        )
+    cache = TextCache(paths.path("text", **where))
+    judge: InterClipJudge | InterXJudge
+    if metadata.get("weights") != "official":
+        judge = build(config, dataset, cache)
+        load_strictly(judge.network, weights, path)
+    elif dataset == "interhuman":
+        judge = InterClipJudge(InterCLIP.from_weights(weights, path), cache)
+    else:
+        judge = InterXJudge(TextMotionMatcher.from_weights(weights, path), cache)
+    return judge.to(device).eval().requires_grad_(False)
+
+
+def fingerprint(path: str | Path) -> str:
+    """Short identity of an evaluator's weights, as it stands beside every number: 12 hexadecimal digits of SHA-256."""
+    return files.sha256(path)[:12]

@@ -1,0 +1,94 @@
+"""Command ``bench``: how fast and how large the scan, sampling and training are, beside what others offer.
+
+Everything is measured in one process on random data, the sides taking turns, so that a change of the machine's load
+touches all alike. What this machine cannot run has a row all the same, which says why it was not measured.
+"""
+
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from intermamba import files, provenance
+from intermamba.config import Config
+from intermamba.cost import models, scans
+from intermamba.cost.complexity import cores, device, threads, timed_rows
+from intermamba.cost.timing import exponent
+from intermamba.paths import path
+from intermamba.seeds import derive
+
+TABLES = ("scan", "models", "growth", "exponents")
+"""Files that are written, the main one first."""
+KNOBS = ("bench", "complexity", "model", "diffusion", "training", "losses", "text", "datasets.interhuman", "runtime")
+PEERS = ("mamba-ssm", "mambapy", "einops", "triton")
+
+
+def run(config: Config, mamba_ssm: Path | None = None, advance: Callable[[int], None] | None = None) -> None:
+    """Measure everything; write ``scan.csv``, ``models.csv``, ``growth.csv`` and ``exponents.csv``, once all is done.
+
+    Every measurement has the columns of :func:`intermamba.cost.timing.summary`, ``device`` and ``note``, which says
+    why there is no number where there is none.
+
+    ``mamba_ssm`` is the folder that holds mamba_ssm's package, if it is not installed. ``advance`` is called with 1
+    after each group of measurements that take turns (:func:`groups` says how many).
+    """
+    outputs = {name: path("bench", profile=config.profile, table=name, format="csv") for name in TABLES}
+    seed = derive(config.seed, "bench")
+    knobs = {name: config.section(name) for name in KNOBS}
+    names = timed_rows(config)
+    with provenance.recorded("bench", outputs.values(), config=knobs, seeds={"weights": seed}) as notes:
+        where, of_scans, of_models = device(config), cores(config.bench.threads), threads(config)
+        notes.update(device=where, packages=_versions(), compared=scans.origin(mamba_ssm))
+        notes.update(threads={"scan": of_scans, "models": of_models})
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            torch.set_num_threads(of_scans)
+            found = {"scan": _table(scans.measure(config.bench, where, mamba_ssm), advance)}
+            torch.set_num_threads(of_models)
+            found["models"] = _table(models.costs(config, names, where), advance)
+            found["growth"] = _table(models.growth(config, names, where), advance)
+            found["exponents"] = exponents(found["growth"])
+        for name, output in outputs.items():
+            files.write_csv(output, found[name])
+
+
+def groups(config: Config) -> int:
+    """Groups of measurements that take turns."""
+    return 2 * len(config.bench.shapes) + 2 + 2
+
+
+def exponents(growth: pd.DataFrame) -> pd.DataFrame:
+    """A row a model and axis: the slope of log(median seconds) over log(size), and its standard error."""
+    fits = []
+    for (where, method, axis), part in growth.dropna(subset="seconds_median").groupby(
+        ["device", "method", "axis"], sort=False
+    ):
+        slope, error = exponent(part["size"].tolist(), part["seconds_median"].tolist())
+        fits.append({"device": where, "method": method, "axis": axis, "exponent": slope, "standard_error": error})
+    return pd.DataFrame(fits)
+
+
+def _table(rows: Iterator[list[dict[str, Any]]], advance: Callable[[int], None] | None) -> pd.DataFrame:
+    """All rows of groups that are measured one after the other."""
+
+    def told() -> Iterator[list[dict[str, Any]]]:
+        for group in rows:
+            yield group
+            if advance:
+                advance(1)
+
+    return pd.DataFrame(chain.from_iterable(told()))
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PEERS:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found

@@ -1,0 +1,290 @@
+"""What each model costs (Table 3): parameters, multiply-accumulates, sampling time.
+
+Conventions, since the paper states none. Parameters are the trained ones; the frozen text tower is not counted. MACs
+are of one conditional pass of the denoiser over T frames of both persons at batch 1, in three parts that add up:
+
+- ``dense``: every matrix product and convolution (``torch.utils.flop_counter``'s FLOPs / 2, and the depthwise
+  convolutions, which we compute elementwise); all other elementwise work is left out, as is usual;
+- ``attention``: the two products of every attention, of queries with keys and of weights with values;
+- ``scan``: 4.5 for each batch, channel, step and state, mamba_ssm's own formula (9 FLOPs), and one for the skip.
+
+Apart from them stands ``text``, the trained text encoder over a clip's captions, which runs once a sampling. A whole
+guided sampling is then ``passes`` (clips that guidance sends through the denoiser in a step) times ``sampling_steps``
+times the pass, plus the text encoder.
+
+Time is that of a whole guided DDIM sampling of one clip from the encoded caption on, all passes of a step as one batch.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from intermamba import files, provenance
+from intermamba.config import Config, Dataset, ModelConfig
+from intermamba.diffusion import Diffusion
+from intermamba.models import PAPER, Denoiser, build, find
+from intermamba.models.astm import Scan
+from intermamba.models.layers import ChannelConv
+from intermamba.paths import path
+from intermamba.representation import representation
+from intermamba.seeds import derive
+
+DATASET: Dataset = "interhuman"
+"""Its features and window size the models, as in Table 3."""
+KNOBS = ("complexity", "model", "diffusion", "text", f"datasets.{DATASET}.max_frames", "runs", "runtime")
+"""What the counts and times depend on."""
+
+TIME_COLUMNS = (
+    "method", "repeat", "seconds", "sampling_steps", "guidance", "frames", "batch", "warmup_steps", "device", "dtype",
+    "threads",
+)  # fmt: skip
+"""Of ``complexity_time.csv``: a timed sampling, and the conditions it was timed under."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a model is built with, and what it is counted at."""
+
+    model: ModelConfig
+    max_frames: int
+    text_width: int
+    tokens: int
+    """Of a caption, padding included: the text encoder reads them all."""
+    frames: int
+    """T of a pass."""
+    sampling_steps: int
+
+    @classmethod
+    def of(cls, config: Config) -> "Sizes":
+        """Those of a profile."""
+        return cls(
+            config.model,
+            config.datasets[DATASET].max_frames,
+            config.text.width,
+            config.text.context,
+            config.complexity.frames,
+            config.diffusion.sampling_steps,
+        )
+
+
+PAPER_SIZES = Sizes(PAPER, max_frames=300, text_width=768, tokens=77, frames=300, sampling_steps=50)
+"""CLIP ViT-L/14's tokens, InterHuman's window, DDIM-50 [paper 5.1]; counted in every profile."""
+SCAN_FLOPS = 9
+"""Of a channel, step and state of a scan [mamba_ssm's own formula]."""
+
+
+def run(config: Config, *, timed: bool = True, advance: Callable[[int], None] | None = None) -> None:
+    """Measure every model of the study; write ``complexity.csv`` and, because times differ from run to run, the times
+    apart in ``complexity_time.csv`` beside it.
+
+    The first has two rows a model, ``sizes`` being ``profile`` or ``paper``: see :func:`count`. The second has a row a
+    sampling, written as it comes, so that a run that was cut short leaves what it measured: see :func:`samplings`.
+    Needs no data. ``timed=False`` counts only; ``advance`` is called with 1 after each timed sampling.
+    """
+    names = list(dict.fromkeys(variant for _, variant, _ in config.rows()))
+    counts, times = (path(name, profile=config.profile) for name in ("complexity", "complexity_time"))
+    seed = derive(config.seed, "complexity")
+    knobs = {name: config.section(name) for name in KNOBS}
+    outputs = [counts, times] if timed else [counts]
+    with provenance.recorded("complexity", outputs, config=knobs, seeds={"weights": seed}):
+        sizes = {"profile": Sizes.of(config), "paper": PAPER_SIZES}
+        rows = [{"method": name, "sizes": which, **count(name, at)} for name in names for which, at in sizes.items()]
+        files.write_csv(counts, pd.DataFrame(rows))
+        if timed:
+            torch.set_num_threads(threads(config))
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)
+                models = {name: _build(name, sizes["profile"], device(config)) for name in timed_rows(config)}
+            done: list[dict[str, Any]] = []
+            files.write_csv(times, pd.DataFrame(columns=TIME_COLUMNS))
+            for row in samplings(models, config):
+                done.append(row)
+                files.write_csv(times, pd.DataFrame(done, columns=TIME_COLUMNS))
+                if advance:
+                    advance(1)
+
+
+def count(name: str, sizes: Sizes) -> dict[str, int]:
+    """Counts of one model, all integers: ``parameters``; ``macs_dense``, ``macs_attention``, ``macs_scan`` of a pass;
+    ``macs_text``; ``passes``; ``macs_sampling``; and what they are of: ``frames``, ``batch``, ``sampling_steps``.
+    """
+    model = _build(name, sizes, "meta")
+    one_pass = count_macs(model, sizes.frames)
+    text, passes = _text_macs(model, sizes.tokens), len(model.guidance(1.0))
+    return {
+        "parameters": sum(value.numel() for value in model.parameters() if value.requires_grad),
+        **one_pass,
+        "macs_text": text,
+        "passes": passes,
+        "macs_sampling": passes * sizes.sampling_steps * sum(one_pass.values()) + text,
+        "frames": sizes.frames,
+        "batch": 1,
+        "sampling_steps": sizes.sampling_steps,
+    }
+
+
+def count_macs(model: Denoiser, frames: int) -> dict[str, int]:
+    """``macs_dense``, ``macs_attention`` and ``macs_scan`` of one conditional pass; the model may be on ``meta``."""
+    convolution = 0
+
+    def convolved(module: nn.Module, arguments: tuple[Any, ...], _: Any) -> None:
+        nonlocal convolution
+        assert isinstance(module, ChannelConv)
+        convolution += arguments[0].numel() * module.kernel_size[0]
+
+    hooks = [module.register_forward_hook(convolved) for module in model.modules() if isinstance(module, ChannelConv)]
+    with _counted_scans(model) as scans, _counted_products() as counter:
+        model(*inputs(model, frames))
+    for hook in hooks:
+        hook.remove()
+    by_module = counter.get_flop_counts()
+    products = torch.ops.aten.bmm
+    attention = sum(
+        by_module.get(f"{type(model).__name__}.{name}", {}).get(products, 0)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.MultiheadAttention)
+    )
+    dense = (counter.get_total_flops() - attention) // 2 + convolution
+    return {"macs_dense": dense, "macs_attention": attention // 2, "macs_scan": sum(scans)}
+
+
+def _text_macs(model: Denoiser, tokens: int) -> int:
+    """Of the trained text encoder, attention included, over all captions of one clip."""
+    cond = inputs(model, 1)[2]
+    features = cond.new_zeros(cond.shape[1], tokens, cond.shape[2])
+    with _counted_products() as counter:
+        model.encode_text(features, torch.zeros(len(features), dtype=torch.long, device=cond.device))
+    return int(counter.get_total_flops()) // 2
+
+
+@contextmanager
+def _counted_products() -> Iterator[FlopCounterMode]:
+    """Count the FLOPs of matrix products and convolutions, attention's included, whatever kernel would run it."""
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
+        yield counter
+
+
+@contextmanager
+def _counted_scans(model: Denoiser) -> Iterator[list[int]]:
+    """MACs of every scan that the model would run, by formula; the scans themselves are left out meanwhile.
+
+    On tensors without data thousands of steps would tell nothing more, and not every backend takes such tensors.
+    """
+    macs: list[int] = []
+
+    def counted(scan: Scan, u: torch.Tensor) -> torch.Tensor:
+        macs.append(u.numel() * (SCAN_FLOPS * scan.log_rate.shape[1] + 2) // 2)
+        return torch.empty_like(u)
+
+    scans = [module for module in model.modules() if isinstance(module, Scan)]
+    try:
+        for scan in scans:
+            scan.__dict__["forward"] = lambda u, *_, scan=scan: counted(scan, u)
+        yield macs
+    finally:
+        for scan in scans:
+            del scan.__dict__["forward"]
+
+
+def samplings(models: dict[str, Denoiser], config: Config) -> Iterator[dict[str, Any]]:
+    """Time guided samplings of one clip; a row of :data:`TIME_COLUMNS` each.
+
+    All models take turns within each repeat, so that a change of the machine's load touches all alike. Before the
+    first repeat each takes ``warmup_steps`` steps of the sampler, which is what first calls make slow: allocation, the
+    choice of kernels, their compilation. A whole sampling would be minutes at the paper's sizes on a CPU.
+    """
+    settings = config.complexity
+    warm = Diffusion(
+        config.diffusion.model_copy(update={"sampling_steps": settings.warmup_steps}), config.runtime.sampler
+    )
+    full = Diffusion(config.diffusion, config.runtime.sampler)
+    for model in models.values():
+        _sample(warm, model, settings.frames)
+    where = device(config)
+    for repeat in range(repeats(config)):
+        for name, model in models.items():
+            start = time.perf_counter()
+            _sample(full, model, settings.frames)
+            yield {
+                "method": name,
+                "repeat": repeat,
+                "seconds": time.perf_counter() - start,
+                "sampling_steps": config.diffusion.sampling_steps,
+                "guidance": config.diffusion.guidance,
+                "frames": settings.frames,
+                "batch": 1,
+                "warmup_steps": settings.warmup_steps,
+                "device": provenance.device() if where == "cuda" else provenance.processor(),
+                "dtype": str(model.out.weight.dtype).removeprefix("torch."),
+                "threads": torch.get_num_threads(),
+            }
+
+
+def timed_rows(config: Config) -> list[str]:
+    """The models that Table 3 shows; the paper's ablations are only counted."""
+    names = dict.fromkeys(variant for _, variant, _ in config.rows())
+    return [name for name in names if not find(name).ablation]
+
+
+def device(config: Config) -> str:
+    """``cuda`` where the profile allows an accelerator and there is one, else ``cpu``."""
+    return "cuda" if config.runtime.accelerator == "auto" and torch.cuda.is_available() else "cpu"
+
+
+def repeats(config: Config) -> int:
+    """Timed samplings of each model on this machine's :func:`device`."""
+    return int(getattr(config.complexity.repeats, device(config)))
+
+
+def threads(config: Config) -> int:
+    """The profile's threads, but no more than there are cores for: more would only slow a measurement down."""
+    return cores(config.runtime.threads)
+
+
+def cores(wanted: int) -> int:
+    """As many threads, but no more than this process may use cores."""
+    return min(wanted, len(os.sched_getaffinity(0)))
+
+
+def untrained(name: str, config: Config, frames: int, device: str) -> Denoiser:
+    """A model at a profile's sizes, for windows of ``frames``."""
+    return _build(name, replace(Sizes.of(config), max_frames=frames), device)
+
+
+def _build(name: str, sizes: Sizes, device: str) -> Denoiser:
+    with torch.device(device):
+        return build(
+            name,
+            features=representation(DATASET).features,
+            max_frames=sizes.max_frames,
+            text_width=sizes.text_width,
+            **sizes.model.model_dump(),
+        ).eval()
+
+
+def inputs(model: Denoiser, frames: int, batch: int = 1) -> tuple[torch.Tensor, ...]:
+    """Arguments of one conditional pass; cost does not depend on the values."""
+    device = model.out.weight.device
+    return (
+        torch.zeros(batch, frames, 2, model.out.out_features, device=device),
+        torch.zeros(batch, dtype=torch.long, device=device),
+        torch.zeros(batch, 3 if model.individual else 1, model.embed_text.in_features, device=device),
+        torch.ones(batch, frames, dtype=torch.bool, device=device),
+    )
+
+
+def _sample(diffusion: Diffusion, model: Denoiser, frames: int) -> None:
+    """One guided sampling of one clip, finished when this returns."""
+    x, _, cond, mask = inputs(model, frames)
+    diffusion.sample(model, cond, mask, x, generator=torch.Generator().manual_seed(0))
+    if x.device.type == "cuda":
+        torch.cuda.synchronize(x.device)

@@ -1,0 +1,118 @@
+"""Sampling and training of every model: time, memory, and growth with frames and batch."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import product
+from typing import Any
+
+import torch
+
+from intermamba.config import Config, Sampler
+from intermamba.cost.complexity import inputs, untrained
+from intermamba.cost.timing import interleaved, peak, summary
+from intermamba.cost.training import example
+from intermamba.diffusion import Diffusion
+from intermamba.models import Denoiser
+from intermamba.models.astm import Scan
+
+Rows = list[dict[str, Any]]
+DEVICES = ("cpu", "cuda")
+SAMPLERS: dict[str, tuple[tuple[Sampler, str], ...]] = {
+    "cpu": (("plain", "float32"),),
+    "cuda": (("plain", "float32"), ("graph", "float32"), ("graph", "bfloat16")),
+}
+"""How each device can sample, and in which precision."""
+SCANS = ("auto", "reference")
+
+
+def costs(config: Config, names: Sequence[str], device: str) -> Iterator[Rows]:
+    """Rows of whole guided samplings of one clip, then of optimisation steps with each scan; a row a model and ``way``.
+
+    ``memory`` is in bytes: of all tensors held at the worst moment, beyond weights and optimiser.
+    """
+    calls: dict[tuple[str, ...], Callable[[], object]] = {}
+    for name in names:
+        model = untrained(name, config, config.complexity.frames, device)
+        for sampler, precision in SAMPLERS[device]:
+            diffusion = Diffusion(config.diffusion.model_copy(update={"sampling_precision": precision}), sampler)
+            calls[name, f"{sampler}, {precision}"] = partial(_sample, diffusion, model, 1, config.complexity.frames)
+    every = {where: [(name, ", ".join(way)) for name in names for way in SAMPLERS[where]] for where in DEVICES}
+    frames, steps = config.complexity.frames, config.diffusion.sampling_steps
+    shape = {"what": "sampling", "batch": 1, "frames": frames, "steps": steps}
+    yield _rows(calls, every, shape, config, device)
+
+    batch = config.training.batch // config.runtime.devices
+    calls = {(name, scan): call for name in names for scan, call in _training(config, name, batch, device).items()}
+    every = {where: list(product(names, SCANS)) for where in DEVICES}
+    shape = {"what": "training", "batch": batch, "frames": config.datasets["interhuman"].max_frames, "steps": 1}
+    yield _rows(calls, every, shape, config, device)
+
+
+def growth(config: Config, names: Sequence[str], device: str) -> Iterator[Rows]:
+    """Rows of a guided step of the sampler over frames, then over batches; a row a model and ``size``."""
+    settings = config.bench
+    longest = max(*settings.frames, config.complexity.frames)
+    models = {name: untrained(name, config, longest, device) for name in names}
+    one = Diffusion(config.diffusion.model_copy(update={"sampling_steps": 1}))
+    shapes = {
+        "frames": {size: (1, size) for size in settings.frames},
+        "batch": {size: (size, config.complexity.frames) for size in settings.batch},
+    }
+    for axis, sizes in shapes.items():
+        calls = {
+            (name, size): partial(_sample, one, models[name], *sizes[size]) for name, size in product(names, sizes)
+        }
+        taken = interleaved(calls, settings.repeats, settings.seconds / len(sizes), device)
+        yield [
+            {"device": where, "method": name, "axis": axis, "size": size}
+            | summary(taken[name, size] if where == device else [])
+            | {"note": _note(where, device)}
+            for where, name, size in product(DEVICES, names, sizes)
+        ]
+
+
+def _rows(
+    calls: dict[tuple[str, ...], Callable[[], object]],
+    every: dict[str, list[tuple[str, str]]],
+    shape: dict[str, Any],
+    config: Config,
+    device: str,
+) -> Rows:
+    taken = interleaved(calls, config.bench.repeats, config.bench.seconds, device)
+    return [
+        {"device": where, **shape, "method": name, "way": way}
+        | summary(taken[name, way] if where == device else [])
+        | {"memory": peak(calls[name, way], device) if where == device else None, "note": _note(where, device)}
+        for where, ways in every.items()
+        for name, way in ways
+    ]
+
+
+def _note(where: str, device: str) -> str:
+    return "" if where == device else f"not measured: ran on {device}"
+
+
+def _sample(diffusion: Diffusion, model: Denoiser, batch: int, frames: int) -> None:
+    x, _, cond, mask = inputs(model, frames, batch)
+    diffusion.sample(model, cond, mask, x, generator=torch.Generator().manual_seed(0))
+
+
+def _training(config: Config, name: str, batch: int, device: str) -> dict[str, Callable[[], object]]:
+    """With each scan, an optimisation step as training takes it, on one batch of random clips."""
+    module, clips = example(config, name, batch)
+    module, clips = module.to(device), clips.to(device)
+    optimizer = module.optimizer()
+    half = config.training.precision == "bf16-mixed"
+
+    def step(scan: str) -> None:
+        for part in module.modules():
+            if isinstance(part, Scan):
+                part.backend = scan
+        with torch.autocast(device, torch.bfloat16, enabled=half):
+            loss = module.losses(clips, 0)["total"]
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(module.parameters(), config.training.gradient_clip)
+        optimizer.step()
+
+    return {scan: partial(step, scan) for scan in SCANS}

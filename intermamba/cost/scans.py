@@ -1,0 +1,139 @@
+"""The scan: our backends, mamba_ssm's reference function and official kernel, mamba.py's parallel scan.
+
+The others' functions are left as they are; what they need around them (softplus, transposes) counts as theirs.
+"""
+
+import ast
+import importlib.util
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from intermamba import files
+from intermamba.config import BenchConfig
+from intermamba.cost.timing import interleaved, peak, summary
+from intermamba.ssm import selective_scan
+
+Scan = Callable[..., Tensor]
+
+COMPILED = {"cpu": "cpu", "cuda": "triton"}
+"""Our compiled backend on each device; others are measured in multiples of it."""
+OFFICIAL, MAMBAPY = "mamba_ssm selective_scan_ref", "mamba.py pscan"
+_SOURCE = "mamba_ssm/ops/selective_scan_interface.py"
+
+
+def measure(config: BenchConfig, device: str, mamba_ssm: Path | None = None) -> Iterator[list[dict[str, Any]]]:
+    """Rows of each shape and pass, a row a side, on both devices; those on the other one are not measured.
+
+    ``ratio`` is the side's median over our compiled backend's; ``memory`` that of the inputs and of all tensors held at
+    the worst moment, over that of inputs and output.
+    """
+    found = {where: sides(where, mamba_ssm) for where in COMPILED}
+    for shape, sizes in config.shapes.items():
+        values = {name: value.to(device) for name, value in arguments(*sizes).items()}
+        inputs = sum(value.nbytes for value in values.values())
+        for step, call in PASSES.items():
+            here = {name: scan for name, scan in found[device].items() if not isinstance(scan, str)}
+            calls = {name: partial(call, scan, values) for name, scan in here.items()}
+            taken = interleaved(calls, config.repeats, config.seconds, device)
+            fast = summary(taken[COMPILED[device]])["seconds_median"]
+            rows: list[dict[str, Any]] = []
+            for where, name in ((where, name) for where, scans in found.items() for name in scans):
+                scan, measured = found[where][name], where == device and name in taken
+                row: dict[str, Any] = {"device": where, "shape": shape, "sizes": " x ".join(map(str, sizes))}
+                row |= {"pass": step, "side": name} | summary(taken[name] if measured else [])
+                row["ratio"] = row["seconds_median"] / fast
+                held = peak(calls[name], device) if measured else math.nan
+                row["memory"] = (inputs + held) / (inputs + values["u"].nbytes)
+                row["note"] = "" if measured else scan if isinstance(scan, str) else f"not measured: ran on {device}"
+                rows.append(row)
+            yield rows
+
+
+def arguments(batch: int, channels: int, length: int, states: int) -> dict[str, Tensor]:
+    """Standard normal inputs; rates and step sizes as the model starts with: -1 to -N, 1e-3 to 1e-1."""
+    generator = torch.Generator().manual_seed(0)
+    draw = partial(torch.randn, generator=generator)
+    return {
+        "u": draw(batch, channels, length),
+        "delta": draw(batch, channels, length),
+        "A": -torch.arange(1.0, states + 1).repeat(channels, 1),
+        "B": draw(batch, states, length),
+        "C": draw(batch, states, length),
+        "D": torch.ones(channels),
+        "delta_bias": torch.rand(channels, generator=generator) * 4.6 - 6.9,
+    }
+
+
+def sides(device: str, mamba_ssm: Path | None = None) -> dict[str, Scan | str]:
+    """Scans by name; in place of one that cannot be had, why."""
+    ours: dict[str, Scan | str] = {"reference": partial(selective_scan, delta_softplus=True, backend="reference")}
+    ours[COMPILED[device]] = partial(selective_scan, delta_softplus=True, backend=COMPILED[device])
+    if device == "cuda":
+        installed = importlib.util.find_spec("mamba_ssm") is not None
+        kernel = partial(selective_scan, delta_softplus=True, backend="mamba_ssm")
+        ours["mamba_ssm"] = kernel if installed else "not measured: not installed"
+    return ours | {OFFICIAL: mamba_ssm_reference(mamba_ssm), MAMBAPY: mambapy_scan()}
+
+
+def origin(mamba_ssm: Path | None) -> dict[str, str]:
+    """Hash of the file that mamba_ssm's reference function is read from."""
+    source = _source(mamba_ssm)
+    return {} if source is None else {OFFICIAL: files.sha256(source)}
+
+
+def mamba_ssm_reference(folder: Path | None) -> Scan | str:
+    """mamba_ssm's ``selective_scan_ref`` from its source: importing the package would need its CUDA extension."""
+    source = _source(folder)
+    if source is None or importlib.util.find_spec("einops") is None:
+        return "not measured: not installed"
+    from einops import rearrange, repeat
+
+    names: dict[str, Any] = {"torch": torch, "F": functional, "rearrange": rearrange, "repeat": repeat}
+    for node in ast.parse(source.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "selective_scan_ref":
+            exec(compile(ast.Module([node], []), "selective_scan_ref", "exec"), names)  # noqa: S102 - the user's choice
+    return partial(names["selective_scan_ref"], delta_softplus=True)
+
+
+def _source(folder: Path | None) -> Path | None:
+    if folder is None:
+        spec = importlib.util.find_spec("mamba_ssm")
+        if spec is None or spec.origin is None:
+            return None
+        folder = Path(spec.origin).parent.parent
+    return files.require(folder / _SOURCE, "bench with the folder that holds mamba_ssm as --mamba-ssm")
+
+
+def mambapy_scan() -> Scan | str:
+    """mamba.py's parallel scan, in the form of its Mamba block."""
+    if importlib.util.find_spec("mambapy") is None:
+        return "not measured: not installed"
+    from mambapy.pscan import pscan
+
+    def scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, delta_bias: Tensor) -> Tensor:
+        x, step = u.mT, functional.softplus(delta.mT + delta_bias).unsqueeze(-1)
+        states = pscan(torch.exp(step * A), step * B.mT.unsqueeze(2) * x.unsqueeze(-1))
+        return ((states @ C.mT.unsqueeze(-1)).squeeze(-1) + D * x).mT
+
+    return scan
+
+
+def forward(scan: Scan, values: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        scan(**values)
+
+
+def forward_and_backward(scan: Scan, values: dict[str, Tensor]) -> None:
+    leaves = {name: value.detach().requires_grad_() for name, value in values.items()}
+    y = scan(**leaves)
+    torch.autograd.grad(y, list(leaves.values()), torch.ones_like(y))
+
+
+PASSES = {"forward": forward, "forward + backward": forward_and_backward}

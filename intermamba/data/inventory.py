@@ -1,0 +1,208 @@
+"""``intermamba fetch --check``: every dataset and weight, whether it is there, what it is for, where it comes from.
+
+Nothing is written, and only names of files are looked at, but for the lists of clips: whether the content is right is
+what ``intermamba fetch`` says before it writes a manifest.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from intermamba.config import Config, Dataset, OfficialModel
+from intermamba.data import pos_tags
+from intermamba.data.fetch import raw_root
+from intermamba.data.layouts import layout
+from intermamba.data.raw import read_lines
+from intermamba.errors import DataError
+from intermamba.names import dataset_name
+from intermamba.paths import SPLITS
+
+Status = Literal["there", "missing", "embedded", "on first use", "not asked for"]
+"""``missing`` is what the profile asks for and is not there; ``embedded`` data stand in for real ones."""
+
+OWNERS: dict[Dataset, str] = {"interhuman": "InterGen's project page", "interx": "Inter-X's request form"}
+PARTS: dict[Dataset, dict[str, str]] = {
+    "interhuman": {
+        "motions_processed": "motions",
+        "annots": "captions",
+        "annots_individual": "captions of each person, which in2in reads",
+        "split": "which clip is in which split, and which to leave out",
+    },
+    "interx": {
+        "motions": "motions: SMPL-X parameters, or the owners' processed HDF5 files",
+        "texts": "captions",
+        "texts_processed": "captions with parts of speech, which the evaluator reads",
+        "splits": "which clip is in which split",
+        "glove": "word vectors, which the evaluator reads",
+        "annots": "who acts, for an order of persons other than recorded",
+    },
+}
+"""Folders of each dataset, as named in the owners' downloads, and what they hold."""
+SOURCES = {
+    "annots_individual": "in2IN's code (link in its README)",
+    "texts_processed": "Inter-X's processed data, by the same form",
+    "glove": "Inter-X's processed data, by the same form",
+}
+"""Where a part comes from, if not from its dataset's owners."""
+EVALUATORS: dict[Dataset, tuple[str, str]] = {
+    "interhuman": ("interclip.ckpt", "InterGen's code (prepare/download_evaluation_model.sh)"),
+    "interx": ("text_mot_match/model/finest.tar", "Inter-X's checkpoints, by the same form"),
+}
+GENERATORS: dict[OfficialModel, tuple[str, str]] = {
+    "intergen": ("InterGen's code (prepare/download_pretrain_model.sh)", "InterGen's code (data/)"),
+    "in2in": ("in2IN's code (link in its README)", "in2IN's code (in2in/utils/)"),
+}
+"""Where checkpoints are, and the normalisation they were trained with."""
+
+
+LISTED = 3
+"""Missing files spelled out in a line."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the table."""
+
+    what: str
+    status: Status
+    found: str
+    """Where it is or should be, and how much of it is there."""
+    purpose: str
+    source: str
+
+
+def run(config: Config) -> bool:
+    """Print the table; whether everything that the profile asks for is there."""
+    found = list(entries(config))
+    columns = ("what", "status", "where", "for", "where to get it")
+    shown = Table(*columns, title=f"profile {config.profile}", title_justify="left")
+    for entry in found:
+        style = {"missing": "red", "there": "green"}.get(entry.status, "")
+        shown.add_row(entry.what, entry.status, entry.found, entry.purpose, entry.source, style=style)
+    Console().print(shown)
+    missing = [entry.what for entry in found if entry.status == "missing"]
+    if missing:
+        Console().print(f"{len(missing)} missing: {'; '.join(missing)}. docs/data.md says what goes where.")
+    return not missing
+
+
+def entries(config: Config) -> Iterator[Entry]:
+    """Every dataset and weight that this suite can use."""
+    for dataset in config.datasets:
+        yield from _dataset(config, dataset)
+    yield _body(config)
+    yield _tokeniser(config)
+    yield _tower(config)
+    yield from _evaluators(config)
+    yield from _generators(config)
+
+
+def _dataset(config: Config, dataset: Dataset) -> Iterator[Entry]:
+    """One entry a folder of the owners' download."""
+    settings, name, owners = config.datasets[dataset], dataset_name(dataset), OWNERS[dataset]
+    if settings.source == "synthetic":
+        sizes = settings.synthetic
+        clips = f"{sizes.train} + {sizes.val} + {sizes.test} clips"
+        hint = f"made by `intermamba fetch`: {clips}; real ones go where datasets.{dataset}.source says"
+        yield Entry(name, "embedded", hint, f"rows of {name}", owners)
+        return
+    root = raw_root(config, dataset)
+    try:
+        place = layout(dataset, root, settings)
+        lists = [path for path in map(place.split_file, SPLITS) if path.is_file()]
+        ids = [clip for path in lists for clip in read_lines(path)]
+        left_out = {*settings.allow_missing, *(place.ignored() if ids else ())}
+    except DataError as error:
+        yield Entry(name, "missing", str(error), f"rows of {name}", owners)
+        return
+    shared = [*map(place.split_file, SPLITS), *place.shared_files()]
+    # Without the lists no file of a clip can be missed, but it is known which folders there must be.
+    of_clips = [path for clip in ids or ["any"] if clip not in left_out for path in place.files(clip)]
+    for part, purpose in PARTS[dataset].items():
+        files = [path for path in dict.fromkeys([*shared, *of_clips]) if _part(path, root, dataset) == part]
+        absent = [path for path in files if not path.is_file()]
+        status: Status
+        if not files:
+            status, found = "not asked for", str(root / part)
+        elif not ids and files[0] in of_clips:
+            status = "there" if (root / part).is_dir() else "missing"
+            found = f"{root / part}: which files it needs is known once the lists of clips are there"
+        else:
+            status = "missing" if absent else "there"
+            found = f"{root / part}: {len(files) - len(absent):,} of {len(files):,} files"
+            if absent:
+                more = f" and {len(absent) - LISTED:,} more" if len(absent) > LISTED else ""
+                found += f"; missing: {', '.join(str(path.relative_to(root)) for path in absent[:LISTED])}{more}"
+        yield Entry(f"{name}: {part}", status, found, purpose, SOURCES.get(part, owners))
+
+
+def _part(path: Path, root: Path, dataset: Dataset) -> str | None:
+    """Folder of the owners' download that a file belongs to; lists of clips may lie beside the folders."""
+    if not path.is_relative_to(root):
+        return None
+    part = path.relative_to(root).parts[0]
+    return part if part in PARTS[dataset] else _lists(dataset)
+
+
+def _lists(dataset: Dataset) -> str:
+    return "split" if dataset == "interhuman" else "splits"
+
+
+def _file(what: str, path: str | None, unused: str, purpose: str, source: str) -> Entry:
+    """One file or folder that a knob names, or does not."""
+    if path is None:
+        return Entry(what, "not asked for", unused, purpose, source)
+    return Entry(what, "there" if Path(path).expanduser().exists() else "missing", path, purpose, source)
+
+
+def _body(config: Config) -> Entry:
+    settings = config.datasets["interx"]
+    return _file(
+        "SMPL-X neutral body",
+        None if settings.source == "synthetic" else settings.skeleton,
+        "datasets.interx.skeleton: null; the project's own skeleton stands in",
+        "floor height of Inter-X's raw motions, bones of its losses",
+        "SMPL-X's project page (registration): SMPLX_NEUTRAL.npz",
+    )
+
+
+def _tokeniser(config: Config) -> Entry:
+    root, what = raw_root(config, "interx"), f"spaCy's model {pos_tags.MODEL}"
+    purpose, source = "parts of speech of Inter-X's captions, in place of texts_processed", pos_tags.INSTALL
+    if config.datasets["interx"].source == "synthetic" or (root / "texts_processed").is_dir():
+        return Entry(what, "not asked for", "texts_processed holds them", purpose, source)
+    return Entry(what, "there" if pos_tags.installed() else "missing", "this Python environment", purpose, source)
+
+
+def _tower(config: Config) -> Entry:
+    text, what, purpose = config.text, f"CLIP text tower {config.text.architecture}", "captions of every model"
+    source = "open_clip, or a file of OpenAI's CLIP"
+    if text.tower == "untrained":
+        return Entry(what, "not asked for", "text.tower: untrained; a seeded tower stands in", purpose, source)
+    if text.weights is None or Path(text.weights).suffix:
+        return _file(what, text.weights or "text.weights: null", "", purpose, source)
+    return Entry(what, "on first use", f"text.weights: {text.weights}; open_clip fetches it", purpose, source)
+
+
+def _evaluators(config: Config) -> Iterator[Entry]:
+    for dataset, (file, source) in EVALUATORS.items():
+        yield _file(
+            f"official evaluator of {dataset_name(dataset)} ({file})",
+            config.evaluator.checkpoint[dataset],
+            f"evaluator.checkpoint.{dataset}: null; this project trains its own",
+            "numbers comparable with the papers'",
+            source,
+        )
+
+
+def _generators(config: Config) -> Iterator[Entry]:
+    for model, (weights, normalisation) in GENERATORS.items():
+        given = config.official.get("interhuman", {}).get(model)
+        unused, purpose = f"official.interhuman.{model}: not given", "rows of its authors' weights"
+        file, folder = (given.checkpoint, given.normalisation) if given else (None, None)
+        yield _file(f"official {model}: checkpoint", file, unused, purpose, weights)
+        yield _file(f"official {model}: normalisation", folder, unused, purpose, normalisation)

@@ -1,0 +1,71 @@
+"""The application that the commands register with, the options they share, and how they open a profile."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from intermamba.config import Config, Dataset, load
+from intermamba.errors import ConfigError, unknown
+
+app = typer.Typer(
+    name="intermamba",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+USE = "Use a model"
+STUDY = "Check a study"
+STAGES = "Stages of the pipeline, in the order in which they run"
+COST = "Measure cost"
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"intermamba {version('intermamba')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Text-driven generation of two people interacting: train, evaluate and compare InterMamba and its baselines."""
+
+
+Profile = Annotated[str | None, typer.Option(help="Profile of params.yaml; by default the one it names.")]
+DatasetOption = Annotated[str, typer.Option("--dataset", help="interhuman or interx.")]
+VariantOption = Annotated[
+    str, typer.Option("--variant", help="A row under ablations/, such as intermamba or intergen.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Training seed of the row.")]
+
+
+def open_profile(profile: str | None) -> Config:
+    """Configuration of a command, with this working tree claimed for the tool that runs it."""
+    from workflow.graph.lock import claim, runner
+
+    config = load(profile)
+    claim(config.profile, runner())
+    return config
+
+
+def open_dataset(profile: str | None, dataset: str) -> tuple[Config, Dataset]:
+    """Configuration of a command on one dataset.
+
+    Raises:
+        ConfigError: no such dataset.
+    """
+    config = open_profile(profile)
+    for known in config.datasets:
+        if dataset == known:
+            return config, known
+    raise ConfigError(unknown("dataset", dataset, config.datasets, "--dataset"))
+
+
+def listed(names: str) -> list[str]:
+    """Names between commas, each once."""
+    return list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))

@@ -1,0 +1,65 @@
+"""Commands that measure cost."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from intermamba.models import find
+from workflow.cli.app import COST, Profile, app, open_profile
+from workflow.cli.progress import progress
+
+
+@app.command(rich_help_panel=COST)
+def complexity(
+    profile: Profile = None,
+    counts_only: Annotated[bool, typer.Option("--counts-only", help="Time nothing: seconds at any size.")] = False,
+) -> None:
+    """Count parameters and multiply-accumulates of every row, and time its sampler; needs no data."""
+    config = open_profile(profile)
+    from intermamba.cost import complexity as stage
+
+    planned = len(stage.timed_rows(config)) * stage.repeats(config)
+    with progress("time samplers", planned, still=True) as advance:
+        stage.run(config, timed=not counts_only, advance=advance)
+
+
+@app.command(rich_help_panel=COST)
+def budget(
+    profile: Profile = None,
+    variant: Annotated[list[str] | None, typer.Option(help="Rows to measure \\[default: those of Table 3].")] = None,
+    steps: Annotated[int, typer.Option(help="Optimisation steps to time.")] = 10,
+    warmup: Annotated[int, typer.Option(help="Steps before them.")] = 2,
+    batch: Annotated[int | None, typer.Option(help="Clips a step, where those of training do not fit.")] = None,
+) -> None:
+    """Time optimisation steps on random motions, weigh their memory, and estimate a whole training; needs no data."""
+    config = open_profile(profile)
+    for name in variant or ():
+        find(name)
+    from intermamba.cost import training as stage
+    from intermamba.cost.complexity import timed_rows
+
+    names = variant or timed_rows(config)
+    with progress("measure steps", len(names), still=True) as advance:
+        found = stage.run(config, names, steps=steps, warmup=warmup, batch=batch, advance=advance)
+    shown = ["method", "seconds_median", "memory_gib", "batch", "training_hours"]
+    typer.echo(found[shown].to_string(index=False, float_format="{:.3g}".format))
+
+
+@app.command(rich_help_panel=COST)
+def bench(
+    profile: Profile = None,
+    mamba_ssm: Annotated[
+        Path | None, typer.Option(help="Folder that holds mamba_ssm's package, if it is not installed.")
+    ] = None,
+) -> None:
+    """Time the scan beside others' (extra `bench`), sampling and training of every model; tables and plots."""
+    config = open_profile(profile)
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler, which measures memory, tells of each start
+    from intermamba.cost import bench as stage
+    from workflow.publish import speed as report
+
+    with progress("take turns", stage.groups(config), still=True) as advance:
+        stage.run(config, mamba_ssm, advance)
+    typer.echo(report.write(config.profile))

@@ -1,0 +1,183 @@
+"""Commands that run one stage each: thin calls into the package that owns the work."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from intermamba.config import load
+from intermamba.errors import ConfigError
+from intermamba.models import find
+from workflow.cli.app import STAGES, DatasetOption, Profile, SeedOption, VariantOption, app, open_dataset, open_profile
+from workflow.cli.progress import progress
+
+
+@app.command(rich_help_panel=STAGES)
+def fetch(
+    dataset: Annotated[str | None, typer.Option("--dataset", help="interhuman or interx.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only tell what is there: exit code 0 if all that is asked for is, else 1.")
+    ] = False,
+    profile: Profile = None,
+) -> None:
+    """Make the embedded dataset, or check the owners' files; write a manifest of every file.
+
+    With --check: write nothing, and print every dataset and weight, whether it is there, and where to get it.
+    """
+    if check:
+        from intermamba.data import inventory
+
+        raise typer.Exit(0 if inventory.run(load(profile)) else 1)
+    if dataset is None:
+        raise ConfigError("fetch: give --dataset interhuman or --dataset interx, or --check to see what is there.")
+    config, name = open_dataset(profile, dataset)
+    from intermamba.data import fetch as stage
+
+    with progress(f"fetch {dataset}") as advance:
+        stage.run(config, name, advance)
+
+
+@app.command(rich_help_panel=STAGES)
+def preprocess(dataset: DatasetOption, profile: Profile = None) -> None:
+    """Official processing of the raw files into one memory-mappable file a split, with statistics."""
+    config, name = open_dataset(profile, dataset)
+    from intermamba.data import preprocess as stage
+
+    with progress(f"preprocess {dataset}") as advance:
+        stage.run(config, name, advance)
+
+
+@app.command("encode-text", rich_help_panel=STAGES)
+def encode_text(dataset: DatasetOption, profile: Profile = None) -> None:
+    """Run the frozen text tower once over all captions."""
+    config, name = open_dataset(profile, dataset)
+    from intermamba.text import cache as stage
+
+    with progress(f"encode {dataset}") as advance:
+        stage.run(config, name, advance)
+
+
+@app.command("train-evaluator", rich_help_panel=STAGES)
+def train_evaluator(dataset: DatasetOption, profile: Profile = None) -> None:
+    """Train the judge of a dataset (or load its official checkpoint)."""
+    config, name = open_dataset(profile, dataset)
+    from evaluators import training as stage
+
+    stage.run(config, name, progress=sys.stderr.isatty())
+
+
+@app.command("judge-real", rich_help_panel=STAGES)
+def judge_real(dataset: DatasetOption, profile: Profile = None) -> None:
+    """Judge the real test motions, with their captions and with captions shuffled: ceiling and chance."""
+    config, name = open_dataset(profile, dataset)
+    from workflow.evaluation import reference as stage
+
+    with progress(f"judge real {dataset}") as advance:
+        stage.run(config, name, advance)
+
+
+@app.command(rich_help_panel=STAGES)
+def sensitivity(dataset: DatasetOption, profile: Profile = None) -> None:
+    """Damage real test motions in many ways, and see which metrics notice and which are blind to it."""
+    config, name = open_dataset(profile, dataset)
+    from workflow.evaluation import reference as stage
+
+    with progress(f"sensitivity {dataset}") as advance:
+        stage.run_sensitivity(config, name, advance)
+
+
+@app.command(rich_help_panel=STAGES)
+def train(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, profile: Profile = None) -> None:
+    """Train one row of the study; a killed run goes on from its last checkpoint."""
+    config, name = open_dataset(profile, dataset)
+    find(variant)
+    from intermamba.training import run as stage
+
+    stage.run(config, name, variant, seed, progress=sys.stderr.isatty())
+
+
+@app.command(rich_help_panel=STAGES)
+def steps(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, profile: Profile = None) -> None:
+    """Judge a trained row when it samples in fewer and more steps, with DDIM and DPM-Solver++."""
+    config, name = open_dataset(profile, dataset)
+    find(variant)
+    from workflow.evaluation import sampling_steps as stage
+
+    with progress(f"steps {variant} on {dataset}") as advance:
+        stage.run(config, name, variant, seed, advance)
+
+
+@app.command("show-real", rich_help_panel=STAGES)
+def show_real(dataset: DatasetOption, profile: Profile = None) -> None:
+    """Keep the real motions of a few test clips, chosen by their captions, for the report."""
+    config, name = open_dataset(profile, dataset)
+    from workflow.evaluation import gallery as stage
+
+    stage.run_real(config, name)
+
+
+@app.command(rich_help_panel=STAGES)
+def show(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, profile: Profile = None) -> None:
+    """Let a trained row perform the captions of the same test clips, for the report."""
+    config, name = open_dataset(profile, dataset)
+    find(variant)
+    from workflow.evaluation import gallery as stage
+
+    stage.run(config, name, variant, seed)
+
+
+@app.command("re-evaluate", rich_help_panel=STAGES)
+def re_evaluate(dataset: DatasetOption, variant: VariantOption, profile: Profile = None) -> None:
+    """Judge an official checkpoint on the test split, by the rules of evaluate."""
+    config, name = open_dataset(profile, dataset)
+    find(variant)
+    from workflow.evaluation import generated as stage
+
+    with progress(f"re-evaluate {variant} on {dataset}") as advance:
+        stage.run(config, name, variant, None, advance)
+
+
+@app.command(rich_help_panel=STAGES)
+def aggregate(profile: Profile = None) -> None:
+    """Gather every row's metrics into metrics.csv, summary.csv, summary.json and alpha_beta.csv."""
+    config = open_profile(profile)
+    from workflow.results import aggregate as stage
+
+    stage.run(config)
+
+
+@app.command(rich_help_panel=STAGES)
+def claims(profile: Profile = None) -> None:
+    """Decide what the paper claims on the results of this profile, with tests over trainings."""
+    config = open_profile(profile)
+    from workflow.results import claims as stage
+
+    stage.run(config)
+
+
+@app.command(rich_help_panel=STAGES)
+def tables(profile: Profile = None) -> None:
+    """Write Tables 1 to 5 as LaTeX, Markdown and CSV: reported beside reproduced, never mixed."""
+    config = open_profile(profile)
+    from workflow.tables import build as stage
+
+    stage.run(config)
+
+
+@app.command(rich_help_panel=STAGES)
+def figures(profile: Profile = None) -> None:
+    """Draw Figures 2 (quality over time of sampling), 7 (motions) and 8 (adaptive weights over training)."""
+    config = open_profile(profile)
+    from workflow.figures import build as stage
+
+    stage.run(config)
+
+
+@app.command(rich_help_panel=STAGES)
+def report(profile: Profile = None) -> None:
+    """Write everything as one page that needs no network, and as a PDF where LaTeX is installed."""
+    config = open_profile(profile)
+    from workflow.report import build as stage
+
+    for line in stage.run(config):
+        typer.echo(line)

@@ -1,0 +1,127 @@
+"""Commands for those who want motions, or have motions: sample, export, evaluate, adopt."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from intermamba.config import OfficialConfig, load
+from intermamba.errors import ConfigError, unknown
+from intermamba.models import find
+from intermamba.paths import SAMPLES
+from workflow.cli.app import USE, DatasetOption, Profile, app, listed, open_dataset
+from workflow.cli.progress import progress
+
+
+@app.command(rich_help_panel=USE)
+def sample(
+    checkpoint: Annotated[Path, typer.Option(help="Weights of a trained denoiser.")],
+    prompt: Annotated[list[str] | None, typer.Argument(help="What the two people do.")] = None,
+    prompts: Annotated[Path | None, typer.Option(help="File of more prompts, one a line.")] = None,
+    person_a: Annotated[
+        list[str] | None, typer.Option(help="What person a does, once a prompt; only for models that read it (in2IN).")
+    ] = None,
+    person_b: Annotated[list[str] | None, typer.Option(help="What person b does, likewise.")] = None,
+    frames: Annotated[int | None, typer.Option(help="Frames, 30 a second; by default the most it can.")] = None,
+    seeds: Annotated[int, typer.Option(help="Motions a prompt, from seeds 0, 1, 2, ...")] = 1,
+    output: Annotated[Path, typer.Option(help="Folder for a folder a prompt.")] = SAMPLES,
+    formats: Annotated[
+        str, typer.Option("--format", help="Beside npz, which is always written: mp4, gif, bvh, glb; with commas.")
+    ] = "mp4",
+    guidance: Annotated[float | None, typer.Option(help="Scale of guidance; by default the profile's.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the sampler; by default the profile's.")] = None,
+    profile: Profile = None,
+) -> None:
+    """Generate motions for prompts: joints and rotations as npz, films, BVH and GLB."""
+    config = load(profile)
+    from intermamba import sample as command
+
+    captions = [*(prompt or []), *(command.read_prompts(prompts) if prompts else [])]
+    with progress("sample") as advance:
+        written = command.run(
+            config,
+            checkpoint,
+            command.pair_up(captions, person_a or [], person_b or []),
+            frames=frames,
+            seeds=seeds,
+            output=output,
+            formats=[name for name in listed(formats) if name != "npz"],
+            guidance=guidance,
+            steps=steps,
+            progress=advance,
+        )
+    for path in written:
+        typer.echo(path)
+
+
+@app.command("export", rich_help_panel=USE)
+def export_(
+    samples: Annotated[list[Path], typer.Argument(help="npz files that `sample` wrote.")],
+    formats: Annotated[str, typer.Option("--format", help="bvh, glb, or both with a comma.")] = "bvh,glb",
+) -> None:
+    """Write samples for other programs, beside them: BVH, a file a person, and GLB, both persons in one."""
+    from intermamba import export
+
+    for name in listed(formats):
+        if name not in export.FORMATS:
+            raise ConfigError(unknown("format", name, export.FORMATS, "--format"))
+    for sample_file in samples:
+        content = export.read(sample_file)
+        for name in listed(formats):
+            export.save(sample_file.with_suffix(""), name, content)
+            for written in export.places(sample_file.with_suffix(""), name):
+                typer.echo(written)
+
+
+@app.command(rich_help_panel=USE)
+def evaluate(
+    dataset: DatasetOption,
+    variant: Annotated[str | None, typer.Option(help="A trained row, such as intermamba or intergen.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Training seed of the row \\[default: 0].")] = None,
+    motions: Annotated[Path | None, typer.Option(help="Folder of another project's motions (docs/data.md).")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="With --motions: name of what made them \\[default: the folder's].")
+    ] = None,
+    profile: Profile = None,
+) -> None:
+    """Judge a trained row, or a folder of motions, by the dataset's protocol, every repeat with its own seed."""
+    config, name = open_dataset(profile, dataset)
+    if motions is not None and variant is None and seed is None:
+        from workflow.evaluation import external as folder
+
+        with progress(f"evaluate {motions} on {dataset}") as advance:
+            typer.echo(folder.run(config, name, motions, method, advance))
+    elif variant is not None and motions is None and method is None:
+        find(variant)
+        from workflow.evaluation import generated as stage
+
+        with progress(f"evaluate {variant} on {dataset}") as advance:
+            stage.run(config, name, variant, seed or 0, advance)
+    else:
+        raise ConfigError(
+            "evaluate judges either a trained row (--variant, --seed) or a folder of motions (--motions, --method)."
+        )
+
+
+@app.command(rich_help_panel=USE)
+def adopt(
+    dataset: DatasetOption,
+    variant: Annotated[str, typer.Option("--variant", help="intergen or in2in.")],
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A file other than the profile's; needs the next two.")
+    ] = None,
+    normalisation: Annotated[Path | None, typer.Option(help="Folder of its mean and deviation.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Where to write the adopted weights.")] = None,
+    profile: Profile = None,
+) -> None:
+    """Make an official checkpoint of InterGen or in2IN one of ours: the profile's, or any other."""
+    config, name = open_dataset(profile, dataset)
+    from intermamba import adopt as stage
+
+    if checkpoint and normalisation and output:
+        source = OfficialConfig(checkpoint=str(checkpoint), normalisation=str(normalisation))
+        stage.adopt(config, name, variant, source, output)
+    elif checkpoint or normalisation or output:
+        raise ConfigError("--checkpoint, --normalisation and --output belong together: give all three or none.")
+    else:
+        stage.run(config, name, variant)

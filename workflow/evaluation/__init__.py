@@ -1,0 +1,1 @@
+"""What is measured: ground truth, trained models, other projects' motions, solvers and steps."""

@@ -1,0 +1,30 @@
+"""Stages ``judge-real`` and ``sensitivity``: what the judge says of real motions, as they are and damaged."""
+
+from evaluators import sensitivity
+from evaluators.protocol import Source
+from evaluators.results import SHUFFLED
+from evaluators.sources import SharedSource, ShuffledSource
+from intermamba import files, paths, provenance
+from intermamba.config import Config, Dataset
+from workflow.evaluation.setup import Bench, Progress
+
+
+def run(config: Config, dataset: Dataset, progress: Progress = None) -> None:
+    """Judge the real test motions, with their own captions and with captions shuffled."""
+    bench = Bench(config, dataset)
+    output = paths.path("reference_metrics", profile=config.profile, dataset=dataset)
+    with provenance.recorded("judge-real", [output], bench.inputs, bench.knobs, bench.seeds) as notes:
+        drawn = SharedSource(bench.real)
+        sources: dict[str, Source] = {"real": drawn, SHUFFLED: ShuffledSource(drawn)}
+        files.write_csv(output, bench.measure(sources, "reference", progress=progress))
+        notes.update(bench.notes)
+
+
+def run_sensitivity(config: Config, dataset: Dataset, progress: Progress = None) -> None:
+    """Judge the real test motions under every perturbation, to see which metric notices what."""
+    bench = Bench(config, dataset, config.sensitivity.repeats)
+    output = paths.path("sensitivity", profile=config.profile, dataset=dataset)
+    with provenance.recorded("sensitivity", [output], bench.inputs, bench.knobs, bench.seeds) as notes:
+        found = sensitivity.measure(bench.judge, bench.protocol, bench.real, bench.root, progress, bench.body)
+        files.write_csv(output, bench.rows(found, "reference"))
+        notes.update(bench.notes)

@@ -1,0 +1,55 @@
+"""Stage ``steps``: what a trained row loses with fewer sampling steps, and what more steps or another solver give."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from evaluators.protocol import Source
+from intermamba import files, paths, provenance
+from intermamba.config import Config, Dataset
+from intermamba.data.dataset import Batch
+from intermamba.generate import MotionGenerator
+from workflow.evaluation.generated import GeneratedSource, load
+from workflow.evaluation.setup import Bench, Progress
+
+
+@dataclass(frozen=True)
+class OneEach:
+    """A source without variations: MModality needs several times the motions and is left out."""
+
+    source: Source
+
+    def batches(self, repeat_seed: int) -> Iterator[Batch]:
+        return self.source.batches(repeat_seed)
+
+    def variations(self, repeat_seed: int, captions: int, samples: int) -> None:  # noqa: ARG002
+        """None are made."""
+        return
+
+
+def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: Progress = None) -> None:
+    """Judge a row under every solver and number of steps, on the same clips, captions and noise.
+
+    Raises:
+        StateError: a stage before this one has not run.
+    """
+    bench = Bench(config, dataset, config.steps.repeats)
+    where = {"profile": config.profile, "dataset": dataset, "variant": variant, "seed": seed}
+    weights = files.require(paths.path("weights", **where), "train")
+    output = paths.path("steps", **where)
+    trained = load(weights, dataset, variant, "train")
+    knobs = bench.knobs | {"diffusion": config.section("diffusion"), "steps": config.section("steps")}
+    with provenance.recorded("steps", [output], [*bench.inputs, weights], knobs, bench.seeds) as notes:
+        sources: dict[str, Source] = {}
+        for solver, counts in config.steps.solvers.items():
+            for count in counts:
+                changes = {"solver": solver, "sampling_steps": count, "eta": 0.0}
+                sampling = config.diffusion.model_copy(update=changes)
+                generator = MotionGenerator(trained, bench.cache, sampling, bench.device, config.runtime.sampler)
+                sources[f"{solver}:{count}"] = OneEach(
+                    GeneratedSource(generator, bench.real, config.runtime.sampling_batch)
+                )
+        found = bench.measure(sources, "reproduced", seed, progress)
+        how = found["method"].str.rsplit(":", n=1, expand=True)
+        found = found.assign(method=variant, solver=how[0], steps=how[1].astype(int))
+        files.write_csv(output, found)
+        notes.update(bench.notes)

@@ -1,0 +1,82 @@
+"""The bench on which all motions of a dataset are judged: one judge, protocol, test split and root of seeds."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from evaluators import evaluator as judges
+from evaluators import protocol as protocols
+from evaluators.evaluator import fingerprint
+from evaluators.protocol import Protocol, Source
+from evaluators.results import BlockName, Origin, rows
+from evaluators.sources import RealSource
+from intermamba import files, paths
+from intermamba.config import Config, Dataset
+from intermamba.data.splits import SplitFile
+from intermamba.device import device_for
+from intermamba.representation import representation
+from intermamba.seeds import derive
+from intermamba.text.cache import TextCache
+
+Progress = Callable[[int], None] | None
+
+
+class Bench:
+    """What every evaluation on a dataset shares.
+
+    Args:
+        repeats: how many in place of the protocol's.
+
+    Raises:
+        StateError: an input stage has not run.
+        DataError: the judge's weights do not fit the profile.
+    """
+
+    def __init__(self, config: Config, dataset: Dataset, repeats: int | None = None) -> None:
+        torch.set_num_threads(config.runtime.threads)
+        where = {"profile": config.profile, "dataset": dataset}
+        test, text, weights = (paths.path(name, split="test", **where) for name in ("split", "text", "evaluator"))
+        self.inputs: list[Path] = [
+            files.require(test, "preprocess"),
+            files.require(text, "encode-text"),
+            files.require(weights, "train-evaluator"),
+        ]
+        self.device = device_for(config.runtime)
+        named = protocols.load(config.protocol[dataset])
+        self.protocol: Protocol = named if repeats is None else named.model_copy(update={"repeats": repeats})
+        self.split, self.settings = SplitFile(test), config.datasets[dataset]
+        self.body = representation(dataset, self.split.offsets)
+        self.real = RealSource(self.split, self.settings, self.protocol, config.runtime.workers)
+        self.judge = judges.load(config, dataset, self.device)
+        self.cache: TextCache = self.judge.cache
+        # One root for all rows of a dataset: repeat r of every method is drawn for the same clips and captions.
+        self.root = derive(config.seed, "evaluate", dataset)
+        self.seeds = {
+            "root": self.root,
+            "repeats": [protocols.repeat_seed(self.root, repeat) for repeat in range(self.protocol.repeats)],
+        }
+        self.knobs = {
+            "protocol": self.protocol.model_dump(mode="json"),
+            "dataset": config.section(f"datasets.{dataset}"),
+        }
+        self.notes = {"origin": self.split.origin, "skeleton": self.split.skeleton or "recorded"}
+        self.notes |= {"tower": self.cache.tower, "evaluator": fingerprint(weights)}
+        self.dataset = dataset
+
+    def measure(
+        self,
+        sources: Mapping[str, Source],
+        block: BlockName,
+        training_seed: int | None = None,
+        progress: Progress = None,
+    ) -> pd.DataFrame:
+        """Rows of metrics.csv for sources named by their methods."""
+        found = protocols.evaluate(self.judge, self.protocol, self.real, sources, self.root, progress, self.body)
+        return self.rows(found, block, training_seed)
+
+    def rows(self, found: pd.DataFrame, block: BlockName, training_seed: int | None = None) -> pd.DataFrame:
+        """Measurements with all that says how they were made."""
+        labels = {"dataset": self.dataset, "protocol": self.protocol.id, **self.notes}
+        return rows(Origin(**labels, block=block, training_seed=training_seed), found)

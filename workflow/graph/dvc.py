@@ -1,0 +1,112 @@
+"""Compile ``dvc.yaml`` from the stage table: ``python -m workflow.graph.dvc [profile]``.
+
+DVC cannot look a profile up inside ``params.yaml`` by itself, so the file is compiled for one profile; a test keeps the
+committed one, for the default profile, up to date.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from intermamba import config as configuration
+from intermamba import files
+from intermamba.config import Config
+from intermamba.paths import committed
+from workflow.graph.stages import Stage, table
+
+HEADER = """\
+# Compiled from workflow/graph/stages.py by `make dvc.yaml`; edit the table there. For another profile:
+# `make dvc.yaml PROFILE=study`.
+# The same graph as the Snakefile: tests/test_graph.py proves it. Use one of the two tools in a working tree.
+"""
+
+
+def _item(text: str) -> str:
+    return re.sub(r"\{(\w+)\}", r"${item.\1}", text)
+
+
+def _params(document: dict[str, Any], stage: Stage) -> Iterator[str]:
+    """Keys of params.yaml behind a stage's knobs: those of the base, and the profile's own where it has any."""
+    yield "profile"
+    for root in ("base", f"profiles.{stage.profile}"):
+        for knob in stage.knobs:
+            # A knob that differs by item is tracked by item where every item has it, else by its section as a whole.
+            for name in (knob, knob.split(".{")[0]):
+                if all(_has(document, f"{root}.{name}".format(**item)) for item in stage.items):
+                    yield _item(f"{root}.{name}")
+                    break
+
+
+def _has(document: dict[str, Any], name: str) -> bool:
+    found: Any = document
+    for key in name.split("."):
+        if not isinstance(found, dict) or key not in found:
+            return False
+        found = found[key]
+    return True
+
+
+class _Plain(yaml.SafeDumper):
+    """YAML without anchors: equal items are written out."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
+
+
+def compile_stage(document: dict[str, Any], stage: Stage) -> dict[str, Any]:
+    """One stage of dvc.yaml."""
+    body: dict[str, Any] = {
+        "cmd": _item(stage.command),
+        "deps": [_item(path) for path in stage.inputs],
+        "params": sorted(set(_params(document, stage))),
+        "outs": [_output(path, root=not stage.inputs) for path in stage.outputs],
+    }
+    if not body["deps"]:
+        del body["deps"]
+    if stage.items == ({},):
+        return body
+    return {"foreach": {"-".join(item.values()): item for item in stage.items}, "do": body}
+
+
+def _output(path: str, root: bool) -> str | dict[str, dict[str, bool]]:
+    """An output with what DVC must know of it."""
+    flags: dict[str, bool] = {}
+    if committed(path):
+        flags["cache"] = False  # Git keeps it
+    if root:
+        flags["persist"] = True  # a stage that is refused in this tree must not have cost its outputs
+    return {_item(path): flags} if flags else _item(path)
+
+
+def compile_document(config: Config) -> str:
+    """The text of dvc.yaml for a profile."""
+    document = configuration.read()
+    stages = {name: compile_stage(document, stage) for name, stage in table(config).items() if stage.items}
+    results = f"results/{config.profile}"
+    body = {
+        "stages": stages,
+        "metrics": [f"{results}/summary.json"],
+        "plots": [
+            {
+                f"{results}/alpha_beta.csv": {
+                    "x": "step",
+                    "y": "value",
+                    "title": "Adaptive weights",
+                    "template": "scatter",
+                }
+            },
+        ],
+    }
+    return HEADER + yaml.dump(body, Dumper=_Plain, sort_keys=False, width=110, allow_unicode=True)
+
+
+def main() -> None:
+    profile = sys.argv[1] if len(sys.argv) > 1 else None
+    files.write_text("dvc.yaml", compile_document(configuration.load(profile)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Finished results into README and docs."""

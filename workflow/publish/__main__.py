@@ -1,0 +1,5 @@
+"""``python -m workflow.publish``: see :mod:`workflow.publish.publish`."""
+
+from workflow.publish.publish import main
+
+main()

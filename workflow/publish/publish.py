@@ -1,0 +1,80 @@
+"""Copy finished results into ``docs`` and the README: ``python -m workflow.publish [smoke|paper|bench|study]``.
+
+``smoke`` publishes a whole run of that profile, ``paper`` what was measured at the paper's sizes without data, and
+``bench`` what ``intermamba bench --profile smoke`` measured. ``study`` copies nothing: the results of that profile are
+committed where the pipeline writes them. A test holds the README against all of them.
+"""
+
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from intermamba import files
+from intermamba.config import load
+from intermamba.errors import ConfigError, StateError, unknown
+from intermamba.paths import COMMITTED, RECORD, path, record_of
+from workflow.publish import paper_size, readme, speed
+
+
+def publish(what: str) -> None:
+    """Copy the results called ``what`` and write the README again.
+
+    Raises:
+        ConfigError: unknown name.
+        StateError: results that have not been made.
+    """
+    if what == "smoke":
+        sources = [path("table", profile="smoke", number=number, format="md") for number in range(1, 6)]
+        sources += [path("summary", profile="smoke"), record_of(path("metrics", profile="smoke"))]
+        told = readme.facts(load("smoke"))
+        _copy(sources, readme.SMOKE, "tables")
+        files.write_json(readme.SMOKE / readme.RUN, told)
+    elif what == "paper":
+        for main, others in paper_size.MEASURED.items():
+            if record_of(main).exists() or main == paper_size.COUNTS:
+                for stale in (main, *others):
+                    (paper_size.FOLDER / stale.name).unlink(missing_ok=True)
+                stage = f"{main.stem} --profile paper"
+                _copy([*_recorded(main, stage), record_of(main)], paper_size.FOLDER, stage)
+    elif what == "bench":
+        main = path("bench", profile="smoke", table=speed.TABLES[0], format="csv")
+        shown = [main.with_name(name) for name in ("bench.md", "scan.png", "growth.png")]
+        _copy([*_recorded(main, "bench --profile smoke"), *shown, record_of(main)], speed.FOLDER, "bench")
+    elif what != COMMITTED:
+        raise ConfigError(unknown("results", what, ("smoke", "paper", "bench", COMMITTED), "workflow.publish"))
+    files.write_text("README.md", readme.render(Path("README.md").read_text(encoding="utf-8")))
+
+
+def _recorded(main: Path, stage: str) -> list[Path]:
+    """The files of the run that ``main``'s record is about.
+
+    Raises:
+        StateError: there is no such run, or a later one that did not end changed them.
+    """
+    outputs = files.read_json(files.require(record_of(main), stage))["outputs"]
+    for name, digest in outputs.items():
+        if files.sha256(files.require(name, stage)) != digest:
+            raise StateError(f"{name}: not what its record describes. Run `intermamba {stage}` again, to its end.")
+    return [Path(name) for name in outputs]
+
+
+def _copy(sources: Sequence[Path], folder: Path, stage: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in sources:
+        if source.name.endswith(RECORD):
+            record = files.read_json(files.require(source, stage))
+            files.write_json(folder / source.name, record | {"command": _without_places(record["command"])})
+        else:
+            shutil.copyfile(files.require(source, stage), folder / source.name)
+
+
+def _without_places(command: str) -> str:
+    """A command for the public: of a place on the machine it ran on, only the last name."""
+    return shlex.join(Path(word).name if Path(word).is_absolute() else word for word in shlex.split(command))
+
+
+def main() -> None:
+    """The command."""
+    publish(*sys.argv[1:] or ["smoke"])

@@ -1,0 +1,194 @@
+"""What the README shows of results, as Markdown: read from what is committed, so that no number is typed by hand."""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from scipy import stats
+
+from evaluators.results import SHUFFLED, BlockName
+from intermamba import files
+from intermamba.config import Config, Dataset, load
+from intermamba.errors import StateError
+from intermamba.models import variants
+from intermamba.names import dataset_name, revision_name
+from intermamba.paths import COMMITTED, path
+from workflow.graph.stages import table
+from workflow.publish import paper_size, speed
+from workflow.report.build import FIGURES, headline
+from workflow.report.lineage import Lineage
+from workflow.results.reproduced import Study, read
+from workflow.tables.claims import balance, topics
+from workflow.tables.markdown import grid
+from workflow.tables.tabular import decimals
+
+SMOKE = Path("docs/smoke")
+"""Where the published smoke run lies."""
+RUN = "run.json"
+"""What is told of it beside its tables."""
+TABLES = (1, 2, 4, 5)
+"""Tables whose reproduced block is shown; Table 3's timings are the machine's."""
+PICTURES = ("figure7", "learning", "figure8", "steps", "sensitivity", "figure2")
+
+
+def render(text: str) -> str:
+    """The README ``text`` with its results written anew; reads the working directory."""
+    parts = {
+        "study": study(),
+        "smoke": smoke(),
+        "paper size": paper_size.render(variants()),
+        "bench": speed.summary(),
+    }
+    for name, content in parts.items():
+        text = _between(text, name, content)
+    return text
+
+
+def study() -> str:
+    """The committed study: what was run, what came out, the claims, tables and pictures."""
+    config = load(COMMITTED)
+    results, _ = read(config, variants())
+    folder = path("metrics", profile=COMMITTED).parent
+    told = "\n\n".join(
+        f"**{dataset_name(name)}.** {headline(results, name).sentence} {_told_from_chance(results, name)}"
+        for name in config.runs
+    )
+    claims = pd.read_csv(path("claims", profile=COMMITTED))
+    tables = [_own_block(path("table", profile=COMMITTED, number=number, format="md")) for number in TABLES]
+    pictures = [
+        f"![{title}. {text}]({path('own_figure', profile=COMMITTED, figure=name, format='png')})\n\n"
+        for name, (title, text) in ((name, FIGURES[name]) for name in PICTURES)
+    ]
+    first, *others = pictures
+    return (
+        f"{_about(facts(config), config)}\n\n{told}\n\n{_scatter(results.summary)}\n\n"
+        f"[All tables]({folder}/tables) · [figures]({folder}/figures) · [the whole run as one page]"
+        f"({path('report', profile=COMMITTED)}) (download it and open it: motions to play, and a click from any number "
+        f"to its run) · [as PDF]({folder}/report/report.pdf)\n\n{first}"
+        f"### The paper's claims, here\n\n{balance(claims)}. What cannot be told is no finding against the paper. p is "
+        f"corrected over all claims (Holm).\n\n{_claims(claims)}\n### Tables\n\n{''.join(tables)}### Figures\n\n"
+        f"{''.join(others)}"
+    )
+
+
+def at_chance(results: Study, dataset: Dataset) -> list[str]:
+    """Rows whose trainings do not tell R-precision (top 3) from chance: the 95% interval over seeds (Student's t)
+    reaches down to the shuffled captions'.
+    """
+    chance = float(_top3(results, dataset, "reference", SHUFFLED)["mean"])
+    rows = {name: _top3(results, dataset, "reproduced", name) for name in results.config.runs[dataset]}
+    halves = {
+        name: stats.t.ppf(0.975, row["seeds"] - 1) * row["seed_std"] / math.sqrt(row["seeds"])
+        for name, row in rows.items()
+    }
+    return [name for name, row in rows.items() if not row["mean"] - halves[name] > chance]
+
+
+def _top3(results: Study, dataset: Dataset, block: BlockName, method: str) -> "pd.Series[Any]":
+    return results.results(dataset, block, method).query("metric == 'top3'").iloc[0]
+
+
+def _told_from_chance(results: Study, dataset: Dataset) -> str:
+    if lost := at_chance(results, dataset):
+        return f"Not told from chance over its trainings: {', '.join(map(results.label, lost))}."
+    return "Every row is above chance."
+
+
+def _scatter(summary: pd.DataFrame) -> str:
+    """How much farther training seeds lie apart than the printed interval says."""
+    rows = summary[(summary["block"] == "reproduced") & (summary["seeds"] > 1)]
+    times = (rows["seed_std"] / rows["interval"]).groupby(rows["metric"]).median()
+    return (
+        "The interval that papers print, over repeats of the evaluation, is not the error of a method: the standard "
+        f"deviation between training seeds (σ in the tables) is {times['fid']:.1f} times that interval for FID and "
+        f"{times['top3']:.1f} times for R-precision (top 3), in the median of the rows. "
+        "[Why InterGen follows the text less here](docs/decisions.md#who-reads-the-captions) was looked into."
+    )
+
+
+def _claims(claims: pd.DataFrame) -> str:
+    parts = []
+    for topic, told in topics(claims).items():
+        rows = [[one.claim, one.paper, one.here, one.effect_between, one.p, one.verdict] for one in told]
+        parts.append(grid([topic, "Paper", "Here", "Effect (95%)", "p", "Verdict"], rows))
+    return "\n".join(parts)
+
+
+def _about(run: Mapping[str, Any], config: Config) -> str:
+    clips = "; ".join(
+        f"{dataset_name(name)}: {one.synthetic.train} to train on, {one.synthetic.test} to test on"
+        for name, one in config.datasets.items()
+    )
+    seconds = config.datasets["interhuman"].synthetic.seconds[-1]
+    low, high = run["parameters"]
+    return (
+        f"The profile `{config.profile}` on the embedded synthetic data: {run['trainings']} trainings of "
+        f"{run['models']} models, {run['steps']} steps of {config.training.batch} clips each, networks of {low:.2f} to "
+        f"{high:.2f} M parameters, clips of {seconds} s ({clips}, with combinations of parameters that "
+        f"training never shows), {run['computing_minutes']} minutes of computing in "
+        f"{run['stage_runs']} stage runs, two at a time, on {run['device']}, code {run['code']}. **It says what these "
+        "models do on these data, not what the paper's do on real ones.**"
+    )
+
+
+def smoke() -> str:
+    """One paragraph on the published run of the default profile."""
+    run = files.read_json(SMOKE / RUN)
+    summary = pd.read_csv(SMOKE / "summary.csv").query("dataset == 'interhuman' and metric == 'top3'")
+    means = {str(name): decimals(value, 3) for name, value in zip(summary["method"], summary["mean"], strict=True)}
+    return (
+        f"`smoke`, the default profile, proves the machinery: {run['trainings']} trainings of {run['steps']} steps, "
+        f"{run['wall_minutes']} minutes on {run['device']} from the first stage to the last (code {run['code']}). Its "
+        f"models are hardly trained: R-precision (top 3) on InterHuman is {means['intermamba']} for InterMamba, where "
+        f"chance has {means['shuffled']} and real motions have {means['real']} ([its tables]({SMOKE})).\n"
+    )
+
+
+def facts(config: Config) -> dict[str, Any]:
+    """What was run of a finished profile, from its records and logs.
+
+    Raises:
+        StateError: a stage has not run.
+    """
+    lineage = Lineage.of(one for name, one in table(config).items() if name != "report")
+    records = list(lineage.records.values())
+    starts = [datetime.fromisoformat(record["started"]).timestamp() for record in records]
+    ends = [start + record["wall_seconds"] for start, record in zip(starts, records, strict=True)]
+    counts = pd.read_csv(path("complexity", profile=config.profile)).query("sizes == 'profile'")["parameters"] / 1e6
+    rows = list(config.rows())
+    logs = (
+        path("training_log", profile=config.profile, dataset=one, variant=name, seed=seed) for one, name, seed in rows
+    )
+    return {
+        "trainings": len(rows),
+        "models": len({name for _, name, _ in rows}),
+        "steps": max(int(pd.read_csv(log)["step"].max()) for log in logs),
+        "parameters": [round(float(counts.min()), 4), round(float(counts.max()), 4)],
+        "computing_minutes": round(lineage.seconds / 60),
+        "wall_minutes": round((max(ends) - min(starts)) / 60),
+        "stage_runs": len(records),
+        "device": ", ".join(sorted({str(record["device"]) for record in records})),
+        "code": ", ".join(sorted({revision_name(record) for record in records})),
+    }
+
+
+def _own_block(file: Path) -> str:
+    """Heading and rows of this run's block of a Markdown table."""
+    text = file.read_text(encoding="utf-8")
+    title = re.search(r"\*\*Table \d\.\*\* (.*?)\n", text)
+    block = re.search(r"\*\*This run, profile \w+\*\*<br>(.*?)\n\n((?:\|.*\n)+)", text)
+    if title is None or block is None:
+        raise StateError(f"{file}: no block of this run; make the tables again")
+    return f"{title[0].strip()} {block[1][0].upper()}{block[1][1:]}.\n\n{block[2]}\n"
+
+
+def _between(text: str, name: str, content: str) -> str:
+    """``text`` with what stands between the marks called ``name`` replaced."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}{content}{end}{after}"

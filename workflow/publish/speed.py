@@ -1,0 +1,225 @@
+"""What ``intermamba bench`` measured, as Markdown and as plots."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.ticker import LogLocator
+
+from intermamba import files
+from intermamba.cost.bench import TABLES
+from intermamba.cost.scans import MAMBAPY, OFFICIAL
+from intermamba.models import variants
+from intermamba.names import revision_name
+from intermamba.paths import path, record_of
+from workflow.figures.style import COLOURS, colours_of, save, themed
+from workflow.graph.stages import FIGURE_FORMATS
+from workflow.tables.markdown import grid
+from workflow.tables.tabular import MISSING, significant
+
+FOLDER = Path("docs/bench")
+"""Where a run is published."""
+OTHER_SIDES = {"reference": "our reference", OFFICIAL: "mamba_ssm's reference", MAMBAPY: "mamba.py"}
+"""Sides that the README shows in multiples of ours, and what they are called there."""
+PACKAGES = ("python", "torch", "numba", "mambapy")
+AXES = {"frames": "frames T", "batch": "clips at once"}
+
+
+def write(profile: str) -> str:
+    """Write ``bench.md`` and the plots beside the tables of a profile; returns the Markdown."""
+    folder = path("bench", profile=profile, table=TABLES[0], format="csv").parent
+    text = render(folder)
+    files.write_text(folder / "bench.md", text)
+    with themed():
+        _plot_scan(_read(folder, "scan"), folder)
+        _plot_growth(_read(folder, "growth"), _read(folder, "exponents"), folder)
+    return text
+
+
+def render(folder: Path) -> str:
+    """The tables that lie in ``folder``."""
+    return "\n".join([_about(folder), _scan(folder), _models(folder), _growth(folder)])
+
+
+def summary() -> str:
+    """What the README shows of the published run: a row a scan, a row a model, only what was measured."""
+    if not FOLDER.exists():
+        return ""
+    scan, costs = _read(FOLDER, "scan").query("runs > 0"), _read(FOLDER, "models").query("runs > 0")
+    rows = []
+    for (_, sizes, step), group in scan.groupby(["shape", "sizes", "pass"], sort=False):
+        sides = {row["side"]: row for row in group.to_dict("records")}
+        ours = next(row for row in sides.values() if row["ratio"] == 1)
+        ratios = [f"{significant(sides[name]['ratio'], 3)}x" if name in sides else MISSING for name in OTHER_SIDES]
+        rows.append([f"{sizes}, {step}", *_times(ours), *ratios, significant(ours["memory"], 3)])
+    head = ["Scan (B x E x L x N)", "ours (ms)", "quartiles", *OTHER_SIDES.values(), "our memory"]
+    parts = [f"{_about(FOLDER)}{_threads(FOLDER, 'scan')}.\n", grid(head, rows)]
+
+    rows = []
+    for method, group in costs.groupby("method", sort=False):
+        ways = group.groupby("what", sort=False)
+        sampling, training = (ways.get_group(what).to_dict("records") for what in ("sampling", "training"))
+        rows.append([_label(str(method)), *(_times(row)[0] for row in [sampling[0], *training])])
+    one = {what: group.iloc[0] for what, group in costs.groupby("what")}
+    head = [
+        "Model",
+        f"sampling a clip, {one['sampling']['frames']} frames, {one['sampling']['steps']} steps (ms)",
+        f"training step, {one['training']['batch']} clips, {one['training']['frames']} frames (ms)",
+        "with the reference scan (ms)",
+    ]
+    return "\n".join([*parts, f"{_threads(FOLDER, 'models')}.\n", grid(head, rows), ""])
+
+
+def _read(folder: Path, table: str) -> pd.DataFrame:
+    return pd.read_csv(folder / f"{table}.csv", keep_default_na=True).fillna({"note": ""})
+
+
+def _about(folder: Path) -> str:
+    record = files.read_json(record_of(folder / f"{TABLES[0]}.csv"))
+    versions = {**record["versions"], **record["notes"]["packages"]}
+    named = ", ".join(f"{name} {versions[name]}" for name in PACKAGES if name in versions)
+    return (
+        f"Measured {record['started'][:10]} on {record['device']}, code {revision_name(record)}, {named}. Medians "
+        "and quartiles of calls that take turns in one process.\n"
+    )
+
+
+def _scan(folder: Path) -> str:
+    rows = [
+        [
+            f"{row['shape']} ({row['sizes']})",
+            row["pass"],
+            f"{row['side']} ({row['device']})",
+            *_times(row),
+            *([significant(row[name], 3) for name in ("ratio", "memory")] if row["runs"] else [MISSING] * 2),
+        ]
+        for row in _told(_read(folder, "scan"), ["shape", "pass"], "side")
+    ]
+    head = ["Scan (B x E x L x N)", "pass", "side", "median (ms)", "quartiles", "times ours", "memory"]
+    note = f"{_threads(folder, 'scan')}. Memory: the most held, inputs included, over that of inputs and output."
+    return f"{grid(head, rows)}\n{note}\n"
+
+
+def _models(folder: Path) -> str:
+    parts = []
+    for what, frame in _read(folder, "models").groupby("what", sort=False):
+        one = frame.iloc[0]
+        if what == "sampling":
+            title = f"A guided sampling of one clip of {one['frames']} frames in {one['steps']} steps, text apart"
+        else:
+            title = f"A training step of {one['batch']} clips of {one['frames']} frames, with each scan"
+        rows = [
+            [
+                _label(row["method"]),
+                f"{row['way']} ({row['device']})",
+                *_times(row),
+                *([significant(1 / row["seconds_median"], 3)] if row["runs"] else [MISSING]),
+                *([significant(row["memory"] / 2**20, 3)] if row["runs"] else [MISSING]),
+            ]
+            for row in _told(frame, ["what"], "way")
+        ]
+        head = ["Model", "way", "median (ms)", "quartiles", "a second", "memory (MiB)"]
+        parts.append(f"{title}; {_threads(folder, 'models')}.\n\n{grid(head, rows)}")
+    return "\n".join(parts)
+
+
+def _threads(folder: Path, what: str) -> str:
+    threads = files.read_json(record_of(folder / f"{TABLES[0]}.csv"))["notes"]["threads"][what]
+    return f"{threads} thread{'' if threads == 1 else 's'}"
+
+
+def _told(frame: pd.DataFrame, keys: list[str], side: str) -> list[dict[str, Any]]:
+    """The rows, with one in place of those of a device that measured nothing."""
+    kept: list[dict[str, Any]] = []
+    for _, group in frame.groupby([*keys, "device"], sort=False):
+        rows = [{str(name): value for name, value in row.items()} for row in group.to_dict("records")]
+        kept += rows if (group["runs"] > 0).any() else [{**rows[0], side: "all", "method": "all"}]
+    return kept
+
+
+def _growth(folder: Path) -> str:
+    rows = [
+        [
+            _label(row["method"]),
+            AXES[row["axis"]],
+            row["device"],
+            f"{row['exponent']:.2f}",
+            f"{row['standard_error']:.2f}",
+        ]
+        for row in _read(folder, "exponents").to_dict("records")
+    ]
+    title = "Growth of a guided sampling step: exponent of a power law, least squares in logarithms."
+    return f"{title}\n\n{grid(['Model', 'axis', 'device', 'exponent', 'standard error'], rows)}"
+
+
+def _times(row: Mapping[Any, Any]) -> list[str]:
+    """Median and quartiles in milliseconds, or why there are none."""
+    if not row["runs"]:
+        return [str(row["note"]), MISSING]
+    lower, median, upper = (significant(1e3 * row[f"seconds_{name}"], 3) for name in ("q1", "median", "q3"))
+    return [median, f"{lower}–{upper}"]
+
+
+def _label(method: str) -> str:
+    known = variants()
+    return known[method].label if method in known else method
+
+
+def _plot_scan(scan: pd.DataFrame, folder: Path) -> None:
+    """Milliseconds of every side, a panel a shape and pass."""
+    measured = scan[scan["runs"] > 0]
+    groups = measured.groupby(["pass", "shape"], sort=False)
+    columns = measured["shape"].nunique()
+    figure, axes = plt.subplots(
+        len(groups) // columns,
+        columns,
+        figsize=(3.2 * columns + 1.2, 3.2),
+        squeeze=False,
+        sharey=True,
+        layout="constrained",
+    )
+    for panel, ((step, shape), part) in zip(axes.flat, groups, strict=True):
+        median, spread = _spread(part)
+        panel.errorbar(median, part["side"], xerr=spread, fmt="o", color=COLOURS["intergen"])
+        panel.set(xscale="log", title=f"{shape}, {step}")
+        sns.despine(ax=panel)
+    axes[0, 0].invert_yaxis()  # shared: the first side on top
+    figure.supxlabel("milliseconds", fontsize="medium")
+    _save(figure, folder, "scan")
+
+
+def _plot_growth(growth: pd.DataFrame, exponents: pd.DataFrame, folder: Path) -> None:
+    """Milliseconds of a step over each axis, with the fitted exponents in the legend."""
+    panels = exponents["axis"].unique()
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 3.4), squeeze=False, layout="constrained")
+    colours = colours_of(exponents["method"])
+    for panel, axis in zip(axes[0], panels, strict=True):
+        for fit in exponents[exponents["axis"] == axis].to_dict("records"):
+            part = growth[(growth["axis"] == axis) & (growth["method"] == fit["method"]) & (growth["runs"] > 0)]
+            median, spread = _spread(part)
+            label = f"{_label(fit['method'])}: {fit['exponent']:.2f} ± {fit['standard_error']:.2f}"
+            panel.errorbar(part["size"], median, spread, marker="o", ms=3, color=colours[fit["method"]], label=label)
+        panel.set(xscale="log", yscale="log", xlabel=AXES[axis], ylabel="milliseconds a guided step")
+        sizes = growth.loc[growth["axis"] == axis, "size"].unique()
+        panel.set_xticks(sizes, map(str, sizes))
+        panel.minorticks_off()
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_major_formatter("{x:g}")
+        panel.legend(title="exponent and standard error", loc="upper center", bbox_to_anchor=(0.5, -0.2))
+        sns.despine(ax=panel)
+    _save(figure, folder, "growth")
+
+
+def _spread(rows: pd.DataFrame) -> tuple[pd.Series, tuple[pd.Series, pd.Series]]:
+    """Medians, and the distances from them to the quartiles, in milliseconds."""
+    lower, median, upper = (1e3 * rows[f"seconds_{name}"] for name in ("q1", "median", "q3"))
+    return median, (median - lower, upper - median)
+
+
+def _save(figure: plt.Figure, folder: Path, name: str) -> None:
+    for suffix in FIGURE_FORMATS:
+        save(figure, folder / f"{name}.{suffix}")
+    plt.close(figure)

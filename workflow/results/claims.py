@@ -1,0 +1,325 @@
+"""Stage ``claims``: what the paper claims, decided on the results of this profile.
+
+Each claim is data (``results/paper/reported/claims.yaml``) and compares two rows. Trainings are the sample: a claim
+about a method cannot be told from one training of it, however often that training is evaluated.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+import yaml
+from pydantic import Field, TypeAdapter, ValidationError
+
+from evaluators.results import METRICS, SHUFFLED
+from intermamba import files
+from intermamba.config import Config, Dataset, Section
+from intermamba.errors import ConfigError, unknown
+from intermamba.models import variants
+from intermamba.paths import path
+from intermamba.provenance import recorded
+from workflow.results import reported
+from workflow.results.contrasts import Blocks, Contrast, holm, paired, unpaired
+from workflow.results.reproduced import Study, read
+
+LEVEL = 0.05
+"""Of the corrected p-value."""
+
+Verdict = Literal["holds", "does not hold", "cannot be told", "not run"]
+Expected = Literal["higher", "lower", "no higher", "steadier"]
+
+COLUMNS = (
+    "id", "topic", "claim", "where", "dataset", "metric", "first", "second", "expected", "paper_first", "paper_second",
+    "value_first", "value_second", "effect", "scale", "low", "high", "p", "p_corrected", "trainings", "verdict", "note",
+)  # fmt: skip
+"""Of ``claims.csv``."""
+
+
+class Printed(Section):
+    """The two numbers of the paper that a claim rests on."""
+
+    table: Annotated[int, Field(ge=1, le=5)]
+    metric: str
+    rows: tuple[str, str]
+
+    def numbers(self) -> tuple[float, float]:
+        """As printed.
+
+        Raises:
+            ConfigError: no such row or metric.
+        """
+        frame = reported.read(self.table)
+        found = []
+        for row in self.rows:
+            cells = frame[(frame["method"] == row) & (frame["metric"] == self.metric)]
+            if len(cells) != 1:
+                known = frame["method"] + ", " + frame["metric"]
+                raise ConfigError(
+                    unknown(f"number of Table {self.table}", f"{row}, {self.metric}", known, "claims.yaml")
+                )
+            found.append(float(cells["value"].iloc[0]))
+        return found[0], found[1]
+
+
+class _Claim(Section):
+    id: str
+    topic: str
+    """Heading under which it stands."""
+    claim: str
+    where: str
+    """In the paper."""
+    dataset: Dataset
+    expected: Expected
+    """Where the first method stands, seen from the second."""
+    paper: Printed | None = None
+    """``None`` where the paper gives no number."""
+
+
+class Quality(_Claim):
+    """Of two methods, or of a method and ``shuffled`` (chance), in one metric of the protocol."""
+
+    kind: Literal["quality"]
+    metric: str
+    methods: tuple[str, str]
+
+
+class Cost(_Claim):
+    """Of two methods' seconds a sampling, or their parameters at the paper's sizes; the effect is a ratio."""
+
+    kind: Literal["time", "parameters"]
+    methods: tuple[str, str]
+
+    @property
+    def metric(self) -> str:
+        return self.kind
+
+
+class Weights(_Claim):
+    """Of a method's fusion weights of one branch over training."""
+
+    kind: Literal["weights"]
+    methods: tuple[str]
+    branch: Literal["temporal", "spatial"]
+
+    @property
+    def metric(self) -> str:
+        return self.branch
+
+
+Claim = Quality | Cost | Weights
+_LIST: TypeAdapter[list[Claim]] = TypeAdapter(list[Annotated[Claim, Field(discriminator="kind")]])
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A claim and what the results say of it."""
+
+    claim: Claim
+    values: tuple[float, ...] = ()
+    contrast: Contrast | None = None
+    scale: Literal["difference", "ratio"] = "difference"
+    trainings: str = ""
+    verdict: Verdict = "cannot be told"
+    note: str = ""
+    p_corrected: float | None = None
+
+
+def run(config: Config) -> None:
+    """Write ``claims.csv``: one row a claim.
+
+    Raises:
+        StateError: a stage before this one has not run.
+        ConfigError: a claim names what does not exist.
+    """
+    profile = config.profile
+    study, inputs = read(config, variants())
+    sources = {name: path(name, profile=profile) for name in ("metrics", "alpha_beta")}
+    inputs += [*(files.require(file, "aggregate") for file in sources.values()), path("claims_list")]
+    inputs += [path("reported", number=number) for number in range(1, 6)]
+    output = path("claims", profile=profile)
+    with recorded("claims", [output], inputs, config={"profile": profile, "runs": config.section("runs")}):
+        claims = load(path("claims_list"))
+        findings = decide(claims, study, pd.read_csv(sources["metrics"]), pd.read_csv(sources["alpha_beta"]))
+        files.write_csv(output, pd.DataFrame([_row(one) for one in findings], columns=list(COLUMNS)))
+
+
+def load(file: Path) -> list[Claim]:
+    """The claims of a file.
+
+    Raises:
+        ConfigError: not such a file; the message names the claim and the field.
+    """
+    try:
+        return _LIST.validate_python(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file}: not valid YAML: {error}") from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise ConfigError(f"{file}: claim {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+
+
+def decide(claims: Sequence[Claim], study: Study, metrics: pd.DataFrame, weights: pd.DataFrame) -> list[Finding]:
+    """A finding for each claim; p-values are corrected over all that have one (Holm)."""
+    quality = _Judged(metrics)
+    by_kind: Mapping[str, Callable[[Any], Finding]] = {
+        "quality": quality.finding,
+        "time": partial(_time, study),
+        "parameters": partial(_parameters, study),
+        "weights": partial(_fusion, weights),
+    }
+    found = [_not_run(study, claim) if _absent(study, claim) else by_kind[claim.kind](claim) for claim in claims]
+    tested = {index: one.contrast.p for index, one in enumerate(found) if one.contrast and not np.isnan(one.contrast.p)}
+    for index, p in zip(tested, holm(list(tested.values())), strict=True):
+        one = replace(found[index], p_corrected=p)
+        found[index] = one if one.note else replace(one, verdict=_verdict(one))
+    return found
+
+
+def _verdict(one: Finding) -> Verdict:
+    assert one.contrast is not None
+    assert one.p_corrected is not None
+    above = one.contrast.effect > (1.0 if one.scale == "ratio" else 0.0)
+    if one.p_corrected >= LEVEL:
+        return "cannot be told"
+    return "holds" if above == (one.claim.expected in ("higher", "steadier")) else "does not hold"
+
+
+class _Judged:
+    """Contrasts of metrics, over the trainings of each method."""
+
+    def __init__(self, metrics: pd.DataFrame) -> None:
+        keys = ["dataset", "metric", "method", "training_seed"]
+        trained = metrics[metrics["block"] == "reproduced"]
+        self._means = trained.groupby(keys)["value"].mean().rename_axis(index={"training_seed": "seed"}).reset_index()
+        chance = metrics[metrics["method"] == SHUFFLED]
+        self._chance = chance.groupby(["dataset", "metric"])["value"].mean()
+
+    def finding(self, claim: Quality) -> Finding:
+        metric = claim.metric
+        if metric not in METRICS:
+            raise ConfigError(unknown("metric", metric, METRICS, f"claim {claim.id} of claims.yaml"))
+        first, second = claim.methods
+        ratio = metric == "fid"
+        values = tuple(self._value(claim.dataset, metric, name) for name in claim.methods)
+        counts = ", ".join(str(self._count(claim.dataset, name)) for name in claim.methods if name != SHUFFLED)
+        found = Finding(claim, values, scale="ratio" if ratio else "difference", trainings=counts)
+        try:
+            blocks = self._blocks(claim.dataset, metric, np.log if ratio else np.asarray)
+            against_chance = self._blocks(claim.dataset, "top3", np.asarray)
+        except ValueError as error:
+            return replace(found, note=f"{error}.")
+        if min(self._count(claim.dataset, name) for name in claim.methods if name != SHUFFLED) < 2:
+            return replace(found, note="a side was trained once, so its scatter is not known.")
+        contrast = blocks.against(first, values[1]) if second == SHUFFLED else blocks.difference(first, second)
+        note = ""
+        if second != SHUFFLED and not any(self._learned(against_chance, claim.dataset, name) for name in claim.methods):
+            note = "neither side is above chance in Top 3."
+        return replace(found, contrast=contrast.exponential() if ratio else contrast, note=note)
+
+    def _blocks(self, dataset: str, metric: str, scale: Callable[[Any], Any]) -> Blocks:
+        chosen = self._means[(self._means["dataset"] == dataset) & (self._means["metric"] == metric)]
+        return Blocks(chosen.assign(value=scale(chosen["value"].to_numpy())))
+
+    def _learned(self, blocks: Blocks, dataset: str, method: str) -> bool:
+        found = blocks.against(method, float(self._chance[dataset, "top3"]))
+        return found.low > 0.0
+
+    def _value(self, dataset: str, metric: str, method: str) -> float:
+        if method == SHUFFLED:
+            return float(self._chance[dataset, metric])
+        return float(self._of(dataset, metric, method)["value"].mean())
+
+    def _count(self, dataset: str, method: str) -> int:
+        return len(self._of(dataset, "top3", method))
+
+    def _of(self, dataset: str, metric: str, method: str) -> pd.DataFrame:
+        means = self._means
+        return means[(means["dataset"] == dataset) & (means["metric"] == metric) & (means["method"] == method)]
+
+
+def _time(study: Study, claim: Cost) -> Finding:
+    first, second = (study.seconds(name) for name in claim.methods)
+    found = Finding(claim, (float(first.median()), float(second.median())), scale="ratio")
+    try:
+        return replace(found, contrast=unpaired(list(np.log(first)), list(np.log(second))).exponential())
+    except ValueError as error:
+        return replace(found, note=f"{error}.")
+
+
+def _parameters(study: Study, claim: Cost) -> Finding:
+    """Counts have no scatter: an exact ratio, compared with the paper's to its two digits."""
+    first, second = (study.counts(name, "paper")["parameters"] / 1e6 for name in claim.methods)
+    ratio = first / second
+    found = Finding(claim, (first, second), Contrast(ratio, ratio, ratio, np.nan), "ratio")
+    if claim.paper is None:
+        return found
+    printed = claim.paper.numbers()
+    return replace(found, verdict="holds" if round(ratio, 2) == round(printed[0] / printed[1], 2) else "does not hold")
+
+
+def _fusion(weights: pd.DataFrame, claim: Weights) -> Finding:
+    """Change of the mean weight of all blocks from the first to the last step, training by training."""
+    chosen = weights[(weights["dataset"] == claim.dataset) & (weights["variant"] == claim.methods[0])]
+    means = chosen.groupby(["branch", "seed", "step"])["value"].mean()
+    change = means.groupby(["branch", "seed"]).agg(lambda values: values.iloc[-1] - values.iloc[0]).unstack("branch")
+    start, end = (float(means[claim.branch].groupby("seed").nth(index).mean()) for index in (-1, 0))
+    differences = change[claim.branch]
+    if claim.expected == "steadier":
+        differences = change["spatial"].abs() - differences.abs()
+    found = Finding(claim, (start, end), trainings=str(len(change)))
+    try:
+        return replace(found, contrast=paired(differences.to_list()))
+    except ValueError as error:
+        return replace(found, note=f"{error}.")
+
+
+def _absent(study: Study, claim: Claim) -> list[str]:
+    known = (*study.config.runs.get(claim.dataset, {}), SHUFFLED)
+    return [name for name in claim.methods if name not in known]
+
+
+def _not_run(study: Study, claim: Claim) -> Finding:
+    for name in claim.methods:
+        if name != SHUFFLED:
+            study.variant(name)  # a misspelt name must not look like a row that was not run
+    names = ", ".join(study.label(name) for name in _absent(study, claim))
+    return Finding(claim, verdict="not run", note=f"not run in this profile: {names}.")
+
+
+def _row(one: Finding) -> dict[str, Any]:
+    claim, contrast = one.claim, one.contrast
+    printed = claim.paper.numbers() if claim.paper else (None, None)
+    values = (*map(_steady, one.values), None, None)[:2]
+    return {
+        "id": claim.id,
+        "topic": claim.topic,
+        "claim": claim.claim,
+        "where": claim.where,
+        "dataset": claim.dataset,
+        "metric": claim.metric,
+        "first": claim.methods[0],
+        "second": claim.methods[1] if len(claim.methods) > 1 else "",
+        "expected": claim.expected,
+        "paper_first": printed[0],
+        "paper_second": printed[1],
+        "value_first": values[0],
+        "value_second": values[1],
+        "effect": contrast and _steady(contrast.effect),
+        "scale": one.scale,
+        "low": contrast and _steady(contrast.low),
+        "high": contrast and _steady(contrast.high),
+        "p": contrast and _steady(contrast.p),
+        "p_corrected": None if one.p_corrected is None else _steady(one.p_corrected),
+        "trainings": one.trainings,
+        "verdict": one.verdict,
+        "note": one.note,
+    }
+
+
+def _steady(value: float) -> float:
+    """``value`` without the digits in which the linear algebra of two processors differs."""
+    return float(f"{value:.10g}")

@@ -1,0 +1,291 @@
+"""The numbers of this run, as rows of a table: what belongs into which table, and how it was measured."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from evaluators import protocol
+from evaluators.results import METRICS, SHUFFLED, BlockName
+from intermamba import files
+from intermamba.config import Config, Dataset
+from intermamba.errors import ConfigError, DataError, unknown
+from intermamba.models.options import Variant
+from intermamba.names import dataset_name, origin_name
+from intermamba.paths import path
+from workflow.results import reported
+from workflow.results.aggregate import REFERENCES, metric_files
+from workflow.tables.tabular import Block, Cell, Kind, Row, decimals, interval, significant
+
+QUALITY = {"interhuman": (1, 4, 5), "interx": (2,)}
+"""The paper's tables of quality, by dataset."""
+COMPARISONS = (1, 2, 3)
+"""Tables that take in variants of which the paper has no row."""
+
+Sizes = Literal["profile", "paper"]
+"""At whose sizes a model was counted."""
+
+REFERENCE_LABELS = {"real": "Real", SHUFFLED: "Real, captions shuffled (chance)"}
+REFERENCE_KINDS: Mapping[str, Kind] = {"real": "real", SHUFFLED: "chance"}
+
+
+@dataclass(frozen=True)
+class Study:
+    """All results of a profile that a table can show."""
+
+    config: Config
+    summary: pd.DataFrame
+    """``summary.csv``."""
+    complexity: pd.DataFrame
+    """``complexity.csv``: two rows a method, at the profile's sizes and at the paper's."""
+    times: pd.DataFrame
+    """``complexity_time.csv``: a row a timed sampling."""
+    variants: Mapping[str, Variant]
+    """Every known variant by name."""
+
+    def variant(self, name: str) -> Variant:
+        if name not in self.variants:
+            raise ConfigError(unknown("variant", name, self.variants, "runs of params.yaml"))
+        return self.variants[name]
+
+    def label(self, method: str) -> str:
+        return REFERENCE_LABELS.get(method) or self.variant(method).label
+
+    def row_of(self, method: str, number: int) -> str | None:
+        """The paper's row of ``method`` in Table ``number``, as printed there; ``None`` if it has none."""
+        rows = {place.table: place.row for place in self.variant(method).paper}
+        if number in rows and rows[number] not in (printed := reported.methods(number)):
+            where = f"paper of variant {method!r}"
+            raise ConfigError(unknown(f"row of Table {number}", rows[number], printed, where))
+        return rows.get(number)
+
+    def members(self, number: int, dataset: Dataset) -> list[str]:
+        """What was run and belongs into Table ``number``: the paper's rows in its order, then others.
+
+        A variant that no quality table of its dataset has a row for joins the comparison there (Table 1 or 2), and the
+        costs.
+        """
+        names, printed = self.config.runs.get(dataset, {}), reported.methods(number)
+        placed = [(printed.index(row), name) for name in names if (row := self.row_of(name, number)) is not None]
+        ordered = [name for _, name in sorted(placed)]
+        if number in COMPARISONS:
+            ordered += [
+                name
+                for name in names
+                if name not in ordered and not any(self.row_of(name, other) for other in QUALITY[dataset])
+            ]
+        return ordered
+
+    def missing(self, number: int, dataset: Dataset) -> list[str]:
+        """Labels of the variants that have a row in the paper's table and were not run."""
+        names = self.config.runs.get(dataset, {})
+        return [self.label(name) for name in self.variants if name not in names and self.row_of(name, number)]
+
+    def results(self, dataset: Dataset, block: BlockName, method: str) -> pd.DataFrame:
+        """Rows of the summary of one method: one a metric."""
+        wanted = {"dataset": dataset, "block": block, "method": method}
+        chosen = self.summary[(self.summary[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+        if chosen.empty:
+            raise DataError(
+                f"{path('summary', profile=self.config.profile)} has no {block} row of {method!r} on {dataset}. It is "
+                "older than `runs` or `official` in params.yaml: run `intermamba aggregate` again."
+            )
+        return chosen
+
+    def counts(self, method: str, sizes: Sizes) -> Mapping[str, Any]:
+        """Counts of one method at the profile's own sizes or at the paper's.
+
+        Raises:
+            DataError: it has not been counted.
+        """
+        rows = self.complexity[(self.complexity["method"] == method) & (self.complexity["sizes"] == sizes)]
+        if len(rows) != 1:
+            raise DataError(
+                f"{path('complexity', profile=self.config.profile)} has {len(rows)} rows of {method!r} at the sizes of "
+                f"the {sizes}, not one. Run `intermamba complexity` again."
+            )
+        return {str(key): value for key, value in rows.to_dict("records")[0].items()}
+
+    def seconds(self, method: str) -> "pd.Series[float]":
+        """Times of one method's samplings.
+
+        Raises:
+            DataError: it has not been timed.
+        """
+        rows = self.times[self.times["method"] == method]
+        if rows.empty:
+            raise DataError(
+                f"{path('complexity_time', profile=self.config.profile)} has no row of {method!r}. Run `intermamba "
+                "complexity` again."
+            )
+        return rows["seconds"]
+
+    def source(self, dataset: Dataset, block: BlockName, method: str) -> str:
+        """The files of per-repeat values behind a row."""
+        return " ".join(
+            str(file)
+            for file, place in metric_files(self.config).items()
+            if (place.dataset, place.block) == (dataset, block) and method in place.methods
+        )
+
+
+def read(config: Config, variants: Mapping[str, Variant]) -> tuple[Study, list[Path]]:
+    """The results of a profile, and the files they were read from.
+
+    Raises:
+        StateError: a stage before this one has not run.
+    """
+    stages = {"summary": "aggregate", "complexity": "complexity", "complexity_time": "complexity"}
+    inputs = [files.require(path(name, profile=config.profile), stage) for name, stage in stages.items()]
+    # A fingerprint of twelve digits, or of digits and an `e`, would read as a number.
+    summary, complexity, times = (pd.read_csv(file, dtype={"evaluator": str}) for file in inputs)
+    return Study(config, summary, complexity, times, variants), inputs
+
+
+def quality(study: Study, number: int, dataset: Dataset) -> list[Block]:
+    """One block: real data, chance, and the methods that belong into the table; none where nothing was run."""
+    methods = study.members(number, dataset)
+    if not methods:
+        return []
+    seeds = {method: study.config.runs[dataset][method] for method in methods}
+    every = sorted(set().union(*seeds.values()))
+    rows = _references(study, dataset)
+    for method in methods:
+        which = "" if sorted(seeds[method]) == every else f" ({_seeds(seeds[method])})"
+        rows.append(_quality_row(study, dataset, "reproduced", method, which))
+    details = f"{measured_on(study, dataset)}; {_seeds(every)}"
+    return [Block("reproduced", f"This run, profile {study.config.profile}", tuple(rows), details)]
+
+
+def every_row(study: Study, dataset: Dataset) -> list[Block]:
+    """One block: real data and all that was run on a dataset, ablations among them."""
+    methods = study.config.runs[dataset]
+    rows = [_quality_row(study, dataset, "reference", "real")]
+    rows += [_quality_row(study, dataset, "reproduced", method) for method in methods]
+    heading = f"This run on {dataset_name(dataset)}, profile {study.config.profile}"
+    return [Block("reproduced", heading, tuple(rows), measured_on(study, dataset))]
+
+
+def re_evaluated(study: Study, dataset: Dataset) -> list[Block]:
+    """One block: real data, chance, and official checkpoints judged in this run; none where it has none."""
+    methods = study.config.official.get(dataset, {})
+    if not methods:
+        return []
+    rows = [*_references(study, dataset), *(_quality_row(study, dataset, "re-evaluated", name) for name in methods)]
+    heading = f"Official checkpoints, judged in this run, profile {study.config.profile}"
+    return [Block("re-evaluated", heading, tuple(rows), measured_on(study, dataset))]
+
+
+def cost(study: Study, dataset: Dataset) -> list[Block]:
+    """Table 3's block: seconds, millions of parameters, billions (of a whole sampling: trillions) of MACs."""
+    methods = study.members(3, dataset)
+    if not methods:
+        return []
+    rows = tuple(_cost_row(study, method) for method in methods)
+    one = study.times.iloc[0]
+    details = f"as run: {one['frames']} frames, {one['sampling_steps']} sampling steps"
+    return [Block("reproduced", f"This run, profile {study.config.profile}", rows, details)]
+
+
+def timing(times: pd.DataFrame) -> str:
+    """How the samplings of ``complexity_time.csv`` were timed, in one phrase."""
+    one, repeats = times.iloc[0], times.groupby("method").size().min()
+    return (
+        f"{repeats} samplings each of {one['frames']} frames at batch {one['batch']}, {one['sampling_steps']} steps of "
+        f"DDIM with guidance {one['guidance']}, the models taking turns after {one['warmup_steps']} steps each to warm "
+        f"up, on {one['device']} in {one['dtype']}, {one['threads']} thread{'' if one['threads'] == 1 else 's'}"
+    )
+
+
+def parameters(study: Study, method: str) -> dict[str, Cell]:
+    """Millions of trained parameters: as run, and at the paper's sizes."""
+    run, paper = study.counts(method, "profile"), study.counts(method, "paper")
+    return {
+        "parameters_run": _number(study, run["parameters"] / 1e6),
+        "parameters_millions": _number(study, paper["parameters"] / 1e6),
+    }
+
+
+def conditions(study: Study, number: int, dataset: Dataset, official: str | None = None) -> list[str]:
+    """Notes on how the block of ``dataset`` was measured: interval, evaluator, chance (also ``official``'s), gaps."""
+    if not study.members(number, dataset):
+        return absent(study, number, dataset)
+    one = study.results(dataset, "reference", "real").iloc[0]
+    used = protocol.load(one["protocol"].partition("/")[0])
+    chance = f"Chance in Top 1, 2, 3: {_chance(used)} in this run (batches of {used.batch})"
+    if official:
+        paper = protocol.load(official)
+        chance += f", {_chance(paper)} in the paper's rows (batches of {paper.batch})"
+    return [
+        f"This run: ± is the 95% interval over {used.repeats} repeats of the evaluation ({used.multimodality.repeats} "
+        f"for MModality), not over trainings; σ, where it stands, the standard deviation between training seeds. "
+        f"Evaluator weights: {one['evaluator']}.",
+        f"{chance}.",
+        *absent(study, number, dataset),
+    ]
+
+
+def absent(study: Study, number: int, dataset: Dataset) -> list[str]:
+    """A note naming the paper's rows that this project can run and this profile does not."""
+    missing = study.missing(number, dataset)
+    return [f"Not run in this profile: {', '.join(missing)}."] if missing else []
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"training seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
+
+
+def _chance(used: protocol.Protocol) -> str:
+    return ", ".join(interval(used.chance(k), 3) for k in (1, 2, 3))
+
+
+def _references(study: Study, dataset: Dataset) -> list[Row]:
+    return [_quality_row(study, dataset, "reference", method) for method in REFERENCES]
+
+
+def measured_on(study: Study, dataset: Dataset) -> str:
+    """What the quality of this run's rows was measured on and by, in one phrase."""
+    one = study.results(dataset, "reference", "real").iloc[0]
+    body = "" if one["skeleton"] == "recorded" else f"; skeleton {one['skeleton']}"
+    return f"{origin_name(one['origin'])}{body}; protocol {one['protocol']}; text tower {one['tower']}"
+
+
+def _quality_row(study: Study, dataset: Dataset, block: BlockName, method: str, which: str = "") -> Row:
+    cells = {}
+    for result in study.results(dataset, block, method).to_dict("records"):
+        name, digits = str(result["metric"]), METRICS[result["metric"]].digits
+        spread = interval(result["interval"], digits) if result["repeats"] > 1 else ""
+        scatter = interval(result["seed_std"], digits)
+        details = {str(key): value for key, value in result.items()} | {"source": study.source(dataset, block, method)}
+        cells[name] = Cell(decimals(result["mean"], digits), spread, details=details, scatter=scatter)
+    return Row(study.label(method) + which, cells, REFERENCE_KINDS.get(method, "method"), method)
+
+
+def _cost_row(study: Study, method: str) -> Row:
+    run, paper = study.counts(method, "profile"), study.counts(method, "paper")
+    parts = ("macs_dense", "macs_attention", "macs_scan")
+    macs = {
+        "macs_run": sum(run[name] for name in parts) / 1e9,
+        "macs": sum(paper[name] for name in parts) / 1e9,
+        **{name: paper[name] / 1e9 for name in parts},
+        "macs_sampling": paper["macs_sampling"] / 1e12,
+    }
+    cells = {**_seconds(study, method), **parameters(study, method)}
+    cells |= {name: _number(study, value) for name, value in macs.items()}
+    return Row(study.label(method), cells, method=method)
+
+
+def _seconds(study: Study, method: str) -> dict[str, Cell]:
+    """Median of the samplings, and their quartiles."""
+    lower, median, upper = study.seconds(method).quantile([0.25, 0.5, 0.75])
+    source = str(path("complexity_time", profile=study.config.profile))
+    details = {"mean": median, "quartile1": lower, "quartile3": upper, "source": source}
+    between = Cell(f"{significant(lower, 3)}–{significant(upper, 3)}", details={"source": source})
+    return {"inference_seconds": Cell(significant(median, 3), details=details), "quartiles": between}
+
+
+def _number(study: Study, value: float) -> Cell:
+    source = str(path("complexity", profile=study.config.profile))
+    return Cell(significant(value), details={"mean": value, "source": source})

@@ -1,0 +1,310 @@
+"""Stage ``tables``: Tables 1 to 5, the paper's rows and this run's rows in separate blocks, the table of what the
+judges notice, the paper's text against its own tables, and newer methods as others report them, as LaTeX, Markdown and
+CSV.
+
+Which variant stands in which of the paper's rows is told by the variants themselves (``paper`` in ``ablations/``).
+A variant without such a row, a reader's own for example, joins the table of its dataset and the table of costs.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from evaluators.results import JUDGED, METRICS, PHYSICAL
+from intermamba import files
+from intermamba.config import Config, Dataset
+from intermamba.models import variants
+from intermamba.paths import path
+from intermamba.provenance import recorded
+from workflow.results import reported
+from workflow.results.reproduced import (
+    Study,
+    absent,
+    conditions,
+    cost,
+    every_row,
+    parameters,
+    quality,
+    re_evaluated,
+    read,
+    timing,
+)
+from workflow.tables import claims, consistency, latex, markdown, newer_methods, sensitivity
+from workflow.tables.tabular import Block, Cell, Column, Direction, Row, Table, ranked
+
+TOPS = ("top1", "top2", "top3")
+CHANCE_METRICS = (*TOPS, "mm_dist")
+"""Metrics of text against motion: exchanged captions give their chance level. The others do not see the text."""
+
+UNJUDGED = 9
+"""The last table of this run's numbers."""
+
+MODULES = ("Self-ASTM", "Cross-ASTM", "LIIA")
+"""What Table 5 ticks."""
+ASTM = "ASTM"
+
+DETAILS = (
+    "mean", "interval", "repeats", "seeds", "seed_std", "quartile1", "quartile3", "dataset", "origin", "skeleton",
+    "tower", "evaluator", "protocol", "source", "note",
+)  # fmt: skip
+"""Columns of a table's CSV that only some cells fill."""
+
+PARAMETERS = (
+    "Parameters are the trained ones, without the frozen text tower. As run: at this profile's sizes. Paper size: "
+    "counted at the sizes behind the paper's numbers, whatever the profile."
+)
+COSTS = (
+    "MACs are of one conditional pass of the denoiser at batch 1. At paper size (T = 300) they are split into dense "
+    "(matrix products and convolutions), attention (its two products) and scan (4.5 a channel, step and state, and the "
+    "skip). Sampling, at paper size too: 50 steps with all passes of guidance (two a step; in2IN four), and the text "
+    "encoder.",
+    "The paper does not say what its FLOPs count; no convention tried here gives its 68.33 or 14.05.",
+    "Time is that of a whole guided sampling from the encoded caption on, the one number here that differs between "
+    "equal runs; the paper's is an average on one RTX 4090. Times measured at paper size are in the README.",
+)
+"""Conventions of Table 3."""
+
+APART = "The blocks differ in data, evaluator, protocol and sizes: compare numbers within a block, never across."
+NUMBERS = f"Tables 1 to 5 are numbered as in the paper; those from {sensitivity.NUMBER} on are of this project alone."
+MARKS = "Best in bold, second best underlined, within each block and by the numbers as shown."
+QUALITY_MARKS = (
+    f"{MARKS} → is closeness to the block's real row. Real rows are not ranked; in R-Precision and MM Dist, neither is "
+    "a method that does not beat shuffled captions."
+)
+
+
+def run(config: Config) -> None:
+    """Write ``table1`` to ``table5`` and the project's own tables in three formats, and ``all.tex`` of all.
+
+    Everything but the timings of Table 3, and the claims on them, is a function of the metrics, to the byte.
+
+    Raises:
+        StateError: a stage before this one has not run.
+        DataError: a result is older than the rows that params.yaml asks for.
+        ConfigError: a run names a variant that does not exist.
+    """
+    profile = config.profile
+    study, inputs = read(config, variants())
+    inputs += [*(path("reported", number=number) for number in range(1, 6)), path("paper_text"), path("context")]
+    inputs += [files.require(path("sensitivity", profile=profile, dataset=name), "sensitivity") for name in config.runs]
+    inputs += [files.require(path("claims", profile=profile), "claims")]
+    tables = build(study)
+    document = path("document", profile=profile)
+
+    def place(table: Table, suffix: str) -> Path:
+        return path("own_table", profile=profile, table=table.stem, format=suffix)
+
+    outputs = [document, *(place(table, suffix) for table in tables for suffix in ("tex", "md", "csv"))]
+    with recorded(
+        "tables",
+        outputs,
+        inputs,
+        config={"profile": profile, **{name: config.section(name) for name in ("runs", "official")}},
+    ):
+        for table in tables:
+            files.write_text(place(table, "tex"), latex.table(table))
+            files.write_text(place(table, "md"), markdown.table(table))
+            files.write_csv(place(table, "csv"), tidy(table))
+        introduction = f"{APART} {NUMBERS} For a cell's run, see results/README.md."
+        names = [place(table, "tex").name for table in tables]
+        files.write_text(document, latex.document(f"Tables of profile {profile}", introduction, names))
+
+
+def build(study: Study) -> list[Table]:
+    """Every table of a profile."""
+    numbered = [table1(study), table2(study), table3(study), table4(study), table5(study)]
+    own = (
+        sensitivity.table(study.config),
+        consistency.table(),
+        claims.table(study.config),
+        unjudged(study),
+        newer_methods.table(_judged()),
+    )
+    return [*numbered, *own]
+
+
+def table1(study: Study) -> Table:
+    """Comparison on InterHuman."""
+    return _comparison(study, 1, "interhuman", "Text to interaction on InterHuman.")
+
+
+def table2(study: Study) -> Table:
+    """Comparison on Inter-X."""
+    return _comparison(study, 2, "interx", "Text to interaction on Inter-X.")
+
+
+def _comparison(study: Study, number: int, dataset: Dataset, caption: str) -> Table:
+    frame = reported.read(number)
+    columns = _judged()
+    blocks = [reported.block(frame), *re_evaluated(study, dataset), *quality(study, number, dataset)]
+    notes = [QUALITY_MARKS, APART, *conditions(study, number, dataset, official=dataset), *_as_printed(frame)]
+    return _table(number, caption, columns, blocks, notes)
+
+
+def table3(study: Study) -> Table:
+    """Cost of sampling, as run and counted at the paper's sizes, whatever the profile.
+
+    The paper does not state what its FLOPs count, so they are no column of ours.
+    """
+    frame = reported.read(3)
+    group = "MACs (G) of a pass"
+    columns = [
+        Column("inference_seconds", "median", "down", "Time (s)"),
+        Column("quartiles", "quartiles", group="Time (s)"),
+        *_parameters("down"),
+        Column("flops_billions", "printed", "down", "FLOPs (G)"),
+        Column("macs_run", "as run", group=group),
+        Column("macs", "paper size", "down", group),
+        Column("macs_dense", "dense", group=group),
+        Column("macs_attention", "attn.", group=group),
+        Column("macs_scan", "scan", group=group),
+        Column("macs_sampling", "sampling", group="MACs (T)"),
+    ]
+    blocks = cost(study, "interhuman")
+    timed = [f"Time of this run: {timing(study.times)}."] if blocks else []
+    notes = [MARKS, APART, PARAMETERS, *COSTS, *timed, *absent(study, 3, "interhuman"), *_as_printed(frame)]
+    return _table(3, "Cost of sampling.", columns, [reported.block(frame), *blocks], notes)
+
+
+def table4(study: Study) -> Table:
+    """Adaptive fusion."""
+    frame = reported.read(4)
+    notes = [
+        QUALITY_MARKS,
+        APART,
+        PARAMETERS,
+        "The paper's R-precision is on the scale of Top 3, which it does not say.",
+        *conditions(study, 4, "interhuman"),
+        *_as_printed(frame),
+    ]
+    own = [_counted(study, block) for block in quality(study, 4, "interhuman")]
+    blocks = [reported.block(frame, {"r_precision": "printed"}), *own]
+    columns = [*_r_precision(), _metric("fid"), *_parameters()]
+    return _table(4, "Adaptive spatio-temporal fusion, on InterHuman.", columns, blocks, notes)
+
+
+def table5(study: Study) -> Table:
+    """Modules of InterMamba, added one by one to InterGen."""
+    frame = reported.read(5)
+    printed, *own = _r_precision()
+    columns = [
+        *(Column(module, module.removesuffix("-ASTM"), group=ASTM if ASTM in module else "") for module in MODULES),
+        replace(printed, direction=""),
+        *own,
+        _metric("fid"),
+        *_parameters(),
+    ]
+    paper = reported.block(frame, {"r_precision": "printed"})
+    rows = [replace(_ticked(row, row.method), label=f"Row {number}") for number, row in enumerate(paper.rows, 1)]
+    blocks = [replace(paper, rows=tuple(rows))]
+    for block in quality(study, 5, "interhuman"):
+        modules = {row.method: study.row_of(row.method, 5) for row in block.rows if row.kind == "method"}
+        rows = [_ticked(row, modules.get(row.method) or "") for row in _counted(study, block).rows]
+        blocks.append(replace(block, rows=tuple(rows)))
+    notes = [
+        QUALITY_MARKS,
+        APART,
+        PARAMETERS,
+        "The paper heads its R-precision as top-1, but its first row is InterGen's top-1 and its last InterMamba's "
+        "top-3: on two scales it is not ranked here.",
+        "From the second row to the third the feed-forward layers go as well, so that is no single-factor change.",
+        *conditions(study, 5, "interhuman"),
+        *_as_printed(frame.assign(method="Row " + frame["row"])),
+    ]
+    return _table(5, "Modules of InterMamba added to InterGen, on InterHuman.", columns, blocks, notes)
+
+
+def unjudged(study: Study) -> Table:
+    """What is measured on the motions themselves, of every row."""
+    blocks = [block for dataset in study.config.runs for block in every_row(study, dataset)]
+    columns = tuple(_metric(name) for name in PHYSICAL)
+    notes = (
+        "Of the 22 body joints, means over test clips, in every repeat of the evaluation. Foot skate: horizontal speed "
+        "of toes that stand within 5 cm of the floor. Contact: frames in which some joint of one person is within "
+        "10 cm of one of the other. Bone drift: distance of a bone's length from its own mean; none where a model "
+        "gives rotations.",
+        "± is the 95% interval over repeats; σ, where it stands, the standard deviation between training seeds.",
+        "Nearness to real motion is what counts: less sliding than real is no virtue. None of them sees the caption.",
+        APART,
+    )
+    return Table(UNJUDGED, "Measured on the motions, without a judge.", columns, tuple(blocks), notes, name="physical")
+
+
+def tidy(table: Table) -> pd.DataFrame:
+    """One row a cell: as shown, its mark, the value at full precision and where it comes from."""
+    rows = [
+        {
+            "table": table.number,
+            "block": block.name,
+            "method": row.method,
+            "label": row.label,
+            "metric": column.key,
+            "shown": cell.text,
+            "shown_interval": cell.interval,
+            "shown_seed_std": cell.scatter,
+            "mark": cell.mark,
+            **{name: cell.details.get(name) for name in DETAILS},
+        }
+        for block in table.blocks
+        for row in block.rows
+        for column in table.columns
+        if (cell := row.cells.get(column.key))
+    ]
+    return pd.DataFrame(rows).astype({"repeats": "Int64", "seeds": "Int64"})
+
+
+def _table(
+    number: int, caption: str, columns: Sequence[Column], blocks: Iterable[Block], notes: Iterable[str]
+) -> Table:
+    return Table(number, caption, tuple(columns), tuple(ranked(block, columns) for block in blocks), tuple(notes))
+
+
+def _judged() -> list[Column]:
+    """Every metric of the judges, as the tables of comparison show them."""
+    return [_metric(name, "R-Precision", f"Top {name[-1]}") if name in TOPS else _metric(name) for name in JUDGED]
+
+
+def _metric(name: str, group: str = "", label: str = "") -> Column:
+    entry = METRICS[name]
+    return Column(name, label or entry.label, entry.direction, group, chance=name in CHANCE_METRICS)
+
+
+def _r_precision() -> tuple[Column, Column, Column]:
+    """The column that the paper prints in Tables 4 and 5, and two of ours that say what they are."""
+    group = "R-Precision"
+    return (
+        Column("printed", "printed", "up", group),
+        _metric("top1", group, "Top 1"),
+        _metric("top3", group, "Top 3"),
+    )
+
+
+def _parameters(direction: Direction = "") -> tuple[Column, Column]:
+    """Trained parameters at this profile's sizes, and at the paper's: there the printed counts stand too."""
+    group = "Params (M)"
+    return (
+        Column("parameters_run", "as run", group=group),
+        Column("parameters_millions", "paper size", direction, group),
+    )
+
+
+def _counted(study: Study, block: Block) -> Block:
+    """``block`` with the parameters of its methods."""
+    rows = [
+        replace(row, cells={**row.cells, **parameters(study, row.method)}) if row.kind == "method" else row
+        for row in block.rows
+    ]
+    return replace(block, rows=tuple(rows))
+
+
+def _ticked(row: Row, modules: str) -> Row:
+    ticks = {module: Cell("✓" if module in modules.split(", ") else "") for module in MODULES}
+    return replace(row, cells={**row.cells, **ticks})
+
+
+def _as_printed(frame: pd.DataFrame) -> list[str]:
+    """The note on what is odd about single printed numbers."""
+    remarks = reported.remarks(frame)
+    return [f"The paper's numbers stand as printed. {' '.join(remarks)}"] if remarks else []

@@ -1,0 +1,185 @@
+"""Tables as LaTeX (booktabs, plain pdflatex): one ``table`` environment each, and the document that holds them all."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from workflow.tables.tabular import ARROWS, SIGNS, Block, Cell, Column, Row, Table
+
+WIDE = 7
+"""Columns that fit the text width in footnote size; a table with more is set smaller."""
+
+_SPECIAL = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "—": "---",
+        "–": "--",
+        "·": r"\textperiodcentered{}",
+        "±": r"$\pm$",
+        "×": r"$\times$",
+        "−": "$-$",
+        "✓": r"\checkmark{}",
+        "○": r"$\circ$",
+        "↑": r"$\uparrow$",
+        "↓": r"$\downarrow$",
+        "→": r"$\rightarrow$",
+        "≤": r"$\leq$",
+        "≥": r"$\geq$",
+        "α": r"$\alpha$",
+        "β": r"$\beta$",
+        "σ": r"$\sigma$",
+    }
+)
+
+
+def escape(text: str) -> str:
+    """Plain Unicode text, safe in LaTeX's text mode."""
+    return text.translate(_SPECIAL)
+
+
+def table(value: Table) -> str:
+    """One ``table`` environment, as wide as the text, with the notes beneath; a table of words breaks over pages."""
+    if value.of_words:
+        return _of_words(value)
+    size = "footnotesize" if len(value.columns) <= WIDE else "scriptsize"
+    stacked = any(cell.scatter for block in value.blocks for row in block.rows for cell in row.cells.values())
+    stretch = 1.6 if stacked else 1.15
+    lines = [
+        f"% Table {value.number}. Made by `intermamba tables`; edits are overwritten.",
+        r"\begin{table}[htbp]",
+        rf"\centering\{size}\setlength{{\tabcolsep}}{{2pt}}\renewcommand{{\arraystretch}}{{{stretch}}}",
+        # The number is the paper's, also where only some of the tables are included.
+        rf"\setcounter{{table}}{{{value.number - 1}}}",
+        rf"\caption{{{escape(value.caption)}}}",
+        rf"\begin{{tabular*}}{{\linewidth}}{{@{{\extracolsep{{\fill}}}}l{'c' * len(value.columns)}@{{}}}}",
+        r"\toprule",
+        *_head(value),
+    ]
+    for block in value.blocks:
+        lines += _block(block, value.columns)
+    lines += [r"\bottomrule", r"\end{tabular*}"]
+    if value.notes:
+        lines += [r"\par\smallskip", r"\begin{minipage}{\linewidth}\scriptsize\raggedright"]
+        lines += [rf"{escape(note)}\par" for note in value.notes]
+        lines += [r"\end{minipage}"]
+    return "\n".join([*lines, r"\end{table}", ""])
+
+
+def _of_words(value: Table) -> str:
+    """A ``longtable`` whose columns are paragraphs, then the notes."""
+    rest = 0.94 - sum(column.width for column in value.columns)
+    widths = "".join(
+        rf">{{\raggedright\arraybackslash}}p{{{width:.3f}\linewidth}}"
+        for width in (rest, *(column.width for column in value.columns))
+    )
+    lines = [
+        f"% Table {value.number}. Made by `intermamba tables`; edits are overwritten.",
+        r"\begingroup\scriptsize\setlength{\tabcolsep}{2pt}\renewcommand{\arraystretch}{1.15}",
+        rf"\setcounter{{table}}{{{value.number - 1}}}",
+        rf"\begin{{longtable}}{{@{{}}{widths}@{{}}}}",
+        rf"\caption{{{escape(value.caption)}}}\\",
+        r"\toprule",
+        *_head(value),
+        r"\endfirsthead",
+        r"\toprule",
+        *_head(value),
+        r"\endhead",
+        r"\bottomrule",
+        r"\endfoot",
+    ]
+    for block in value.blocks:
+        lines += _block(block, value.columns)
+    lines += [r"\end{longtable}", r"\noindent\raggedright"]
+    return "\n".join([*lines, *(rf"{escape(note)}\par" for note in value.notes), r"\endgroup", ""])
+
+
+def document(
+    title: str, introduction: str, names: Iterable[str], figures: Iterable[tuple[str, tuple[str, str]]] = ()
+) -> str:
+    """A document that inputs the files ``names`` and shows ``figures``, with places relative to its own folder.
+
+    A figure is its file, its title and what it shows.
+    """
+    lines = [
+        "% Made by `intermamba`; edits are overwritten. Compile in this folder, for example with pdflatex.",
+        r"\documentclass[a4paper]{article}",
+        r"\usepackage[utf8]{inputenc}",
+        r"\usepackage[margin=2cm]{geometry}",
+        r"\usepackage{amsmath,amssymb,array,booktabs,caption,graphicx,longtable,textcomp}",
+        r"\ifdefined\pdftrailerid\pdftrailerid{}\fi",  # else equal sources give unequal bytes
+        r"\captionsetup{font=small,labelfont=bf,skip=6pt}",
+        r"\renewcommand{\topfraction}{1}\renewcommand{\bottomfraction}{1}\renewcommand{\textfraction}{0}",
+        r"\makeatletter\setlength{\@fptop}{0pt}\makeatother",
+        r"\begin{document}",
+        rf"\section*{{{escape(title)}}}",
+        escape(introduction),
+        "",
+        *(rf"\input{{{name}}}" for name in names),
+        *(line for figure in figures for line in _figure(*figure)),
+        r"\end{document}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _figure(name: str, told: tuple[str, str]) -> list[str]:
+    title, text = map(escape, told)
+    return [
+        r"\begin{figure}[htbp]",
+        rf"\centering\includegraphics[width=\linewidth,height=.8\textheight,keepaspectratio]{{{name}}}",
+        rf"\caption*{{\textbf{{{title}.}} {text}}}",
+        r"\end{figure}",
+    ]
+
+
+def _head(value: Table) -> list[str]:
+    columns, first = value.columns, escape(value.rows_are)
+    groups = [(name, len(list(members))) for name, members in groupby(columns, key=lambda column: column.group)]
+    lines = []
+    if any(name for name, _ in groups):
+        cells, rules, start = [first], [], 2
+        for name, width in groups:
+            cells.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(name)}}}" if name else "&" * (width - 1))
+            if name:
+                rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
+            start += width
+        lines = [" & ".join(cells) + r" \\", "".join(rules)]
+    labels = [escape(f"{column.label} {ARROWS[column.direction]}".strip()) for column in columns]
+    return [*lines, " & ".join(["" if lines else first, *labels]) + r" \\"]
+
+
+def _block(block: Block, columns: Sequence[Column]) -> list[str]:
+    width = len(columns) + 1
+    lines = [r"\midrule", rf"\multicolumn{{{width}}}{{@{{}}l@{{}}}}{{\textbf{{{escape(block.heading)}}}}} \\"]
+    if block.subheading:
+        lines.append(rf"\multicolumn{{{width}}}{{@{{}}l@{{}}}}{{\textit{{{escape(block.subheading)}}}}} \\")
+    lines.append(r"\addlinespace[2pt]")
+    return lines + [_row(row, columns) for row in block.rows]
+
+
+def _row(row: Row, columns: Sequence[Column]) -> str:
+    label = escape(row.label) + (rf" [{row.citation}]" if row.citation else "")
+    return " & ".join([label, *(_cell(row.cells.get(column.key)) for column in columns)]) + r" \\"
+
+
+def _cell(cell: Cell | None) -> str:
+    if cell is None:
+        return "---"
+    text = escape(cell.text)
+    if cell.mark == "best":
+        text = rf"\textbf{{{text}}}"
+    elif cell.mark == "second":
+        text = rf"\underline{{{text}}}"
+    raised = rf"^{{\pm {cell.interval}}}" if cell.interval else ""
+    lowered = rf"_{{\sigma {cell.scatter}}}" if cell.scatter else ""
+    return text + (f"${raised}{lowered}$" if raised or lowered else "") + escape(SIGNS.get(cell.mark, ""))
