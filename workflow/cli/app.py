@@ -21,7 +21,7 @@ STAGES = "Stages of the pipeline, in the order in which they run"
 COST = "Measure cost"
 
 
-def _show_version(asked: bool) -> None:
+def _show_version(asked: bool | None) -> None:
     if asked:
         typer.echo(f"intermamba {version('intermamba')}")
         raise typer.Exit
@@ -30,8 +30,8 @@ def _show_version(asked: bool) -> None:
 @app.callback()
 def options(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
+        bool | None, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = None,
 ) -> None:
     """Text-driven generation of two people interacting: train, evaluate and compare InterMamba and its baselines."""
 

@@ -20,7 +20,7 @@ from workflow.graph.stages import Stage, table
 HEADER = """\
 # Compiled from workflow/graph/stages.py by `make dvc.yaml`; edit the table there. For another profile:
 # `make dvc.yaml PROFILE=study`.
-# The same graph as the Snakefile: tests/test_graph.py proves it. Use one of the two tools in a working tree.
+# The same graph as the Snakefile: tests/workflow/test_graph.py proves it. Use one of the two tools in a working tree.
 """
 
 

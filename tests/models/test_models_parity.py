@@ -1,46 +1,25 @@
 """Official checkpoints against the official code, on weights and inputs that are formulas of their index.
 
-tests/data/models_intergen.json was computed by running the official denoiser (InterDenoiser of tr3e/InterGen, float32,
-eval mode) on exactly these weights and inputs; "names" lists the parts of our parameter names that it calls otherwise.
-"in2in" in tests/data/models_official.json likewise by in2INDenoiser (pabloruizponce/in2IN, interaction mode) on the
-same weights, and by its ddim_sample_loop (``ddim50``, weights 3, 3, 1) from the noise of tests/test_diffusion.py.
+support/official/models_intergen.json was computed by running the official denoiser (InterDenoiser of tr3e/InterGen,
+float32, eval mode) on exactly these weights and inputs; "names" lists the parts of parameter names that differ there.
+"in2in" in models_official.json was computed in the same way by in2INDenoiser (pabloruizponce/in2IN, interaction mode),
+and by its ddim_sample_loop (``ddim50``, weights 3, 3, 1) from the noise of tests/diffusion/test_diffusion.py.
 """
 
 import json
-from pathlib import Path
 
 import official_files
 import pytest
 import torch
-from torch import Tensor, nn
+from formulas import SIZES, B, F, T, inputs, wave, weigh
+from places import NUMBERS
 
 from intermamba.config import DiffusionConfig
 from intermamba.diffusion import Diffusion
 from intermamba.models import build, in2in, intergen
 
-DATA = Path(__file__).parent / "data"
-EXPECTED = json.loads((DATA / "models_intergen.json").read_text())
-IN2IN = json.loads((DATA / "models_official.json").read_text())["in2in"]
-SIZES = {"width": 32, "heads": 4, "feedforward": 48, "transformer_blocks": 2, "text_heads": 8, "text_feedforward": 64}
-B, T, F = 3, 7, 262
-
-
-def wave(shape: tuple[int, ...], pitch: float, scale: float = 1.0) -> Tensor:
-    """``scale * sin(pitch * (index + 1))`` of the flat index."""
-    count = torch.Size(shape).numel()
-    return (scale * torch.sin(pitch * torch.arange(1, count + 1, dtype=torch.float64))).float().reshape(shape)
-
-
-def weigh(model: nn.Module) -> None:
-    """Fill every parameter with a wave whose pitch depends on the parameter's place in the sorted list of names."""
-    with torch.no_grad():
-        for place, (_, value) in enumerate(sorted(model.named_parameters())):
-            value.copy_(wave(tuple(value.shape), 0.7 + 0.013 * place, 1.5 * value.shape[-1] ** -0.5))
-
-
-def inputs() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    mask = torch.arange(T) < torch.tensor([7, 5, 2]).unsqueeze(1)
-    return wave((B, T, 2, F), 1.1), torch.tensor([0, 417, 999]), wave((B, 768), 0.9).unsqueeze(1), mask
+EXPECTED = json.loads((NUMBERS / "models_intergen.json").read_text())
+IN2IN = json.loads((NUMBERS / "models_official.json").read_text())["in2in"]
 
 
 @pytest.fixture(scope="module")

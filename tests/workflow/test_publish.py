@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from places import ROOT
 
 import ablations
 from intermamba import files
@@ -14,7 +15,6 @@ from intermamba.paths import path
 from intermamba.provenance import recorded
 from workflow.publish import paper_size, publish
 
-ROOT = Path(__file__).parents[1]
 VARIANTS = ablations.load()
 
 

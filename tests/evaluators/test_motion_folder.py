@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 from data_folders import dancer, smplx
+from places import ROOT
 
 from evaluators import evaluator as judges
 from evaluators import protocol as protocols
@@ -33,7 +34,6 @@ from workflow.cli import app
 from workflow.evaluation import external as command
 from workflow.evaluation.setup import Bench
 
-ROOT = Path(__file__).parent.parent
 CLIPS = 24
 SMALL = {"batch": 8, "repeats": 3, "diversity_pairs": 12}
 SMALL_SPREAD = {"repeats": 2, "captions": 3, "samples": 4, "pairs": 2}

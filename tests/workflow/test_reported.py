@@ -5,17 +5,17 @@ The sums were taken over the paper's text with awk, column by column, not from t
 
 import re
 from decimal import Decimal
-from pathlib import Path
 
 import pandas as pd
 import pytest
+from places import ROOT
 
 from intermamba.errors import DataError
 from intermamba.paths import path
 from workflow.tables import newer_methods
 from workflow.tables.tabular import Column
 
-FOLDER = Path(__file__).parents[1] / "results" / "paper" / "reported"
+FOLDER = ROOT / "results" / "paper" / "reported"
 COLUMNS_SHOWN = [Column("top1", "Top 1", "up"), Column("fid", "FID", "down")]
 COLUMNS = ["row", "method", "citation", "metric", "label", "value", "interval", "emphasis", "note"]
 

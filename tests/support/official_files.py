@@ -1,7 +1,7 @@
 """Checkpoints in the official layouts, made of our own models' weights.
 
-The names are built by a map of their own, from the parts that tests/data/models_intergen.json lists, so that the
-loader's map is not tested against itself.
+The names are built by a map of their own, from the parts that official/models_intergen.json lists, so that the loader's
+map is not tested against itself.
 """
 
 import json
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from places import NUMBERS
 from torch import Tensor, nn
 
 from intermamba.config import OfficialConfig
@@ -19,7 +20,7 @@ from intermamba.models.layers import sinusoids
 SIZES = {"width": 16, "heads": 8, "feedforward": 24, "transformer_blocks": 1, "text_heads": 8, "text_feedforward": 40}
 STATISTICS = (("global_mean.npy", "global_std.npy"), ("interhuman_mean.npy", "interhuman_std.npy"))
 
-PARTS: dict[str, str] = json.loads((Path(__file__).parent / "data/models_intergen.json").read_text())["names"]
+PARTS: dict[str, str] = json.loads((NUMBERS / "models_intergen.json").read_text())["names"]
 CLIP = {
     "positional_embedding": (77, 768),
     "token_embedding.weight": (9, 768),

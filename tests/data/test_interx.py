@@ -6,7 +6,8 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from data_folders import ROOT, smplx
+from data_folders import smplx
+from places import NUMBERS
 from scipy.spatial.transform import Rotation
 
 from intermamba.data import interx
@@ -16,7 +17,7 @@ from intermamba.skeleton import PARENTS
 
 # The owners' parse_motion_file, normalize_transl and to_rot_6d on these two persons, with a body model whose joints are
 # those of the project's neutral skeleton (theirs needs the licensed SMPL-X file).
-GOLDEN = json.loads((ROOT / "tests/data/data_interx.json").read_text())
+GOLDEN = json.loads((NUMBERS / "data_interx.json").read_text())
 PERSONS = tuple(
     interx.person_pose(**{key: array[:: interx.STEP] for key, array in person.items()})
     for person in (smplx(9, 0.3, 0.0), smplx(9, 1.7, 1.0))

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from places import ROOT
 
 from intermamba.config import load
 from intermamba.cost.complexity import SCAN_FLOPS
 from workflow.publish import readme
 from workflow.results import reported
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 

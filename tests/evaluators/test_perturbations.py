@@ -6,34 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from data_folders import dancer, smplx
+from batches import FRAMES, LONGEST, batch_of
 from torch import Tensor
 
 from evaluators.perturbations import InterHumanBody, InterXBody, PerturbedSource, catalogue, exchanged
-from intermamba.data import interhuman, interx
-from intermamba.data.dataset import Batch, Item, collate
+from intermamba.data import interhuman
+from intermamba.data.dataset import Batch
 from intermamba.rotations import rows_to_matrix
 from intermamba.skeleton import FEET, JOINTS, LEFT_HIP, RIGHT_HIP
-
-FRAMES = (30, 24, 36, 28)
-LONGEST = 40
-
-
-def clip(dataset: str, number: int, frames: int) -> np.ndarray:
-    """(frames, 2, F) features of two people who move differently."""
-    if dataset == "interhuman":
-        people = (dancer(frames + 1, 0.4 * number, 0.3, 0.2, number), dancer(frames + 1, 2.0, 1.0, 0.5, number + 2))
-        return interhuman.pair_features(*(person.astype(np.float32) for person in people))
-    poses = (interx.person_pose(**smplx(frames, number + 0.7 * person, float(person))) for person in (0, 1))
-    return interx.features(interx.pair(*poses))
-
-
-def batch_of(dataset: str, frames: tuple[int, ...] = FRAMES) -> Batch:
-    items = []
-    for n, count in enumerate(frames):
-        motion = clip(dataset, n, count).astype(np.float32)
-        items.append(Item(motion, f"caption {n}", (f"word{n}/NOUN",), f"clip{n}", (f"a{n}", f"b{n}")))
-    return collate(items, LONGEST)
 
 
 @pytest.fixture(scope="module", params=["interhuman", "interx"])

@@ -11,13 +11,13 @@ from typing import NamedTuple
 import pytest
 from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
+from places import ROOT
 
 from intermamba import config
 from intermamba.paths import committed
 from workflow.graph import dvc as compiler
 from workflow.graph.stages import table, targets
 
-ROOT = Path(__file__).parents[1]
 PROFILES = ("smoke", "study", "paper")
 
 

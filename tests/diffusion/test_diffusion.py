@@ -6,11 +6,11 @@ tests/data/models_ddim.json was computed by running the official ddim_sample_loo
 
 import json
 import math
-from pathlib import Path
 
 import pytest
 import torch
-from test_models_parity import SIZES, B, F, T, inputs, wave, weigh
+from formulas import SIZES, B, F, T, inputs, wave, weigh
+from places import NUMBERS
 from torch._subclasses.fake_tensor import FakeTensorMode
 from transfers import Transfers
 
@@ -21,7 +21,7 @@ from intermamba.errors import ConfigError
 from intermamba.models import build
 from intermamba.models.astm import Scan
 
-EXPECTED = json.loads((Path(__file__).parent / "data/models_ddim.json").read_text())
+EXPECTED = json.loads((NUMBERS / "models_ddim.json").read_text())
 CONFIG = DiffusionConfig(
     solver="ddim",
     steps=1000,

@@ -7,6 +7,7 @@ import numpy as np
 import official_files
 import pytest
 import torch
+from places import NUMBERS
 from torch import Tensor
 
 from intermamba.errors import ConfigError, DataError
@@ -15,7 +16,7 @@ from intermamba.models.intergen import load_official
 from intermamba.weights import read_checkpoint
 
 # "names": the state dicts of the official classes with one block and one layer of text encoder, frozen CLIP left out.
-NAMES = json.loads((Path(__file__).parent / "data/models_official.json").read_text())["names"]
+NAMES = json.loads((NUMBERS / "models_official.json").read_text())["names"]
 SIZES = {
     "width": 16, "heads": 8, "feedforward": 24, "transformer_blocks": 3, "text_layers": 1, "text_heads": 8,
     "text_feedforward": 40, "features": 20, "text_width": 32,

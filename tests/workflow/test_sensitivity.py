@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from batches import batch_of
 from scipy import stats
-from test_perturbations import batch_of
 from torch import Tensor
 
 from evaluators import protocol as protocols

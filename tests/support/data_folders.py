@@ -9,11 +9,11 @@ from typing import Any
 
 import h5py
 import numpy as np
+from places import ROOT
 
 from intermamba.config import Config, load
 from intermamba.skeleton import BODY_PARENTS, OFFSETS, PARENTS
 
-ROOT = Path(__file__).parent.parent
 IDS = {"train": ("11", "12", "13"), "val": ("21",), "test": ("31", "32")}
 CAPTIONS = ("One person waves with the left hand.", "They greet each other.", "  ", "Two people meet.")
 

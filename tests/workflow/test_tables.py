@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import workflow_study as made_up
+from places import ROOT
 
 import ablations
 from evaluators.perturbations import catalogue
@@ -17,7 +18,7 @@ from intermamba.paths import path
 from workflow.results import aggregate, claims
 from workflow.tables import build as tables
 
-REPORTED = Path(__file__).parents[1] / "results" / "paper" / "reported"
+REPORTED = ROOT / "results" / "paper" / "reported"
 OWN = "my_idea_100%"
 RUNS = {
     "interhuman": {"intermamba": (0,), "intergen": (0,), "without_temporal": (0,), OWN: (0,)},

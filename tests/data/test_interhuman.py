@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_folders import ROOT, config_for, dancer, write_interhuman
+from data_folders import config_for, dancer, write_interhuman
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import NUMBERS
 from scipy.spatial.transform import Rotation
 
 from intermamba.data import interhuman
@@ -20,7 +21,7 @@ from intermamba.skeleton import LEFT_HIP, RIGHT_HIP
 # Features that the official loader (process_motion_np, rigid_transform, swap_left_right) gives for these dancers;
 # "windows" holds items of its dataset class (InterHumanDataset) for the folder that write_interhuman writes, with the
 # window's start and both exchanges of persons fixed. benchmarks/data.py compares all features of a whole dataset.
-GOLDEN = json.loads((ROOT / "tests/data/data_interhuman.json").read_text())
+GOLDEN = json.loads((NUMBERS / "data_interhuman.json").read_text())
 PAIRS = {
     "general": (dancer(4, 0.7, 1.0, -0.5), dancer(4, 3.9, 0.2, 0.4, 1.0)),
     "facing_minus_z": (dancer(3, np.pi - 0.02), dancer(3, 0.1, 1.0, 1.0, 2.0)),

@@ -1,9 +1,8 @@
 """A small study with made-up results, for tests of aggregation and tables."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
+from places import ROOT
 
 import ablations
 from evaluators.perturbations import catalogue
@@ -15,7 +14,6 @@ from intermamba.paths import path
 from intermamba.skeleton import BODY_PARENTS, OFFSETS
 from workflow.evaluation import gallery
 
-ROOT = Path(__file__).parents[1]
 HOSTILE = 'They say </script><b>"hello"</b> & wave $x$ {{ 7 }}.'
 OFFICIAL = {"interhuman": {"intergen": OfficialConfig(checkpoint="intergen.ckpt", normalisation="data")}}
 MEANS = {

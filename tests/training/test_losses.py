@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 import torch
-from test_models_parity import wave
+from formulas import wave
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from transfers import Transfers

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from data_folders import dancer
+from places import ROOT
 
 from evaluators import evaluator as judges
 from evaluators import protocol as protocols
@@ -27,7 +28,6 @@ from intermamba.text import cache, tower
 KINDS = ("bow", "hug", "kick", "push", "walk", "wave", "shake", "dance")
 SIZES = {"train": 96, "val": 32, "test": 64}
 EPOCHS = 16
-ROOT = Path(__file__).parent.parent
 
 
 def clip(dataset: str, number: int) -> Clip:

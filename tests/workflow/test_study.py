@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from intermamba.config import load
 from intermamba.models import variants
@@ -15,8 +16,6 @@ from workflow.publish import readme
 from workflow.results import aggregate, claims
 from workflow.results.reproduced import read
 from workflow.tables import build as tables
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture

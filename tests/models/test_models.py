@@ -1,11 +1,10 @@
 """Every variant as a whole model: lengths, persons, gradients. Single blocks are in test_models_blocks.py, counts of
 parameters in test_models_parameters.py."""
 
-from pathlib import Path
-
 import pytest
 import torch
 import yaml
+from places import ROOT
 from torch import Tensor
 
 import ablations
@@ -53,7 +52,7 @@ def inputs(model: Denoiser) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def test_default_sizes_are_those_of_the_configuration_file():
-    base = yaml.safe_load((Path(__file__).parent.parent / "params.yaml").read_text())["base"]
+    base = yaml.safe_load((ROOT / "params.yaml").read_text())["base"]
     assert ModelConfig(**base["model"]) == PAPER
 
 

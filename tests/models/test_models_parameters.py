@@ -5,11 +5,11 @@ text alike), S longest window, N state, K kernel.
 """
 
 import re
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+from places import ROOT
 
 import ablations
 from intermamba.models import build
@@ -121,6 +121,6 @@ def test_counts_are_near_the_papers(name):
 
 
 def test_counts_in_the_documents_are_these():
-    text = (Path(__file__).parent.parent / "docs/deviations.md").read_text()
+    text = (ROOT / "docs/deviations.md").read_text()
     rows = dict(re.findall(r"^\| `(\w+)` \|.*\| ([\d,]+) \|$", text, re.MULTILINE))
     assert {name: int(count.replace(",", "")) for name, count in rows.items()} == COUNTS

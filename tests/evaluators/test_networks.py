@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from places import NUMBERS
 from torch import Tensor
 
 from evaluators import word_vectors
@@ -17,7 +18,7 @@ from intermamba.errors import DataError
 from intermamba.text.cache import TextCache
 
 # Weights, inputs and how the numbers were computed: see "computed" in the file.
-OFFICIAL = json.loads((Path(__file__).parent / "data/evaluators_official.json").read_text())
+OFFICIAL = json.loads((NUMBERS / "evaluators_official.json").read_text())
 
 
 def weight(name: str, shape: list[int]) -> Tensor:

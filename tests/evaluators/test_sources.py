@@ -1,11 +1,10 @@
 """Real motions as the protocol draws them: both modes by name, and what is made from a draw."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from data_folders import dancer
+from places import ROOT
 
 from evaluators import protocol as protocols
 from evaluators.sources import RealSource, SharedSource, ShuffledSource
@@ -30,7 +29,7 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> SplitFile:
 
 
 def source(split: SplitFile, name: str = "interhuman-tiny") -> RealSource:
-    settings = load("smoke", Path(__file__).parents[1] / "params.yaml").datasets["interhuman"]
+    settings = load("smoke", ROOT / "params.yaml").datasets["interhuman"]
     small = {"batch": 8, "diversity_pairs": 12}
     protocol = protocols.load(name).model_copy(update=small)
     return RealSource(split, settings.model_copy(update={"max_frames": LONGEST, "individual": False}), protocol)
