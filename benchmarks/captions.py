@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from rich.console import Console
 
-from intermamba import checkpoint
+from intermamba.checkpoints import trained as checkpoint
 from intermamba.config import load
 from intermamba.data.dataset import ClipDataset, collate
 from intermamba.data.splits import SplitFile

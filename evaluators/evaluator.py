@@ -13,13 +13,13 @@ from evaluators.interclip import InterCLIP
 from evaluators.interx import TextMotionMatcher, rest_padded
 from evaluators.word_vectors import vectorise
 from intermamba import files, paths
+from intermamba.checkpoints.reading import load_strictly
 from intermamba.config import Config, Dataset
 from intermamba.data.dataset import Batch
 from intermamba.data.pos_tags import tokenise
 from intermamba.errors import DataError, StateError
 from intermamba.representation import representation
 from intermamba.text.cache import TextCache
-from intermamba.weights import load_strictly
 
 
 @typing.runtime_checkable

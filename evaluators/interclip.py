@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from intermamba.checkpoints.reading import load_strictly, read_checkpoint, state_dict
 from intermamba.config import InterClipConfig
 from intermamba.errors import DataError
-from intermamba.weights import load_strictly, read_checkpoint, state_dict
 
 _CONTACTS = 4  # foot contacts are the last features of a person; the evaluator does not see them
 HEADS = 8

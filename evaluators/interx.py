@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from evaluators.word_vectors import POS_TAGS
+from intermamba.checkpoints.reading import load_strictly, read_checkpoint, state_dict
 from intermamba.config import InterXMatcherConfig
 from intermamba.data.dataset import Batch
 from intermamba.data.interx import RAW, features
 from intermamba.errors import DataError
-from intermamba.weights import load_strictly, read_checkpoint, state_dict
 
 UNIT = 4
 """Frames of one movement: the convolutions halve time twice."""

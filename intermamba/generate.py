@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from intermamba.checkpoint import Trained
+from intermamba.checkpoints.trained import Trained
 from intermamba.config import DiffusionConfig, Sampler
 from intermamba.diffusion import Diffusion
 from intermamba.errors import ConfigError

@@ -19,8 +19,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from intermamba import checkpoint, export, files, provenance
-from intermamba.checkpoint import Trained
+from intermamba import export, files, provenance
+from intermamba.checkpoints.trained import Trained, load
 from intermamba.config import Config, DiffusionConfig
 from intermamba.device import device_for
 from intermamba.errors import ConfigError, DataError, StateError, unknown
@@ -100,7 +100,7 @@ def run(
         raise ConfigError(f"--seeds {seeds}: at least 1 motion a prompt.")
     check_formats(formats)
     diffusion = _diffusion(config, guidance, steps)
-    trained = checkpoint.load(weights)
+    trained = load(weights)
     _check_fit(prompts, frames, guidance, trained, weights)
     _check_writable(Path(output))
 

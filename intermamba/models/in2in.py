@@ -4,15 +4,11 @@ Self-attention and feed-forward of a person follow that person's caption, cross-
 reads all three. DualMDM, the composition with a single-person prior of the same paper, is out of scope.
 """
 
-from pathlib import Path
-from typing import cast
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from intermamba.config import ModelConfig
-from intermamba.models import official
 from intermamba.models.denoiser import GuidedPass
 from intermamba.models.intergen import InterGen
 from intermamba.models.options import In2InOptions
@@ -45,12 +41,3 @@ class In2In(InterGen):
             GuidedPass(persons, (False, True, True)),
             GuidedPass(1 - everything - pair - persons, (False, False, False)),
         )
-
-
-def load_official(path: str | Path, heads: int = official.HEADS) -> In2In:
-    """in2IN from a checkpoint its authors released, of the interaction mode: :func:`intermamba.models.official.load`.
-
-    Raises:
-        DataError: not such a checkpoint; the message names what does not fit.
-    """
-    return cast("In2In", official.load(path, official.IN2IN, heads))

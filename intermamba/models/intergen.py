@@ -4,7 +4,6 @@ With ``self_mixer="astm"`` its self-attention is replaced by Self-ASTM and nothi
 """
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import cast
 
 from jaxtyping import Bool, Float
@@ -12,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from intermamba.config import ModelConfig
-from intermamba.models import official
 from intermamba.models.astm import AstmBlock
 from intermamba.models.denoiser import AdaptiveWeight, Denoiser, both, partner
 from intermamba.models.layers import AdaLN, zeroed
@@ -116,12 +114,3 @@ class InterGen(Denoiser):
             if block.self_astm is not None
             for branch, value in block.self_astm.astm.weights()
         ]
-
-
-def load_official(path: str | Path, heads: int = official.HEADS) -> InterGen:
-    """InterGen from a checkpoint its authors released: :func:`intermamba.models.official.load`.
-
-    Raises:
-        DataError: not such a checkpoint; the message names what does not fit.
-    """
-    return cast("InterGen", official.load(path, official.INTERGEN, heads))

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from intermamba import files, paths, provenance
-from intermamba.checkpoint import Trained, save
+from intermamba.checkpoints.trained import Trained, save
 from intermamba.config import Config, Dataset
 from intermamba.data.dataset import ClipDataset, Mode, loader
 from intermamba.data.splits import SplitFile

@@ -7,10 +7,11 @@ import official_files
 import pytest
 import torch
 
-from intermamba import adopt, checkpoint, config, files
+from intermamba import config, files
+from intermamba.checkpoints import adopt, official
+from intermamba.checkpoints import trained as checkpoint
 from intermamba.config import Config, OfficialConfig
 from intermamba.errors import ConfigError, DataError
-from intermamba.models import official
 from intermamba.paths import record_of
 
 

@@ -10,10 +10,10 @@ import torch
 from places import NUMBERS
 from torch import Tensor
 
+from intermamba.checkpoints import official
+from intermamba.checkpoints.reading import read_checkpoint
 from intermamba.errors import ConfigError, DataError
-from intermamba.models import Denoiser, build, in2in, official
-from intermamba.models.intergen import load_official
-from intermamba.weights import read_checkpoint
+from intermamba.models import Denoiser, build
 
 # "names": the state dicts of the official classes with one block and one layer of text encoder, frozen CLIP left out.
 NAMES = json.loads((NUMBERS / "models_official.json").read_text())["names"]
@@ -35,6 +35,10 @@ def state(model: Denoiser) -> dict[str, Tensor]:
     return official_files.state_dict(model)
 
 
+def load_intergen(path: Path, heads: int = official.HEADS) -> Denoiser:
+    return official.load(path, official.INTERGEN, heads)
+
+
 def written(folder: Path, content: object, name: str = "weights.pt") -> Path:
     torch.save(content, folder / name)
     return folder / name
@@ -52,7 +56,7 @@ def test_our_names_and_the_official_ones_are_in_bijection(layout: official.Layou
 
 def test_a_lightning_checkpoint_gives_back_every_weight(model: Denoiser, state: dict, tmp_path: Path) -> None:
     before = torch.get_rng_state()
-    loaded = load_official(official_files.write_lightning(tmp_path / "intergen.ckpt", state))
+    loaded = load_intergen(official_files.write_lightning(tmp_path / "intergen.ckpt", state))
     assert torch.equal(torch.get_rng_state(), before)
     assert not loaded.training
     assert loaded.max_frames == 300
@@ -70,7 +74,7 @@ def test_other_containers_hold_the_same(model: Denoiser, state: dict, tmp_path: 
         save_file({name: value.clone() for name, value in state.items()}, file)
     else:
         file = written(tmp_path, {name: value.half() if kind == "half" else value for name, value in state.items()})
-    loaded = load_official(file)
+    loaded = load_intergen(file)
     assert {value.dtype for value in loaded.state_dict().values()} == {torch.float32}
     for name, value in model.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[name], value, rtol=1e-3 if kind == "half" else 0, atol=1e-5)
@@ -78,7 +82,7 @@ def test_other_containers_hold_the_same(model: Denoiser, state: dict, tmp_path: 
 
 def test_loaded_weights_outlive_the_file(state: dict, tmp_path: Path) -> None:
     file = written(tmp_path, state)
-    loaded = load_official(file)
+    loaded = load_intergen(file)
     before = loaded.out.weight.clone()
     file.write_bytes(b"\0" * file.stat().st_size)
     assert torch.equal(loaded.out.weight, before)
@@ -91,7 +95,7 @@ def test_every_misfit_is_named_as_in_the_file(state: dict, tmp_path: Path) -> No
     state["clip_ln.weight"] = torch.zeros(5)
     state[f"{net}.out.linear.bias"][3] = torch.nan
     with pytest.raises(DataError) as caught:
-        load_official(written(tmp_path, state))
+        load_intergen(written(tmp_path, state))
     for piece in (
         "weights.pt",
         "InterGen",
@@ -108,24 +112,24 @@ def test_a_missing_block_is_missing(state: dict, tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"missing decoder\.net\.blocks\.1\.sa_block.*unexpected decoder\.net\.blocks\.2"
     ):
-        load_official(written(tmp_path, kept))
+        load_intergen(written(tmp_path, kept))
 
 
 @pytest.mark.parametrize("part", ["decoder.net.motion_embed.weight", "clipTransEncoder.layers.0.linear1.weight"])
 def test_weights_that_tell_sizes_are_needed_first(state: dict, tmp_path: Path, part: str) -> None:
     with pytest.raises(DataError, match=f"missing {part}"):
-        load_official(written(tmp_path, {name: value for name, value in state.items() if name != part}))
+        load_intergen(written(tmp_path, {name: value for name, value in state.items() if name != part}))
     state[part] = torch.zeros(3)
     with pytest.raises(DataError, match=rf"{part} is \(3,\), expected a matrix"):
-        load_official(written(tmp_path, state))
+        load_intergen(written(tmp_path, state))
 
 
 def test_other_positions_are_refused(state: dict, tmp_path: Path) -> None:
     place = "decoder.net.sequence_pos_encoder.pe"
-    load_official(written(tmp_path, {name: value for name, value in state.items() if name != place}))
+    load_intergen(written(tmp_path, {name: value for name, value in state.items() if name != place}))
     state[place] = state[place].roll(1, 0)
     with pytest.raises(DataError, match=r"sequence_pos_encoder\.pe is not the table of sinusoids"):
-        load_official(written(tmp_path, state))
+        load_intergen(written(tmp_path, state))
 
 
 @pytest.mark.parametrize(
@@ -144,17 +148,17 @@ def test_other_models_are_called_by_their_names(
     for suffix in networks:
         content |= official_files.state_dict(model, suffix)
     with pytest.raises(DataError, match=message):
-        load_official(written(tmp_path, content))
+        load_intergen(written(tmp_path, content))
 
 
 def test_an_intergen_is_no_in2in(state: dict, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a checkpoint of InterGen \(intergen\); expected in2IN"):
-        in2in.load_official(written(tmp_path, state))
+        official.load(written(tmp_path, state), official.IN2IN)
 
 
 def test_a_width_that_its_heads_do_not_divide_is_refused(state: dict, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="width 16 is not a multiple of its 5"):
-        load_official(written(tmp_path, state), heads=5)
+        load_intergen(written(tmp_path, state), heads=5)
 
 
 class TestReading:
@@ -191,12 +195,12 @@ class TestReading:
     def test_a_shape_that_claims_more_than_there_is_is_refused(self, state: dict, tmp_path: Path) -> None:
         state["decoder.net.motion_embed.weight"] = torch.zeros(1).expand(1 << 40, 20)
         with pytest.raises(DataError, match=r"motion_embed\.weight claims \(1099511627776, 20\)"):
-            load_official(written(tmp_path, state))
+            load_intergen(written(tmp_path, state))
 
     def test_what_is_no_tensor_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="'epoch' is int where"):
-            load_official(written(tmp_path, {"epoch": 3}))
+            load_intergen(written(tmp_path, {"epoch": 3}))
         with pytest.raises(DataError, match="no state dict"):
-            load_official(written(tmp_path, {"state_dict": None}))
+            load_intergen(written(tmp_path, {"state_dict": None}))
         with pytest.raises(DataError, match="no such checkpoint"):
-            load_official(tmp_path / "nowhere.ckpt")
+            load_intergen(tmp_path / "nowhere.ckpt")

@@ -13,7 +13,9 @@ from PIL import Image
 from safetensors import safe_open
 from typer.testing import CliRunner
 
-from intermamba import adopt, checkpoint, files
+from intermamba import files
+from intermamba.checkpoints import adopt
+from intermamba.checkpoints import trained as checkpoint
 from intermamba.config import Config, Dataset, load
 from intermamba.errors import ConfigError, DataError, InterMambaError, StateError
 from intermamba.generate import MotionGenerator

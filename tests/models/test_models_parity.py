@@ -15,34 +15,36 @@ import torch
 from formulas import SIZES, B, F, T, inputs, wave, weigh
 from places import NUMBERS
 
+from intermamba.checkpoints import official
 from intermamba.config import DiffusionConfig
 from intermamba.diffusion import Diffusion
-from intermamba.models import build, in2in, intergen
+from intermamba.models import Denoiser, build
 
 EXPECTED = json.loads((NUMBERS / "models_intergen.json").read_text())
 IN2IN = json.loads((NUMBERS / "models_official.json").read_text())["in2in"]
 
 
 @pytest.fixture(scope="module")
-def official_intergen(tmp_path_factory: pytest.TempPathFactory) -> intergen.InterGen:
+def official_intergen(tmp_path_factory: pytest.TempPathFactory) -> Denoiser:
     """Loaded from a Lightning checkpoint in the official layout."""
     model = build("intergen", features=F, **SIZES)
     weigh(model)
     file = tmp_path_factory.mktemp("official") / "intergen.ckpt"
-    return intergen.load_official(official_files.write_lightning(file, official_files.state_dict(model)), heads=4)
+    official_files.write_lightning(file, official_files.state_dict(model))
+    return official.load(file, official.INTERGEN, heads=4)
 
 
 @pytest.fixture(scope="module")
-def official_in2in(tmp_path_factory: pytest.TempPathFactory) -> in2in.In2In:
+def official_in2in(tmp_path_factory: pytest.TempPathFactory) -> Denoiser:
     """Loaded from a bare state dict in the official layout."""
     model = build("in2in", features=F, **SIZES)
     weigh(model)
     file = tmp_path_factory.mktemp("official") / "in2in.pt"
     torch.save(official_files.state_dict(model, "_interaction"), file)
-    return in2in.load_official(file, heads=4)
+    return official.load(file, official.IN2IN, heads=4)
 
 
-def test_denoiser_equals_the_official_one(official_intergen: intergen.InterGen) -> None:
+def test_denoiser_equals_the_official_one(official_intergen: Denoiser) -> None:
     x, timestep, cond, mask = inputs()
     with torch.no_grad():
         out = official_intergen(x, timestep, cond, mask)[mask]
@@ -51,7 +53,7 @@ def test_denoiser_equals_the_official_one(official_intergen: intergen.InterGen) 
     assert expected.std() > 0.1  # the comparison is about something
 
 
-def test_in2in_denoiser_equals_the_official_one(official_in2in: in2in.In2In) -> None:
+def test_in2in_denoiser_equals_the_official_one(official_in2in: Denoiser) -> None:
     x, timestep, _, mask = inputs()
     with torch.no_grad():
         out = official_in2in(x, timestep, wave((B, 3, 768), 0.9), mask)[mask]
@@ -59,7 +61,7 @@ def test_in2in_denoiser_equals_the_official_one(official_in2in: in2in.In2In) -> 
     torch.testing.assert_close(out.flatten()[:: EXPECTED["stride"]], expected, rtol=1e-5, atol=1e-5)
 
 
-def test_in2in_guided_trajectory_equals_the_official_one(official_in2in: in2in.In2In) -> None:
+def test_in2in_guided_trajectory_equals_the_official_one(official_in2in: Denoiser) -> None:
     config = DiffusionConfig(
         solver="ddim",
         steps=1000,

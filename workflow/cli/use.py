@@ -116,7 +116,7 @@ def adopt(
 ) -> None:
     """Make an official checkpoint of InterGen or in2IN one of ours: the profile's, or any other."""
     config, name = open_dataset(profile, dataset)
-    from intermamba import adopt as stage
+    from intermamba.checkpoints import adopt as stage
 
     if checkpoint and normalisation and output:
         source = OfficialConfig(checkpoint=str(checkpoint), normalisation=str(normalisation))

@@ -8,7 +8,8 @@ import torch
 
 from evaluators.results import BlockName
 from evaluators.sources import RealSource
-from intermamba import checkpoint, files, paths, provenance
+from intermamba import files, paths, provenance
+from intermamba.checkpoints import trained as checkpoint
 from intermamba.config import Config, Dataset
 from intermamba.data.dataset import Batch
 from intermamba.errors import StateError

@@ -33,11 +33,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from intermamba.checkpoints.reading import check_fit, read_checkpoint, state_dict
 from intermamba.errors import DataError
 from intermamba.models import build
 from intermamba.models.denoiser import Denoiser
 from intermamba.models.layers import sinusoids
-from intermamba.weights import check_fit, read_checkpoint, state_dict
 
 MAX_FRAMES = 300
 """Longest window of the official models; nothing in their weights depends on it."""

@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float32
 
 from intermamba import paths, provenance
-from intermamba.checkpoint import Trained, save
+from intermamba.checkpoints import official
+from intermamba.checkpoints.trained import Trained, save
 from intermamba.config import Config, Dataset, OfficialConfig
 from intermamba.data.raw import read_array
 from intermamba.errors import ConfigError, DataError, unknown
-from intermamba.models import official
 from intermamba.representation import representation
 from intermamba.text import tower
 
@@ -39,7 +39,7 @@ def run(config: Config, dataset: Dataset, variant: str) -> None:
 
 
 def adopt(config: Config, dataset: Dataset, variant: str, source: OfficialConfig, output: Path) -> None:
-    """Write an official checkpoint as a file that :func:`intermamba.checkpoint.load` reads.
+    """Write an official checkpoint as a file that :func:`intermamba.checkpoints.trained.load` reads.
 
     Raises:
         ConfigError: a model without an official layout, or one that reads another text tower than the profile's.
