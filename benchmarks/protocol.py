@@ -2,10 +2,10 @@
 
     python benchmarks/protocol.py --intergen CLONE [--output protocol.csv]
 
-Both sides judge the same files in one run, real motions and one method's ready ones, by the protocol `interhuman`: 20
-repeats, MModality in all of them as the official script takes it. The files are an embedded test split and motions made
-from it by noise. Both sides use one judge, of InterCLIP's architecture but narrower, with random weights; at the
-official sizes it would cost far more than all the rest, so the count of embeddings, which is the ratio to expect there,
+Both sides evaluate the same files in one run, real motions and one method's ready ones, by the protocol `interhuman`:
+20 repeats, MModality in all of them as the official script takes it. The files are an embedded test split and motions
+made from it by noise. Both sides use one evaluator, of InterCLIP's architecture but narrower, with random weights; at
+the official sizes it would cost far more than all the rest, so the count of embeddings, which is the ratio to expect there,
 is printed too. What differs: the official code embeds every caption and motion anew whenever a repeat shows it, this
 project each distinct one once. Clips are short enough not to be cut to windows, whose random places would make more
 motions distinct, and the method has one set of motions for all repeats. The official code (`tools/eval.py`,
@@ -41,7 +41,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from evaluators import protocol as protocols
-from evaluators.evaluator import InterClipJudge
+from evaluators.evaluator import InterClipEvaluator
 from evaluators.folder import MotionFolder, export
 from evaluators.interclip import InterCLIP
 from evaluators.protocol import Protocol
@@ -94,7 +94,7 @@ class Noisy:
         return replace(batch, motion=(batch.motion + noise) * batch.mask[:, :, None, None])
 
 
-class Judge(InterClipJudge):
+class Evaluator(InterClipEvaluator):
     """Counts what it embeds, and how long that takes."""
 
     counts: dict[str, int]
@@ -104,10 +104,10 @@ class Judge(InterClipJudge):
         self.counts, self.seconds = {"texts": 0, "motions": 0}, 0.0
 
     def embed_text(self, batch: Batch) -> Tensor:
-        return self._timed("texts", len(batch.caption), lambda: super(Judge, self).embed_text(batch))
+        return self._timed("texts", len(batch.caption), lambda: super(Evaluator, self).embed_text(batch))
 
     def embed_motion(self, batch: Batch) -> Tensor:
-        return self._timed("motions", len(batch.length), lambda: super(Judge, self).embed_motion(batch))
+        return self._timed("motions", len(batch.length), lambda: super(Evaluator, self).embed_motion(batch))
 
     def _timed(self, what: str, count: int, embed: Callable[[], Tensor]) -> Tensor:
         started = time.perf_counter()
@@ -121,7 +121,7 @@ class Judge(InterClipJudge):
 class Setting:
     """What both sides get."""
 
-    judge: Judge
+    evaluator: Evaluator
     protocol: Protocol
     raw: Path
     """Real motions as the dataset's owners hand them out."""
@@ -132,7 +132,7 @@ class Setting:
 
 
 def prepare(folder: Path, clips: int, seconds: tuple[float, float], width: int, layers: int) -> Setting:
-    """An embedded test split in its split file, a method's motions in files, and a judge."""
+    """An embedded test split in its split file, a method's motions in files, and an evaluator."""
     config = load("paper")
     longest = math.ceil(seconds[1] * interhuman.FPS) + 1
     settings: DatasetConfig = config.datasets["interhuman"].model_copy(
@@ -155,37 +155,39 @@ def prepare(folder: Path, clips: int, seconds: tuple[float, float], width: int, 
     )  # fmt: skip
     torch.manual_seed(SEED)
     network = InterCLIP(sizes, interhuman.FEATURES, TEXT.width)
-    judge = Judge(network, cache.TextCache(folder / "text.safetensors")).eval().requires_grad_(False)
+    evaluator = Evaluator(network, cache.TextCache(folder / "text.safetensors")).eval().requires_grad_(False)
     named = protocols.load("interhuman")
     often = named.multimodality.model_copy(update={"repeats": named.repeats})
     protocol = named.model_copy(update={"multimodality": often})
     real = RealSource(split, settings, protocol)
     export(folder / "motions", Noisy(real), protocol, SEED, sets=1)
-    return Setting(judge, protocol, raw, real, folder / "motions")
+    return Setting(evaluator, protocol, raw, real, folder / "motions")
 
 
 def ours(setting: Setting) -> pd.DataFrame:
     """The protocol for real motions and for the folder, from files to numbers."""
     folder = MotionFolder(setting.folder, setting.real.split, setting.real.settings, setting.protocol, SEED)
     sources = {"real": SharedSource(setting.real), "method": folder}
-    return protocols.evaluate(setting.judge, setting.protocol, setting.real, sources, SEED)
+    return protocols.evaluate(setting.evaluator, setting.protocol, setting.real, sources, SEED)
 
 
 class Adapter:
-    """The judge as the official wrapper calls it; embeddings in float64, to compare metrics and not their rounding."""
+    """The evaluator as the official wrapper calls it; embeddings in float64, so that rounding does not count."""
 
-    def __init__(self, judge: Judge) -> None:
-        self.judge = judge
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
 
     def encode_motion(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         motion, length = batch["motions"].unflatten(-1, (2, -1)), batch["motion_lens"]
         names = ("",) * len(length)
-        return {"motion_emb": self.judge.embed_motion(Batch(motion, length, names, (), names)).double()}
+        return {"motion_emb": self.evaluator.embed_motion(Batch(motion, length, names, (), names)).double()}
 
     def encode_text(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         said = tuple(batch["text"])
         nothing = torch.zeros(len(said), 1, 2, 1)
-        return {"text_emb": self.judge.embed_text(Batch(nothing, nothing[:, 0, 0, 0].long(), said, (), said)).double()}
+        return {
+            "text_emb": self.evaluator.embed_text(Batch(nothing, nothing[:, 0, 0, 0].long(), said, (), said)).double()
+        }
 
 
 @contextmanager
@@ -242,7 +244,7 @@ class Official:
         places = {one["name"]: place for place, one in enumerate(real.data_list)}
         self.real = partial(Replayed, module, real, [places[clip] for clip in setting.real.split.ids])
         wrapper = object.__new__(in_order_of_inputs(self.loaders.EvaluatorModelWrapper))
-        wrapper.model, wrapper.device = Adapter(setting.judge), torch.device("cpu")
+        wrapper.model, wrapper.device = Adapter(setting.evaluator), torch.device("cpu")
         script.eval_wrapper, script.diversity_times = wrapper, setting.protocol.diversity_pairs
         script.mm_num_times = setting.protocol.multimodality.pairs
 
@@ -266,7 +268,7 @@ class Official:
         """One pass in batches of ours."""
         batch = self.setting.protocol.batch
         order = [index for _, index in EpochSampler(len(self.setting.real.split), seed)]
-        whole = range(0, self.setting.protocol.judged(len(order)), batch)
+        whole = range(0, self.setting.protocol.evaluated(len(order)), batch)
         return DataLoader(dataset, batch_sampler=[order[first : first + batch] for first in whole])
 
 
@@ -331,15 +333,15 @@ def difference(one: pd.DataFrame, other: pd.DataFrame) -> pd.Series:
     return gap.fillna(np.inf).groupby(pair["metric"]).max()
 
 
-def measured(judge: Judge, work: Callable[[], pd.DataFrame]) -> tuple[pd.DataFrame, dict[str, float]]:
+def measured(evaluator: Evaluator, work: Callable[[], pd.DataFrame]) -> tuple[pd.DataFrame, dict[str, float]]:
     """The results of one side, and what they cost."""
-    judge.start()
+    evaluator.start()
     wall, processor = time.perf_counter(), time.process_time()
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         values = work()
     cost = {"wall (s)": time.perf_counter() - wall, "processor (s)": time.process_time() - processor}
-    counts = {f"{what} embedded": float(count) for what, count in judge.counts.items()}
-    return values, cost | {"of it embedding (s)": judge.seconds} | counts
+    counts = {f"{what} embedded": float(count) for what, count in evaluator.counts.items()}
+    return values, cost | {"of it embedding (s)": evaluator.seconds} | counts
 
 
 def main() -> None:
@@ -347,8 +349,8 @@ def main() -> None:
     parser.add_argument("--intergen", type=Path, required=True, help="clone of tr3e/InterGen")
     parser.add_argument("--clips", type=int, default=1000, help="clips of the test split")
     parser.add_argument("--seconds", type=float, nargs=2, default=(1.0, 2.0), help="shortest and longest clip")
-    parser.add_argument("--width", type=int, default=128, help="of the judge [official: 1024]")
-    parser.add_argument("--layers", type=int, default=2, help="of each encoder of the judge [official: 8]")
+    parser.add_argument("--width", type=int, default=128, help="of the evaluator [official: 1024]")
+    parser.add_argument("--layers", type=int, default=2, help="of each encoder of the evaluator [official: 8]")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, help="CSV file")
     given = parser.parse_args()
@@ -359,8 +361,8 @@ def main() -> None:
         setting = prepare(Path(name), given.clips, tuple(given.seconds), given.width, given.layers)
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             official = Official(setting, script)
-        results, own = measured(setting.judge, partial(ours, setting))
-        expected, theirs = measured(setting.judge, official)
+        results, own = measured(setting.evaluator, partial(ours, setting))
+        expected, theirs = measured(setting.evaluator, official)
     gaps = difference(results, expected)
     console.print("largest relative difference in any repeat: " + ", ".join(f"{k} {v:.1e}" for k, v in gaps.items()))
     rows = [

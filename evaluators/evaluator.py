@@ -23,7 +23,7 @@ from intermamba.text.cache import TextCache
 
 
 @typing.runtime_checkable
-class Judge(typing.Protocol):
+class Evaluator(typing.Protocol):
     """Embeds texts and motions into one space, in the order of the batch."""
 
     def embed_text(self, batch: Batch) -> Float[Tensor, "B K"]: ...
@@ -32,26 +32,26 @@ class Judge(typing.Protocol):
 
 
 class Remembering:
-    """A judge that embeds every caption and every motion once, however often a protocol shows it.
+    """An evaluator that embeds every caption and every motion once, however often a protocol shows it.
 
     Embeddings do not depend on the batch beyond rounding, so neither do they on what is remembered. Motions of a clip
     are told apart by a 64-bit hash of their real frames: there are too many of them to keep, or for a slower hash.
     """
 
-    def __init__(self, judge: Judge) -> None:
-        self._judge = judge
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
         self._texts: dict[Hashable, Tensor] = {}
         self._motions: dict[Hashable, Tensor] = {}
 
     def embed_text(self, batch: Batch) -> Float[Tensor, "B K"]:
         keys = list(zip(batch.caption, batch.tokens, strict=True)) if batch.tokens else list(batch.caption)
-        return _recalled(self._texts, keys, batch, self._judge.embed_text)
+        return _recalled(self._texts, keys, batch, self._evaluator.embed_text)
 
     def embed_motion(self, batch: Batch) -> Float[Tensor, "B K"]:
         frames = batch.motion.contiguous().cpu().numpy()
         shown = zip(batch.clip, batch.length.tolist(), frames, strict=True)
         keys = [(clip, length, hash(motion[:length].tobytes())) for clip, length, motion in shown]
-        return _recalled(self._motions, keys, batch, self._judge.embed_motion)
+        return _recalled(self._motions, keys, batch, self._evaluator.embed_motion)
 
 
 def _recalled(
@@ -64,8 +64,8 @@ def _recalled(
     return torch.stack([known[key] for key in keys])
 
 
-class InterClipJudge(nn.Module):
-    """InterHuman's judge: :class:`InterCLIP` and the embedded captions it reads."""
+class InterClipEvaluator(nn.Module):
+    """InterHuman's evaluator: :class:`InterCLIP` and the embedded captions it reads."""
 
     def __init__(self, network: InterCLIP, cache: TextCache) -> None:
         super().__init__()
@@ -81,8 +81,8 @@ class InterClipJudge(nn.Module):
         return self.network.encode_motion(batch.motion, batch.mask)
 
 
-class InterXJudge(nn.Module):
-    """Inter-X's judge: :class:`TextMotionMatcher` and the word vectors it reads.
+class InterXEvaluator(nn.Module):
+    """Inter-X's evaluator: :class:`TextMotionMatcher` and the word vectors it reads.
 
     Captions that come without tokens are tokenised (:mod:`intermamba.data.pos_tags`).
     """
@@ -103,16 +103,16 @@ class InterXJudge(nn.Module):
         return self.network.encode_motion(rest_padded(batch), batch.length)
 
 
-def build(config: Config, dataset: Dataset, cache: TextCache) -> InterClipJudge | InterXJudge:
-    """An untrained judge of the configured sizes, drawn from the global generator."""
+def build(config: Config, dataset: Dataset, cache: TextCache) -> InterClipEvaluator | InterXEvaluator:
+    """An untrained evaluator of the configured sizes, drawn from the global generator."""
     features = representation(dataset).features
     if dataset == "interhuman":
-        return InterClipJudge(InterCLIP(config.evaluator.interclip, features, cache.width), cache)
-    return InterXJudge(TextMotionMatcher(config.evaluator.interx, features, cache.word_vectors.shape[-1]), cache)
+        return InterClipEvaluator(InterCLIP(config.evaluator.interclip, features, cache.width), cache)
+    return InterXEvaluator(TextMotionMatcher(config.evaluator.interx, features, cache.word_vectors.shape[-1]), cache)
 
 
 def official(dataset: Dataset, checkpoint: str | Path, cache: TextCache) -> InterCLIP | TextMotionMatcher:
-    """The network of an official checkpoint, of whatever sizes, if it can judge ``dataset`` with these captions.
+    """The network of an official checkpoint, of whatever sizes, if it can evaluate ``dataset`` with these captions.
 
     Raises:
         DataError: the file is broken or unsafe, or reads other motions or other captions.
@@ -127,7 +127,7 @@ def official(dataset: Dataset, checkpoint: str | Path, cache: TextCache) -> Inte
     if network.text_width != width:
         raise DataError(
             f"{checkpoint}: reads captions embedded {network.text_width} wide, but those of this profile ({told}) are "
-            f"{width} wide. Use what it was trained with, or train a judge: evaluator.checkpoint.{dataset} null."
+            f"{width} wide. Use what it was trained with, or train an evaluator: evaluator.checkpoint.{dataset} null."
         )
     features = representation(dataset).features
     if network.features != features:
@@ -135,8 +135,8 @@ def official(dataset: Dataset, checkpoint: str | Path, cache: TextCache) -> Inte
     return network
 
 
-def load(config: Config, dataset: Dataset, device: str | torch.device = "cpu") -> InterClipJudge | InterXJudge:
-    """The judge of ``dataset``, ready to judge: of the configured sizes, or of its own where it is official.
+def load(config: Config, dataset: Dataset, device: str | torch.device = "cpu") -> InterClipEvaluator | InterXEvaluator:
+    """The evaluator of ``dataset``, ready to evaluate: of the configured sizes, or of its own where it is official.
 
     Raises:
         StateError: no weights yet, or weights of another dataset.
@@ -150,15 +150,15 @@ def load(config: Config, dataset: Dataset, device: str | torch.device = "cpu") -
             f"{path}: weights for {metadata.get('dataset')!r}, wanted {dataset!r}. Train the evaluator again."
         )
     cache = TextCache(paths.path("text", **where))
-    judge: InterClipJudge | InterXJudge
+    evaluator: InterClipEvaluator | InterXEvaluator
     if metadata.get("weights") != "official":
-        judge = build(config, dataset, cache)
-        load_strictly(judge.network, weights, path)
+        evaluator = build(config, dataset, cache)
+        load_strictly(evaluator.network, weights, path)
     elif dataset == "interhuman":
-        judge = InterClipJudge(InterCLIP.from_weights(weights, path), cache)
+        evaluator = InterClipEvaluator(InterCLIP.from_weights(weights, path), cache)
     else:
-        judge = InterXJudge(TextMotionMatcher.from_weights(weights, path), cache)
-    return judge.to(device).eval().requires_grad_(False)
+        evaluator = InterXEvaluator(TextMotionMatcher.from_weights(weights, path), cache)
+    return evaluator.to(device).eval().requires_grad_(False)
 
 
 def fingerprint(path: str | Path) -> str:

@@ -1,4 +1,4 @@
-"""Motions that another project made, as files to be judged: one ``.npz`` a motion (layout: docs/data.md).
+"""Motions that another project made, as files to be evaluated: one ``.npz`` per motion (layout: docs/data.md).
 
 A file names its clip of the test split and the caption it was made for. Files without ``sample`` form sets: one motion
 for every test clip, and as many sets as the files have values of ``repeat``. Files with ``sample`` are several motions
@@ -28,7 +28,7 @@ from intermamba.errors import DataError
 from intermamba.rotations import matrix_to_columns, matrix_to_rows
 
 SHORTEST: Mapping[Dataset, int] = {"interhuman": 1, "interx": UNIT}
-"""Feature frames that a judge needs at least."""
+"""Feature frames that an evaluator needs at least."""
 LISTED = 20
 """Problems spelled out in one message."""
 _NAMES = ("clip", "caption", "repeat", "sample")
@@ -52,9 +52,9 @@ class MotionFile:
 
 
 class MotionFolder:
-    """A source of motions from files, in the order of clips in which every other source of a repeat is judged.
+    """A source of motions from files, in the order of clips in which every other source of a repeat is evaluated.
 
-    Repeat ``r`` of the protocol judges set ``r`` of the folder, and from the first again where there are fewer sets.
+    Repeat ``r`` of the protocol evaluates set ``r`` of the folder, and from the first again where there are fewer sets.
     With a single set the repeats still draw batches, real motions and pairs anew, but ± holds no noise of sampling.
 
     Args:
@@ -85,8 +85,9 @@ class MotionFolder:
         if problems:
             more = [f"... and {len(problems) - LISTED} more."] if len(problems) > LISTED else []
             raise DataError(
-                f"{self.folder}: {len(problems)} problem(s) with the motions for {split.dataset}; nothing was judged. "
-                "docs/data.md tells the layout.\n  " + "\n  ".join([*problems[:LISTED], *more])
+                f"{self.folder}: {len(problems)} problem(s) with the motions for {split.dataset}; "
+                "nothing was evaluated. docs/data.md describes the layout.\n  "
+                + "\n  ".join([*problems[:LISTED], *more])
             )
 
     @property
@@ -97,7 +98,7 @@ class MotionFolder:
     def batches(self, repeat_seed: int) -> Iterator[Batch]:
         chosen = self._sets[self._repeat[repeat_seed] % self.sets]
         order = self._order(repeat_seed)
-        for first in range(0, self.protocol.judged(len(order)), self.protocol.batch):
+        for first in range(0, self.protocol.evaluated(len(order)), self.protocol.batch):
             shown = order[first : first + self.protocol.batch]
             yield self._batch([chosen[index] for index in shown], keep=self.sets == 1)
 
@@ -162,7 +163,7 @@ class MotionFolder:
             raise DataError(f"{file.path}: {file.caption!r} is no caption of clip {file.clip}, which has {listed}.")
         shortest, longest = SHORTEST[self._dataset], self.settings.max_frames
         if not shortest <= len(motion) <= longest:
-            raise DataError(f"{file.path}: {len(motion)} feature frames; {shortest} to {longest} can be judged.")
+            raise DataError(f"{file.path}: {len(motion)} feature frames; {shortest} to {longest} can be evaluated.")
 
     def _whole_sets(self) -> Iterator[str]:
         if not self._sets:
@@ -250,7 +251,7 @@ def write(
 
 
 def export(folder: str | Path, source: Source, protocol: Protocol, seed: int, sets: int) -> None:
-    """Write what ``source`` is judged by in the first ``sets`` repeats, as files that :class:`MotionFolder` reads."""
+    """Write the motions of ``source`` in the first ``sets`` repeats as files that :class:`MotionFolder` reads."""
     settings = protocol.multimodality
     for repeat in range(sets):
         drawn = protocols.repeat_seed(seed, repeat)

@@ -94,7 +94,7 @@ class InterCLIP(nn.Module):
 
     @classmethod
     def from_weights(cls, weights: Mapping[str, Tensor], path: str | Path, heads: int = HEADS) -> "InterCLIP":
-        """A network of the sizes that ``weights`` tell, ready to judge; ``path`` is where they come from.
+        """A network of the sizes that ``weights`` tell, ready to evaluate; ``path`` is where they come from.
 
         Raises:
             DataError: weights are missing, too many or misshapen.

@@ -1,4 +1,4 @@
-"""The text-motion matcher that judges Inter-X: a convolution over frames and two recurrent encoders.
+"""The text-motion matcher that evaluates Inter-X: a convolution over frames and two recurrent encoders.
 
 Architecture and parameter names follow Inter-X (``evaluation/text2motion/networks/modules.py``), so that official
 checkpoints load; sizes come from the configuration. Sequences need no order of lengths, and embeddings come back in the
@@ -70,7 +70,7 @@ class TextMotionMatcher(nn.Module):
 
     @classmethod
     def from_weights(cls, weights: Mapping[str, Tensor], path: str | Path) -> "TextMotionMatcher":
-        """A network of the sizes that ``weights`` tell, ready to judge; ``path`` is where they come from.
+        """A network of the sizes that ``weights`` tell, ready to evaluate; ``path`` is where they come from.
 
         Raises:
             DataError: weights are missing, too many or misshapen.

@@ -1,4 +1,4 @@
-"""What no learned judge is needed for: sliding feet, touching persons, bones that stretch. Shown beside real motions'.
+"""What needs no learned evaluator: sliding feet, touching persons, bones that stretch. Shown beside real motions'.
 
 Measured on the 22 body joints in metres, y up. These are comparisons with real motion of the same captions, not scores:
 less sliding than real is no virtue.

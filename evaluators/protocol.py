@@ -15,7 +15,7 @@ from jaxtyping import Float
 from pydantic import Field, ValidationError, model_validator
 
 from evaluators import metrics, physical
-from evaluators.evaluator import Judge, Remembering
+from evaluators.evaluator import Evaluator, Remembering
 from intermamba.config import Dataset, Positive, Section
 from intermamba.data.dataset import Batch
 from intermamba.errors import ConfigError, DataError, unknown
@@ -82,10 +82,10 @@ class Protocol(Section):
         return repeat_seed if self.mode == "official" else 0
 
     def chance(self, k: int) -> float:
-        """Top-``k`` R-precision of a judge that guesses."""
+        """Top-``k`` R-precision of an evaluator that guesses."""
         return k / self.batch
 
-    def judged(self, clips: int) -> int:
+    def evaluated(self, clips: int) -> int:
         """How many of ``clips`` enter the metrics."""
         return clips // self.batch * self.batch if self.drop_last else clips
 
@@ -95,19 +95,20 @@ class Protocol(Section):
         Raises:
             ConfigError: no whole batch, or too few clips for Diversity's pairs.
         """
-        judged = self.judged(clips)
-        if not judged or judged <= self.diversity_pairs:
+        evaluated = self.evaluated(clips)
+        if not evaluated or evaluated <= self.diversity_pairs:
             need = f"more than {self.diversity_pairs} (pairs of Diversity) in batches of {self.batch}"
             others = (load(name) for name in names())
             alike = (other for other in others if (other.dataset, other.mode) == (self.dataset, self.mode))
             smaller = [other.name for other in alike if other._fits(clips)]
             remedy = f"Choose a smaller protocol: {', '.join(smaller)}." if smaller else "Use a larger test split."
             raise ConfigError(
-                f"{what}: {clips} clips, of which {judged} fill batches; protocol {self.name!r} needs {need}. {remedy}"
+                f"{what}: {clips} clips, of which {evaluated} fill batches; protocol {self.name!r} needs {need}. "
+                f"{remedy}"
             )
 
     def _fits(self, clips: int) -> bool:
-        return self.judged(clips) > self.diversity_pairs
+        return self.evaluated(clips) > self.diversity_pairs
 
 
 @cache
@@ -140,7 +141,7 @@ def load(name: str) -> Protocol:
 
 @typing.runtime_checkable
 class Source(typing.Protocol):
-    """Motions to be judged, drawn anew for every repeat."""
+    """Motions to be evaluated, drawn anew for every repeat."""
 
     def batches(self, repeat_seed: int) -> Iterator[Batch]:
         """The test set once, in a shuffled order, in the protocol's batches."""
@@ -171,7 +172,7 @@ def variations_seed(repeat_seed: int) -> int:
 
 @dataclass(frozen=True)
 class Embedded:
-    """One draw of a source in a judge's space, in float64."""
+    """One draw of a source in an evaluator's space, in float64."""
 
     text: tuple[Float[np.ndarray, "_ K"], ...]
     """Of every batch, however large."""
@@ -186,7 +187,7 @@ class Embedded:
 
 
 def evaluate(
-    judge: Judge,
+    evaluator: Evaluator,
     protocol: Protocol,
     reference: Source,
     sources: Mapping[str, Source],
@@ -202,13 +203,13 @@ def evaluate(
     motion is embedded twice in a call.
 
     Args:
-        judge: embeds texts and motions.
+        evaluator: embeds texts and motions.
         protocol: what to measure.
         reference: real motions, against which the Fréchet distance is taken.
-        sources: motions to be judged, by the name of the method; their texts come with them.
+        sources: motions to be evaluated, by the name of the method; their texts come with them.
         seed: root of the repeats' seeds.
         progress: called with 1 after every repeat.
-        body: what the features mean, for the metrics that need no judge (:mod:`evaluators.physical`); none: without.
+        body: what the features mean, for the metrics that need no evaluator (:mod:`evaluators.physical`), if wanted.
 
     Returns:
         One row a repeat, method and metric: ``method``, ``repeat``, ``repeat_seed``, ``metric`` (``top1`` ..., ``fid``,
@@ -218,16 +219,16 @@ def evaluate(
         ConfigError: too few clips for the protocol.
         DataError: an embedding is not finite (its clip is named), or a source gives another number of variations.
     """
-    judge = Remembering(judge)
+    evaluator = Remembering(evaluator)
     rows: dict[str, list[tuple[str, int, int, str, float]]] = {method: [] for method in sources}
     for repeat in range(protocol.repeats):
         drawn = repeat_seed(seed, repeat)
-        real = [_motion(judge, batch) for batch in reference.batches(derive(drawn, "reference"))]
+        real = [_motion(evaluator, batch) for batch in reference.batches(derive(drawn, "reference"))]
         protocol.require(sum(map(len, real)), "reference motions")
         for method, source in sources.items():
-            found = score(protocol, np.concatenate(real), embed(judge, source, drawn, body), drawn)
+            found = score(protocol, np.concatenate(real), embed(evaluator, source, drawn, body), drawn)
             if repeat < protocol.multimodality.repeats:
-                found |= _multimodality(judge, protocol.multimodality, source, drawn)
+                found |= _multimodality(evaluator, protocol.multimodality, source, drawn)
             rows[method] += [(method, repeat, drawn, metric, value) for metric, value in found.items()]
         if progress:
             progress(1)
@@ -235,12 +236,12 @@ def evaluate(
     return pd.DataFrame(every, columns=["method", "repeat", "repeat_seed", "metric", "value"])
 
 
-def embed(judge: Judge, source: Source, repeat_seed: int, body: Representation | None = None) -> Embedded:
-    """A repeat's draw of ``source`` through ``judge``."""
+def embed(evaluator: Evaluator, source: Source, repeat_seed: int, body: Representation | None = None) -> Embedded:
+    """A repeat's draw of ``source`` through ``evaluator``."""
     text, motion, measured = [], [], []
     for batch in source.batches(source_seed(repeat_seed)):
-        text.append(_text(judge, batch))
-        motion.append(_motion(judge, batch))
+        text.append(_text(evaluator, batch))
+        motion.append(_motion(evaluator, batch))
         if body is not None:
             measured.append(physical.measure(batch.motion, batch.mask, body))
     names = measured[0] if measured else {}
@@ -253,7 +254,7 @@ def score(
 ) -> dict[str, float]:
     """Every metric but MModality of one draw, given the embeddings of real motions."""
     sizes = np.array([len(embeddings) for embeddings in drawn.motion])
-    protocol.require(int(sizes.sum()), "motions to be judged")
+    protocol.require(int(sizes.sum()), "motions to be evaluated")
     pairs = list(zip(drawn.text, drawn.motion, strict=True))
     # Averaging over batches weighs them by their pairs; they differ only where the last one is kept.
     precision = np.average([metrics.r_precision(*pair, protocol.top_k) for pair in pairs], axis=0, weights=sizes)
@@ -269,11 +270,11 @@ def score(
     }
 
 
-def _multimodality(judge: Judge, settings: Multimodality, source: Source, repeat_seed: int) -> dict[str, float]:
+def _multimodality(evaluator: Evaluator, settings: Multimodality, source: Source, repeat_seed: int) -> dict[str, float]:
     batches = source.variations(variations_seed(repeat_seed), settings.captions, settings.samples)
     if batches is None:
         return {}
-    motion = np.concatenate([_motion(judge, batch) for batch in batches])
+    motion = np.concatenate([_motion(evaluator, batch) for batch in batches])
     if len(motion) != settings.captions * settings.samples:
         raise DataError(
             f"MModality needs {settings.captions} captions x {settings.samples} motions, the source gave {len(motion)}."
@@ -282,14 +283,14 @@ def _multimodality(judge: Judge, settings: Multimodality, source: Source, repeat
     return {"multimodality": metrics.multimodality(spread, settings.pairs, derive(repeat_seed, "multimodality"))}
 
 
-def _motion(judge: Judge, batch: Batch) -> Float[np.ndarray, "B K"]:
+def _motion(evaluator: Evaluator, batch: Batch) -> Float[np.ndarray, "B K"]:
     with torch.inference_mode():
-        return _numpy(judge.embed_motion(batch), batch, "motion")
+        return _numpy(evaluator.embed_motion(batch), batch, "motion")
 
 
-def _text(judge: Judge, batch: Batch) -> Float[np.ndarray, "B K"]:
+def _text(evaluator: Evaluator, batch: Batch) -> Float[np.ndarray, "B K"]:
     with torch.inference_mode():
-        return _numpy(judge.embed_text(batch), batch, "text")
+        return _numpy(evaluator.embed_text(batch), batch, "text")
 
 
 def _numpy(embeddings: torch.Tensor, batch: Batch, what: str) -> Float[np.ndarray, "B K"]:

@@ -22,8 +22,8 @@ class Metric:
     direction: Literal["up", "down", "closer"]
     """Better when larger, when smaller, or when closer to the value of real motion."""
     digits: int = 3
-    judged: bool = True
-    """Whether a learned judge measures it; else it is measured on the motion itself."""
+    learned: bool = True
+    """Whether a learned evaluator measures it; else it is measured on the motion itself."""
 
     def format(self, mean: float, interval: float | None = None) -> str:
         """``0.475`` or ``0.475 ± 0.002``."""
@@ -42,14 +42,14 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             Metric("mm_dist", "MM Dist", "down"),
             Metric("diversity", "Diversity", "closer"),
             Metric("multimodality", "MModality", "up"),
-            Metric("foot_skate", "Foot skate (cm/s)", "closer", 1, judged=False),
-            Metric("contact", "Contact (% of frames)", "closer", 1, judged=False),
-            Metric("bone_drift", "Bone drift (mm)", "closer", 1, judged=False),
+            Metric("foot_skate", "Foot skate (cm/s)", "closer", 1, learned=False),
+            Metric("contact", "Contact (% of frames)", "closer", 1, learned=False),
+            Metric("bone_drift", "Bone drift (mm)", "closer", 1, learned=False),
         )
     }
 )
-JUDGED = tuple(name for name, one in METRICS.items() if one.judged)
-PHYSICAL = tuple(name for name, one in METRICS.items() if not one.judged)
+LEARNED = tuple(name for name, one in METRICS.items() if one.learned)
+PHYSICAL = tuple(name for name, one in METRICS.items() if not one.learned)
 
 
 def metric(name: str) -> Metric:
@@ -61,7 +61,7 @@ def metric(name: str) -> Metric:
 
 BlockName = Literal["reference", "reproduced", "re-evaluated"]
 """What a number may be compared with: real motions (a reference to both others), models trained here, and models whose
-authors' weights or motions are judged here. Numbers from papers are a fourth block, never in a table of metrics."""
+authors' weights or motions are evaluated here. Numbers from papers are a fourth block, never in a table of metrics."""
 
 
 SHUFFLED = "shuffled"
@@ -80,7 +80,7 @@ class Origin:
     tower: str
     """Text tower whose tables the captions went through."""
     evaluator: str
-    """:func:`evaluators.evaluator.fingerprint` of the judge's weights."""
+    """:func:`evaluators.evaluator.fingerprint` of the evaluator's weights."""
     protocol: str
     """``name/version``."""
     block: BlockName

@@ -1,4 +1,4 @@
-"""What a judge notices: how each metric of real motion moves when the motion is damaged.
+"""What an evaluator notices: how each metric of real motion moves when the motion is damaged.
 
 A damaged source draws the very clips, captions, windows and persons that the undamaged one draws in the same repeat, so
 differences are paired and hold the damage alone.
@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from evaluators import protocol as protocols
-from evaluators.evaluator import Judge
+from evaluators.evaluator import Evaluator
 from evaluators.perturbations import PerturbedSource, catalogue
 from evaluators.protocol import Protocol, Source
 from evaluators.results import METRICS
@@ -28,7 +28,7 @@ Verdict = Literal["notices", "blind", "fooled"]
 
 
 def measure(
-    judge: Judge,
+    evaluator: Evaluator,
     protocol: Protocol,
     real: Source,
     seed: int,
@@ -42,7 +42,7 @@ def measure(
     """
     drawn = SharedSource(real)
     damaged = {one.name: PerturbedSource(drawn, one) for one in catalogue(protocol.dataset)}
-    return protocols.evaluate(judge, protocol, real, {REAL: drawn, **damaged}, seed, progress, body)
+    return protocols.evaluate(evaluator, protocol, real, {REAL: drawn, **damaged}, seed, progress, body)
 
 
 def changes(frame: pd.DataFrame) -> pd.DataFrame:

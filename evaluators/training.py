@@ -27,7 +27,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from evaluators import metrics
-from evaluators.evaluator import InterClipJudge, InterXJudge, build, official
+from evaluators.evaluator import InterClipEvaluator, InterXEvaluator, build, official
 from evaluators.interclip import info_nce
 from evaluators.interx import MovementConvDecoder, contrastive_margin, rest_padded, side_by_side
 from evaluators.protocol import load as load_protocol
@@ -72,8 +72,8 @@ def run(config: Config, dataset: Dataset, progress: bool = True) -> None:
         if taken:
             network, curve = taken, pd.DataFrame(columns=CURVE)
         else:
-            judge, curve = fit(config, dataset, cache, split, SplitFile(validation), root, progress)
-            network = judge.network
+            evaluator, curve = fit(config, dataset, cache, split, SplitFile(validation), root, progress)
+            network = evaluator.network
         metadata = {
             "dataset": dataset,
             "origin": split.origin,
@@ -97,8 +97,8 @@ def fit(
     validation: SplitFile,
     seed: int,
     progress: bool = False,
-) -> tuple[InterClipJudge | InterXJudge, pd.DataFrame]:
-    """Train a judge from scratch; equal seeds give equal judges on one machine. Returns it with its curve."""
+) -> tuple[InterClipEvaluator | InterXEvaluator, pd.DataFrame]:
+    """Train an evaluator from scratch; equal seeds give equal evaluators on one machine. Returns it with its curve."""
     settings, data = config.evaluator.training[dataset], config.datasets[dataset]
     protocol = load_protocol(config.protocol[dataset])
     clips = ClipDataset(validation, data, "fixed", derive(seed, "validation"))
@@ -112,21 +112,21 @@ def fit(
     loaders = batches(training, settings.batch, shuffle=True), batches(clips, protocol.batch, shuffle=False)
     with torch.random.fork_rng(), quiet():
         torch.manual_seed(derive(seed, "weights"))
-        judge = build(config, dataset, cache)
+        evaluator = build(config, dataset, cache)
         phases: list[_Phase]
-        if isinstance(judge, InterClipJudge):
+        if isinstance(evaluator, InterClipEvaluator):
             with torch.no_grad():
-                judge.network.latent_scale.fill_(CLIP_TEMPERATURE**-0.5)
-            phases = [Matching(judge, settings, seed)]
+                evaluator.network.latent_scale.fill_(CLIP_TEMPERATURE**-0.5)
+            phases = [Matching(evaluator, settings, seed)]
         else:
-            movement = judge.network.movement_encoder
+            movement = evaluator.network.movement_encoder
             decoder = MovementConvDecoder(config.evaluator.interx.movement, 2 * representation(dataset).features)
-            phases = [MovementAutoencoder(movement, decoder, settings, seed), Matching(judge, settings, seed)]
+            phases = [MovementAutoencoder(movement, decoder, settings, seed), Matching(evaluator, settings, seed)]
         for phase in phases:
             engine = trainer(config.runtime, epochs=phase.epochs, gradient_clip=GRADIENT_CLIP, progress=progress)
             engine.fit(phase, *loaders)
     curve = pd.DataFrame([row for phase in phases for row in phase.rows], columns=CURVE)
-    return judge.cpu().eval().requires_grad_(False), curve
+    return evaluator.cpu().eval().requires_grad_(False), curve
 
 
 class _Phase(L.LightningModule):
@@ -204,28 +204,30 @@ class Matching(_Phase):
 
     name = "matching"
 
-    def __init__(self, judge: InterClipJudge | InterXJudge, settings: EvaluatorTrainingConfig, seed: int) -> None:
+    def __init__(
+        self, evaluator: InterClipEvaluator | InterXEvaluator, settings: EvaluatorTrainingConfig, seed: int
+    ) -> None:
         super().__init__(settings, seed)
-        self.judge = judge
+        self.evaluator = evaluator
         self._precision: list[Float[np.ndarray, " k"]] = []
 
     def setup(self, stage: str) -> None:  # noqa: ARG002
         """Freeze the movement encoder; not before the phase begins, since the one before still teaches it."""
-        if isinstance(self.judge, InterXJudge):
-            self.judge.network.movement_encoder.eval().requires_grad_(False)
+        if isinstance(self.evaluator, InterXEvaluator):
+            self.evaluator.network.movement_encoder.eval().requires_grad_(False)
 
     def _loss(self, text: Float[Tensor, "B K"], motion: Float[Tensor, "B K"]) -> Float[Tensor, ""]:
-        if isinstance(self.judge, InterClipJudge):
-            return info_nce(text, motion, self.judge.network.latent_scale)
+        if isinstance(self.evaluator, InterClipEvaluator):
+            return info_nce(text, motion, self.evaluator.network.latent_scale)
         return contrastive_margin(text, motion, self.settings.margin)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        loss = self._loss(self.judge.embed_text(batch), self.judge.embed_motion(batch))
+        loss = self._loss(self.evaluator.embed_text(batch), self.evaluator.embed_motion(batch))
         self._note("train", loss)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
-        text, motion = self.judge.embed_text(batch), self.judge.embed_motion(batch)
+        text, motion = self.evaluator.embed_text(batch), self.evaluator.embed_motion(batch)
         self._note("val", self._loss(text, motion))
         self._precision.append(metrics.r_precision(text.cpu(), motion.cpu()))
 

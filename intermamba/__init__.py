@@ -1,4 +1,4 @@
-"""InterMamba: text-driven generation of two people interacting, with a benchmark that retrains and re-judges it.
+"""InterMamba: text-driven generation of two people interacting, with a benchmark that retrains and re-evaluates it.
 
 One legend of axes, for every signature in this repository (jaxtyping strings such as ``"B T P F"``):
 

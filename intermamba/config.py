@@ -189,7 +189,7 @@ class EvaluatorTrainingConfig(Section):
 
 
 class EvaluatorConfig(Section):
-    """The judge of each dataset."""
+    """The evaluator of each dataset."""
 
     checkpoint: dict[Dataset, str | None]
     """Official checkpoint to load in place of training."""
@@ -199,7 +199,7 @@ class EvaluatorConfig(Section):
 
 
 class OfficialConfig(Section):
-    """A checkpoint that a model's authors released, to be judged beside the rows trained here (docs/data.md)."""
+    """A checkpoint that a model's authors released, to be evaluated beside the rows trained here (docs/data.md)."""
 
     checkpoint: str
     """The file. Its content is taken to be fixed: give another one another name."""
@@ -208,7 +208,7 @@ class OfficialConfig(Section):
 
 
 class SensitivityConfig(Section):
-    """Measurement of what the judges notice."""
+    """Measurement of what the evaluators notice."""
 
     repeats: Annotated[int, Field(ge=2)]
     """Repeats of the protocol, in place of its own."""
@@ -301,7 +301,7 @@ class Config(Section):
     runs: dict[Dataset, dict[str, tuple[Count, ...]]]
     """The rows of the study: variants a dataset, and the training seeds of each."""
     official: dict[Dataset, dict[OfficialModel, OfficialConfig]]
-    """Official checkpoints to judge, by dataset and model."""
+    """Official checkpoints to evaluate, by dataset and model."""
     report: ReportConfig
     runtime: RuntimeConfig
 
@@ -320,7 +320,9 @@ class Config(Section):
                 raise ValueError(f"runs.{name}: needs datasets.{name} and protocol.{name}")
         for name in self.official:
             if name not in self.runs:
-                raise ValueError(f"official.{name}: needs rows of {name} under runs, whose data and judge it shares")
+                raise ValueError(
+                    f"official.{name}: needs rows of {name} under runs, whose data and evaluator it shares"
+                )
         if self.model.width % self.model.heads:
             raise ValueError(f"model.width {self.model.width} is not a multiple of model.heads {self.model.heads}")
         if self.text.width % self.model.text_heads:

@@ -90,7 +90,7 @@ def test_paper_profile_refuses_an_untrained_tower(tmp_path: Path) -> None:
         config.load("paper", edited(tmp_path, "tower: clip", "tower: untrained"))
 
 
-def test_official_checkpoints_need_the_data_and_judge_of_a_row(tmp_path: Path) -> None:
+def test_official_checkpoints_need_the_data_and_evaluator_of_a_row(tmp_path: Path) -> None:
     old, new = "official: {}", "official: {interx: {intergen: {checkpoint: a, normalisation: b}}}"
     path = edited(tmp_path, old, new)
     assert list(config.load("smoke", path).adopted()) == [("interx", "intergen")]

@@ -1,6 +1,6 @@
 """Clips to batches: every random choice of an item is a function of (seed, epoch, index), and of nothing else.
 
-Resuming, reordering and the number of loading processes therefore never change what a model or a judge sees.
+Resuming, reordering and the number of loading processes therefore never change what a model or an evaluator sees.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""InterHuman's processing: raw global joints of two people to the 262 features a person that models and judges see.
+"""InterHuman's processing: raw global joints of two people to the 262 features a person that models and evaluators see.
 
 Pure functions of arrays. The source is InterGen's loader (``utils/utils.py``: ``process_motion_np``,
 ``rigid_transform``, ``swap_left_right``; ``datasets/interhuman.py``). Arithmetic stays in the precision of the input:

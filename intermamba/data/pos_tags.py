@@ -44,7 +44,7 @@ def tokenise(caption: str) -> tuple[str, ...]:
     """
     found = tokens(_model()(caption.replace("-", "")))
     if not found:
-        raise DataError(f"caption {caption!r} has no word of letters, so no judge can read it.")
+        raise DataError(f"caption {caption!r} has no word of letters, so no evaluator can read it.")
     return found
 
 

@@ -88,8 +88,8 @@ def test_weights_that_a_profile_names(tmp_path: Path) -> None:
     config = config_for("interx", write_interx(tmp_path / "raw"), skeleton="body.npz")
     text = config.text.model_copy(update={"tower": "clip", "weights": "openai"})
     official = {"interhuman": {"intergen": OfficialConfig(checkpoint="intergen.ckpt", normalisation="data")}}
-    judge = config.evaluator.model_copy(update={"checkpoint": {"interhuman": "interclip.ckpt", "interx": None}})
-    config = config.model_copy(update={"text": text, "official": official, "evaluator": judge})
+    evaluator = config.evaluator.model_copy(update={"checkpoint": {"interhuman": "interclip.ckpt", "interx": None}})
+    config = config.model_copy(update={"text": text, "official": official, "evaluator": evaluator})
     states = status(config)
     tower = next(what for what in states if what.startswith("CLIP"))
     assert states[tower] == "on first use"

@@ -9,7 +9,7 @@ import torch
 from data_folders import config_for, to_hdf5, write_interx
 from torch import Tensor
 
-from evaluators.evaluator import InterXJudge
+from evaluators.evaluator import InterXEvaluator
 from evaluators.interx import TextMotionMatcher
 from intermamba import files, paths
 from intermamba.config import InterXMatcherConfig
@@ -156,15 +156,15 @@ class Vectors(TextCache):
 
 
 @pytest.mark.usefixtures("tagger")
-def test_the_judge_tokenises_what_comes_without_tokens() -> None:
+def test_the_evaluator_tokenises_what_comes_without_tokens() -> None:
     sizes = InterXMatcherConfig(movement=8, hidden=8, text_hidden=8, embedding=4, dropout=0.0)
     words = {word: row for row, word in enumerate(("unk", "sos", "eos", "they", "wave", "bow"))}
-    judge = InterXJudge(TextMotionMatcher(sizes, 336, word_width=6), Vectors(words)).eval()
+    evaluator = InterXEvaluator(TextMotionMatcher(sizes, 336, word_width=6), Vectors(words)).eval()
     wave, bow = (("they/NOUN", f"{word}/NOUN") for word in ("wave", "bow"))
 
     def embedded(*given: tuple[str, ...]) -> Tensor:
         captions = ("They wave.", "They bow.")
-        return judge.embed_text(Batch(torch.zeros(2, 4, 2, 336), torch.tensor([4, 4]), captions, given, ("1", "2")))
+        return evaluator.embed_text(Batch(torch.zeros(2, 4, 2, 336), torch.tensor([4, 4]), captions, given, ("1", "2")))
 
     expected = embedded(wave, bow)
     assert not torch.allclose(expected[0], expected[1])

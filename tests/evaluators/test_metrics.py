@@ -58,7 +58,7 @@ class TestRPrecision:
         np.testing.assert_array_equal(r_precision(text, motion, top_k=1), [1.0])
         np.testing.assert_array_equal(r_precision(motion, text, top_k=1), [0.5])
 
-    def test_a_constant_judge_is_at_chance(self) -> None:
+    def test_a_constant_evaluator_is_at_chance(self) -> None:
         flat = np.ones((32, 5))
         np.testing.assert_allclose(r_precision(flat, flat), np.array([1, 2, 3]) / 32)
 

@@ -1,4 +1,4 @@
-"""Another project's motions: what a folder may hold, what is refused, and that it is judged as our own rows are."""
+"""Another project's motions: what a folder may hold, what is refused, and that it is evaluated as our own rows are."""
 
 import json
 import os
@@ -16,7 +16,7 @@ import torch
 from data_folders import dancer, smplx
 from places import ROOT
 
-from evaluators import evaluator as judges
+from evaluators import evaluator as evaluators
 from evaluators import protocol as protocols
 from evaluators.folder import LISTED, MotionFolder, export, read, write
 from evaluators.results import METRICS
@@ -40,7 +40,7 @@ SMALL_SPREAD = {"repeats": 2, "captions": 3, "samples": 4, "pairs": 2}
 
 
 def config_of(dataset: str) -> Config:
-    """The smoke profile with a judge and windows of the smallest size."""
+    """The smoke profile with an evaluator and windows of the smallest size."""
     config = load("smoke", ROOT / "params.yaml")
     evaluator = config.evaluator.model_copy(
         update={
@@ -68,7 +68,7 @@ def clip(dataset: str, number: int) -> Clip:
 
 
 def build(config: Config, dataset: str) -> None:
-    """A test split, its captions and a judge with random weights, where the stages would write them."""
+    """A test split, its captions and an evaluator with random weights, where the stages would write them."""
     where = {"profile": "smoke", "dataset": dataset}
     for split in ("train", "val", "test"):
         clips = (clip(dataset, number) for number in range(CLIPS))
@@ -79,14 +79,14 @@ def build(config: Config, dataset: str) -> None:
     text, captions = paths.path("text", **where), all_captions([split], config.datasets[dataset])
     cache.write(text, tower.load(config.text), captions, torch.float32, words, vectors)
     torch.manual_seed(0)
-    network = judges.build(config, dataset, cache.TextCache(text)).network
+    network = evaluators.build(config, dataset, cache.TextCache(text)).network
     metadata = {"dataset": dataset, "origin": "synthetic", "weights": "trained", "tower": "untrained"}
     files.write_tensors(paths.path("evaluator", **where), network.state_dict(), metadata)
 
 
 @pytest.fixture(scope="module", params=["interhuman", "interx"])
 def study(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Config, str]]:
-    """Everything a folder of motions is judged with, in a folder that becomes the working directory."""
+    """Everything a folder of motions is evaluated with, in a folder that becomes the working directory."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp(request.param))
         config = config_of(request.param)
@@ -131,7 +131,7 @@ def shown(batches: Iterator[Batch] | None) -> list[Batch]:
 
 class TestFolder:
     def test_our_own_motions_get_our_own_numbers(self, study: tuple[Config, str], tmp_path: Path) -> None:
-        """Written out and read back, a source is judged to the last bit as it was: clips, batches, pairs and all."""
+        """Written out and read back, a source is evaluated to the last bit as it was: clips, batches, pairs and all."""
         config, dataset = study
         bench = Bench(config, dataset)
         source = Shaken(bench.real)
@@ -142,7 +142,7 @@ class TestFolder:
         pd.testing.assert_frame_equal(pd.read_csv(output), _through_csv(expected, tmp_path))
         assert set(expected["metric"]) >= {"top1", "fid", "multimodality"}
 
-    def test_the_record_tells_what_was_judged(self, study: tuple[Config, str], tmp_path: Path) -> None:
+    def test_the_record_tells_what_was_evaluated(self, study: tuple[Config, str], tmp_path: Path) -> None:
         config, dataset = study
         bench = Bench(config, dataset)
         digests = []
@@ -335,7 +335,7 @@ MALFORMED: dict[str, tuple[Break, str]] = {
     "flat": (replaced("motion", lambda m: m.reshape(16, -1)), r"holds motion \(16, 524\)"),
     "one number": (put(motion=np.float32(1)), r"c05\.npz: motion has no frame"),
     "no frame": (replaced("motion", lambda m: m[:0]), r"c05\.npz: motion has no frame"),
-    "too long": (replaced("motion", lambda m: np.tile(m, (3, 1, 1))), r"48 feature frames; 1 to 32 can be judged"),
+    "too long": (replaced("motion", lambda m: np.tile(m, (3, 1, 1))), r"48 feature frames; 1 to 32 can be evaluated"),
     "integers": (replaced("motion", lambda m: m.astype(int)), r"c05\.npz: motion: type int64; needs floating-point"),
     "complex": (replaced("motion", lambda m: m.astype(complex)), r"motion: type complex128; needs floating-point"),
     "NaN": (replaced("motion", with_value(np.nan)), r"c05\.npz: motion: NaN or infinite values in frame 3 \(1 of 16"),
@@ -397,7 +397,7 @@ class TestMalformed:
         with pytest.raises(DataError, match=message) as error:
             command.run(*study, folder, "theirs")
         assert str(error.value).startswith(f"{folder}: ")
-        assert "nothing was judged. docs/data.md tells the layout" in str(error.value)
+        assert "nothing was evaluated. docs/data.md describes the layout" in str(error.value)
         assert not Path("results/smoke/interhuman/theirs").exists()
         assert not Path("executed").exists()
 
@@ -451,7 +451,7 @@ class TestMalformed:
         with pytest.raises(ConfigError, match="letters, digits and"):
             command.run(*study, tmp_path, method)
 
-    def test_without_a_judge_the_stage_is_named(
+    def test_without_an_evaluator_the_stage_is_named(
         self, study: tuple[Config, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)

@@ -111,7 +111,7 @@ class TestInterClip:
         changed[..., -4:] += 1
         torch.testing.assert_close(interclip.encode_motion(changed, mask), interclip.encode_motion(values, mask))
 
-    def test_loss_of_a_perfect_and_of_a_blind_judge(self) -> None:
+    def test_loss_of_a_perfect_and_of_a_blind_evaluator(self) -> None:
         axes = torch.eye(4)
         scale = torch.tensor([10.0])
         assert info_nce(axes, axes, scale).item() == pytest.approx(0, abs=1e-6)

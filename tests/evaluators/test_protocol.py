@@ -50,7 +50,7 @@ class Toy:
         return Batch(motion, torch.full((len(numbers),), 4), names, ((),) * len(names), names)
 
 
-class ToyJudge:
+class ToyEvaluator:
     def embed_text(self, batch: Batch) -> Tensor:
         return torch.tensor([[np.cos(n), np.sin(n), np.cos(2 * n)] for n in map(int, batch.caption)]).float()
 
@@ -61,9 +61,11 @@ class ToyJudge:
 TINY = protocols.load("interhuman-tiny")
 
 
-def evaluate(judge, protocol: Protocol, reference: Source, source: Source, seed: int, progress=None) -> pd.DataFrame:
-    """One source, judged."""
-    return protocols.evaluate(judge, protocol, reference, {"toy": source}, seed, progress)
+def evaluate(
+    evaluator, protocol: Protocol, reference: Source, source: Source, seed: int, progress=None
+) -> pd.DataFrame:
+    """One source, evaluated."""
+    return protocols.evaluate(evaluator, protocol, reference, {"toy": source}, seed, progress)
 
 
 def means(frame: pd.DataFrame) -> dict[str, float]:
@@ -138,8 +140,8 @@ class TestData:
 
 
 class TestEvaluate:
-    def test_a_perfect_judge(self) -> None:
-        found = means(evaluate(ToyJudge(), TINY, Toy(TINY), Toy(TINY), seed=3))
+    def test_a_perfect_evaluator(self) -> None:
+        found = means(evaluate(ToyEvaluator(), TINY, Toy(TINY), Toy(TINY), seed=3))
         assert found["top1"] == found["top2"] == found["top3"] == 1
         assert found["mm_dist"] == pytest.approx(0, abs=1e-7)
         assert found["fid"] == pytest.approx(0, abs=1e-9)
@@ -148,7 +150,7 @@ class TestEvaluate:
 
     def test_rows_repeats_and_seeds(self) -> None:
         steps: list[int] = []
-        frame = evaluate(ToyJudge(), TINY, Toy(TINY), Toy(TINY, noise=0.3, samples=True), 3, steps.append)
+        frame = evaluate(ToyEvaluator(), TINY, Toy(TINY), Toy(TINY, noise=0.3, samples=True), 3, steps.append)
         assert steps == [1] * 20
         assert list(frame.columns) == ["method", "repeat", "repeat_seed", "metric", "value"]
         counts = frame["metric"].value_counts().to_dict()
@@ -162,19 +164,19 @@ class TestEvaluate:
 
     def test_equal_seeds_give_equal_numbers(self) -> None:
         source = Toy(TINY, noise=0.3, samples=True)
-        one, two, other = (evaluate(ToyJudge(), TINY, Toy(TINY), source, seed) for seed in (3, 3, 4))
+        one, two, other = (evaluate(ToyEvaluator(), TINY, Toy(TINY), source, seed) for seed in (3, 3, 4))
         pd.testing.assert_frame_equal(one, two)
         assert not np.allclose(one["value"], other["value"])
 
     def test_real_motions_are_compared_with_another_draw_of_themselves(self) -> None:
         real = Toy(TINY, noise=0.3)
-        found = means(evaluate(ToyJudge(), TINY, real, real, seed=3))
-        assert 0 < found["fid"] < means(evaluate(ToyJudge(), TINY, real, replace(real, shift=1.0), seed=3))["fid"]
+        found = means(evaluate(ToyEvaluator(), TINY, real, real, seed=3))
+        assert 0 < found["fid"] < means(evaluate(ToyEvaluator(), TINY, real, replace(real, shift=1.0), seed=3))["fid"]
 
     def test_scale_reaches_fid_and_diversity_and_nothing_else(self) -> None:
         plain = TINY.model_copy(update={"emb_scale": 1.0})
         source = Toy(TINY, noise=0.3, samples=True)
-        six, one = (means(evaluate(ToyJudge(), p, Toy(p, noise=0.3), source, seed=3)) for p in (TINY, plain))
+        six, one = (means(evaluate(ToyEvaluator(), p, Toy(p, noise=0.3), source, seed=3)) for p in (TINY, plain))
         assert six["fid"] == pytest.approx(36 * one["fid"], rel=1e-9)
         assert six["diversity"] == pytest.approx(6 * one["diversity"], rel=1e-9)
         for metric in ("top1", "mm_dist", "multimodality"):
@@ -182,22 +184,22 @@ class TestEvaluate:
 
     def test_shuffled_captions_are_at_chance(self) -> None:
         real = Toy(TINY, clips=320)
-        found = means(evaluate(ToyJudge(), TINY, real, ShuffledSource(real), seed=3))
+        found = means(evaluate(ToyEvaluator(), TINY, real, ShuffledSource(real), seed=3))
         for k in (1, 2, 3):
             assert found[f"top{k}"] == pytest.approx(TINY.chance(k), abs=0.015)
         assert found["fid"] == pytest.approx(0, abs=1e-6)
 
-    def test_several_sources_are_judged_as_if_alone(self) -> None:
+    def test_several_sources_are_evaluated_as_if_alone(self) -> None:
         sources = {"near": Toy(TINY, noise=0.1), "far": Toy(TINY, noise=0.5, samples=True)}
-        found = protocols.evaluate(ToyJudge(), TINY, Toy(TINY), sources, seed=3)
+        found = protocols.evaluate(ToyEvaluator(), TINY, Toy(TINY), sources, seed=3)
         assert found["method"].unique().tolist() == ["near", "far"]
         for name, source in sources.items():
-            alone = evaluate(ToyJudge(), TINY, Toy(TINY), source, seed=3)
+            alone = evaluate(ToyEvaluator(), TINY, Toy(TINY), source, seed=3)
             together = found[found["method"] == name].drop(columns="method").reset_index(drop=True)
             pd.testing.assert_frame_equal(together, alone.drop(columns="method"))
 
     def test_nothing_is_embedded_twice(self) -> None:
-        class Counting(ToyJudge):
+        class Counting(ToyEvaluator):
             texts, motions = 0, 0
 
             def embed_text(self, batch: Batch) -> Tensor:
@@ -224,7 +226,7 @@ class TestEvaluate:
                 yield replace(wrong, motion=wrong.motion.roll(1, dims=0))
 
         keep = TINY.model_copy(update={"drop_last": False})
-        found = means(evaluate(ToyJudge(), keep, Uneven(keep), Uneven(keep), seed=3))
+        found = means(evaluate(ToyEvaluator(), keep, Uneven(keep), Uneven(keep), seed=3))
         assert found["top1"] == pytest.approx(40 / 50)
 
     def test_a_broken_motion_is_named_by_its_clip(self) -> None:
@@ -237,7 +239,7 @@ class TestEvaluate:
                 return replace(batch, motion=motion)
 
         with pytest.raises(DataError, match="motion of clip 7"):
-            evaluate(ToyJudge(), TINY, Toy(TINY), Broken(TINY), seed=0)
+            evaluate(ToyEvaluator(), TINY, Toy(TINY), Broken(TINY), seed=0)
 
     def test_a_source_with_too_few_variations(self) -> None:
         @dataclass(frozen=True)
@@ -246,11 +248,11 @@ class TestEvaluate:
                 return super().variations(repeat_seed, captions, samples=1)
 
         with pytest.raises(DataError, match="4 captions x 4 motions, the source gave 4"):
-            evaluate(ToyJudge(), TINY, Toy(TINY), Short(TINY, samples=True), seed=0)
+            evaluate(ToyEvaluator(), TINY, Toy(TINY), Short(TINY, samples=True), seed=0)
 
     def test_a_test_set_smaller_than_a_batch(self) -> None:
         with pytest.raises(ConfigError, match="reference motions"):
-            evaluate(ToyJudge(), TINY, Toy(TINY, clips=20), Toy(TINY), seed=0)
+            evaluate(ToyEvaluator(), TINY, Toy(TINY, clips=20), Toy(TINY), seed=0)
 
 
 class TestRemembering:
@@ -258,23 +260,23 @@ class TestRemembering:
         return Toy(TINY).batch(np.array(numbers), np.random.default_rng(0))
 
     def test_answers_stand_in_the_order_of_the_question(self) -> None:
-        judge, plain = Remembering(ToyJudge()), ToyJudge()
+        evaluator, plain = Remembering(ToyEvaluator()), ToyEvaluator()
         for numbers in ((3, 1, 2), (2, 5, 3, 3), (1,), (5, 4)):
             batch = self.batch(*numbers)
-            torch.testing.assert_close(judge.embed_motion(batch), plain.embed_motion(batch), rtol=0, atol=0)
-            torch.testing.assert_close(judge.embed_text(batch), plain.embed_text(batch), rtol=0, atol=0)
+            torch.testing.assert_close(evaluator.embed_motion(batch), plain.embed_motion(batch), rtol=0, atol=0)
+            torch.testing.assert_close(evaluator.embed_text(batch), plain.embed_text(batch), rtol=0, atol=0)
 
     def test_motions_are_told_apart_by_their_real_frames(self) -> None:
-        class Last(ToyJudge):
+        class Last(ToyEvaluator):
             def embed_motion(self, batch: Batch) -> Tensor:
                 return batch.motion[torch.arange(len(batch.length)), batch.length - 1, 0]
 
-        judge, batch = Remembering(Last()), self.batch(1)
+        evaluator, batch = Remembering(Last()), self.batch(1)
         motion = batch.motion + torch.arange(4.0)[:, None, None]
         whole, cut = replace(batch, motion=motion), replace(batch, motion=motion, length=torch.tensor([2]))
         garbage = replace(cut, motion=torch.cat([motion[:, :2], 7 * motion[:, 2:]], dim=1))
-        assert not torch.equal(judge.embed_motion(whole), judge.embed_motion(cut))
-        assert torch.equal(judge.embed_motion(garbage), judge.embed_motion(cut))
+        assert not torch.equal(evaluator.embed_motion(whole), evaluator.embed_motion(cut))
+        assert torch.equal(evaluator.embed_motion(garbage), evaluator.embed_motion(cut))
 
 
 def test_batches_can_be_taken_apart() -> None:

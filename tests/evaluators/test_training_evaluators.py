@@ -1,4 +1,4 @@
-"""Training of both evaluators on a handful of clips, from split files to judged motion."""
+"""Training of both evaluators on a handful of clips, from split files to evaluated motion."""
 
 import json
 import math
@@ -11,7 +11,7 @@ import torch
 from data_folders import dancer
 from places import ROOT
 
-from evaluators import evaluator as judges
+from evaluators import evaluator as evaluators
 from evaluators import protocol as protocols
 from evaluators import training
 from evaluators.interclip import InterCLIP
@@ -118,10 +118,12 @@ def test_learns_what_it_is_told(study: tuple[Config, str], trained: Path) -> Non
     split = SplitFile(paths.path("split", split="test", profile="smoke", dataset=dataset))
     real = RealSource(split, config.datasets[dataset], protocol)
     measured = [
-        evaluate(judges.load(config, dataset), protocol, real, {"": source}, seed=0).groupby("metric")["value"].mean()
+        evaluate(evaluators.load(config, dataset), protocol, real, {"": source}, seed=0)
+        .groupby("metric")["value"]
+        .mean()
         for source in (real, ShuffledSource(real))
     ]
-    # Eight kinds tell 32 clips apart by four: a perfect judge of kinds has 3/4, chance is 3/32.
+    # Eight kinds tell 32 clips apart by four: a perfect evaluator of kinds has 3/4, chance is 3/32.
     assert measured[0]["top3"] > 0.45
     assert measured[1]["top3"] == pytest.approx(protocol.chance(3), abs=0.05)
     assert measured[0]["mm_dist"] < measured[1]["mm_dist"]
@@ -129,14 +131,14 @@ def test_learns_what_it_is_told(study: tuple[Config, str], trained: Path) -> Non
 
 def test_embeddings_do_not_depend_on_the_batch(study: tuple[Config, str], trained: Path) -> None:
     config, dataset = study
-    judge = judges.load(config, dataset)
+    evaluator = evaluators.load(config, dataset)
     split = SplitFile(paths.path("split", split="test", profile="smoke", dataset=dataset))
     clips = ClipDataset(split, config.datasets[dataset], "fixed", 0)
     embedded = []
     with torch.inference_mode():
         for batch, frames in ((64, 64), (7, 32)):
             pieces = list(loader(clips, batch, frames, shuffle=False, drop_last=False))
-            embedded.append([torch.cat(list(map(f, pieces))) for f in (judge.embed_text, judge.embed_motion)])
+            embedded.append([torch.cat(list(map(f, pieces))) for f in (evaluator.embed_text, evaluator.embed_motion)])
     for one, other in zip(*embedded, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
 
@@ -152,9 +154,9 @@ def test_equal_seeds_give_equal_weights_and_leave_the_global_generator_alone(stu
     for global_seed, seed in ((1, 5), (2, 5), (2, 6)):
         torch.manual_seed(global_seed)
         expected = torch.rand(1, generator=torch.Generator().manual_seed(global_seed))
-        judge, _ = training.fit(config, dataset, cache.TextCache(paths.path("text", **where)), *splits, seed=seed)
+        evaluator, _ = training.fit(config, dataset, cache.TextCache(paths.path("text", **where)), *splits, seed=seed)
         assert torch.rand(1) == expected
-        states.append(judge.network.state_dict())
+        states.append(evaluator.network.state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert not all(torch.equal(states[0][name], states[2][name]) for name in states[0])
 
@@ -167,10 +169,12 @@ def test_weights_of_other_sizes_are_refused(study: tuple[Config, str], trained: 
     }
     other = config.model_copy(update={"evaluator": config.evaluator.model_copy(update=sizes)})
     with pytest.raises(DataError, match="expected"):
-        judges.load(other, dataset)
+        evaluators.load(other, dataset)
 
 
-def test_an_official_checkpoint_judges_at_its_own_sizes(study: tuple[Config, str], tmp_path: Path, monkeypatch) -> None:
+def test_an_official_checkpoint_evaluates_at_its_own_sizes(
+    study: tuple[Config, str], tmp_path: Path, monkeypatch
+) -> None:
     config, dataset = study
     where = {"profile": "smoke", "dataset": dataset}
     text = cache.TextCache(paths.path("text", **where))
@@ -194,13 +198,13 @@ def test_an_official_checkpoint_judges_at_its_own_sizes(study: tuple[Config, str
     evaluator = config.evaluator.model_copy(update={"checkpoint": {dataset: str(checkpoint)}})
     config = config.model_copy(update={"evaluator": evaluator})
     training.run(config, dataset, progress=False)
-    judge = judges.load(config, dataset)
+    evaluator = evaluators.load(config, dataset)
     split = SplitFile(paths.path("split", split="test", **where))
     batch = next(iter(loader(ClipDataset(split, config.datasets[dataset], "fixed", 0), 8, 32, False, False)))
-    own = type(judge)(network.eval(), text)
+    own = type(evaluator)(network.eval(), text)
     with torch.inference_mode():
-        assert torch.equal(judge.embed_motion(batch), own.embed_motion(batch))
-        assert torch.equal(judge.embed_text(batch), own.embed_text(batch))
+        assert torch.equal(evaluator.embed_motion(batch), own.embed_motion(batch))
+        assert torch.equal(evaluator.embed_text(batch), own.embed_text(batch))
     weights = paths.path("evaluator", **where)
     assert files.read_tensors(weights)[1]["weights"] == "official"
     assert str(checkpoint) in json.loads(paths.record_of(weights).read_text())["inputs"]
@@ -220,7 +224,7 @@ def test_an_official_checkpoint_that_does_not_fit_stops_before_anything(
 def test_without_weights_the_stage_is_named(study: tuple[Config, str], tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StateError, match="train-evaluator"):
-        judges.load(*study)
+        evaluators.load(*study)
 
 
 def test_a_validation_split_smaller_than_a_batch(study: tuple[Config, str]) -> None:

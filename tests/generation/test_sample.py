@@ -250,8 +250,8 @@ def test_what_is_no_checkpoint_is_refused(config: Config) -> None:
     refused("absent.safetensors", StateError, r"absent\.safetensors does not exist. Run `intermamba train` first")
     Path("notes.txt").write_text("no weights")
     refused("notes.txt", DataError, r"notes\.txt: cannot be read as safetensors.*official .* by `intermamba adopt`")
-    files.write_tensors("judge.safetensors", {"scale": torch.ones(1)}, {"dataset": "interhuman"})
-    refused("judge.safetensors", DataError, r"judge\.safetensors: not a denoiser .*no variant, origin")
+    files.write_tensors("evaluator.safetensors", {"scale": torch.ones(1)}, {"dataset": "interhuman"})
+    refused("evaluator.safetensors", DataError, r"evaluator\.safetensors: not a denoiser .*no variant, origin")
 
     weights = trained(config)
     with safe_open(weights, "pt") as file:

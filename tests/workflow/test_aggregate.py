@@ -158,7 +158,8 @@ def test_an_unknown_branch_is_refused(study):
 
 
 @pytest.mark.parametrize(
-    ("name", "stage"), [("run_metrics", "evaluate"), ("reference_metrics", "judge-real"), ("adaptive_log", "train")]
+    ("name", "stage"),
+    [("run_metrics", "evaluate"), ("reference_metrics", "evaluate-reference"), ("adaptive_log", "train")],
 )
 def test_a_missing_file_names_its_stage(study, name, stage):
     fields = {"dataset": "interhuman", "profile": "smoke"} if name == "reference_metrics" else RUN

@@ -111,7 +111,7 @@ def test_the_graph_repeats_byte_for_byte(micro: Path) -> None:
     adopted = json.loads(Path("results/smoke/interhuman/in2in/official/weights.safetensors.prov.json").read_text())
     assert "official/in2in/interhuman_mean.npy" in adopted["inputs"]
     assert (
-        "**Official checkpoints, judged in this run"
+        "**Official checkpoints, evaluated in this run"
         in path("table", profile="smoke", number=1, format="md").read_text()
     )
     app(["validate"], standalone_mode=False)

@@ -1,4 +1,4 @@
-"""What a judge notices: verdicts in closed form, and judges that are blind by construction."""
+"""What an evaluator notices: verdicts in closed form, and evaluators that are blind by construction."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -135,7 +135,7 @@ def test_blindness_by_construction_is_found() -> None:
 
 
 def test_damaged_and_undamaged_motions_come_of_one_draw() -> None:
-    """Drawn apart, the difference would hold the noise of two draws; here a judge of nothing changes by exactly 0."""
+    """Drawn apart, the difference would hold the noise of two draws; here a constant evaluator changes by exactly 0."""
 
     class Constant:
         def embed_motion(self, batch: Batch) -> Tensor:

@@ -232,7 +232,7 @@ def test_official_checkpoints_have_a_block_of_their_own_between_the_two(tmp_path
     document = text(1, "md")
     headings = [
         "**Reported in the paper**",
-        "**Official checkpoints, judged in this run",
+        "**Official checkpoints, evaluated in this run",
         "**This run, profile smoke**",
     ]
     assert [document.index(heading) for heading in headings] == sorted(map(document.index, headings))
@@ -293,7 +293,7 @@ class TestSensitivity:
             path("own_table", profile="smoke", table="sensitivity", format="csv"), dtype=str, keep_default_na=False
         )
 
-    def test_one_block_a_judge_and_one_row_a_damage(self, study):
+    def test_one_block_an_evaluator_and_one_row_a_damage(self, study):
         tables.run(study)
         frame = self.cells()
         for dataset in ("interhuman", "interx"):
@@ -330,7 +330,7 @@ class TestSensitivity:
         with pytest.raises(DataError, match=r"sensitivity\.csv: not the perturbations of this code"):
             tables.run(study)
 
-    def test_a_judge_that_was_not_asked(self, study):
+    def test_an_evaluator_that_was_not_asked(self, study):
         path("sensitivity", profile="smoke", dataset="interx").unlink()
         with pytest.raises(StateError, match="intermamba sensitivity"):
             tables.run(study)

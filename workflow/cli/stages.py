@@ -59,20 +59,20 @@ def encode_text(dataset: DatasetOption, profile: Profile = None) -> None:
 
 @app.command("train-evaluator", rich_help_panel=STAGES)
 def train_evaluator(dataset: DatasetOption, profile: Profile = None) -> None:
-    """Train the judge of a dataset (or load its official checkpoint)."""
+    """Train the evaluator of a dataset (or load its official checkpoint)."""
     config, name = open_dataset(profile, dataset)
     from evaluators import training as stage
 
     stage.run(config, name, progress=sys.stderr.isatty())
 
 
-@app.command("judge-real", rich_help_panel=STAGES)
-def judge_real(dataset: DatasetOption, profile: Profile = None) -> None:
-    """Judge the real test motions, with their captions and with captions shuffled: ceiling and chance."""
+@app.command("evaluate-reference", rich_help_panel=STAGES)
+def evaluate_reference(dataset: DatasetOption, profile: Profile = None) -> None:
+    """Evaluate the real test motions, with their captions and with captions shuffled: ceiling and chance."""
     config, name = open_dataset(profile, dataset)
     from workflow.evaluation import reference as stage
 
-    with progress(f"judge real {dataset}") as advance:
+    with progress(f"evaluate reference {dataset}") as advance:
         stage.run(config, name, advance)
 
 
@@ -98,7 +98,7 @@ def train(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, 
 
 @app.command(rich_help_panel=STAGES)
 def steps(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, profile: Profile = None) -> None:
-    """Judge a trained row when it samples in fewer and more steps, with DDIM and DPM-Solver++."""
+    """Evaluate a trained row when it samples in fewer and more steps, with DDIM and DPM-Solver++."""
     config, name = open_dataset(profile, dataset)
     find(variant)
     from workflow.evaluation import sampling_steps as stage
@@ -128,7 +128,7 @@ def show(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, p
 
 @app.command("re-evaluate", rich_help_panel=STAGES)
 def re_evaluate(dataset: DatasetOption, variant: VariantOption, profile: Profile = None) -> None:
-    """Judge an official checkpoint on the test split, by the rules of evaluate."""
+    """Evaluate an official checkpoint on the test split, by the rules of evaluate."""
     config, name = open_dataset(profile, dataset)
     find(variant)
     from workflow.evaluation import generated as stage

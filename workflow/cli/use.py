@@ -84,7 +84,7 @@ def evaluate(
     ] = None,
     profile: Profile = None,
 ) -> None:
-    """Judge a trained row, or a folder of motions, by the dataset's protocol, every repeat with its own seed."""
+    """Evaluate a trained row, or a folder of motions, by the dataset's protocol, every repeat with its own seed."""
     config, name = open_dataset(profile, dataset)
     if motions is not None and variant is None and seed is None:
         from workflow.evaluation import external as folder
@@ -99,7 +99,7 @@ def evaluate(
             stage.run(config, name, variant, seed or 0, advance)
     else:
         raise ConfigError(
-            "evaluate judges either a trained row (--variant, --seed) or a folder of motions (--motions, --method)."
+            "evaluate takes either a trained row (--variant, --seed) or a folder of motions (--motions, --method)."
         )
 
 

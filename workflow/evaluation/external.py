@@ -21,13 +21,13 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)
 
 
 def run(config: Config, dataset: Dataset, folder: Path, method: str | None = None, progress: Progress = None) -> Path:
-    """Judge the motions in ``folder`` as ``method`` (the folder's name); returns the ``metrics.csv`` that was written.
+    """Evaluate the motions in ``folder`` as ``method`` (the folder's name); returns the ``metrics.csv`` it wrote.
 
-    Clips, batches, captions' judge, real motions and seeds are those of the study's own rows on the dataset.
+    Clips, batches, captions' evaluator, real motions and seeds are those of the study's own rows on the dataset.
 
     Raises:
         ConfigError: ``method`` is the name of a row of ours, or no plain name.
-        StateError: the dataset has no judge yet.
+        StateError: the dataset has no evaluator yet.
         DataError: the files are not what docs/data.md describes.
     """
     method = method or folder.resolve().name

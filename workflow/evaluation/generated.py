@@ -1,4 +1,4 @@
-"""Stages ``evaluate`` and ``re-evaluate``: a model makes the motions that the bench judges."""
+"""Stages ``evaluate`` and ``re-evaluate``: a model makes the motions that the bench evaluates."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -58,7 +58,7 @@ class GeneratedSource:
 
 
 def run(config: Config, dataset: Dataset, variant: str, seed: int | None, progress: Progress = None) -> None:
-    """Judge a model: the row trained here with ``seed``, or the official checkpoint (``None``). One rule for both."""
+    """Evaluate a model: the run with training ``seed``, or the official checkpoint (``None``). One rule for both."""
     kind = _OFFICIAL if seed is None else _TRAINED
     bench = Bench(config, dataset)
     where = {"profile": config.profile, "dataset": dataset, "variant": variant, "seed": seed}
@@ -90,7 +90,7 @@ def load(weights: Path, dataset: Dataset, variant: str, maker: str) -> checkpoin
 
 @dataclass(frozen=True)
 class _Kind:
-    """What differs between judging a model trained here and judging its authors' weights: places and labels."""
+    """What differs between evaluating a model trained here and evaluating its authors' weights: places and labels."""
 
     stage: str
     maker: str

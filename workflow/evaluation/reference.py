@@ -1,4 +1,4 @@
-"""Stages ``judge-real`` and ``sensitivity``: what the judge says of real motions, as they are and damaged."""
+"""Stages ``evaluate-reference`` and ``sensitivity``: metrics of the reference motions, as they are and damaged."""
 
 from evaluators import sensitivity
 from evaluators.protocol import Source
@@ -10,10 +10,10 @@ from workflow.evaluation.setup import Bench, Progress
 
 
 def run(config: Config, dataset: Dataset, progress: Progress = None) -> None:
-    """Judge the real test motions, with their own captions and with captions shuffled."""
+    """Evaluate the real test motions, with their own captions and with captions shuffled."""
     bench = Bench(config, dataset)
     output = paths.path("reference_metrics", profile=config.profile, dataset=dataset)
-    with provenance.recorded("judge-real", [output], bench.inputs, bench.knobs, bench.seeds) as notes:
+    with provenance.recorded("evaluate-reference", [output], bench.inputs, bench.knobs, bench.seeds) as notes:
         drawn = SharedSource(bench.real)
         sources: dict[str, Source] = {"real": drawn, SHUFFLED: ShuffledSource(drawn)}
         files.write_csv(output, bench.measure(sources, "reference", progress=progress))
@@ -21,10 +21,10 @@ def run(config: Config, dataset: Dataset, progress: Progress = None) -> None:
 
 
 def run_sensitivity(config: Config, dataset: Dataset, progress: Progress = None) -> None:
-    """Judge the real test motions under every perturbation, to see which metric notices what."""
+    """Evaluate the real test motions under every perturbation, to see which metric notices what."""
     bench = Bench(config, dataset, config.sensitivity.repeats)
     output = paths.path("sensitivity", profile=config.profile, dataset=dataset)
     with provenance.recorded("sensitivity", [output], bench.inputs, bench.knobs, bench.seeds) as notes:
-        found = sensitivity.measure(bench.judge, bench.protocol, bench.real, bench.root, progress, bench.body)
+        found = sensitivity.measure(bench.evaluator, bench.protocol, bench.real, bench.root, progress, bench.body)
         files.write_csv(output, bench.rows(found, "reference"))
         notes.update(bench.notes)

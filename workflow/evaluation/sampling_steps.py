@@ -27,7 +27,7 @@ class OneEach:
 
 
 def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: Progress = None) -> None:
-    """Judge a row under every solver and number of steps, on the same clips, captions and noise.
+    """Evaluate a row under every solver and number of steps, on the same clips, captions and noise.
 
     Raises:
         StateError: a stage before this one has not run.

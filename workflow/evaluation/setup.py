@@ -1,4 +1,4 @@
-"""The bench on which all motions of a dataset are judged: one judge, protocol, test split and root of seeds."""
+"""The bench on which all motions of a dataset are evaluated: one evaluator, protocol, test split and root of seeds."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from evaluators import evaluator as judges
+from evaluators import evaluator as evaluators
 from evaluators import protocol as protocols
 from evaluators.evaluator import fingerprint
 from evaluators.protocol import Protocol, Source
@@ -31,7 +31,7 @@ class Bench:
 
     Raises:
         StateError: an input stage has not run.
-        DataError: the judge's weights do not fit the profile.
+        DataError: the evaluator's weights do not fit the profile.
     """
 
     def __init__(self, config: Config, dataset: Dataset, repeats: int | None = None) -> None:
@@ -49,8 +49,8 @@ class Bench:
         self.split, self.settings = SplitFile(test), config.datasets[dataset]
         self.body = representation(dataset, self.split.offsets)
         self.real = RealSource(self.split, self.settings, self.protocol, config.runtime.workers)
-        self.judge = judges.load(config, dataset, self.device)
-        self.cache: TextCache = self.judge.cache
+        self.evaluator = evaluators.load(config, dataset, self.device)
+        self.cache: TextCache = self.evaluator.cache
         # One root for all rows of a dataset: repeat r of every method is drawn for the same clips and captions.
         self.root = derive(config.seed, "evaluate", dataset)
         self.seeds = {
@@ -73,7 +73,7 @@ class Bench:
         progress: Progress = None,
     ) -> pd.DataFrame:
         """Rows of metrics.csv for sources named by their methods."""
-        found = protocols.evaluate(self.judge, self.protocol, self.real, sources, self.root, progress, self.body)
+        found = protocols.evaluate(self.evaluator, self.protocol, self.real, sources, self.root, progress, self.body)
         return self.rows(found, block, training_seed)
 
     def rows(self, found: pd.DataFrame, block: BlockName, training_seed: int | None = None) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Figure 2: R-precision over inference time, a bubble's area being the model's parameters [paper, Figure 2].
 
 The paper's numbers and this run's stand in panels of their own, each with its axes and its scale of bubbles: they
-differ in data, judge, sizes and device.
+differ in data, evaluator, sizes and device.
 """
 
 import textwrap

@@ -1,4 +1,4 @@
-"""Figure of what the judges notice: each metric's answer to damage of real motions, by how surely it is seen."""
+"""Figure of what the evaluators notice: each metric's answer to damage of real motions, by how surely it is seen."""
 
 import pandas as pd
 import seaborn as sns
@@ -23,7 +23,7 @@ SCALE = LogNorm(1, 100)
 
 
 def noticed(measured: pd.DataFrame, profile: str) -> Figure:
-    """One panel a judge: a row a damage, a column a metric, the change written in the cell.
+    """One panel per evaluator: a row a damage, a column a metric, the change written in the cell.
 
     Blue is a change that the metric notices, the darker the larger against its blur (:func:`changes`); grey one that
     it is blind to; orange one that it takes for better.

@@ -131,8 +131,8 @@ def table(config: Config) -> dict[str, Stage]:
     each, model = "--dataset {dataset}", "--dataset {dataset} --variant {variant}"
     run = f"{model} --seed {{seed}}"
     train, val, test = (at("split", split=split) for split in SPLITS)
-    judge = (test, at("text"), at("evaluator"), PROTOCOLS)
-    judging = ("protocol.{dataset}", "datasets.{dataset}", "runtime", "seed")
+    evaluator = (test, at("text"), at("evaluator"), PROTOCOLS)
+    evaluating = ("protocol.{dataset}", "datasets.{dataset}", "runtime", "seed")
 
     stages = [
         stage("fetch", each, (), (at("manifest"),), ("datasets.{dataset}",), datasets),
@@ -155,8 +155,8 @@ def table(config: Config) -> dict[str, Stage]:
             ("evaluator", "protocol.{dataset}", "datasets.{dataset}", "runtime", "seed"),
             datasets,
         ),
-        stage("judge-real", each, judge, (at("reference_metrics"),), judging, datasets),
-        stage("sensitivity", each, judge, (at("sensitivity"),), (*judging, "sensitivity"), datasets),
+        stage("evaluate-reference", each, evaluator, (at("reference_metrics"),), evaluating, datasets),
+        stage("sensitivity", each, evaluator, (at("sensitivity"),), (*evaluating, "sensitivity"), datasets),
         stage(
             "train",
             run,
@@ -165,13 +165,13 @@ def table(config: Config) -> dict[str, Stage]:
             ("training", "model", "diffusion", "losses", "datasets.{dataset}", "runtime", "seed"),
             rows,
         ),
-        stage("evaluate", run, (*judge, at("weights")), (at("run_metrics"),), (*judging, "diffusion"), rows),
+        stage("evaluate", run, (*evaluator, at("weights")), (at("run_metrics"),), (*evaluating, "diffusion"), rows),
         stage(
             "steps",
             run,
-            (*judge, at("weights")),
+            (*evaluator, at("weights")),
             (at("steps"),),
-            (*judging, "diffusion", "steps"),
+            (*evaluating, "diffusion", "steps"),
             tuple(row for row in performers if row["variant"] == FULL_MODEL),
         ),
         stage("show-real", each, (test,), (at("real_shown"),), ("report", "datasets.{dataset}", "seed"), datasets),
@@ -187,9 +187,9 @@ def table(config: Config) -> dict[str, Stage]:
         stage(
             "re-evaluate",
             model,
-            (*judge, at("official_weights")),
+            (*evaluator, at("official_weights")),
             (at("official_metrics"),),
-            (*judging, "diffusion"),
+            (*evaluating, "diffusion"),
             adopted,
         ),
         stage(

@@ -84,7 +84,7 @@ def metric_files(config: Config) -> dict[Path, Place]:
     found: dict[Path, Place] = {}
     for dataset in config.runs:
         file = path("reference_metrics", profile=config.profile, dataset=dataset)
-        found[file] = Place(dataset, "reference", REFERENCES, None, "judge-real")
+        found[file] = Place(dataset, "reference", REFERENCES, None, "evaluate-reference")
     for dataset, variant, seed in config.rows():
         file = path("run_metrics", profile=config.profile, dataset=dataset, variant=variant, seed=seed)
         found[file] = Place(dataset, "reproduced", (variant,), seed, "evaluate")
@@ -184,7 +184,7 @@ def _expect(file: Path, frame: pd.DataFrame, column: str, allowed: Iterable[Any]
 
 
 def _check_conditions(sources: Sequence[Path], frames: Sequence[pd.DataFrame]) -> None:
-    """Refuse to mix: within a dataset every file was measured on the same data by the same judge and protocol."""
+    """Refuse to mix: within a dataset every file was measured on the same data by the same evaluator and protocol."""
     first: dict[tuple[str, str], tuple[Path, Any]] = {}
     for file, frame in zip(sources, frames, strict=True):
         for column in CONDITIONS:

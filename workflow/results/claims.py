@@ -164,7 +164,7 @@ def load(file: Path) -> list[Claim]:
 
 def decide(claims: Sequence[Claim], study: Study, metrics: pd.DataFrame, weights: pd.DataFrame) -> list[Finding]:
     """A finding for each claim; p-values are corrected over all that have one (Holm)."""
-    quality = _Judged(metrics)
+    quality = _Quality(metrics)
     by_kind: Mapping[str, Callable[[Any], Finding]] = {
         "quality": quality.finding,
         "time": partial(_time, study),
@@ -188,7 +188,7 @@ def _verdict(one: Finding) -> Verdict:
     return "holds" if above == (one.claim.expected in ("higher", "steadier")) else "does not hold"
 
 
-class _Judged:
+class _Quality:
     """Contrasts of metrics, over the trainings of each method."""
 
     def __init__(self, metrics: pd.DataFrame) -> None:

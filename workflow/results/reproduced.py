@@ -169,12 +169,12 @@ def every_row(study: Study, dataset: Dataset) -> list[Block]:
 
 
 def re_evaluated(study: Study, dataset: Dataset) -> list[Block]:
-    """One block: real data, chance, and official checkpoints judged in this run; none where it has none."""
+    """One block: real data, chance, and official checkpoints evaluated in this run; none where it has none."""
     methods = study.config.official.get(dataset, {})
     if not methods:
         return []
     rows = [*_references(study, dataset), *(_quality_row(study, dataset, "re-evaluated", name) for name in methods)]
-    heading = f"Official checkpoints, judged in this run, profile {study.config.profile}"
+    heading = f"Official checkpoints, evaluated in this run, profile {study.config.profile}"
     return [Block("re-evaluated", heading, tuple(rows), measured_on(study, dataset))]
 
 

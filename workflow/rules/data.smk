@@ -1,4 +1,4 @@
-# Data: from the owners' files, or the embedded generator, to split files, token features and a judge.
+# Data: from the owners' files, or the embedded generator, to split files, token features and an evaluator.
 
 rule fetch:
     message: "fetch {wildcards.dataset}"

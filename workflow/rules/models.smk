@@ -1,7 +1,7 @@
-# Models: the judge of each dataset, every row of the study, and what the judge says of it; official checkpoints likewise.
+# Models: the evaluator of each dataset, every row of the study, and what the evaluator says of it; official checkpoints likewise.
 
 rule train_evaluator:
-    message: "train the judge of {wildcards.dataset}"
+    message: "train the evaluator of {wildcards.dataset}"
     input: STAGES["train-evaluator"].inputs
     output: STAGES["train-evaluator"].outputs
     log: LOGS + "/train-evaluator/{dataset}.log"
@@ -22,19 +22,19 @@ rule train:
     params: knobs=knobs_of("train")
     shell: STAGES["train"].shell
 
-rule judge_real:
-    message: "judge real motions of {wildcards.dataset}"
-    input: STAGES["judge-real"].inputs
-    output: STAGES["judge-real"].outputs
-    log: LOGS + "/judge-real/{dataset}.log"
-    benchmark: LOGS + "/judge-real/{dataset}.tsv"
+rule evaluate_reference:
+    message: "evaluate the reference motions of {wildcards.dataset}"
+    input: STAGES["evaluate-reference"].inputs
+    output: STAGES["evaluate-reference"].outputs
+    log: LOGS + "/evaluate-reference/{dataset}.log"
+    benchmark: LOGS + "/evaluate-reference/{dataset}.tsv"
     threads: THREADS
     resources: mem_mb=2500, gpu=GPUS
-    params: knobs=knobs_of("judge-real")
-    shell: STAGES["judge-real"].shell
+    params: knobs=knobs_of("evaluate-reference")
+    shell: STAGES["evaluate-reference"].shell
 
 rule sensitivity:
-    message: "ask what the judge of {wildcards.dataset} notices"
+    message: "ask what the evaluator of {wildcards.dataset} notices"
     input: STAGES["sensitivity"].inputs
     output: STAGES["sensitivity"].outputs
     log: LOGS + "/sensitivity/{dataset}.log"

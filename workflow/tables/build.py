@@ -1,6 +1,6 @@
 """Stage ``tables``: Tables 1 to 5, the paper's rows and this run's rows in separate blocks, the table of what the
-judges notice, the paper's text against its own tables, and newer methods as others report them, as LaTeX, Markdown and
-CSV.
+evaluators notice, the paper's text against its own tables, and newer methods as others report them, as LaTeX, Markdown
+and CSV.
 
 Which variant stands in which of the paper's rows is told by the variants themselves (``paper`` in ``ablations/``).
 A variant without such a row, a reader's own for example, joins the table of its dataset and the table of costs.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from evaluators.results import JUDGED, METRICS, PHYSICAL
+from evaluators.results import LEARNED, METRICS, PHYSICAL
 from intermamba import files
 from intermamba.config import Config, Dataset
 from intermamba.models import variants
@@ -38,7 +38,7 @@ TOPS = ("top1", "top2", "top3")
 CHANCE_METRICS = (*TOPS, "mm_dist")
 """Metrics of text against motion: exchanged captions give their chance level. The others do not see the text."""
 
-UNJUDGED = 9
+PHYSICAL_TABLE = 9
 """The last table of this run's numbers."""
 
 MODULES = ("Self-ASTM", "Cross-ASTM", "LIIA")
@@ -119,8 +119,8 @@ def build(study: Study) -> list[Table]:
         sensitivity.table(study.config),
         consistency.table(),
         claims.table(study.config),
-        unjudged(study),
-        newer_methods.table(_judged()),
+        physical(study),
+        newer_methods.table(_learned()),
     )
     return [*numbered, *own]
 
@@ -137,7 +137,7 @@ def table2(study: Study) -> Table:
 
 def _comparison(study: Study, number: int, dataset: Dataset, caption: str) -> Table:
     frame = reported.read(number)
-    columns = _judged()
+    columns = _learned()
     blocks = [reported.block(frame), *re_evaluated(study, dataset), *quality(study, number, dataset)]
     notes = [QUALITY_MARKS, APART, *conditions(study, number, dataset, official=dataset), *_as_printed(frame)]
     return _table(number, caption, columns, blocks, notes)
@@ -216,7 +216,7 @@ def table5(study: Study) -> Table:
     return _table(5, "Modules of InterMamba added to InterGen, on InterHuman.", columns, blocks, notes)
 
 
-def unjudged(study: Study) -> Table:
+def physical(study: Study) -> Table:
     """What is measured on the motions themselves, of every row."""
     blocks = [block for dataset in study.config.runs for block in every_row(study, dataset)]
     columns = tuple(_metric(name) for name in PHYSICAL)
@@ -229,7 +229,9 @@ def unjudged(study: Study) -> Table:
         "Nearness to real motion is what counts: less sliding than real is no virtue. None of them sees the caption.",
         APART,
     )
-    return Table(UNJUDGED, "Measured on the motions, without a judge.", columns, tuple(blocks), notes, name="physical")
+    return Table(
+        PHYSICAL_TABLE, "Measured on the motions, without a judge.", columns, tuple(blocks), notes, name="physical"
+    )
 
 
 def tidy(table: Table) -> pd.DataFrame:
@@ -261,9 +263,9 @@ def _table(
     return Table(number, caption, tuple(columns), tuple(ranked(block, columns) for block in blocks), tuple(notes))
 
 
-def _judged() -> list[Column]:
-    """Every metric of the judges, as the tables of comparison show them."""
-    return [_metric(name, "R-Precision", f"Top {name[-1]}") if name in TOPS else _metric(name) for name in JUDGED]
+def _learned() -> list[Column]:
+    """Every metric of the evaluators, as the tables of comparison show them."""
+    return [_metric(name, "R-Precision", f"Top {name[-1]}") if name in TOPS else _metric(name) for name in LEARNED]
 
 
 def _metric(name: str, group: str = "", label: str = "") -> Column:

@@ -21,7 +21,7 @@ COLUMNS = (
 """What is read of ``claims.csv``; it has more."""
 
 NUMBER = 8
-"""After those about the judges and about the paper's text."""
+"""After those about the evaluators and about the paper's text."""
 WIDTHS = {
     "where": ("Where", 0.12),
     "paper": ("Paper", 0.12),

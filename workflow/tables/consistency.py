@@ -18,7 +18,7 @@ from workflow.results import reported
 from workflow.tables.tabular import Block, Cell, Column, Row, Table
 
 NUMBER = 7
-"""The paper has five tables; the sixth of this project is about its judges."""
+"""The paper has five tables; the sixth of this project is about its evaluators."""
 COLUMNS = ["claim", "subject", "place", "says", "values", "read"]
 CLEARLY = Decimal("0.05")
 """A difference below this share of the larger number is none that a text may call significant."""

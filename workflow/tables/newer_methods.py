@@ -6,7 +6,7 @@ None of it was run here, and nothing of it is ranked. Users' rows show how far n
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from evaluators.results import JUDGED
+from evaluators.results import LEARNED
 from intermamba.errors import DataError, unknown
 from intermamba.names import dataset_name
 from intermamba.paths import path
@@ -37,8 +37,8 @@ def table(columns: Iterable[Column]) -> Table:
     rows: dict[str, dict[tuple[str, str], list[dict[str, str]]]] = {}
     for cell in frame.to_dict("records"):
         text = {str(name): str(value) for name, value in cell.items()}
-        if text["metric"] not in JUDGED:
-            raise DataError(unknown("metric", text["metric"], JUDGED, str(file)))
+        if text["metric"] not in LEARNED:
+            raise DataError(unknown("metric", text["metric"], LEARNED, str(file)))
         label = f"{text['method']}, {text['how']}"
         rows.setdefault(text["dataset"], {}).setdefault((label, text["source"]), []).append(text)
     blocks = [

@@ -1,4 +1,4 @@
-"""The table of what the judges notice: how damage to real motions changes each metric."""
+"""The table of what the evaluators notice: how damage to real motions changes each metric."""
 
 from collections.abc import Mapping
 
@@ -30,20 +30,20 @@ NOTES = (
 
 
 def table(config: Config) -> Table:
-    """One block a dataset, that is, a judge.
+    """One block a dataset, that is, an evaluator.
 
     Raises:
-        StateError: a judge has not been asked.
+        StateError: `sensitivity` has not run.
         DataError: a file does not hold what the stage writes.
     """
     blocks = tuple(_block(config, dataset) for dataset in config.runs)
     tops = (Column(f"top{k}", f"Top {k}", "up", "R-Precision") for k in (1, 2, 3))
     others = (Column(name, METRICS[name].label, METRICS[name].direction) for name in ("fid", "mm_dist", "diversity"))
-    unjudged = (
+    physical = (
         Column(name, METRICS[name].label.split()[0], "closer", "No judge") for name in ("foot_skate", "contact")
     )
     caption = "What the judges notice: change of each metric when real motions are damaged."
-    return Table(NUMBER, caption, (*tops, *others, *unjudged), blocks, NOTES, name="sensitivity", rows_are="Damage")
+    return Table(NUMBER, caption, (*tops, *others, *physical), blocks, NOTES, name="sensitivity", rows_are="Damage")
 
 
 def _block(config: Config, dataset: Dataset) -> Block:

@@ -96,7 +96,7 @@ def ranked(block: Block, columns: Sequence[Column]) -> Block:
     """``block`` with the best and second best cell of each column marked.
 
     Numbers are compared as shown, so cells that read the same share a mark. Only methods are ranked, never the real
-    row; a column in which fewer than two methods have a number gets no mark, nor does a column judged by its distance
+    row; a column in which fewer than two methods have a number gets no mark, nor does a column compared by its distance
     to real data where there is no real row. Where the row of shuffled captions tells the chance level, a method that is
     not better than it gets no mark.
     """
