@@ -14,7 +14,7 @@ from intermamba.errors import DataError
 
 MODEL = "en_core_web_sm"
 """The owners' choice."""
-INSTALL = f"`pip install 'intermamba[spacy]'` and `python -m spacy download {MODEL}`"
+INSTALL = f"`pip install -e '.[spacy]'` and `python -m spacy download {MODEL}`"
 _REMEDY = f"Install it: {INSTALL}. Or put the owners' texts_processed/ into the dataset's folder."
 
 

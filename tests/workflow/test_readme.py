@@ -14,11 +14,20 @@ from workflow.publish import readme
 from workflow.results import reported
 
 README = (ROOT / "README.md").read_text()
+HOWTO = (ROOT / "docs/howto.md").read_text()
+PROSE = README + HOWTO + "".join((ROOT / f"docs/{name}.md").read_text() for name in ("results", "costs"))
 
 
-def test_results_in_the_readme_are_the_committed_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("document", readme.DOCUMENTS, ids=str)
+def test_results_in_the_documents_are_the_committed_ones(document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    assert readme.render(README) == README
+    text = document.read_text()
+    assert readme.render(text, document, readme.DOCUMENTS[document]) == text
+
+
+def test_the_readme_is_short_and_its_first_commands_come_first() -> None:
+    assert len(README.splitlines()) <= 150
+    assert len(README.partition("    make reproduce ")[0].splitlines()) < 30
 
 
 def test_every_number_of_the_prose_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,10 +43,10 @@ def test_every_number_of_the_prose_is_checked(monkeypatch: pytest.MonkeyPatch) -
         f"Python {python} or newer",
         f"gives its {flops['InterGen']} or {flops['Ours (UltraLight)']}",
         f"and {SCAN_FLOPS / 2} for each channel",
-        f"(`smoke`: at most {frames['smoke']} frames, `paper`: {frames['paper']})",
+        f"(`smoke`: at most {frames['smoke']} frames,\n`paper`: {frames['paper']})",
         "Apache-2.0",
     ]
-    prose = re.sub(r"<!-- (.+?): begin -->.*?<!-- \1: end -->", "", README, flags=re.DOTALL)
+    prose = re.sub(r"<!-- (.+?): begin -->.*?<!-- \1: end -->", "", PROSE, flags=re.DOTALL)
     for text in sourced:
         assert prose.count(text) == 1, text
         prose = prose.replace(text, "")
@@ -55,7 +64,7 @@ def test_links_lead_somewhere() -> None:
 def test_the_readmes_example_is_a_valid_variant(tmp_path: Path) -> None:
     import ablations
 
-    example = re.search(r"( +name: my_idea\n(?: +\w+: .*\n)+)", README)
+    example = re.search(r"( +name: my_idea\n(?: +\w+: .*\n)+)", HOWTO)
     assert example
     (tmp_path / "my_idea.yaml").write_text(yaml.safe_dump(yaml.safe_load(example[1])))
     assert ablations.load(tmp_path)["my_idea"].options()
@@ -73,8 +82,8 @@ def test_commands_named_in_the_readme_exist() -> None:
     from workflow.cli import app
 
     commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    for named in re.findall(r"intermamba ([a-z][a-z-]+)(?: |`|\n)", README):
+    for named in re.findall(r"intermamba ([a-z][a-z-]+)(?: |`|\n)", PROSE):
         assert named in commands, named
     targets = set(re.findall(r"^([\w.-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for named in re.findall(r"(?:^    |`)make ([a-z]+)", README, re.MULTILINE):
+    for named in re.findall(r"(?:^    |`)make ([a-z]+)", PROSE, re.MULTILINE):
         assert named in targets, named

@@ -44,7 +44,7 @@ def publish(what: str) -> None:
         _copy([*_recorded(main, "bench --profile smoke"), *shown, record_of(main)], speed.FOLDER, "bench")
     elif what != COMMITTED:
         raise ConfigError(unknown("results", what, ("smoke", "paper", "bench", COMMITTED), "workflow.publish"))
-    files.write_text("README.md", readme.render(Path("README.md").read_text(encoding="utf-8")))
+    readme.write()
 
 
 def _recorded(main: Path, stage: str) -> list[Path]:

@@ -1,8 +1,9 @@
-"""What the README shows of results, as Markdown: read from what is committed, so that no number is typed by hand."""
+"""The generated parts of README and docs, as Markdown: read from committed results, so that no number is typed in."""
 
 import math
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -35,44 +36,61 @@ TABLES = (1, 2, 4, 5)
 PICTURES = ("figure7", "learning", "figure8", "steps", "sensitivity", "figure2")
 
 
-def render(text: str) -> str:
-    """The README ``text`` with its results written anew; reads the working directory."""
-    parts = {
-        "study": study(),
-        "smoke": smoke(),
-        "paper size": paper_size.render(variants()),
-        "bench": speed.summary(),
-    }
-    for name, content in parts.items():
-        text = _between(text, name, content)
+def write() -> None:
+    """Write the generated parts of every document anew; reads and writes the working directory."""
+    for document, names in DOCUMENTS.items():
+        files.write_text(document, render(document.read_text(encoding="utf-8"), document, names))
+
+
+def render(text: str, document: Path, names: Sequence[str]) -> str:
+    """``text`` of ``document`` with its generated parts ``names`` written anew; reads the working directory."""
+    for name in names:
+        text = _between(text, name, _relative(_PARTS[name](), document))
     return text
+
+
+def _relative(content: str, document: Path) -> str:
+    """``content``, whose links are relative to the top folder, with links relative to ``document``."""
+    return re.sub(
+        r"\]\(((?:results|docs)/[^)#]*)", lambda link: f"]({os.path.relpath(link[1], document.parent)}", content
+    )
+
+
+def study_summary() -> str:
+    """The committed study in a paragraph for each dataset and one picture."""
+    config = load(COMMITTED)
+    results, _ = read(config, variants())
+    (picture, *_) = _pictures()
+    return f"{_about(facts(config), config)}\n\n{_sentences(results)}\n\n{picture}"
 
 
 def study() -> str:
     """The committed study: what was run, what came out, the claims, tables and pictures."""
     config = load(COMMITTED)
     results, _ = read(config, variants())
-    folder = path("metrics", profile=COMMITTED).parent
-    told = "\n\n".join(
-        f"**{dataset_name(name)}.** {headline(results, name).sentence} {_told_from_chance(results, name)}"
-        for name in config.runs
-    )
     claims = pd.read_csv(path("claims", profile=COMMITTED))
     tables = [_own_block(path("table", profile=COMMITTED, number=number, format="md")) for number in TABLES]
-    pictures = [
+    first, *others = _pictures()
+    return (
+        f"{_about(facts(config), config)}\n\n{_sentences(results)}\n\n{_scatter(results.summary)}\n\n{first}"
+        f"## The paper's claims, here\n\n{balance(claims)}. An undecided claim is not evidence against the paper. "
+        f"p-values are Holm-corrected across all claims.\n\n{_claims(claims)}\n## Tables\n\n"
+        f"{''.join(tables)}## Figures\n\n{''.join(others)}"
+    )
+
+
+def _sentences(results: Study) -> str:
+    return "\n\n".join(
+        f"**{dataset_name(name)}.** {headline(results, name).sentence} {_told_from_chance(results, name)}"
+        for name in results.config.runs
+    )
+
+
+def _pictures() -> list[str]:
+    return [
         f"![{title}. {text}]({path('own_figure', profile=COMMITTED, figure=name, format='png')})\n\n"
         for name, (title, text) in ((name, FIGURES[name]) for name in PICTURES)
     ]
-    first, *others = pictures
-    return (
-        f"{_about(facts(config), config)}\n\n{told}\n\n{_scatter(results.summary)}\n\n"
-        f"[All tables]({folder}/tables) · [figures]({folder}/figures) · [the whole run as one page]"
-        f"({path('report', profile=COMMITTED)}) (download it and open it: motions to play, and a click from any number "
-        f"to its run) · [as PDF]({folder}/report/report.pdf)\n\n{first}"
-        f"### The paper's claims, here\n\n{balance(claims)}. What cannot be told is no finding against the paper. p is "
-        f"corrected over all claims (Holm).\n\n{_claims(claims)}\n### Tables\n\n{''.join(tables)}### Figures\n\n"
-        f"{''.join(others)}"
-    )
 
 
 def at_chance(results: Study, dataset: Dataset) -> list[str]:
@@ -106,7 +124,7 @@ def _scatter(summary: pd.DataFrame) -> str:
         "The interval that papers print, over repeats of the evaluation, is not the error of a method: the standard "
         f"deviation between training seeds (σ in the tables) is {times['fid']:.1f} times that interval for FID and "
         f"{times['top3']:.1f} times for R-precision (top 3), in the median of the rows. "
-        "[Why InterGen follows the text less here](docs/decisions.md#who-reads-the-captions) was looked into."
+        "[Why InterGen follows the text less here](docs/decisions.md#who-reads-the-captions)."
     )
 
 
@@ -130,8 +148,9 @@ def _about(run: Mapping[str, Any], config: Config) -> str:
         f"{run['models']} models, {run['steps']} steps of {config.training.batch} clips each, networks of {low:.2f} to "
         f"{high:.2f} M parameters, clips of {seconds} s ({clips}, with combinations of parameters that "
         f"training never shows), {run['computing_minutes']} minutes of computing in "
-        f"{run['stage_runs']} stage runs, two at a time, on {run['device']}, code {run['code']}. **It says what these "
-        "models do on these data, not what the paper's do on real ones.**"
+        f"{run['stage_runs']} stage runs, two at a time, on {run['device']}, code {run['code']}. **These results are "
+        "for small models with an untrained text tower on synthetic data; they do not measure the paper's models on "
+        "InterHuman or Inter-X.**"
     )
 
 
@@ -141,10 +160,10 @@ def smoke() -> str:
     summary = pd.read_csv(SMOKE / "summary.csv").query("dataset == 'interhuman' and metric == 'top3'")
     means = {str(name): decimals(value, 3) for name, value in zip(summary["method"], summary["mean"], strict=True)}
     return (
-        f"`smoke`, the default profile, proves the machinery: {run['trainings']} trainings of {run['steps']} steps, "
-        f"{run['wall_minutes']} minutes on {run['device']} from the first stage to the last (code {run['code']}). Its "
-        f"models are hardly trained: R-precision (top 3) on InterHuman is {means['intermamba']} for InterMamba, where "
-        f"chance has {means['shuffled']} and real motions have {means['real']} ([its tables]({SMOKE})).\n"
+        f"`smoke`, the default profile, checks that the whole pipeline works: {run['trainings']} trainings of "
+        f"{run['steps']} steps, {run['wall_minutes']} minutes on {run['device']} from the first stage to the last "
+        f"(code {run['code']}). Its models are hardly trained: R-precision (top 3) on InterHuman is "
+        f"{means['intermamba']} for InterMamba, {means['shuffled']} for chance and {means['real']} for ground truth ([its tables]({SMOKE})).\n"
     )
 
 
@@ -192,3 +211,18 @@ def _between(text: str, name: str, content: str) -> str:
     before, rest = text.split(begin)
     _, after = rest.split(end)
     return f"{before}{begin}{content}{end}{after}"
+
+
+_PARTS: dict[str, Callable[[], str]] = {
+    "study summary": study_summary,
+    "study": study,
+    "smoke": smoke,
+    "paper size": lambda: paper_size.render(variants()),
+    "bench": speed.summary,
+}
+DOCUMENTS = {
+    Path("README.md"): ("smoke", "study summary"),
+    Path("docs/results.md"): ("study",),
+    Path("docs/costs.md"): ("paper size", "bench"),
+}
+"""Documents with generated parts, and the names of the parts between whose marks they are."""
