@@ -163,7 +163,8 @@ def smoke() -> str:
         f"`smoke`, the default profile, checks that the whole pipeline works: {run['trainings']} trainings of "
         f"{run['steps']} steps, {run['wall_minutes']} minutes on {run['device']} from the first stage to the last "
         f"(code {run['code']}). Its models are hardly trained: R-precision (top 3) on InterHuman is "
-        f"{means['intermamba']} for InterMamba, {means['shuffled']} for chance and {means['real']} for ground truth ([its tables]({SMOKE})).\n"
+        f"{means['intermamba']} for InterMamba, {means['shuffled']} for chance and {means['real']} for ground truth "
+        f"([its tables]({SMOKE})).\n"
     )
 
 
