@@ -22,7 +22,15 @@ def _one_thread() -> None:
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working tree of the study's own files, without artefacts, as the current directory."""
     tree = tmp_path / "study"
-    for name in ("Snakefile", "params.yaml", "dvc.yaml", "workflow/rules", "ablations", "results/paper/reported"):
+    for name in (
+        "Snakefile",
+        "params.yaml",
+        "dvc.yaml",
+        "profiles",
+        "workflow/rules",
+        "ablations",
+        "results/paper/reported",
+    ):
         source, target = ROOT / name, tree / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)

@@ -135,6 +135,14 @@ def test_data_flows_one_way(profile: str) -> None:
             written |= set(job.outputs)
 
 
+def test_snakemake_reads_its_profile(study: Path) -> None:
+    """Without a word on the command line, as in `make reproduce`."""
+    asked = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Using workflow specific profile profiles/default" in done.stdout + done.stderr
+
+
 def test_targets_are_the_results_a_user_is_promised() -> None:
     found = set(targets(table(config.load("smoke"))))
     promised = {f"results/smoke/tables/table{n}.{kind}" for n in range(1, 6) for kind in ("tex", "md", "csv")}

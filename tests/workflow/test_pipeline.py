@@ -39,7 +39,6 @@ MICRO = {
     "steps": {"solvers": {"ddim": [1, 2], "dpm-solver++": [2, 3]}, "repeats": 2},
     "complexity": {"frames": 24, "repeats": {"cpu": 1}},
     "report": {"prompts": 2},
-    "runs": {"interhuman": {"intermamba": [0], "intergen": [0]}, "interx": {"intermamba": [0]}},
     "official": {
         "interhuman": {
             "intergen": {"checkpoint": "official/intergen/official.ckpt", "normalisation": "official/intergen"},
@@ -47,11 +46,12 @@ MICRO = {
         }
     },
 }
+RUNS = {"interhuman": {"intermamba": [0], "intergen": [0]}, "interx": {"intermamba": [0]}}
 
 
 def merge(base: dict, changes: dict) -> dict:
     return base | {
-        key: merge(base[key], value) if isinstance(value, dict) and key in base and key != "runs" else value
+        key: merge(base[key], value) if isinstance(value, dict) and key in base else value
         for key, value in changes.items()
     }
 
@@ -61,7 +61,8 @@ def micro(study: Path) -> Path:
     """A study that runs in seconds, as its smoke profile."""
     document = yaml.safe_load((study / "params.yaml").read_text())
     document["profiles"]["smoke"] = merge(document["profiles"]["smoke"], MICRO)
-    (study / "params.yaml").write_text(yaml.safe_dump(document))
+    document["base"]["runs"] = RUNS
+    (study / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     for variant, names in zip(("intergen", "in2in"), official_files.STATISTICS, strict=True):
         folder = study / "official" / variant
         folder.mkdir(parents=True)
@@ -154,3 +155,43 @@ def test_a_killed_training_goes_on_to_the_same_weights(micro: Path) -> None:
     record = json.loads(outputs[0].with_name("weights.safetensors.prov.json").read_text())
     assert record["notes"]["resumed"]
     assert not resume.exists()
+
+
+TRAINED = {"profile": "smoke", "dataset": "interhuman", "variant": "intermamba", "seed": 0}
+
+
+def snakemake() -> "subprocess.Popen[str]":
+    """The pipeline up to one training, started as a user starts it, with all its jobs in one process group."""
+    words = [sys.executable, "-m", "snakemake", "--cores", "2", str(path("weights", **TRAINED))]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+
+
+def stages_of(process: "subprocess.Popen[str]") -> list[int]:
+    """Process ids of the stages that a running Snakemake has started."""
+    found = subprocess.run(["ps", "-o", "pid=,args=", "-g", str(process.pid)], capture_output=True, text=True)
+    rows = (line.split(maxsplit=1) for line in found.stdout.splitlines())
+    return [int(number) for number, command in rows if "/intermamba " in command]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victims", ["snakemake", "stages", "both"])
+def test_a_killed_pipeline_starts_again_as_if_nothing_had_happened(micro: Path, victims: str) -> None:
+    outputs = [path(name, **TRAINED) for name in ("weights", "training_log", "adaptive_log")]
+    process = snakemake()
+    resume = outputs[0].parent / "resume"
+    while process.poll() is None and not list(resume.glob("*.ckpt")):
+        time.sleep(0.02)
+    assert process.poll() is None, process.stdout.read() if process.stdout else ""
+    if victims == "both":
+        os.killpg(process.pid, signal.SIGKILL)
+    for victim in {"snakemake": [process.pid], "stages": stages_of(process), "both": []}[victims]:
+        os.kill(victim, signal.SIGKILL)
+    process.communicate()
+    again = snakemake()
+    said, _ = again.communicate()
+    assert again.returncode == 0, said
+    resumed = [output.read_bytes() for output in outputs]
+    for output in outputs:
+        output.unlink()
+    app(["train", "--dataset", "interhuman", "--variant", "intermamba"], standalone_mode=False)
+    assert [output.read_bytes() for output in outputs] == resumed
