@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from intermamba.errors import ConfigError, unknown
 
@@ -299,14 +299,32 @@ class Config(Section):
     complexity: ComplexityConfig
     bench: BenchConfig
     runs: dict[Dataset, dict[str, tuple[Count, ...]]]
-    """The rows of the study: variants a dataset, and the training seeds of each."""
+    """The runs of the study: the variants of each dataset and the training seeds of each variant. Entries of a profile
+    add to those of ``base``; for a variant that ``base`` has too, its seeds replace them. ``[]`` takes a variant out,
+    ``null`` a dataset."""
     official: dict[Dataset, dict[OfficialModel, OfficialConfig]]
     """Official checkpoints to evaluate, by dataset and model."""
     report: ReportConfig
     runtime: RuntimeConfig
 
+    @field_validator("runs", mode="before")
+    @classmethod
+    def _without_empty(cls, runs: Any) -> Any:
+        """Take out what a profile emptied; anything that is no mapping is left for the schema to refuse."""
+        if not isinstance(runs, Mapping):
+            return runs
+        kept = {
+            dataset: {name: seeds for name, seeds in variants.items() if seeds not in ([], None)}
+            if isinstance(variants, Mapping)
+            else variants
+            for dataset, variants in runs.items()
+        }
+        return {dataset: variants for dataset, variants in kept.items() if variants not in ({}, None)}
+
     @model_validator(mode="after")
     def _consistent(self) -> "Config":
+        if not self.runs:
+            raise ValueError("runs: at least one variant of one dataset is needed")
         for name, dataset in self.datasets.items():
             if dataset.min_frames > dataset.max_frames:
                 raise ValueError(
@@ -359,8 +377,7 @@ class Config(Section):
 def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in changes.items():
-        # `runs` of a profile replace the base's: merging two lists of rows would surprise.
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and key != "runs":
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
             merged[key] = _merge(merged[key], value)
         else:
             merged[key] = value

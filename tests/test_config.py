@@ -95,9 +95,37 @@ def test_official_checkpoints_need_the_data_and_evaluator_of_a_row(tmp_path: Pat
     path = edited(tmp_path, old, new)
     assert list(config.load("smoke", path).adopted()) == [("interx", "intergen")]
     document = yaml.safe_load(path.read_text())
-    document["profiles"]["smoke"]["runs"] = {"interhuman": {"intermamba": [0]}}
+    document["profiles"]["smoke"]["runs"] = {"interx": None}
     path.write_text(yaml.safe_dump(document))
     with pytest.raises(ConfigError, match=r"official\.interx: needs rows of interx under runs"):
+        config.load("smoke", path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "there", "gone"),
+    [
+        ({"interhuman": {"my_idea": [0, 1]}}, {("interhuman", "my_idea", 0), ("interhuman", "my_idea", 1)}, set()),
+        ({"interhuman": {"intermamba": [5]}}, {("interhuman", "intermamba", 5)}, {("interhuman", "intermamba", 0)}),
+        ({"interhuman": {"in2in": []}}, {("interhuman", "intergen", 0)}, {("interhuman", "in2in", 0)}),
+        ({"interx": None}, {("interhuman", "in2in", 0)}, {("interx", "intergen", 0), ("interx", "intermamba", 0)}),
+    ],
+)
+def test_runs_of_a_profile_are_added_to_those_of_the_base(tmp_path: Path, changes: dict, there: set, gone: set) -> None:
+    document = config.read()
+    document["profiles"]["smoke"]["runs"] = changes
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    rows = set(config.load("smoke", path).rows())
+    assert there <= rows
+    assert rows - there == set(config.load("smoke").rows()) - there - gone
+
+
+def test_a_study_without_runs_is_refused(tmp_path: Path) -> None:
+    document = config.read()
+    document["profiles"]["smoke"]["runs"] = {"interhuman": None, "interx": None}
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(ConfigError, match="at least one variant"):
         config.load("smoke", path)
 
 
