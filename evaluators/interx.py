@@ -108,7 +108,11 @@ class MovementConvEncoder(nn.Module):
     def forward(self, motion: Float[Tensor, "B T C"]) -> Float[Tensor, "B U W"]:
         # The last movement of a clip sees up to four frames past its end. Officially these are zeros of a buffer of
         # 150 frames; the same zeros here make an embedding independent of the padding of its batch.
-        return self.out_net(self.main(nn.functional.pad(motion.mT, (0, UNIT))).mT)
+        return self.movements(nn.functional.pad(motion, (0, 0, 0, UNIT)))
+
+    def movements(self, motion: Float[Tensor, "B T C"]) -> Float[Tensor, "B U W"]:
+        """Movements of exactly the given frames, with nothing behind the last one but the convolutions' padding."""
+        return self.out_net(self.main(motion.mT).mT)
 
 
 class MovementConvDecoder(nn.Module):
@@ -194,6 +198,18 @@ def contrastive_margin(text: Float[Tensor, "B K"], motion: Float[Tensor, "B K"],
     distance = nn.functional.pairwise_distance(text[:, None], motion[None])
     matched = torch.eye(len(text), dtype=torch.bool, device=text.device)
     return distance[matched].square().mean() + (margin - distance[~matched]).clamp(min=0).square().mean()
+
+
+def contrastive_shift(
+    text: Float[Tensor, "B K"], motion: Float[Tensor, "B K"], margin: float, shift: int
+) -> Float[Tensor, ""]:
+    """Inter-X's own form of :func:`contrastive_margin`: text ``i`` is pushed from motion ``i + shift`` alone.
+
+    A ``shift`` of zero pushes every pair from itself.
+    """
+    matched = nn.functional.pairwise_distance(text, motion)
+    mismatched = nn.functional.pairwise_distance(text, motion.roll(-shift, dims=0))
+    return matched.square().mean() + (margin - mismatched).clamp(min=0).square().mean()
 
 
 def _xavier(network: nn.Module) -> None:

@@ -177,15 +177,50 @@ class InterXMatcherConfig(Section):
     dropout: Fraction
 
 
+class InterXRecipeConfig(Section):
+    """Inter-X's own training of its evaluator [the commands in its README and their scripts' defaults]."""
+
+    window: Positive
+    """Frames of a window of the movement autoencoder, cut at a stride of one [24]."""
+    movement_epochs: Positive
+    """Epochs of the movement autoencoder [270]."""
+    movement_batch: Positive
+    """Windows a step of the movement autoencoder [128]."""
+    epochs: Positive
+    """Epochs of the matching [300]."""
+    batch: Annotated[int, Field(gt=1)]
+    """Pairs a step of the matching [8]."""
+    learning_rate: Annotated[float, Field(gt=0)]
+    """Constant rate of Adam in both phases [1e-4]."""
+    gradient_clip: Annotated[float, Field(gt=0)]
+    """Largest norm of each encoder's gradient in the matching [0.5]; the autoencoder's is not clipped."""
+    margin: Annotated[float, Field(gt=0)]
+    """Distance that mismatched pairs are pushed apart to [10]."""
+
+
 class EvaluatorTrainingConfig(Section):
     """How an evaluator is trained when there is no official checkpoint."""
 
+    recipe: Literal["standard", "official"] = "standard"
+    """``standard`` is this project's recipe, set by the knobs below; ``official`` is that of the evaluator's authors,
+    set by the section of that name. Only Inter-X's authors released theirs."""
+    official: InterXRecipeConfig | None = None
+    """The authors' recipe; Inter-X only."""
     epochs: Positive
     batch: Positive
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     margin: Annotated[float, Field(gt=0)]
     """Contrastive margin; Inter-X only."""
+
+    @model_validator(mode="after")
+    def _released(self) -> "EvaluatorTrainingConfig":
+        if self.recipe == "official" and self.official is None:
+            raise ValueError(
+                "recipe is 'official', but there is no section `official`: only Inter-X's authors released the code "
+                "that trained their evaluator. Set recipe to standard"
+            )
+        return self
 
 
 class EvaluatorConfig(Section):

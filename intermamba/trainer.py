@@ -15,7 +15,7 @@ def trainer(
     runtime: RuntimeConfig,
     *,
     epochs: int,
-    gradient_clip: float,
+    gradient_clip: float | None,
     progress: bool,
     callbacks: Sequence[L.Callback] = (),
     precision: str = "32-true",

@@ -74,6 +74,11 @@ def test_profiles_say_only_what_they_change() -> None:
         ("min_frames: 15", "min_frame: 15", ["Did you mean 'min_frames'", "allow_missing"]),
         ("width: 1024", "width: 1023", ["1023", "8"]),
         ("official: {}", "official: {interhuman: {intermamba: {}}}", ["official.interhuman.intermamba", "'in2in'"]),
+        (
+            "      interhuman: {epochs: 100,",
+            "      interhuman: {recipe: official, epochs: 100,",
+            ["evaluator.training.interhuman", "only Inter-X's authors", "recipe to standard"],
+        ),
         ("official: {}", "official: {interhuman: {intergen: {file: x}}}", ["unknown key 'file'", "checkpoint"]),
     ],
 )

@@ -174,6 +174,32 @@ def _interx_item(
     return interx.features(split.clip(clip, first, min(length, longest)))
 
 
+class WindowDataset(Dataset[Item]):
+    """Windows of equal length at a stride of one, without captions [Inter-X ``MotionDatasetV2HHI``].
+
+    A clip of T frames has T - ``frames`` windows: its last possible one is never drawn, as officially, and clips of
+    ``frames`` frames or fewer have none.
+
+    Args:
+        split: clips of Inter-X.
+        frames: frames of a window.
+        seed: root of the order of the windows.
+    """
+
+    def __init__(self, split: SplitFile, frames: int, seed: int) -> None:
+        self.split, self.frames, self.seed = split, frames, seed
+        self._end = np.cumsum([max(split.frames(clip) - frames, 0) for clip in range(len(split))])
+
+    def __len__(self) -> int:
+        return int(self._end[-1])
+
+    def __getitem__(self, key: tuple[int, int]) -> Item:
+        _, index = key
+        clip = int(np.searchsorted(self._end, index, side="right"))
+        first = index - (int(self._end[clip - 1]) if clip else 0)
+        return Item(interx.features(self.split.clip(clip, first, self.frames)), "", (), self.split.ids[clip])
+
+
 class EpochSampler(Sampler[tuple[int, int]]):
     """Keys ``(epoch, index)`` for :class:`ClipDataset`, in a permutation of its own for each epoch if ``shuffle``.
 
@@ -221,7 +247,7 @@ def collate(items: Sequence[Item], frames: int) -> Batch:
 
 
 def loader(
-    dataset: ClipDataset,
+    dataset: ClipDataset | WindowDataset,
     batch: int,
     frames: int,
     shuffle: bool,

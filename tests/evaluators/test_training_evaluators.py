@@ -12,15 +12,16 @@ from data_folders import dancer
 from places import ROOT
 
 from evaluators import evaluator as evaluators
+from evaluators import phases, training
 from evaluators import protocol as protocols
-from evaluators import training
 from evaluators.interclip import InterCLIP
-from evaluators.interx import TextMotionMatcher
+from evaluators.interx import UNIT, MovementConvEncoder, TextMotionMatcher, contrastive_shift
 from evaluators.protocol import evaluate
 from evaluators.sources import RealSource, ShuffledSource
 from intermamba import files, paths
 from intermamba.config import Config, InterClipConfig, InterXMatcherConfig, load
-from intermamba.data.dataset import ClipDataset, all_captions, loader
+from intermamba.data import interx
+from intermamba.data.dataset import ClipDataset, WindowDataset, all_captions, loader
 from intermamba.data.splits import Clip, SplitFile, write_split
 from intermamba.errors import ConfigError, DataError, StateError
 from intermamba.text import cache, tower
@@ -234,3 +235,172 @@ def test_a_validation_split_smaller_than_a_batch(study: tuple[Config, str]) -> N
     config = config.model_copy(update={"protocol": {dataset: "interhuman"}})
     with pytest.raises(ConfigError, match="32 clips do not fill one batch of 96"):
         training.fit(config, dataset, cache.TextCache(paths.path("text", **where)), *splits, seed=0)
+
+
+def officially(config: Config, **changes: object) -> Config:
+    """The configuration with Inter-X's own recipe, made small by ``changes``."""
+    settings = config.evaluator.training["interx"]
+    recipe = settings.official.model_copy(
+        update={"window": 16, "movement_epochs": 1, "movement_batch": 64, "batch": 4, "epochs": 1} | changes
+    )
+    settings = settings.model_copy(update={"recipe": "official", "official": recipe})
+    evaluator = config.evaluator.model_copy(update={"training": {"interx": settings}})
+    return config.model_copy(update={"evaluator": evaluator})
+
+
+def fitted(config: Config, seed: int = 3) -> tuple[evaluators.InterXEvaluator, pd.DataFrame]:
+    where = {"profile": "smoke", "dataset": "interx"}
+    splits = [SplitFile(paths.path("split", split=split, **where)) for split in ("train", "val")]
+    return training.fit(config, "interx", cache.TextCache(paths.path("text", **where)), *splits, seed=seed)
+
+
+only_interx = pytest.mark.parametrize("study", ["interx"], indirect=True)
+
+
+@pytest.mark.parametrize("shift", [0, 1, 6])
+def test_the_official_loss_is_the_official_formula(shift: int) -> None:
+    """``(1 - y) d^2 + y max(margin - d, 0)^2``, once with pairs and y = 0, once with shifted pairs and y = 1."""
+    generator = np.random.default_rng(shift)
+    text, motion = generator.normal(size=(2, 8, 16))
+
+    def contrastive(one: np.ndarray, other: np.ndarray, label: float, margin: float) -> float:
+        distance = np.sqrt(((one - other + 1e-6) ** 2).sum(axis=1))  # torch's pairwise_distance adds its eps
+        return np.mean((1 - label) * distance**2 + label * np.clip(margin - distance, 0, None) ** 2)
+
+    shifted = motion[np.arange(shift, 8 + shift) % 8]
+    expected = contrastive(text, motion, 0, 7.0) + contrastive(text, shifted, 1, 7.0)
+    found = contrastive_shift(torch.from_numpy(text), torch.from_numpy(motion), margin=7.0, shift=shift)
+    assert found.item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_shift_of_zero_pushes_pairs_from_themselves() -> None:
+    same = torch.randn(8, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert contrastive_shift(same, same, margin=10.0, shift=0).item() == pytest.approx(100, rel=1e-5)
+    assert contrastive_shift(same, same, margin=1.0, shift=1).item() == pytest.approx(0, abs=1e-9)
+
+
+@only_interx
+def test_windows_are_all_but_the_last_at_a_stride_of_one(study: tuple[Config, str]) -> None:
+    split = SplitFile(paths.path("split", split="val", profile="smoke", dataset="interx"))
+    lengths = [split.frames(index) for index in range(len(split))]
+    windows = WindowDataset(split, 26, seed=0)
+    assert min(lengths) < 26 < max(lengths)
+    starts = [(name, first) for name, frames in enumerate(lengths) for first in range(frames - 26)]
+    assert len(windows) == len(starts)
+    for index, (number, first) in enumerate(starts):
+        item = windows[0, index]
+        assert item.clip == split.ids[number]
+        assert np.array_equal(item.motion, interx.features(split.clip(number, first, 26)))
+
+
+def test_movements_of_a_window_see_nothing_behind_it() -> None:
+    encoder = MovementConvEncoder(6, 8, dropout=0.0)
+    frames = torch.randn(1, 24, 6)
+    assert encoder.movements(frames).shape[1] == 24 // UNIT
+    behind = torch.cat([frames, torch.zeros(1, UNIT, 6)], dim=1)
+    assert torch.equal(encoder(frames), encoder.movements(behind))
+    assert not torch.allclose(encoder(frames)[:, 5], encoder.movements(frames)[:, 5])
+
+
+@only_interx
+def test_the_official_recipe_keeps_the_epoch_of_the_lowest_validation_loss(
+    study: tuple[Config, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses, after = iter([3.0, 1.0, 2.0, 1.0]), []
+
+    def loss(self: phases.ShiftMatching, split: str, **_: float) -> float:
+        if split == "train":
+            return 0.0
+        after.append({name: value.clone() for name, value in self.evaluator.network.state_dict().items()})
+        return next(losses)
+
+    monkeypatch.setattr(phases.ShiftMatching, "_close", loss)
+    evaluator, _ = fitted(officially(study[0], epochs=4))
+    weights = evaluator.network.state_dict()
+    kept = [all(torch.equal(weights[name], value) for name, value in epoch.items()) for epoch in after]
+    assert kept == [False, True, False, False]  # the first of two equal ones, as officially
+
+
+@only_interx
+def test_official_negatives_are_one_random_shift_of_a_batch_ordered_by_length(
+    study: tuple[Config, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shifts: list[int] = []
+    lengths: list[list[int]] = []
+
+    def loss(text, motion, margin, shift):
+        shifts.append(shift)
+        return contrastive_shift(text, motion, margin, shift)
+
+    embed = evaluators.InterXEvaluator.embed_motion
+    monkeypatch.setattr(phases, "contrastive_shift", loss)
+    monkeypatch.setattr(
+        evaluators.InterXEvaluator,
+        "embed_motion",
+        lambda self, batch: lengths.append(batch.length.tolist()) or embed(self, batch),
+    )
+    fitted(officially(study[0], epochs=2))
+    steps = 2 * (SIZES["train"] + SIZES["val"]) // 4
+    assert len(shifts) == len(lengths) == steps
+    assert set(shifts) == {0, 1, 2}  # of four pairs; never B - 1, as officially
+    assert all(order == sorted(order, reverse=True) for order in lengths)
+
+
+@only_interx
+def test_the_official_recipe_clips_each_encoder_apart_and_never_the_autoencoder(study: tuple[Config, str]) -> None:
+    config = officially(study[0])
+    text = cache.TextCache(paths.path("text", profile="smoke", dataset="interx"))
+    evaluator = evaluators.build(config, "interx", text)
+    recipe = config.evaluator.training["interx"].official
+    phase = phases.ShiftMatching(evaluator, recipe, pool=32, seed=0)
+    encoders = (evaluator.network.text_encoder, evaluator.network.motion_encoder)
+    for factor, encoder in zip((1.0, 100.0), encoders, strict=True):
+        for weight in encoder.parameters():
+            weight.grad = torch.full_like(weight, factor)
+    phase.configure_gradient_clipping(None)
+    for encoder in encoders:
+        norm = torch.cat([weight.grad.flatten() for weight in encoder.parameters()]).norm()
+        assert norm.item() == pytest.approx(recipe.gradient_clip, rel=1e-4)
+    assert phases.WindowAutoencoder.gradient_clip is None
+
+
+@only_interx
+def test_the_official_recipe_is_adam_at_a_constant_rate_and_its_values_are_the_papers(
+    study: tuple[Config, str],
+) -> None:
+    recipe = load("paper", ROOT / "params.yaml").evaluator.training["interx"].official
+    assert recipe.model_dump() == {
+        "window": 24, "movement_epochs": 270, "movement_batch": 128, "epochs": 300, "batch": 8,
+        "learning_rate": 1e-4, "gradient_clip": 0.5, "margin": 10.0,
+    }  # fmt: skip
+    evaluator = evaluators.build(
+        study[0], "interx", cache.TextCache(paths.path("text", profile="smoke", dataset="interx"))
+    )
+    network = evaluator.network
+    autoencoder = phases.WindowAutoencoder(network.movement_encoder, torch.nn.Linear(1, 1), recipe, 0)
+    for phase in (autoencoder, phases.ShiftMatching(evaluator, recipe, 32, 0)):
+        optimizer = phase.configure_optimizers()
+        assert type(optimizer) is torch.optim.Adam
+        assert (optimizer.defaults["lr"], optimizer.defaults["weight_decay"]) == (1e-4, 0)
+
+
+@only_interx
+def test_weights_of_the_official_recipe_say_so(study: tuple[Config, str], tmp_path: Path, monkeypatch) -> None:
+    config, dataset = study
+    where = {"profile": "smoke", "dataset": dataset}
+    for source in (*(paths.path("split", split=split, **where) for split in SIZES), paths.path("text", **where)):
+        (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / source).write_bytes(source.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    training.run(officially(config), dataset, progress=False)
+    weights = paths.path("evaluator", **where)
+    assert files.read_tensors(weights)[1] | {"tower": ""} == {
+        "dataset": "interx", "origin": "synthetic", "weights": "trained", "recipe": "official", "tower": "",
+    }  # fmt: skip
+    assert evaluators.load(config, dataset).embed_motion
+
+
+@only_interx
+def test_a_split_with_too_few_windows_for_a_step_is_refused(study: tuple[Config, str]) -> None:
+    with pytest.raises(ConfigError, match="one batch of 4096 of the movement phase"):
+        fitted(officially(study[0], movement_batch=4096))
