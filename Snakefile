@@ -11,11 +11,14 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from intermamba.config import load
-from intermamba.errors import InterMambaError
+from intermamba.errors import ConfigError, InterMambaError, unknown
 from workflow.graph.lock import RUNNER, check, hold
 from workflow.graph.stages import knobs, table, targets
 
 try:
+    for key in config:
+        if key != "profile":
+            raise ConfigError(unknown("key", key, ["profile"], "--config; knobs are set in params.yaml"))
     STUDY = load(config.get("profile"))
     check(STUDY.profile, "snakemake")
 except InterMambaError as error:

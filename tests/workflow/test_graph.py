@@ -143,6 +143,14 @@ def test_snakemake_reads_its_profile(study: Path) -> None:
     assert "Using workflow specific profile profiles/default" in done.stdout + done.stderr
 
 
+def test_an_unknown_key_of_snakemakes_configuration_is_refused(study: Path) -> None:
+    asked = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", "--config", "proflie=study"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "unknown key 'proflie' in --config" in (said := done.stdout + done.stderr)
+    assert "Did you mean 'profile'?" in said
+
+
 def test_targets_are_the_results_a_user_is_promised() -> None:
     found = set(targets(table(config.load("smoke"))))
     promised = {f"results/smoke/tables/table{n}.{kind}" for n in range(1, 6) for kind in ("tex", "md", "csv")}
