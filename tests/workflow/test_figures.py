@@ -188,9 +188,14 @@ def test_labels_of_bubbles_keep_apart():
     assert not any(first.overlaps(second) for first, second in combinations(boxes, 2))
 
 
-def test_a_study_without_the_full_model_says_what_to_add():
-    with pytest.raises(StateError, match="Add it under `runs`"):
-        figure8(curves().iloc[:0], ORIGINS, "smoke")
+def test_figures_of_a_study_without_the_full_model_say_so(finished):
+    """No figure is refused because another has nothing to show."""
+    few = finished.model_copy(update={"runs": {"interhuman": {"intergen": (0,)}}})
+    figures.run(few)
+    for name in ("figure8", "steps"):
+        assert path("own_figure", profile="smoke", figure=name, format="png").exists()
+    for figure in (figure8(curves().iloc[:0], ORIGINS, "smoke"), few_steps(pd.DataFrame(), pd.DataFrame(), "smoke")):
+        assert any("runs no 'intermamba'" in text.get_text() for text in figure.texts)
 
 
 def test_figure7_has_a_strip_a_method_for_each_prompt():

@@ -13,7 +13,6 @@ from matplotlib.lines import Line2D
 
 from intermamba import files
 from intermamba.config import Config
-from intermamba.errors import StateError
 from intermamba.models import variants
 from intermamba.names import dataset_name, origin_name
 from intermamba.paths import path
@@ -25,7 +24,7 @@ from workflow.figures.figure7 import figure7
 from workflow.figures.learning import learning
 from workflow.figures.sampling_steps import few_steps
 from workflow.figures.sensitivity import noticed
-from workflow.figures.style import COLOURS, save, themed
+from workflow.figures.style import COLOURS, absent, save, themed
 from workflow.graph.stages import FIGURE_FORMATS, FULL_MODEL, table
 from workflow.results.reproduced import read
 
@@ -36,7 +35,7 @@ def run(config: Config) -> None:
     Figure 2 shows times, and so differs between equal runs; the others do not.
 
     Raises:
-        StateError: a stage before this one has not run, or the study holds no run of the full model.
+        StateError: a stage before this one has not run.
         DataError: a result is older than the rows that params.yaml asks for.
     """
     source, losses = (
@@ -73,7 +72,7 @@ def _outputs(config: Config, *names: str) -> list[Path]:
 
 
 def _joined(sources: list[Path]) -> pd.DataFrame:
-    return pd.concat([pd.read_csv(file) for file in sources], ignore_index=True)
+    return pd.concat([pd.read_csv(file) for file in sources], ignore_index=True) if sources else pd.DataFrame()
 
 
 def _places(config: Config, name: str) -> list[Path]:
@@ -96,11 +95,9 @@ def figure8(curves: pd.DataFrame, origins: Mapping[str, str], profile: str) -> F
         origins: origin of each dataset's data, for the panel's title.
         profile: named in the title, since sizes and training lengths follow from it.
     """
+    title = f"InterMamba's adaptive weights over training (profile {profile})"
     if curves.empty:
-        raise StateError(
-            f"Figure 8 needs a run of {FULL_MODEL!r}, and the study has none. Add it under `runs` of the profile in "
-            "params.yaml and run again."
-        )
+        return absent(title, f"This profile runs no {FULL_MODEL!r}, whose weights this figure shows.")
     curves = curves.sort_values(["dataset", "symbol", "module", "block", "seed", "step"])
     datasets = list(curves["dataset"].unique())
     figure = Figure(figsize=(0.6 + 3.3 * len(datasets), 3.1), layout="constrained")
@@ -120,9 +117,7 @@ def figure8(curves: pd.DataFrame, origins: Mapping[str, str], profile: str) -> F
     panels[0].set_ylabel("Fusion weight")
     sns.despine(fig=figure)
     figure.legend(handles=_legend(), loc="outside lower center", ncols=2 * min(len(datasets), 2))
-    figure.suptitle(
-        f"InterMamba's adaptive weights over training (profile {profile})", fontsize="medium", fontweight="bold"
-    )
+    figure.suptitle(title, fontsize="medium", fontweight="bold")
     return figure
 
 

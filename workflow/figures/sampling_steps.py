@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from evaluators.results import METRICS, SHUFFLED
 from evaluators.sensitivity import REAL, half_width
 from intermamba.names import dataset_name, origin_name, solver_name
-from workflow.figures.style import COLOURS
+from workflow.figures.style import COLOURS, absent
 
 SHOWN = ("top3", "fid")
 LOOKS = {"ddim": (COLOURS["alpha"], "-"), "dpm-solver++": (COLOURS["beta"], "--")}
@@ -22,6 +22,9 @@ def few_steps(measured: pd.DataFrame, summary: pd.DataFrame, profile: str) -> Fi
         summary: of the study, for the lines of real motions and of chance.
         profile: named in the title.
     """
+    title = f"InterMamba in fewer and more sampling steps (profile {profile})"
+    if measured.empty:
+        return absent(title, "This profile runs no 'intermamba', whose sampling steps this figure compares.")
     datasets = list(measured["dataset"].unique())
     figure = Figure(figsize=(7.2, 0.7 + 2.4 * len(datasets)), layout="constrained")
     panels = figure.subplots(len(datasets), len(SHOWN), squeeze=False)
@@ -41,9 +44,7 @@ def few_steps(measured: pd.DataFrame, summary: pd.DataFrame, profile: str) -> Fi
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
     sns.despine(fig=figure)
-    figure.suptitle(
-        f"InterMamba in fewer and more sampling steps (profile {profile})", fontsize="medium", fontweight="bold"
-    )
+    figure.suptitle(title, fontsize="medium", fontweight="bold")
     return figure
 
 

@@ -59,3 +59,11 @@ def save(figure: Figure, path: Path) -> None:
     )
     with files.atomic(path) as part:
         figure.savefig(part, bbox_inches="tight", metadata=metadata)
+
+
+def absent(title: str, reason: str) -> Figure:
+    """A figure without data: its title, and why there is nothing to draw."""
+    figure = Figure(figsize=(6.4, 1.6), layout="constrained")
+    figure.suptitle(title, fontsize="medium", fontweight="bold")
+    figure.text(0.5, 0.4, reason, ha="center", va="center", color="0.35")
+    return figure
