@@ -119,19 +119,39 @@ def test_values_are_numbers_as_printed(number):
 def test_what_others_report_is_shown_as_its_source_gives_it_and_never_ranked() -> None:
     table = newer_methods.table(COLUMNS_SHOWN)
     rows = {row.label: row for row in table.blocks[0].rows}
-    assert rows["InterMask, published"].cells["fid"].text == "5.154"
-    assert rows["InterMask, a user"].cells["fid"].text == "5.8878"
-    assert "InterMask, a user: github.com/gohar-malik/InterMask/issues/3." in table.notes
+    assert rows["InterMask, abstract"].cells["fid"].text == "5.154"
+    assert rows["InterMask, abstract"].cells["standing"].text == "paper"
+    assert rows["InterMask, issue 3"].cells["fid"].text == "5.8878"
+    assert rows["InterMask, issue 3"].cells["standing"].text == "user"
+    assert "InterMask, issue 3: github.com/gohar-malik/InterMask/issues/3." in table.notes
+    interx = {row.label: row for row in table.blocks[1].rows}
+    assert interx["T2M, released weights"].cells["fid"].text == "3.3417"
+    assert interx["T2M, released weights"].cells["standing"].text == "authors' log"
     assert not any(column.direction for column in table.columns)
-    for row in rows.values():
+    assert table.of_words, "it would not fit a page"
+    for row in (*rows.values(), *interx.values()):
         for cell in row.cells.values():
             assert cell.mark == ""
-            assert cell.details["source"].startswith(("github.com/", "arxiv.org/", "hyper.ai/"))
+            assert cell.details["source"]
+            seen = cell.details["source"].startswith(("github.com/", "arxiv.org/abs/2410.10010"))
+            assert seen or row.cells["standing"].text == "second-hand", row.label
+
+
+def test_every_report_has_one_standing_and_every_metric_once() -> None:
+    frame = pd.read_csv(FOLDER / "context.csv", dtype=str, keep_default_na=False)
+    report = ["dataset", "method", "how", "source"]
+    assert not frame.duplicated([*report, "metric"]).any()
+    assert (frame.groupby(report)["standing"].nunique() == 1).all()
+    assert not frame.drop_duplicates(report).duplicated(["dataset", "method", "how"]).any()
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
-    [("method,how", "name,how", r"columns dataset, name, how"), (",fid,", ",fidd,", "Did you mean 'fid'")],
+    [
+        ("method,how", "name,how", r"columns dataset, name, how"),
+        (",fid,", ",fidd,", "Did you mean 'fid'"),
+        (",user,", ",users,", "Did you mean 'user'"),
+    ],
 )
 def test_a_broken_transcription_is_refused(tmp_path, monkeypatch, old, new, message) -> None:
     file = tmp_path / path("context")

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import pandas as pd
 
+from evaluators.results import METRICS
 from intermamba.errors import DataError, unknown
 from intermamba.models import PAPER
 from intermamba.paths import path
@@ -30,7 +31,8 @@ SECTIONS = {
     ),
     "The comparison with other methods": (
         "highest_precision", "lowest_distance", "diversity_interhuman", "diversity_interx", "fid_interhuman",
-        "fid_interx", "second_diversity", "second_multimodality", "t2m_star",
+        "fid_interx", "second_diversity", "second_multimodality", "t2m_star", "t2m_shift",
+        "temos_commdm", "two_evaluators",
     ),
     "The ablations": (
         "top1_first_row", "top1_last_row", "table4_full", "self_only", "cross_added", "liia_added", "no_convergence",
@@ -118,8 +120,10 @@ def table() -> Table:
     notes = (
         "Computed from the transcribed tables (results/paper/reported); only what the text says is typed in. A number "
         "of the text is consistent if it is the tables' number rounded to as many digits.",
-        "Repeated: the same digits stand for two different things, which may be chance. As read: notation, which "
-        "cannot be computed. The parameters of Cross-ASTM also need the width and four blocks a module, as this "
+        "Repeated: the same or nearly the same digits stand for two different things, which may be chance. As read: "
+        "notation, and what other publications say, which cannot be computed. The log of T2M* is Inter-X's "
+        "(github.com/liangxuy/Inter-X, evaluation/text2motion/hhi_evaluation.log.sample). The parameters of "
+        "Cross-ASTM also need the width and four blocks a module, as this "
         "project reads them; the paper states neither.",
     )
     return Table(NUMBER, "The paper's text against its own tables.", columns, blocks, notes, "consistency", "Subject")
@@ -350,6 +354,32 @@ def t2m_star(paper: Paper, _: tuple[Decimal, ...]) -> Finding:
     values = ", ".join(f"{name} {paper.value(2, 'T2M', name)}" for name in same)
     given = f"Equal to the last digit in {len(same)} of {len(metrics)}: {values}"
     return Finding(given, "0" if same else "", not same, repeated=True)
+
+
+@_check
+def t2m_shift(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
+    """Whether row T2M* prints what the log of the released T2M has, ``values``, in the log's columns."""
+    logged = dict(zip(("fid", "mm_dist", "diversity", "multimodality"), values, strict=True))
+    printed = {metric: paper.value(2, "T2M*", metric) for metric in logged}
+    shifted = [
+        f"{METRICS[metric].label} is the log's {METRICS[other].label}"
+        for metric, value in printed.items()
+        for other, exact in logged.items()
+        if metric != other and _rounds(exact, value)
+    ]
+    given = f"The log of the released model has {', '.join(map(str, values))}; printed {' and '.join(shifted)}"
+    agrees = all(_rounds(logged[metric], value) for metric, value in printed.items())
+    return Finding(given, _signed(printed["fid"] - logged["fid"], 3), agrees)
+
+
+@_check
+def temos_commdm(paper: Paper, _: tuple[Decimal, ...]) -> Finding:
+    """Two rows that share most of their numbers to a hundredth may be one measurement."""
+    metrics = list(paper.rows(2)["metric"].unique())
+    pairs = {metric: (paper.value(2, "TEMOS", metric), paper.value(2, "ComMDM", metric)) for metric in metrics}
+    near = [name for name, (one, other) in pairs.items() if _share(abs(one - other), max(one, other)) < 1]
+    listed = ", ".join(f"{METRICS[name].label} {pairs[name][0]} and {pairs[name][1]}" for name in near)
+    return Finding(f"Within 1% in {len(near)} of {len(metrics)}: {listed}", "", len(near) < 2, repeated=True)
 
 
 @_check

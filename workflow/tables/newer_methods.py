@@ -1,6 +1,6 @@
-"""The table of newer methods: what their authors published of them and what users measured, each with its source.
+"""The table of newer methods: what papers, authors' logs and users report of them, each with its source and standing.
 
-None of it was run here, and nothing of it is ranked. Users' rows show how far numbers of one method lie apart.
+None of it was run here, and nothing is ranked. Several rows of one method show how far reports of it differ.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,11 +15,16 @@ from workflow.tables.tabular import Block, Cell, Column, Row, Table
 
 NUMBER = 10
 """The last of this project's own tables."""
-COLUMNS = ["dataset", "method", "how", "source", "metric", "value", "interval", "note"]
+COLUMNS = ["dataset", "method", "how", "source", "standing", "metric", "value", "interval", "note"]
+STANDINGS = {"paper": "paper", "log": "authors' log", "user": "user", "second-hand": "second-hand"}
+"""Where a number was read, by the file's name for it: as shown."""
+STANDING_WIDTH, NUMBER_WIDTH = 0.1, 0.085
+"""Shares of the text's width; the table is longer than a page."""
 NOTES = (
-    "None of these numbers was made or checked here. Each stands as its source gives it; protocols are their authors' "
-    "versions of the dataset's. They are shown to know where the field is, not to be ranked with any other row.",
-    "Rows of one method differ by who measured: that is the reason for this project.",
+    "No number here was measured or checked by this project. They show where the field stands and are not to be ranked "
+    "with any other row: evaluators and protocols differ between sources.",
+    "Standing: paper, read in the paper; authors' log, a file of results in the authors' repository; user, a report in "
+    "a public issue; second-hand, read in a summary or an index of the source named, not in the source itself.",
 )
 
 
@@ -28,7 +33,7 @@ def table(columns: Iterable[Column]) -> Table:
 
     Raises:
         StateError: the transcription is missing.
-        DataError: it has other columns, or a metric that is none.
+        DataError: it has other columns, or an unknown metric or standing.
     """
     file = path("context")
     frame = reported.transcription(file)
@@ -39,7 +44,9 @@ def table(columns: Iterable[Column]) -> Table:
         text = {str(name): str(value) for name, value in cell.items()}
         if text["metric"] not in LEARNED:
             raise DataError(unknown("metric", text["metric"], LEARNED, str(file)))
-        label = f"{text['method']}, {text['how']}"
+        if text["standing"] not in STANDINGS:
+            raise DataError(unknown("standing", text["standing"], STANDINGS, str(file)))
+        label = f"{text['method']}, {text['how']}" if text["how"] else text["method"]
         rows.setdefault(text["dataset"], {}).setdefault((label, text["source"]), []).append(text)
     blocks = [
         Block(
@@ -48,14 +55,16 @@ def table(columns: Iterable[Column]) -> Table:
         for dataset, found in rows.items()
     ]
     sources = [_source(*key, cells) for found in rows.values() for key, cells in found.items()]
-    unranked = tuple(replace(one, direction="") for one in columns)
+    unranked = (replace(one, direction="", width=NUMBER_WIDTH) for one in columns)
+    shown = (Column("standing", "Standing", width=STANDING_WIDTH), *unranked)
     caption = "Newer methods, as others report them."
-    return Table(NUMBER, caption, unranked, tuple(blocks), (*NOTES, *dict.fromkeys(sources)), name="context")
+    return Table(NUMBER, caption, shown, tuple(blocks), (*NOTES, *dict.fromkeys(sources)), name="context")
 
 
 def _row(label: str, cells: Sequence[Mapping[str, str]]) -> Row:
     method = cells[0]["method"]
-    shown = {cell["metric"]: _cell(cell) for cell in cells}
+    shown = {"standing": Cell(STANDINGS[cells[0]["standing"]], details={"source": cells[0]["source"]})}
+    shown |= {cell["metric"]: _cell(cell) for cell in cells}
     return Row(label, shown, "real" if method == "Real" else "method", method)
 
 
