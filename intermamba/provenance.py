@@ -25,7 +25,6 @@ from intermamba.paths import COMMITTED, record_of
 PACKAGES = (
     "torch",
     "lightning",
-    "diffusers",
     "open_clip_torch",
     "numba",
     "numpy",

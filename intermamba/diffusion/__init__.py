@@ -6,13 +6,12 @@ from functools import partial
 from typing import Any
 
 import torch
-from diffusers.utils.torch_utils import randn_tensor
 from jaxtyping import Bool, Float, Int
 from torch import Generator, Tensor, nn
 
 from intermamba.config import DiffusionConfig, Sampler
 from intermamba.diffusion.graph import captured
-from intermamba.diffusion.solvers import plan
+from intermamba.diffusion.solvers import alpha_bar, plan
 from intermamba.errors import ConfigError
 from intermamba.models.denoiser import Denoiser
 
@@ -25,7 +24,7 @@ class Diffusion:
 
     Betas follow the squared-cosine schedule capped at 0.999. DDIM takes every ``steps // sampling_steps``-th step down
     to 0 (for 50 of 1000: 980, 960, ..., 0); DPM-Solver++ is the multistep one of second order with diffusers' steps,
-    evenly from the last to the first. Nothing is clipped, and the last step returns the prediction itself.
+    evenly from the last towards the first. Nothing is clipped, and the last step returns the prediction itself.
 
     ``sampler`` says how a GPU runs a step (:class:`~intermamba.config.RuntimeConfig`).
 
@@ -39,16 +38,17 @@ class Diffusion:
                 f"diffusion.sampling_steps {config.sampling_steps} exceeds diffusion.steps {config.steps}"
             )
         self.config, self.sampler = config, sampler
-        self.scheduler, self.factors, self.spread = plan(config)
-        self.steps: list[int] = self.scheduler.timesteps.tolist()
+        self.alpha_bar, self.plan = alpha_bar(config.steps), plan(config)
+        self.steps: list[int] = self.plan.steps.tolist()
         self._graph: tuple[Any, Callable[..., Tensor]] | None = None
 
     def add_noise(
         self, x0: Float[Tensor, "B T P F"], noise: Float[Tensor, "B T P F"], timestep: Int[Tensor, " B"]
     ) -> Float[Tensor, "B T P F"]:
         """``sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) noise`` (Eq. 1)."""
-        noisy: Tensor = self.scheduler.add_noise(x0, noise, timestep)
-        return noisy
+        self.alpha_bar = self.alpha_bar.to(x0.device)  # once, then it is there
+        kept = self.alpha_bar.to(x0.dtype)[timestep].reshape(-1, 1, 1, 1)
+        return kept**0.5 * x0 + (1 - kept) ** 0.5 * noise
 
     @torch.no_grad()
     def sample(
@@ -79,14 +79,14 @@ class Diffusion:
             mask.repeat(len(passes), 1),
             cond.new_tensor([one.weight for one in passes]),
         )
-        timesteps, factors = self.scheduler.timesteps.to(noise.device), self.factors.to(noise)
+        timesteps, factors = self.plan.steps.to(noise.device), self.plan.factors.to(noise)
         state = torch.stack((noise, torch.zeros_like(noise)))
         with _evaluating(model):
             advance = self._advance(model, state, timesteps[0], factors[0], *fixed)
             for index, _ in enumerate(progress(self.steps) if progress else self.steps):
                 state = advance(state, timesteps[index], factors[index], *fixed)
-                if self.spread[index] > 0:
-                    state[0] += self.spread[index] * randn_tensor(noise.shape, generator, noise.device, noise.dtype)
+                if self.plan.spread[index] > 0:
+                    state[0] += self.plan.spread[index] * _drawn(noise, generator)
         # A graph's output is overwritten by its next use.
         return state[0].clone()
 
@@ -125,6 +125,16 @@ def _guided_step(
         out = model(x.repeat(len(weights), 1, 1, 1), timestep.expand(len(cond)), cond, mask)
     clean = torch.tensordot(weights, out.to(x.dtype).unflatten(0, (len(weights), -1)), 1)
     return torch.stack((factors[0] * x + factors[1] * clean + factors[2] * last, clean))
+
+
+def _drawn(like: Float[Tensor, "B T P F"], generator: Generator | list[Generator] | None) -> Float[Tensor, "B T P F"]:
+    """Gaussian noise from one generator, or for each clip from its own, wherever the generators are."""
+    each = generator if isinstance(generator, list) else [generator]
+    pieces = [
+        torch.randn(part.shape, generator=one, dtype=like.dtype, device="cpu" if one is None else one.device)
+        for part, one in zip(like.chunk(len(each)), each, strict=True)
+    ]
+    return torch.cat(pieces).to(like.device)
 
 
 @contextmanager

@@ -1,41 +1,56 @@
-"""Solvers as plans: the steps of diffusers' schedulers, and each step's update as one linear combination.
+"""The noise schedule, and solvers as plans: each step's update as one linear combination.
 
-Known beforehand in float64, a plan leaves nothing for the host to decide while a model samples. Tests hold both to
-the ``step`` of diffusers' schedulers.
+Known beforehand in float64, a plan leaves nothing for the host to decide while a model samples. Tests compare schedule,
+steps and updates with those of diffusers' schedulers.
 """
 
-import warnings
-from typing import Any
+import math
+from typing import NamedTuple
 
+import numpy as np
 import torch
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from intermamba.config import DiffusionConfig
 
 
-def plan(config: DiffusionConfig) -> tuple[Any, Float[Tensor, "S 3"], list[float]]:
-    """A scheduler, the factors of S steps, and how much noise each adds.
+class Plan(NamedTuple):
+    """How a solver goes from noise to motion in S steps."""
 
-    The factors are those of the noisy motion, of the clean one predicted from it, and of the prediction of the step
-    before.
+    steps: Int[Tensor, " S"]
+    """Diffusion steps at which the denoiser is asked, from the noisiest down."""
+    factors: Float[Tensor, "S 3"]
+    """Factors of the noisy motion, of the clean one predicted from it, and of the prediction of the step before."""
+    spread: list[float]
+    """Standard deviation of the noise that each step adds."""
+
+
+def alpha_bar(steps: int) -> Float[Tensor, " N"]:
+    """The squared-cosine schedule, its betas capped at 0.999 (Nichol and Dhariwal 2021); float32, as in diffusers."""
+
+    def kept(time: float) -> float:
+        return math.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
+
+    betas = [min(1 - kept((step + 1) / steps) / kept(step / steps), 0.999) for step in range(steps)]
+    return (1 - torch.tensor(betas, dtype=torch.float32)).cumprod(0)
+
+
+def plan(config: DiffusionConfig) -> Plan:
+    """The plan of a solver.
+
+    DDIM takes every ``steps // sampling_steps``-th step down to 0; DPM-Solver++ goes evenly from the last step towards
+    0 and does not ask there.
     """
-    settings = {"num_train_timesteps": config.steps, "beta_schedule": "squaredcos_cap_v2", "prediction_type": "sample"}
-    scheduler: Any
-    if config.solver == "ddim":
-        scheduler = DDIMScheduler(**settings, clip_sample=False, set_alpha_to_one=True, timestep_spacing="leading")
-    else:
-        scheduler = DPMSolverMultistepScheduler(**settings, algorithm_type="dpmsolver++", final_sigmas_type="zero")
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="__array__ implementation")  # diffusers' way of calling numpy
-        scheduler.set_timesteps(config.sampling_steps)
-    here = scheduler.alphas_cumprod.cpu().double()[scheduler.timesteps.cpu()]
+    most, count = config.steps, config.sampling_steps
+    evenly = np.linspace(0, most - 1, count + 1).round()[:0:-1]
+    asked = np.arange(count)[::-1] * (most // count) if config.solver == "ddim" else evenly
+    steps = torch.from_numpy(asked.astype(np.int64))
+    here = alpha_bar(most).double()[steps]
     after = torch.cat((here[1:], here.new_ones(1)))  # alpha_bar of the step that follows; clean motion at last
     if config.solver == "ddim":
-        return scheduler, *_ddim(here, after, config.eta)
-    return scheduler, _dpm_solver(here, after), [0.0] * len(here)
+        return Plan(steps, *_ddim(here, after, config.eta))
+    return Plan(steps, _dpm_solver(here, after), [0.0] * count)
 
 
 def _ddim(here: Tensor, after: Tensor, eta: float) -> tuple[Tensor, list[float]]:

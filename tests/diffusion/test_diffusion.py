@@ -6,9 +6,13 @@ tests/data/models_ddim.json was computed by running the official ddim_sample_loo
 
 import json
 import math
+import warnings
+from typing import Any
 
 import pytest
 import torch
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 from formulas import SIZES, B, F, T, inputs, wave, weigh
 from places import NUMBERS
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -37,6 +41,20 @@ def config(**changes) -> DiffusionConfig:
     return CONFIG.model_copy(update=changes)
 
 
+def diffusers_scheduler(config: DiffusionConfig) -> Any:
+    """The oracle: diffusers' scheduler of the same settings."""
+    settings = {"num_train_timesteps": config.steps, "beta_schedule": "squaredcos_cap_v2", "prediction_type": "sample"}
+    scheduler: Any
+    if config.solver == "ddim":
+        scheduler = DDIMScheduler(**settings, clip_sample=False, set_alpha_to_one=True, timestep_spacing="leading")
+    else:
+        scheduler = DPMSolverMultistepScheduler(**settings, algorithm_type="dpmsolver++", final_sigmas_type="zero")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="__array__ implementation")  # diffusers' way of calling numpy
+        scheduler.set_timesteps(config.sampling_steps)
+    return scheduler
+
+
 @pytest.fixture(scope="module")
 def model():
     model = build("intergen", features=F, **SIZES)
@@ -45,7 +63,7 @@ def model():
 
 
 def test_schedule_is_the_capped_squared_cosine():
-    bar = Diffusion(CONFIG).scheduler.alphas_cumprod.double()
+    bar = Diffusion(CONFIG).alpha_bar.double()
 
     def f(t: float) -> float:
         return math.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
@@ -58,7 +76,19 @@ def test_schedule_is_the_capped_squared_cosine():
 
 
 def test_steps_are_the_official_ones():
-    assert Diffusion(CONFIG).scheduler.timesteps.tolist() == list(range(980, -1, -20))
+    assert Diffusion(CONFIG).steps == list(range(980, -1, -20))
+
+
+@pytest.mark.parametrize("steps", [10, 500, 1000])
+def test_schedule_and_noising_are_those_of_diffusers_to_the_bit(steps):
+    diffusion, scheduler = (
+        Diffusion(config(steps=steps, sampling_steps=5)),
+        diffusers_scheduler(config(steps=steps, sampling_steps=5)),
+    )
+    assert torch.equal(diffusion.alpha_bar, scheduler.alphas_cumprod)
+    x0, noise = torch.randn(2, 4, 20, 2, 5, generator=torch.Generator().manual_seed(0))
+    timestep = torch.tensor([0, steps // 3, steps // 2, steps - 1])
+    assert torch.equal(diffusion.add_noise(x0, noise, timestep), scheduler.add_noise(x0, noise, timestep))
 
 
 def test_noising_keeps_unit_variance_and_ends_in_noise():
@@ -135,12 +165,14 @@ def test_update_is_that_of_diffusers(steps, eta):
     diffusion = Diffusion(config(sampling_steps=steps, eta=eta))
     draws = torch.Generator().manual_seed(0)
     x, clean, noise = torch.randn(3, 2, 5, 2, 4, generator=draws)
-    for index, step in enumerate(diffusion.scheduler.timesteps.tolist()):
-        expected = diffusion.scheduler.step(clean, step, x, eta=eta, variance_noise=noise).prev_sample
-        of_x, of_clean, of_last = diffusion.factors[index].tolist()
+    scheduler = diffusers_scheduler(diffusion.config)
+    assert scheduler.timesteps.tolist() == diffusion.steps
+    for index, step in enumerate(diffusion.steps):
+        expected = scheduler.step(clean, step, x, eta=eta, variance_noise=noise).prev_sample
+        of_x, of_clean, of_last = diffusion.plan.factors[index].tolist()
         assert of_last == 0.0
         torch.testing.assert_close(
-            of_x * x + of_clean * clean + diffusion.spread[index] * noise, expected, rtol=1e-5, atol=1e-5
+            of_x * x + of_clean * clean + diffusion.plan.spread[index] * noise, expected, rtol=1e-5, atol=1e-5
         )
 
 
@@ -151,10 +183,12 @@ def test_multistep_update_is_that_of_diffusers(steps):
     draws = torch.Generator().manual_seed(0)
     x, last = torch.randn(2, 5, 2, 4, generator=draws).double(), torch.zeros(2, 5, 2, 4, dtype=torch.float64)
     theirs = x
-    for index, step in enumerate(diffusion.scheduler.timesteps):
+    scheduler = diffusers_scheduler(diffusion.config)
+    assert scheduler.timesteps.tolist() == diffusion.steps
+    for index, step in enumerate(scheduler.timesteps):
         clean = torch.randn(x.shape, generator=draws).double()
-        theirs = diffusion.scheduler.step(clean, step, theirs).prev_sample
-        of_x, of_clean, of_last = diffusion.factors[index].tolist()
+        theirs = scheduler.step(clean, step, theirs).prev_sample
+        of_x, of_clean, of_last = diffusion.plan.factors[index].tolist()
         x, last = of_x * x + of_clean * clean + of_last * last, clean
         torch.testing.assert_close(x, theirs.double(), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(x, clean)
