@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
+_LONGEST_HEADER = 100_000_000
+"""Bytes; safetensors itself reads no longer one."""
+
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
@@ -107,6 +110,30 @@ def read_tensors(path: str | Path) -> tuple[dict[str, "Tensor"], dict[str, str]]
         raise DataError(
             f"{path}: cannot be read as safetensors ({error}). If a stage wrote it, delete it and run the stage again."
         ) from error
+
+
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """The metadata of a safetensors file, from its header alone and without torch.
+
+    Raises:
+        StateError: no such file.
+        DataError: another kind of file.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise StateError(f"{path}: no such file.")
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            if not 2 <= size <= _LONGEST_HEADER:
+                raise ValueError("no header where one is expected")
+            header = json.loads(file.read(size))
+        metadata = header.get("__metadata__", {})
+        if not all(isinstance(value, str) for value in metadata.values()):
+            raise ValueError("metadata that are not text")
+    except (OSError, ValueError, RecursionError, AttributeError) as error:
+        raise DataError(f"{path}: cannot be read as safetensors ({error}).") from error
+    return dict(metadata)
 
 
 def sha256(path: str | Path) -> str:

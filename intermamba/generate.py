@@ -36,10 +36,10 @@ class MotionGenerator:
                 f"the checkpoint of {trained.variant!r} was trained with the text tower {trained.tower!r}, but its "
                 f"captions come from {tokens.tower!r}. Use the profile it was trained with, or its `text` knobs."
             )
-        if config.steps != trained.diffusion_steps:
+        if config.steps != (known := trained.recipe.diffusion.steps):
             raise ConfigError(
                 f"diffusion.steps: {config.steps}, but the checkpoint of {trained.variant!r} was trained with "
-                f"{trained.diffusion_steps}. Use the profile it was trained with."
+                f"{known}. Use the profile it was trained with."
             )
         self.model = trained.model.to(device).eval()
         self.mean, self.std = trained.mean.to(device), trained.std.to(device)

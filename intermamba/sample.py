@@ -268,8 +268,8 @@ def _check_fit(
 ) -> None:
     """Refuse what this denoiser cannot do."""
     model, name = trained.model, f"{weights} ({trained.variant})"
-    if frames is not None and not trained.min_frames <= frames <= model.max_frames:
-        raise ConfigError(f"--frames {frames}: {name} makes {trained.min_frames} to {model.max_frames} frames.")
+    if frames is not None and not trained.recipe.min_frames <= frames <= model.max_frames:
+        raise ConfigError(f"--frames {frames}: {name} makes {trained.recipe.min_frames} to {model.max_frames} frames.")
     if model.individual and any(prompt.persons is None for prompt in prompts):
         raise ConfigError(f"{name} reads a caption of each person as well. Give --person-a and --person-b.")
     if not model.individual and any(prompt.persons for prompt in prompts):

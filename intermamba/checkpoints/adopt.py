@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float32
 
 from intermamba import paths, provenance
-from intermamba.checkpoints import official
+from intermamba.checkpoints import official, recipe
 from intermamba.checkpoints.trained import Trained, save
 from intermamba.config import Config, Dataset, OfficialConfig
 from intermamba.data.raw import read_array
@@ -53,28 +53,24 @@ def adopt(config: Config, dataset: Dataset, variant: str, source: OfficialConfig
     knobs = {"official": source.model_dump(), "text": config.section("text")}
     with provenance.recorded("adopt", [output], [checkpoint, *statistics], knobs) as notes:
         model = official.load(checkpoint, official.LAYOUTS[variant])
-        sizes = model.recipe()
-        if sizes["text_width"] != config.text.width:
+        text_width, features = model.embed_text.in_features, model.out.out_features
+        if text_width != config.text.width:
             raise ConfigError(
-                f"{checkpoint}: reads a text tower {sizes['text_width']} wide; that of profile {config.profile!r} is "
+                f"{checkpoint}: reads a text tower {text_width} wide; that of profile {config.profile!r} is "
                 f"{config.text.width} wide. Use a profile with the tower it was trained with (CLIP ViT-L/14: 768)."
             )
-        if sizes["features"] != (features := representation(dataset).features):
-            raise DataError(f"{checkpoint}: makes {sizes['features']} features a person; {dataset} has {features}.")
+        if features != (known := representation(dataset).features):
+            raise DataError(f"{checkpoint}: makes {features} features per person; {dataset} has {known}.")
         mean, std = (torch.from_numpy(_read(file, features)) for file in statistics)
         if not (std > 0).all():
             raise DataError(f"{statistics[1]}: a standard deviation that is not positive.")
-        adopted = Trained(
-            model,
-            mean,
-            std,
-            variant,
-            dataset,
-            origin="official",
-            tower=tower.name(config.text),
-            min_frames=config.datasets[dataset].min_frames,
-            diffusion_steps=DIFFUSION_STEPS,
-        )
+        described = recipe.describe(config, dataset, variant, origin="official", tower=tower.name(config.text))
+        own = {
+            "sizes": model.sizes,
+            "max_frames": model.max_frames,
+            "diffusion": config.diffusion.model_copy(update={"steps": DIFFUSION_STEPS}),
+        }
+        adopted = Trained(model, mean, std, described.model_copy(update=own))
         save(output, adopted)
         notes.update(
             origin=adopted.origin,

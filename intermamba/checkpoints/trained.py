@@ -1,18 +1,24 @@
-"""Trained denoisers as self-contained safetensors: weights, normalisation, and how to rebuild the network."""
+"""Trained denoisers as self-contained safetensors: weights, normalisation, and how to rebuild and sample."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from intermamba import files
+from intermamba.checkpoints import recipe as recipes
+from intermamba.checkpoints.reading import check_fit
+from intermamba.checkpoints.recipe import Recipe
+from intermamba.data.interx import NEUTRAL
 from intermamba.errors import DataError
 from intermamba.models import Denoiser, build
+from intermamba.representation import Representation, representation
 
 _PREFIX = "model."
-_METADATA = ("variant", "dataset", "origin", "build", "tower", "min_frames", "diffusion_steps")
 
 
 @dataclass(frozen=True)
@@ -22,31 +28,39 @@ class Trained:
     model: Denoiser
     mean: Float[Tensor, " F"]
     std: Float[Tensor, " F"]
-    variant: str
-    dataset: str
-    origin: str
-    """``synthetic`` or ``official``: the data it was trained on."""
-    tower: str
-    """Name of the text tower (:attr:`intermamba.text.tower.Tower.name`) whose features it takes."""
-    min_frames: int
-    """Frames of the shortest clips it was trained on; ``model.max_frames`` has the longest."""
-    diffusion_steps: int
-    """Steps of the noise schedule it was trained with."""
+    recipe: Recipe
+    offsets: Float[np.ndarray, "55 3"] | None = None
+    """Inter-X: bones of the body it was trained with, metres; none: the project's neutral skeleton."""
+
+    @property
+    def variant(self) -> str:
+        return self.recipe.variant.name
+
+    @property
+    def dataset(self) -> str:
+        return self.recipe.dataset
+
+    @property
+    def origin(self) -> str:
+        return self.recipe.origin
+
+    @property
+    def tower(self) -> str:
+        return self.recipe.tower
+
+    @property
+    def body(self) -> Representation:
+        """What its features mean."""
+        return representation(self.dataset, self.offsets)
 
 
 def save(path: str | Path, trained: Trained) -> None:
-    """Write weights and everything :func:`load` needs; equal weights give equal bytes."""
+    """Write weights and everything :func:`load` needs; equal contents give equal bytes."""
     tensors = {_PREFIX + name: value for name, value in trained.model.state_dict().items()}
-    metadata = {
-        "variant": trained.variant,
-        "dataset": trained.dataset,
-        "origin": trained.origin,
-        "build": json.dumps(trained.model.recipe(), sort_keys=True),
-        "tower": trained.tower,
-        "min_frames": str(trained.min_frames),
-        "diffusion_steps": str(trained.diffusion_steps),
-    }
-    files.write_tensors(path, tensors | {"mean": trained.mean, "std": trained.std}, metadata)
+    tensors |= {"mean": trained.mean, "std": trained.std}
+    if trained.offsets is not None and not np.array_equal(trained.offsets, NEUTRAL):
+        tensors["offsets"] = torch.from_numpy(trained.offsets)
+    files.write_tensors(path, tensors, recipes.write(trained.recipe))
 
 
 def load(path: str | Path) -> Trained:
@@ -54,31 +68,30 @@ def load(path: str | Path) -> Trained:
 
     Raises:
         StateError: the file does not exist.
-        DataError: the file is not one of ours, or its weights do not fit the network it names.
+        DataError: no checkpoint of this project, one of another version, or weights that do not fit its recipe.
     """
-    try:
-        tensors, metadata = files.read_tensors(files.require(path, "train"))
-    except DataError as error:
-        raise DataError(f"{error} An official checkpoint becomes one of ours by `intermamba adopt`.") from error
-    if missing := [key for key in _METADATA if key not in metadata]:
-        raise DataError(
-            f"{path}: not a denoiser of this project, or one of an earlier version (no {', '.join(missing)} in its "
-            "metadata). Give the weights.safetensors of a trained row, or train it again."
-        )
-    model = build(metadata["variant"], **json.loads(metadata["build"]))
-    weights = {name.removeprefix(_PREFIX): value for name, value in tensors.items() if name.startswith(_PREFIX)}
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise DataError(f"{path}: its weights do not fit {metadata['variant']!r} as built today: {error}") from error
-    return Trained(
-        model.eval().requires_grad_(False),
-        tensors["mean"],
-        tensors["std"],
-        variant=metadata["variant"],
-        dataset=metadata["dataset"],
-        origin=metadata["origin"],
-        tower=metadata["tower"],
-        min_frames=int(metadata["min_frames"]),
-        diffusion_steps=int(metadata["diffusion_steps"]),
-    )
+    recipe = recipes.read(path)
+    tensors, _ = files.read_tensors(path)
+    features = representation(recipe.dataset).features
+    with torch.device("meta"):  # names and shapes alone: nothing is allocated before the file is known to fit
+        model = build(recipe.variant, **_inputs(recipe, features))
+    expected = {_PREFIX + name: value.shape for name, value in model.state_dict().items()}
+    expected |= {"mean": torch.Size([features]), "std": torch.Size([features])}
+    if "offsets" in tensors:
+        expected["offsets"] = torch.Size(NEUTRAL.shape)
+    check_fit(path, tensors, expected, f"{recipe.variant.name!r} on {recipe.dataset}")
+    if not (tensors["std"] > 0).all():
+        raise DataError(f"{path}: std holds a standard deviation that is not positive.")
+    model.to_empty(device="cpu")
+    model.load_state_dict({name: tensors[_PREFIX + name] for name in model.state_dict()})
+    offsets = tensors["offsets"].numpy() if "offsets" in tensors else None
+    return Trained(model.eval().requires_grad_(False), tensors["mean"], tensors["std"], recipe, offsets)
+
+
+def _inputs(recipe: Recipe, features: int) -> dict[str, Any]:
+    return {
+        "features": features,
+        "max_frames": recipe.max_frames,
+        "text_width": recipe.text.width,
+        **recipe.sizes.model_dump(),
+    }

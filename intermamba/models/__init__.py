@@ -15,7 +15,7 @@ from intermamba.models.options import OPTIONS, In2InOptions, InterGenOptions, In
 if TYPE_CHECKING:
     from intermamba.models.denoiser import AdaptiveWeight, Denoiser
 
-__all__ = ["PAPER", "AdaptiveWeight", "Denoiser", "PaperRow", "Variant", "build", "find", "variants"]
+__all__ = ["PAPER", "AdaptiveWeight", "Denoiser", "PaperRow", "Variant", "build", "check_sizes", "find", "variants"]
 
 PAPER = ModelConfig(
     width=1024,
@@ -106,10 +106,19 @@ def _sizes(changes: dict[str, Any], text_width: int) -> ModelConfig:
     except ValidationError as error:
         problem = error.errors()[0]
         raise ConfigError(f"size {problem['loc'][0]}: {problem['msg']} (given: {problem['input']!r})") from error
+    check_sizes(sizes, text_width)
+    return sizes
+
+
+def check_sizes(sizes: ModelConfig, text_width: int) -> None:
+    """Whether attention heads divide the widths.
+
+    Raises:
+        ConfigError: they do not.
+    """
     for whole, name, heads in ((sizes.width, "width", sizes.heads), (text_width, "text_width", sizes.text_heads)):
         if whole % heads:
             raise ConfigError(f"{name} {whole} is not a multiple of its {heads} attention heads")
-    return sizes
 
 
 def __getattr__(name: str) -> Any:

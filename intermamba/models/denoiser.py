@@ -4,7 +4,7 @@ Inside, the two persons go through the same weights as one batch of 2B: all firs
 axis is called Q (``2B``) in the signatures of this package.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -69,11 +69,6 @@ class Denoiser(nn.Module):
         self.embed_step = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.embed_motion = nn.Linear(features, width)
         self.out = zeroed(nn.Linear(width, features))
-
-    def recipe(self) -> dict[str, Any]:
-        """Arguments of :func:`intermamba.models.build` that make this network again, besides its name."""
-        inputs = {"features": self.out.out_features, "text_width": self.embed_text.in_features}
-        return {**inputs, "max_frames": self.max_frames, **self.sizes.model_dump()}
 
     def encode_text(self, tokens: Float[Tensor, "B S W"], end: Int[Tensor, " B"]) -> Float[Tensor, "B W"]:
         """Condition of captions, from the tower's token features and the position of each end-of-text token.

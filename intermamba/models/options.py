@@ -133,6 +133,11 @@ class Variant(Frozen):
         """Whether the paper reports it only among its ablations, Tables 4 and 5; rows of our own are compared."""
         return bool(self.paper) and {row.table for row in self.paper} <= {4, 5}
 
+    @property
+    def individual(self) -> bool:
+        """Whether it reads a caption of each person besides the pair's, and has guidance weights of its own [in2IN]."""
+        return issubclass(OPTIONS[self.base], In2InOptions)
+
     def options(self) -> AstmOptions:
         """The base's options with the changes applied.
 

@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from intermamba import files, paths, provenance
+from intermamba.checkpoints.recipe import describe
 from intermamba.checkpoints.trained import Trained, save
 from intermamba.config import Config, Dataset
 from intermamba.data.dataset import ClipDataset, Mode, loader
@@ -41,6 +42,8 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: boo
         splits = [SplitFile(path) for path in inputs[:2]]
         settings, body = config.datasets[dataset], representation(dataset, splits[0].offsets)
         cache = TextCache(inputs[3])
+        # Before the work, so that what no checkpoint can hold costs no training.
+        recipe = describe(config, dataset, variant, origin=splits[0].origin, tower=cache.tower)
         stats = files.read_tensors(inputs[2])[0]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(root, "weights"))
@@ -81,18 +84,7 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: boo
             losses, adaptive = history.frames()
             files.write_csv(outputs[1], losses)
             files.write_csv(outputs[2], adaptive)
-            about = Trained(
-                model,
-                stats["mean"],
-                stats["std"],
-                variant,
-                dataset,
-                origin=splits[0].origin,
-                tower=cache.tower,
-                min_frames=settings.min_frames,
-                diffusion_steps=config.diffusion.steps,
-            )
-            save(outputs[0], about)
+            save(outputs[0], Trained(model, stats["mean"], stats["std"], recipe, splits[0].offsets))
         notes.update(
             origin=splits[0].origin,
             skeleton=splits[0].skeleton,

@@ -1,0 +1,165 @@
+"""What a checkpoint says about itself: everything that sampling must repeat of its training.
+
+The recipe is JSON in the metadata of the safetensors file, beside the format's number. It is read without torch, and
+everything in it is checked, sizes against stated bounds, before anything is built or allocated.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError, model_validator
+
+from intermamba import files
+from intermamba.config import Config, Count, Dataset, DiffusionConfig, ModelConfig, Positive, Section, TextConfig
+from intermamba.errors import ConfigError, DataError
+from intermamba.models import check_sizes, find
+from intermamba.models.options import Variant
+
+FORMAT = "2"
+"""Number of the layout of the metadata; files before it held no text tower and no sampling settings."""
+
+BOUNDS = {
+    "width": 8192, "heads": 256, "feedforward": 65536, "modules": 64, "blocks_per_module": 64, "state": 1024,
+    "rank": 8192, "kernel": 64, "transformer_blocks": 128, "text_layers": 64, "text_heads": 256,
+    "text_feedforward": 65536,
+}  # fmt: skip
+"""Largest size of each kind; the paper's largest model is an eighth of it or less."""
+BLOCKS = 128
+"""Most blocks over all modules [paper 8]."""
+FRAMES = 10_000
+"""Longest motion, frames [paper 300]."""
+DIFFUSION_STEPS = 100_000
+"""Longest noise schedule [paper 1000]."""
+TEXT_BOUNDS = {"width": 8192, "heads": 256, "layers": 128, "context": 1024}
+TOWER_WEIGHTS = 1 << 28
+"""Most weights of an untrained text tower's layers [CLIP ViT-L/14: 85 million]."""
+
+
+class Recipe(Section):
+    """How to rebuild a trained denoiser, and how to sample from it."""
+
+    variant: Variant
+    """Name, base and changes; what a study says about a variant is left out."""
+    dataset: Dataset
+    origin: Literal["synthetic", "official"]
+    """The data it was trained on."""
+    sizes: ModelConfig
+    min_frames: Positive
+    """Frames of the shortest clips it was trained on."""
+    max_frames: Positive
+    """The longest motion it can make."""
+    tower: str
+    """Name of the text tower whose features it takes (:func:`intermamba.text.tower.name`)."""
+    text: TextConfig
+    """Settings of that tower."""
+    diffusion: DiffusionConfig
+    """The noise schedule of its training; solver, steps, guidance and precision are defaults for sampling."""
+    seed: Count
+    """Root of the seeds of sampling noise."""
+
+    @model_validator(mode="after")
+    def _plausible(self) -> "Recipe":
+        if problems := list(self._problems()):
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        options = self.variant.options()
+        sizes = self.sizes.model_dump()
+        modules = getattr(options, "modules", None) or self.sizes.modules
+        found = {f"sizes.{name}": (sizes[name], most) for name, most in BOUNDS.items()}
+        found |= {f"text.{name}": (getattr(self.text, name), most) for name, most in TEXT_BOUNDS.items()}
+        found["modules"] = (modules, BOUNDS["modules"])
+        found["blocks over all modules"] = (modules * self.sizes.blocks_per_module, BLOCKS)
+        found["max_frames"] = (self.max_frames, FRAMES)
+        found["diffusion.steps"] = (self.diffusion.steps, DIFFUSION_STEPS)
+        found["diffusion.sampling_steps"] = (self.diffusion.sampling_steps, self.diffusion.steps)
+        found["min_frames"] = (self.min_frames, self.max_frames)
+        if self.text.tower == "untrained":
+            found["weights of the untrained text tower"] = (12 * self.text.width**2 * self.text.layers, TOWER_WEIGHTS)
+            if self.text.width % self.text.heads:
+                yield f"text.width {self.text.width} is not a multiple of its {self.text.heads} heads"
+        for name, (value, most) in found.items():
+            if value > most:
+                yield f"{name}: {value}, at most {most}"
+        if not abs(self.diffusion.guidance) <= 1e6:  # also refuses NaN
+            yield f"diffusion.guidance: {self.diffusion.guidance}, at most 1e6"
+        try:
+            check_sizes(self.sizes, self.text.width)
+        except ConfigError as error:
+            yield str(error)
+
+    @property
+    def individual(self) -> bool:
+        """Whether it reads a caption of each person besides the pair's, and has guidance weights of its own."""
+        return self.variant.individual
+
+
+def describe(config: Config, dataset: Dataset, variant: str, *, origin: str, tower: str) -> Recipe:
+    """The recipe of a denoiser trained with this configuration.
+
+    ``origin`` is that of its data, ``synthetic`` or ``official``; ``tower`` names what made its token features.
+
+    Raises:
+        ConfigError: an unknown variant, or a size out of bounds.
+    """
+    data = config.datasets[dataset]
+    try:
+        return Recipe(
+            variant=find(variant).model_copy(update={"hypothesis": "", "paper": (), "note": ""}),
+            dataset=dataset,
+            origin=origin,
+            sizes=config.model,
+            min_frames=data.min_frames,
+            max_frames=data.max_frames,
+            tower=tower,
+            text=config.text,
+            diffusion=config.diffusion,
+            seed=config.seed,
+        )
+    except ValidationError as error:
+        raise ConfigError(f"profile {config.profile!r}: {_explain(error)}") from error
+
+
+def write(recipe: Recipe) -> dict[str, str]:
+    """The metadata of a checkpoint."""
+    return {"format": FORMAT, "recipe": recipe.model_dump_json()}
+
+
+def read(path: str | Path) -> Recipe:
+    """The recipe of a checkpoint, from the file's header alone.
+
+    Raises:
+        StateError: no such file.
+        DataError: no checkpoint of this project, one of another version, or metadata that are not a valid recipe.
+    """
+    try:
+        metadata = files.read_metadata(path)
+    except DataError as error:
+        raise DataError(f"{error} `intermamba adopt` converts an official checkpoint.") from error
+    if "recipe" not in metadata or "format" not in metadata:
+        raise DataError(
+            f"{path}: not a denoiser of this project, or one of an earlier version (no format and recipe in its "
+            "metadata). Give the weights.safetensors of a training, or train again."
+        )
+    if metadata["format"] != FORMAT:
+        raise DataError(
+            f"{path}: checkpoint format {metadata['format'][:20]!r}; this version of intermamba reads {FORMAT!r}."
+        )
+    try:
+        return Recipe.model_validate_json(metadata["recipe"])
+    except ValidationError as error:
+        raise DataError(f"{path}: broken recipe in its metadata: {_explain(error)}") from error
+    except ConfigError as error:
+        raise DataError(f"{path}: broken recipe in its metadata: {error}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    """The first problems, each with its place and a short form of what was found."""
+    found = []
+    for problem in error.errors(include_url=False)[:5]:
+        place = ".".join(map(str, problem["loc"]))
+        given = "" if problem["type"] in ("missing", "value_error") else f" (given: {problem['input']!r:.40})"
+        found.append(f"{place + ': ' if place else ''}{problem['msg'].removeprefix('Value error, ')}{given}")
+    return "; ".join(found) + "."
