@@ -5,10 +5,10 @@
 Both sides evaluate the same files in one run, real motions and one method's ready ones, by the protocol `interhuman`:
 20 repeats, MModality in all of them as the official script takes it. The files are an embedded test split and motions
 made from it by noise. Both sides use one evaluator, of InterCLIP's architecture but narrower, with random weights; at
-the official sizes it would cost far more than all the rest, so the count of embeddings, which is the ratio to expect there,
-is printed too. What differs: the official code embeds every caption and motion anew whenever a repeat shows it, this
-project each distinct one once. Clips are short enough not to be cut to windows, whose random places would make more
-motions distinct, and the method has one set of motions for all repeats. The official code (`tools/eval.py`,
+the official sizes it would cost far more than all the rest, so the count of embeddings, which is the ratio to expect
+there, is printed too. What differs: the official code embeds every caption and motion anew whenever a repeat shows it,
+this project each distinct one once. Clips are short enough not to be cut to windows, whose random places would make
+more motions distinct, and the method has one set of motions for all repeats. The official code (`tools/eval.py`,
 `utils/metrics.py` and the loaders under `datasets/`) runs as it is, in this process; only its random draws are replaced
 by ours, to compare number by number. Its reading of the raw files into memory is not counted, nor is our preprocessing.
 Nothing of the official repository is part of this project; give the path of a clone of tr3e/InterGen.

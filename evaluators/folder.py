@@ -20,11 +20,12 @@ from evaluators.interx import UNIT
 from evaluators.protocol import Protocol, Source
 from intermamba import files
 from intermamba.config import Dataset, DatasetConfig
-from intermamba.data import interhuman, interx
+from intermamba.data import interhuman, interx, plausibility
 from intermamba.data.dataset import Batch, EpochSampler, Item, collate
 from intermamba.data.raw import check_numbers, read_archive
 from intermamba.data.splits import SplitFile
 from intermamba.errors import DataError
+from intermamba.representation import representation
 from intermamba.rotations import matrix_to_columns, matrix_to_rows
 
 SHORTEST: Mapping[Dataset, int] = {"interhuman": 1, "interx": UNIT}
@@ -66,7 +67,11 @@ class MotionFolder:
 
     Raises:
         DataError: files are broken, are not about this test split, or do not make up whole sets; all problems at once.
+            Or the motions cannot be in metres.
     """
+
+    warnings: tuple[str, ...]
+    """What is odd about the motions' units, axes or speeds (:mod:`intermamba.data.plausibility`)."""
 
     def __init__(
         self, folder: str | Path, split: SplitFile, settings: DatasetConfig, protocol: Protocol, seed: int
@@ -81,6 +86,8 @@ class MotionFolder:
         self._sets: dict[int, dict[int, MotionFile]] = defaultdict(dict)
         self._spreads: dict[int, dict[int, list[MotionFile]]] = defaultdict(lambda: defaultdict(list))
         self._kept: dict[Path, Item] = {}
+        self._body = representation(split.dataset, split.offsets)
+        self._sizes: list[plausibility.Size] = []
         problems = self._sort_in() if self.paths else [f"no .npz file in {self.folder}, at any depth."]
         if problems:
             more = [f"... and {len(problems) - LISTED} more."] if len(problems) > LISTED else []
@@ -89,6 +96,7 @@ class MotionFolder:
                 "nothing was evaluated. docs/data.md describes the layout.\n  "
                 + "\n  ".join([*problems[:LISTED], *more])
             )
+        self.warnings = plausibility.check(self._sizes, self._body.floor, str(self.folder))
 
     @property
     def sets(self) -> int:
@@ -144,6 +152,8 @@ class MotionFolder:
             except DataError as error:
                 problems.append(str(error))
                 continue
+            joints = self._body.joints(torch.from_numpy(motion)).numpy()
+            self._sizes.append(plausibility.measure(joints, self._body.fps))
             index = self._index[file.clip]
             if file.sample is not None:
                 self._spreads[file.repeat][index].append(file)

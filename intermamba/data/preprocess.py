@@ -1,5 +1,6 @@
 """Stage ``preprocess``: raw files to one memory-mappable file a split, and the statistics of the training split."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,16 +12,21 @@ from jaxtyping import Float, Float32, Float64
 
 from intermamba import files, paths
 from intermamba.config import Config, Dataset, DatasetConfig
-from intermamba.data import interhuman, interx
+from intermamba.data import interhuman, interx, plausibility
+from intermamba.data.dataset import ClipDataset
 from intermamba.data.fetch import Progress, raw_root
 from intermamba.data.layouts import layout
 from intermamba.data.splits import Clip, SplitFile, write_split
 from intermamba.errors import DataError, StateError
 from intermamba.provenance import recorded
+from intermamba.representation import representation
 
 STD_FLOOR = 1e-3
 """Smallest standard deviation used: a millimetre, a millimetre a frame, a thousandth of a matrix entry. Features that
 never change in training (Inter-X's padding, jaw, eyes) stay finite, and come back all but unchanged from a denoiser."""
+
+LOOKED_AT = 64
+"""Clips by which the plausibility of units and axes is checked."""
 
 
 def run(config: Config, dataset: Dataset, progress: Progress | None = None) -> None:
@@ -30,7 +36,7 @@ def run(config: Config, dataset: Dataset, progress: Progress | None = None) -> N
 
     Raises:
         StateError: ``fetch`` has not run, or ran for another source.
-        DataError: files have changed since, or a split would be empty.
+        DataError: files have changed since, a split would be empty, or the motions cannot be in metres.
     """
     settings = config.datasets[dataset]
     common = {"profile": config.profile, "dataset": dataset}
@@ -54,8 +60,25 @@ def run(config: Config, dataset: Dataset, progress: Progress | None = None) -> N
                 clips = _kept(map(place.read, manifest["clips"][split]), settings, dropped, dataset, progress)
                 write_split(part, clips, dataset=dataset, split=split, origin=manifest["origin"], **body)
                 notes["dropped"][split] = dropped
+            notes["warnings"] = plausible(SplitFile(parts["test"]), settings)
+            for sentence in notes["warnings"]:
+                sys.stderr.write(f"warning: {sentence}\n")
             mean, std = statistics(SplitFile(parts["train"]), settings)
             files.write_tensors(stats_part, {"mean": torch.from_numpy(mean), "std": torch.from_numpy(std)})
+
+
+def plausible(split: SplitFile, settings: DatasetConfig) -> tuple[str, ...]:
+    """What is odd about the units and axes of a split, by at most :data:`LOOKED_AT` clips spread over it.
+
+    Raises:
+        DataError: the motions cannot be in metres.
+    """
+    body = representation(split.dataset, split.offsets)
+    clips = ClipDataset(split, settings, "fixed", seed=0)
+    chosen = range(0, len(split), -(-len(split) // LOOKED_AT))
+    motions = (torch.from_numpy(clips[0, index].motion) for index in chosen)
+    sizes = [plausibility.measure(body.joints(motion).numpy(), body.fps) for motion in motions]
+    return plausibility.check(sizes, body.floor, f"{split.split} split of {split.dataset}")
 
 
 def _check_unchanged(manifest: dict[str, Any], root: Path, path: Path) -> None:

@@ -219,3 +219,25 @@ def test_not_a_split_file(tmp_path: Path) -> None:
     path.write_bytes(b"")
     with pytest.raises(DataError, match="not a split file"):
         SplitFile(path)
+
+
+class TestUnits:
+    def raw(self, root: Path, change) -> Path:
+        write_interhuman(root)
+        for file in (root / "motions_processed").rglob("*.npy"):
+            columns = np.load(file)
+            columns[:, :66] = change(columns[:, :66].reshape(-1, 22, 3)).reshape(-1, 66)
+            np.save(file, columns)
+        return root
+
+    def test_centimetres_are_refused_and_nothing_is_written(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"test split of interhuman: bones .*looks like centimetres: divide by 100"):
+            prepare("interhuman", self.raw(tmp_path / "raw", lambda joints: 100 * joints))
+        assert not split_path("interhuman", "test").exists()
+
+    def test_y_up_is_warned_of_and_recorded(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """InterHuman's files have z up: joints with y up lie on their backs."""
+        prepare("interhuman", self.raw(tmp_path / "raw", lambda joints: joints[..., [0, 2, 1]] * [1, 1, -1]))
+        (sentence,) = files.read_json(paths.record_of(split_path("interhuman", "train")))["notes"]["warnings"]
+        assert "y is not up" in sentence
+        assert f"warning: {sentence}" in capsys.readouterr().err

@@ -215,6 +215,64 @@ def motions_of(study: tuple[Config, str], folder: Path) -> Path:
     return folder
 
 
+def recorded(study: tuple[Config, str], folder: Path, change: Callable[[str, dict[str, Any]], None]) -> Path:
+    """The motions of the test split in the layout of joints or rotations, each changed."""
+    dataset, bench = study[1], Bench(*study)
+    for batch in bench.real.batches(0):
+        for row, name in enumerate(batch.clip):
+            motion = batch.motion[row, : batch.length[row]]
+            content: dict[str, Any] = {"clip": name, "caption": batch.caption[row]}
+            content["rotations"] = bench.body.rotations(motion).numpy()
+            if dataset == "interhuman":
+                content["joints"] = bench.body.joints(motion).numpy()
+            else:
+                content["translation"] = bench.body.translation(motion).numpy()
+            change(dataset, content)
+            folder.mkdir(exist_ok=True)
+            np.savez(folder / f"{name}.npz", **content)
+    return folder
+
+
+def _scaled(dataset: str, content: dict[str, Any]) -> None:
+    name = "joints" if dataset == "interhuman" else "translation"
+    content[name] = 100 * content[name]
+
+
+def _z_up(dataset: str, content: dict[str, Any]) -> None:
+    """As a program gives it whose z points up and whose y points away: (x, -z, y)."""
+    axes = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]], np.float32)
+    name = "joints" if dataset == "interhuman" else "translation"
+    content[name] = content[name] @ axes.T
+    if dataset == "interx":  # of the rotations only the pelvis's is global
+        content["rotations"][:, :, 0] = axes @ content["rotations"][:, :, 0]
+
+
+class TestUnits:
+    """Mistakes in units and axes used to pass silently."""
+
+    def test_metres_with_y_up_are_not_remarked_upon(
+        self, study: tuple[Config, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        output = command.run(*study, recorded(study, tmp_path / "good", lambda *_: None))
+        assert json.loads(paths.record_of(output).read_text())["notes"]["warnings"] == []
+        assert "warning" not in capsys.readouterr().err
+
+    def test_centimetres_are_refused(self, study: tuple[Config, str], tmp_path: Path) -> None:
+        folder = recorded(study, tmp_path / "centimetres", _scaled)
+        with pytest.raises(DataError, match="this looks like centimetres: divide by 100") as error:
+            command.run(*study, folder)
+        assert str(error.value).startswith(f"{folder}: ")
+        assert not Path(f"results/smoke/{study[1]}/centimetres").exists()
+
+    def test_z_up_is_warned_of_and_recorded(
+        self, study: tuple[Config, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        folder = recorded(study, tmp_path / "z_up", _z_up)
+        notes = json.loads(paths.record_of(command.run(*study, folder)).read_text())["notes"]
+        assert any("y is not up" in sentence for sentence in notes["warnings"])
+        assert f"warning: {folder}: bodies extend along" in capsys.readouterr().err
+
+
 class TestLayouts:
     """Each layout of a motion gives the features of the dataset's own pipeline."""
 

@@ -1,6 +1,7 @@
 """Command ``evaluate --motions``: another project's motions on the bench of this project's rows."""
 
 import re
+import sys
 from hashlib import sha256
 from pathlib import Path
 
@@ -42,8 +43,15 @@ def run(config: Config, dataset: Dataset, folder: Path, method: str | None = Non
         found = bench.measure({method: source}, "re-evaluated", progress=progress)
         files.write_csv(output, found)
         notes.update(
-            bench.notes, folder=str(folder), files=len(source.paths), sets=source.sets, motions=_digest(source)
+            bench.notes,
+            folder=str(folder),
+            files=len(source.paths),
+            sets=source.sets,
+            motions=_digest(source),
+            warnings=source.warnings,
         )
+    for sentence in source.warnings:
+        sys.stderr.write(f"warning: {folder}: {sentence}\n")
     _show(found, source.sets)
     return output
 
