@@ -54,12 +54,21 @@ def mamba_ssm_scan(
     delta_softplus: bool,
     discretisation: str,
 ) -> Float[Tensor, "B E L"]:
-    """The official kernel of mamba-ssm; since its version 2.3 the package must be built to hold it.
+    """The official kernel of mamba-ssm, its compiled extension ``selective_scan_cuda``.
+
+    Releases up to 2.3.2.post1 build the extension by default; later code does only with ``MAMBA_KEEP_CUDA_BUILD=TRUE``.
 
     Raises:
-        ConfigError: an input it does not support, or no such package.
+        ConfigError: an input it does not support, no such package, or a package without the extension.
     """
     _check("mamba_ssm", u, discretisation)
+    if find_spec("selective_scan_cuda") is None:
+        raise ConfigError(
+            "selective_scan(backend='mamba_ssm'): the installed mamba-ssm was built without its Mamba-1 kernel "
+            "(selective_scan_cuda). Install it again as `MAMBA_KEEP_CUDA_BUILD=TRUE pip install mamba-ssm "
+            "--no-build-isolation`, or version 2.3.2.post1 or earlier without MAMBA_SKIP_CUDA_BUILD. Or use "
+            "backend='triton'."
+        )
     from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
 
     shortcut, bias = (None if value is None else value.float() for value in (D, delta_bias))

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from intermamba.errors import ConfigError
-from intermamba.ssm import BACKENDS, cpu, reference, selective_scan
+from intermamba.ssm import BACKENDS, cpu, cuda, reference, selective_scan
 from intermamba.ssm.threads import WORTH_A_THREAD
 
 HERE = ("reference", "cpu")
@@ -195,6 +195,13 @@ def test_forward_and_backward_hold_three_times_inputs_and_output_at_most(shape):
 def test_gpu_backends_refuse_what_is_not_on_a_gpu(backend):
     with pytest.raises(ConfigError, match=rf"backend='{backend}'\) computes in float32 on CUDA.* got .* on cpu"):
         selective_scan(**formula(), backend=backend)
+
+
+def test_an_official_package_without_its_kernel_says_how_to_build_it(monkeypatch):
+    monkeypatch.setattr(cuda, "supports", lambda *_: True)
+    monkeypatch.setattr(cuda, "find_spec", lambda name: None if name == "selective_scan_cuda" else object())
+    with pytest.raises(ConfigError, match=r"without its Mamba-1 kernel.*MAMBA_KEEP_CUDA_BUILD=TRUE.*2\.3\.2\.post1"):
+        selective_scan(**formula(), backend="mamba_ssm")
 
 
 def test_unknown_backend_names_the_choices():
