@@ -74,7 +74,7 @@ def test_a_clear_difference_holds_and_its_opposite_does_not(study):
 
 def test_scatter_over_trainings_hides_it(study):
     (found,) = decide(study, quality(), scatter=0.1)
-    assert found.verdict == "cannot be told"
+    assert found.verdict == "inconclusive"
 
 
 def test_fid_is_a_ratio(study):
@@ -85,14 +85,14 @@ def test_fid_is_a_ratio(study):
 
 def test_one_training_tells_nothing(study):
     (found,) = decide(study, quality(second="my_idea_100%"))
-    assert found.verdict == "cannot be told"
+    assert found.verdict == "inconclusive"
     assert "trained once" in found.note
 
 
 def test_rows_at_chance_tell_nothing_of_each_other(study):
     both = quality(first="without_temporal", second="without_temporal", metric="fid")
     (found,) = decide(study, both)
-    assert found.verdict == "cannot be told"
+    assert found.verdict == "inconclusive"
     assert "chance" in found.note
 
 
@@ -103,7 +103,7 @@ def test_failing_to_converge_is_being_at_chance(study):
         quality("b", "without_temporal", "shuffled", "top3", "no higher"),
     )
     assert learned.verdict == "does not hold"
-    assert chance.verdict in ("cannot be told", "holds")
+    assert chance.verdict in ("inconclusive", "holds")
 
 
 def test_costs(study):
@@ -166,6 +166,6 @@ def test_the_stage_writes_a_row_a_claim_and_again_to_the_byte(study, monkeypatch
     first = files.sha256(file)
     frame = pd.read_csv(file)
     assert list(frame.columns) == list(claims.COLUMNS)
-    assert set(frame["verdict"]) <= {"holds", "does not hold", "cannot be told", "not run"}
+    assert set(frame["verdict"]) <= {"holds", "does not hold", "inconclusive", "not run"}
     claims.run(study)
     assert files.sha256(file) == first

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from workflow.results.contrasts import Blocks, Contrast, holm, paired, unpaired
+from workflow.results.contrasts import Blocks, Contrast, above_chance, distinguishable, holm, paired, unpaired
 
 
 def trainings(methods=4, seeds=3, spread=0.1, shift=1.0, seed=0):
@@ -93,3 +93,23 @@ def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+def test_above_chance_and_distinguishable_are_decided_over_training_seeds():
+    frame = trainings(methods=2, spread=0.1, shift=0.0)
+    blocks = Blocks(frame)
+    level = frame.query("method == 'm0'")["value"].mean()
+    assert above_chance(blocks.against("m0", level - 10.0))
+    assert not above_chance(blocks.against("m0", level))
+    assert not above_chance(blocks.against("m0", level + 10.0))
+    assert distinguishable(0.049)
+    assert not distinguishable(0.05)
+
+
+def test_a_side_trained_once_is_refused():
+    frame = trainings()
+    once = frame[(frame["method"] != "m2") | (frame["seed"] == 0)]
+    blocks = Blocks(once)
+    for ask in (lambda: blocks.difference("m0", "m2"), lambda: blocks.against("m2", 0.0)):
+        with pytest.raises(ValueError, match="trained once"):
+            ask()

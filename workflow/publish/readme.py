@@ -1,6 +1,5 @@
 """The generated parts of README and docs, as Markdown: read from committed results, so that no number is typed in."""
 
-import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -9,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy import stats
 
-from evaluators.results import SHUFFLED, BlockName
 from intermamba import files
-from intermamba.config import Config, Dataset, load
+from intermamba.config import Config, load
 from intermamba.errors import StateError
 from intermamba.models import variants
 from intermamba.names import dataset_name, revision_name
 from intermamba.paths import COMMITTED, path
 from workflow.graph.stages import table
 from workflow.publish import paper_size, speed
-from workflow.report.build import FIGURES, headline
+from workflow.report.build import FIGURES
 from workflow.report.lineage import Lineage
+from workflow.results.headline import headline
 from workflow.results.reproduced import Study, read
 from workflow.tables.claims import balance, topics
 from workflow.tables.markdown import grid
@@ -73,16 +71,16 @@ def study() -> str:
     first, *others = _pictures()
     return (
         f"{_about(facts(config), config)}\n\n{_sentences(results)}\n\n{_scatter(results.summary)}\n\n{first}"
-        f"## The paper's claims, here\n\n{balance(claims)}. An undecided claim is not evidence against the paper. "
+        f"## The paper's claims, here\n\n{balance(claims)}. 'Inconclusive' is not evidence against the paper. "
         f"p-values are Holm-corrected across all claims.\n\n{_claims(claims)}\n## Tables\n\n"
         f"{''.join(tables)}## Figures\n\n{''.join(others)}"
     )
 
 
 def _sentences(results: Study) -> str:
+    metrics = pd.read_csv(path("metrics", profile=results.config.profile))
     return "\n\n".join(
-        f"**{dataset_name(name)}.** {headline(results, name).sentence} {_told_from_chance(results, name)}"
-        for name in results.config.runs
+        f"**{dataset_name(name)}.** {headline(results, metrics, name).text}" for name in results.config.runs
     )
 
 
@@ -93,29 +91,6 @@ def _pictures() -> list[str]:
     ]
 
 
-def at_chance(results: Study, dataset: Dataset) -> list[str]:
-    """Rows whose trainings do not tell R-precision (top 3) from chance: the 95% interval over seeds (Student's t)
-    reaches down to the shuffled captions'.
-    """
-    chance = float(_top3(results, dataset, "reference", SHUFFLED)["mean"])
-    rows = {name: _top3(results, dataset, "reproduced", name) for name in results.config.runs[dataset]}
-    halves = {
-        name: stats.t.ppf(0.975, row["seeds"] - 1) * row["seed_std"] / math.sqrt(row["seeds"])
-        for name, row in rows.items()
-    }
-    return [name for name, row in rows.items() if not row["mean"] - halves[name] > chance]
-
-
-def _top3(results: Study, dataset: Dataset, block: BlockName, method: str) -> "pd.Series[Any]":
-    return results.results(dataset, block, method).query("metric == 'top3'").iloc[0]
-
-
-def _told_from_chance(results: Study, dataset: Dataset) -> str:
-    if lost := at_chance(results, dataset):
-        return f"Not told from chance over its trainings: {', '.join(map(results.label, lost))}."
-    return "Every row is above chance."
-
-
 def _scatter(summary: pd.DataFrame) -> str:
     """How much farther training seeds lie apart than the printed interval says."""
     rows = summary[(summary["block"] == "reproduced") & (summary["seeds"] > 1)]
@@ -124,15 +99,17 @@ def _scatter(summary: pd.DataFrame) -> str:
         "The interval that papers print, over repeats of the evaluation, is not the error of a method: the standard "
         f"deviation between training seeds (σ in the tables) is {times['fid']:.1f} times that interval for FID and "
         f"{times['top3']:.1f} times for R-precision (top 3), in the median of the rows. "
-        "[Why InterGen follows the text less here](docs/decisions.md#who-reads-the-captions)."
+        "See [why InterGen follows the text less here](docs/decisions.md#who-reads-the-captions)."
     )
 
 
 def _claims(claims: pd.DataFrame) -> str:
     parts = []
     for topic, told in topics(claims).items():
-        rows = [[one.claim, one.paper, one.here, one.effect_between, one.p, one.verdict] for one in told]
-        parts.append(grid([topic, "Paper", "Here", "Effect (95%)", "p", "Verdict"], rows))
+        rows = [
+            [one.claim, one.metric, one.printed, one.measured, one.effect_between, one.p, one.verdict] for one in told
+        ]
+        parts.append(grid([topic, "Metric", "Paper", "Here", "Effect (95%)", "p", "Verdict"], rows))
     return "\n".join(parts)
 
 

@@ -1,7 +1,7 @@
 """Stage ``claims``: what the paper claims, decided on the results of this profile.
 
 Each claim is data (``results/paper/reported/claims.yaml``) and compares two rows. Trainings are the sample: a claim
-about a method cannot be told from one training of it, however often that training is evaluated.
+about a method cannot be decided from one training of it, however often that training is evaluated.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,13 +23,19 @@ from intermamba.models import variants
 from intermamba.paths import path
 from intermamba.provenance import recorded
 from workflow.results import reported
-from workflow.results.contrasts import Blocks, Contrast, holm, paired, unpaired
+from workflow.results.contrasts import (
+    Blocks,
+    Contrast,
+    above_chance,
+    distinguishable,
+    holm,
+    paired,
+    trainings,
+    unpaired,
+)
 from workflow.results.reproduced import Study, read
 
-LEVEL = 0.05
-"""Of the corrected p-value."""
-
-Verdict = Literal["holds", "does not hold", "cannot be told", "not run"]
+Verdict = Literal["holds", "does not hold", "inconclusive", "not run"]
 Expected = Literal["higher", "lower", "no higher", "steadier"]
 
 COLUMNS = (
@@ -68,19 +74,19 @@ class Printed(Section):
 class _Claim(Section):
     id: str
     topic: str
-    """Heading under which it stands."""
+    """Heading of its group."""
     claim: str
     where: str
     """In the paper."""
     dataset: Dataset
     expected: Expected
-    """Where the first method stands, seen from the second."""
+    """How the first method compares with the second."""
     paper: Printed | None = None
     """``None`` where the paper gives no number."""
 
 
 class Quality(_Claim):
-    """Of two methods, or of a method and ``shuffled`` (chance), in one metric of the protocol."""
+    """About two methods, or a method and ``shuffled`` (chance), in one metric of the protocol."""
 
     kind: Literal["quality"]
     metric: str
@@ -88,7 +94,7 @@ class Quality(_Claim):
 
 
 class Cost(_Claim):
-    """Of two methods' seconds a sampling, or their parameters at the paper's sizes; the effect is a ratio."""
+    """About two methods' seconds per sampling, or parameters at the paper's sizes; the effect is a ratio."""
 
     kind: Literal["time", "parameters"]
     methods: tuple[str, str]
@@ -99,7 +105,7 @@ class Cost(_Claim):
 
 
 class Weights(_Claim):
-    """Of a method's fusion weights of one branch over training."""
+    """About a method's fusion weights of one branch over training."""
 
     kind: Literal["weights"]
     methods: tuple[str]
@@ -123,13 +129,13 @@ class Finding:
     contrast: Contrast | None = None
     scale: Literal["difference", "ratio"] = "difference"
     trainings: str = ""
-    verdict: Verdict = "cannot be told"
+    verdict: Verdict = "inconclusive"
     note: str = ""
     p_corrected: float | None = None
 
 
 def run(config: Config) -> None:
-    """Write ``claims.csv``: one row a claim.
+    """Write ``claims.csv``: one row per claim.
 
     Raises:
         StateError: a stage before this one has not run.
@@ -183,8 +189,8 @@ def _verdict(one: Finding) -> Verdict:
     assert one.contrast is not None
     assert one.p_corrected is not None
     above = one.contrast.effect > (1.0 if one.scale == "ratio" else 0.0)
-    if one.p_corrected >= LEVEL:
-        return "cannot be told"
+    if not distinguishable(one.p_corrected):
+        return "inconclusive"
     return "holds" if above == (one.claim.expected in ("higher", "steadier")) else "does not hold"
 
 
@@ -192,9 +198,7 @@ class _Quality:
     """Contrasts of metrics, over the trainings of each method."""
 
     def __init__(self, metrics: pd.DataFrame) -> None:
-        keys = ["dataset", "metric", "method", "training_seed"]
-        trained = metrics[metrics["block"] == "reproduced"]
-        self._means = trained.groupby(keys)["value"].mean().rename_axis(index={"training_seed": "seed"}).reset_index()
+        self._metrics = metrics
         chance = metrics[metrics["method"] == SHUFFLED]
         self._chance = chance.groupby(["dataset", "metric"])["value"].mean()
 
@@ -204,41 +208,28 @@ class _Quality:
             raise ConfigError(unknown("metric", metric, METRICS, f"claim {claim.id} of claims.yaml"))
         first, second = claim.methods
         ratio = metric == "fid"
-        values = tuple(self._value(claim.dataset, metric, name) for name in claim.methods)
-        counts = ", ".join(str(self._count(claim.dataset, name)) for name in claim.methods if name != SHUFFLED)
+        means = trainings(self._metrics, claim.dataset, metric)
+        values = tuple(self._value(means, claim, name) for name in claim.methods)
+        trained = [name for name in claim.methods if name != SHUFFLED]
+        counts = ", ".join(str((means["method"] == name).sum()) for name in trained)
         found = Finding(claim, values, scale="ratio" if ratio else "difference", trainings=counts)
         try:
-            blocks = self._blocks(claim.dataset, metric, np.log if ratio else np.asarray)
-            against_chance = self._blocks(claim.dataset, "top3", np.asarray)
+            blocks = Blocks(means.assign(value=np.log(means["value"])) if ratio else means)
+            contrast = blocks.against(first, values[1]) if second == SHUFFLED else blocks.difference(first, second)
+            learned = second == SHUFFLED or self._any_above_chance(claim.dataset, trained)
         except ValueError as error:
             return replace(found, note=f"{error}.")
-        if min(self._count(claim.dataset, name) for name in claim.methods if name != SHUFFLED) < 2:
-            return replace(found, note="a side was trained once, so its scatter is not known.")
-        contrast = blocks.against(first, values[1]) if second == SHUFFLED else blocks.difference(first, second)
-        note = ""
-        if second != SHUFFLED and not any(self._learned(against_chance, claim.dataset, name) for name in claim.methods):
-            note = "neither side is above chance in Top 3."
+        note = "" if learned else "neither side is above chance in R-precision (top 3)."
         return replace(found, contrast=contrast.exponential() if ratio else contrast, note=note)
 
-    def _blocks(self, dataset: str, metric: str, scale: Callable[[Any], Any]) -> Blocks:
-        chosen = self._means[(self._means["dataset"] == dataset) & (self._means["metric"] == metric)]
-        return Blocks(chosen.assign(value=scale(chosen["value"].to_numpy())))
+    def _any_above_chance(self, dataset: str, methods: Sequence[str]) -> bool:
+        blocks, chance = Blocks(trainings(self._metrics, dataset, "top3")), float(self._chance[dataset, "top3"])
+        return any(above_chance(blocks.against(name, chance)) for name in methods)
 
-    def _learned(self, blocks: Blocks, dataset: str, method: str) -> bool:
-        found = blocks.against(method, float(self._chance[dataset, "top3"]))
-        return found.low > 0.0
-
-    def _value(self, dataset: str, metric: str, method: str) -> float:
+    def _value(self, means: pd.DataFrame, claim: Quality, method: str) -> float:
         if method == SHUFFLED:
-            return float(self._chance[dataset, metric])
-        return float(self._of(dataset, metric, method)["value"].mean())
-
-    def _count(self, dataset: str, method: str) -> int:
-        return len(self._of(dataset, "top3", method))
-
-    def _of(self, dataset: str, metric: str, method: str) -> pd.DataFrame:
-        means = self._means
-        return means[(means["dataset"] == dataset) & (means["metric"] == metric) & (means["method"] == method)]
+            return float(self._chance[claim.dataset, claim.metric])
+        return float(means.loc[means["method"] == method, "value"].mean())
 
 
 def _time(study: Study, claim: Cost) -> Finding:

@@ -15,6 +15,8 @@ import pandas as pd
 from scipy import stats
 
 CONFIDENCE = 0.95
+LEVEL = 0.05
+"""Of p-values, corrected for the comparisons made together."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,47 @@ class Contrast:
         return Contrast(math.exp(self.effect), math.exp(self.low), math.exp(self.high), self.p)
 
 
+def above_chance(against_chance: Contrast) -> bool:
+    """The one rule of "above chance": the 95% interval over training seeds, of the difference, lies above zero."""
+    return against_chance.low > 0.0
+
+
+def distinguishable(p: float) -> bool:
+    """The one rule of "distinguishable".
+
+    Args:
+        p: of no difference over training seeds, corrected for all comparisons that are made together (:func:`holm`).
+    """
+    return p < LEVEL
+
+
+def trainings(metrics: pd.DataFrame, dataset: str, metric: str) -> pd.DataFrame:
+    """One row per training of a dataset: columns ``method``, ``seed`` and ``value``, the mean over its repeats.
+
+    Args:
+        metrics: rows of ``metrics.csv``.
+        dataset: interhuman or interx.
+        metric: one of the protocol's.
+    """
+    chosen = metrics[
+        (metrics["block"] == "reproduced") & (metrics["dataset"] == dataset) & (metrics["metric"] == metric)
+    ]
+    means = chosen.groupby(["method", "training_seed"])["value"].mean()
+    return means.rename_axis(index={"training_seed": "seed"}).reset_index()
+
+
 class Blocks:
     """The additive model ``value = method + seed + error`` of one metric, fitted by least squares.
 
     Args:
-        frame: columns ``method``, ``seed``, ``value``; one row a training. Seeds need not be the same for all methods.
+        frame: columns ``method``, ``seed``, ``value``; one row per training. Seeds may differ between methods.
 
     Raises:
-        ValueError: nothing is left to tell the error from: one training a method.
+        ValueError: no error can be estimated: one training per method.
     """
 
     def __init__(self, frame: pd.DataFrame) -> None:
+        self._trainings = frame["method"].value_counts()
         self.methods = sorted(frame["method"].unique())
         seeds = sorted(frame["seed"].unique())
         design = np.hstack([_indicators(frame["method"], self.methods), _indicators(frame["seed"], seeds)[:, 1:]])
@@ -57,14 +89,24 @@ class Blocks:
         self._grand = np.concatenate([np.zeros(len(self.methods)), np.full(len(seeds) - 1, 1 / len(seeds))])
 
     def difference(self, first: str, second: str) -> Contrast:
-        """Between two methods."""
+        """Between two methods.
+
+        Raises:
+            ValueError: one of them was trained once.
+        """
         return self._contrast(self._method(first) - self._method(second), 0.0)
 
     def against(self, method: str, constant: float) -> Contrast:
-        """Between a method, at the mean of the seeds, and a number that no training scatters."""
+        """Between a method, at the mean of the seeds, and a number without scatter over trainings.
+
+        Raises:
+            ValueError: the method was trained once.
+        """
         return self._contrast(self._method(method) + self._grand, constant)
 
     def _method(self, name: str) -> np.ndarray:
+        if self._trainings[name] < 2:
+            raise ValueError("a side was trained once, so its scatter is not known")
         weights = np.zeros(len(self._fitted))
         weights[self.methods.index(name)] = 1.0
         return weights

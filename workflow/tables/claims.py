@@ -1,4 +1,4 @@
-"""What is true of the paper's claims, for readers: the rows of ``claims.csv`` as sentences and rounded numbers."""
+"""The table of the paper's claims: the rows of ``claims.csv`` as sentences and rounded numbers."""
 
 import math
 from collections import Counter
@@ -8,50 +8,67 @@ from typing import Any
 
 import pandas as pd
 
+from evaluators.results import METRICS
 from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import DataError
 from intermamba.paths import path
-from workflow.tables.tabular import Block, Cell, Column, Row, Table, significant
+from workflow.tables.tabular import Block, Cell, Column, Row, Table, decimals, signed
 
 COLUMNS = (
-    "topic", "claim", "where", "paper_first", "paper_second", "value_first", "value_second", "effect", "scale", "low",
-    "high", "p_corrected", "trainings", "verdict", "note",
+    "topic", "claim", "where", "metric", "paper_first", "paper_second", "value_first", "value_second", "effect",
+    "scale", "low", "high", "p_corrected", "trainings", "verdict", "note",
 )  # fmt: skip
 """What is read of ``claims.csv``; it has more."""
 
 NUMBER = 8
-"""After those about the evaluators and about the paper's text."""
+"""After the tables of the evaluators and of the paper's text."""
+CAPTION = "The paper's claims, decided on this run."
 WIDTHS = {
-    "where": ("Where", 0.12),
-    "paper": ("Paper", 0.12),
+    "metric": ("Metric", 0.13),
+    "paper": ("Paper", 0.15),
     "here": ("Here", 0.13),
-    "effect": ("Effect", 0.17),
+    "effect": ("Effect (95%)", 0.14),
     "p": ("p", 0.06),
     "verdict": ("Verdict", 0.11),
 }
 """Columns of the table, and their shares of the text's width."""
 NOTES = (
-    "Each claim compares two rows, the first with the second. Effect: difference, or ratio (×) of FID and of costs, "
-    "with its 95% interval over training seeds; on the motions of the same repeats, seeds paired (two-way analysis of "
-    "variance of rows and seeds; fusion weights: Student's t; seconds: Welch's). p is Holm's, over all claims.",
-    "Holds, does not hold: p below 0.05. Cannot be told is no finding against the paper: it takes more trainings or "
-    "other data. Nothing is said of rows of which neither is above chance.",
-    "All of it is about this profile's data and sizes. Claims on seconds differ between equal runs.",
+    "Each claim compares two rows, the first with the second, in one metric. Effect: difference, or ratio (×) for FID "
+    "and costs, with its 95% interval over training seeds; rows are compared on the motions of the same repeats with "
+    "seeds paired (two-way analysis of variance of rows and seeds; fusion weights: Student's t; seconds: Welch's). "
+    "n: trainings of each row. p-values are Holm-corrected across all claims.",
+    "The paper heads a column of Tables 4 and 5 R-precision without saying of which top k. Table 4 is on the scale of "
+    "top 3, Table 5 mixes scales; the metric named here is the one measured here.",
+    "Holds, does not hold: p below 0.05. 'Inconclusive' is not evidence against the paper: it takes more trainings, or "
+    "other data. Two rows are not compared where neither is above chance.",
+    "All verdicts are about this profile's data and sizes. Claims about seconds may differ between equal runs.",
 )
 
-VERDICTS = ("holds", "does not hold", "cannot be told", "not run")
+VERDICTS = ("holds", "does not hold", "inconclusive", "not run")
+QUANTITIES = {
+    "time": "seconds per sampling",
+    "parameters": "parameters (millions)",
+    "temporal": "α, mean over blocks",
+    "spatial": "β, mean over blocks",
+}
+"""What claims compare beside the metrics of the protocol."""
+DIGITS = {"parameters": 1, "temporal": 3, "spatial": 3, "time": 4}
 
 
 @dataclass(frozen=True)
-class Told:
-    """One claim. Numbers are text, empty where there is none."""
+class ClaimRow:
+    """One claim. Numbers are text, empty where there is none; those of a row have equal decimals."""
 
     claim: str
+    metric: str
     where: str
+    """In the paper."""
     verdict: str
-    paper: str
-    here: str
+    printed: str
+    """The paper's numbers."""
+    measured: str
+    trainings: str
     effect: str
     between: str
     """Its interval."""
@@ -62,6 +79,16 @@ class Told:
     def effect_between(self) -> str:
         """The effect with its interval."""
         return f"{self.effect} ({self.between})" if self.between else self.effect
+
+    @property
+    def paper(self) -> str:
+        """The paper's numbers and their place."""
+        return f"{self.printed} ({self.where})" if self.printed else self.where
+
+    @property
+    def here(self) -> str:
+        """The measured numbers and the number of trainings behind each."""
+        return f"{self.measured} (n = {self.trainings})" if self.trainings else self.measured
 
 
 def table(config: Config) -> Table:
@@ -75,17 +102,18 @@ def table(config: Config) -> Table:
     found = topics(pd.read_csv(file))
     blocks = [Block("claims", topic, tuple(_row(one, str(file)) for one in claims)) for topic, claims in found.items()]
     columns = tuple(Column(name, label, width=width) for name, (label, width) in WIDTHS.items())
-    return Table(NUMBER, "What is true of the paper's claims here.", columns, tuple(blocks), NOTES, "claims", "Claim")
+    return Table(NUMBER, CAPTION, columns, tuple(blocks), NOTES, "claims", "Claim")
 
 
-def _row(one: Told, file: str) -> Row:
+def _row(one: ClaimRow, file: str) -> Row:
     texts = {name: getattr(one, name) for name in WIDTHS}
     texts["effect"] = one.effect_between
-    texts["verdict"] = f"{one.verdict} ({one.note})" if one.note else one.verdict
+    if one.note:
+        texts["verdict"] = one.note if one.note.startswith(one.verdict) else f"{one.verdict} ({one.note})"
     return Row(one.claim, {name: Cell(text, details={"source": file}) for name, text in texts.items()})
 
 
-def topics(frame: pd.DataFrame) -> dict[str, list[Told]]:
+def topics(frame: pd.DataFrame) -> dict[str, list[ClaimRow]]:
     """The claims under their topics, in the order of the file.
 
     Raises:
@@ -93,46 +121,54 @@ def topics(frame: pd.DataFrame) -> dict[str, list[Told]]:
     """
     if missing := [name for name in COLUMNS if name not in frame]:
         raise DataError(f"claims.csv: no column {', '.join(missing)}. Run `intermamba claims` again.")
-    found: dict[str, list[Told]] = {}
+    found: dict[str, list[ClaimRow]] = {}
     for row in frame.to_dict("records"):
-        found.setdefault(str(row["topic"]), []).append(_told({str(key): value for key, value in row.items()}))
+        found.setdefault(str(row["topic"]), []).append(_claim({str(key): value for key, value in row.items()}))
     return found
 
 
 def balance(frame: pd.DataFrame) -> str:
     """How many claims have each verdict: "3 hold, 1 does not hold"."""
     counts = Counter(frame["verdict"])
-    plural = {"holds": "hold", "does not hold": "do not hold"}
+    plural = {"holds": "hold", "does not hold": "do not hold", "inconclusive": "are inconclusive"}
+    plural |= {"not run": "were not run"}
+    single = {"inconclusive": "is inconclusive", "not run": "was not run"}
     known = [name for name in VERDICTS if name in counts]
-    return ", ".join(f"{counts[name]} {name if counts[name] == 1 else plural.get(name, name)}" for name in known)
+    words = [single.get(name, name) if counts[name] == 1 else plural[name] for name in known]
+    return ", ".join(f"{counts[name]} {word}" for name, word in zip(known, words, strict=True))
 
 
-def _told(row: Mapping[str, Any]) -> Told:
-    ratio = row["scale"] == "ratio"
-    bounds = [_change(row[name], ratio) for name in ("low", "high")]
-    trainings = "" if pd.isna(row["trainings"]) or row["trainings"] == "" else f"trainings: {row['trainings']}"
-    note = "" if pd.isna(row["note"]) else str(row["note"])
-    return Told(
+def _claim(row: Mapping[str, Any]) -> ClaimRow:
+    ratio, metric = row["scale"] == "ratio", str(row["metric"])
+    digits = METRICS[metric].digits if metric in METRICS else DIGITS[metric]
+    effect, low, high = (_change(row[name], ratio, digits) for name in ("effect", "low", "high"))
+    return ClaimRow(
         f"{str(row['claim'])[:1].upper()}{str(row['claim'])[1:]}",
+        METRICS[metric].label if metric in METRICS else QUANTITIES[metric],
         str(row["where"]),
         str(row["verdict"]),
-        _against("g", row["paper_first"], row["paper_second"]),
-        _against(".4g", row["value_first"], row["value_second"]),
-        _change(row["effect"], ratio),
-        f"{bounds[0]} to {bounds[1]}" if all(bounds) and bounds[0] != bounds[1] else "",
-        "" if pd.isna(row["p_corrected"]) else f"{row['p_corrected']:.2g}",
-        " · ".join(filter(None, (trainings, note))),
+        _against(digits, row["paper_first"], row["paper_second"]),
+        _against(digits, row["value_first"], row["value_second"]),
+        "" if pd.isna(row["trainings"]) else str(row["trainings"]),
+        effect,
+        f"{low} to {high}" if low and high and low != high else "",
+        _probability(row["p_corrected"]),
+        "" if pd.isna(row["note"]) else str(row["note"]),
     )
 
 
-def _against(form: str, *values: float | None) -> str:
-    return " against ".join(format(value, form) for value in values if value is not None and not math.isnan(value))
+def _against(digits: int, *values: float | None) -> str:
+    return " vs ".join(decimals(value, digits) for value in values if value is not None and not math.isnan(value))
 
 
-def _change(value: float | None, ratio: bool) -> str:
+def _change(value: float | None, ratio: bool, digits: int) -> str:
     if value is None or math.isnan(value):
         return ""
-    if ratio:
-        return f"×{significant(value, 3)}"
-    text = significant(abs(value), 3)
-    return text if float(text) == 0 else ("−" if value < 0 else "+") + text
+    return f"×{decimals(value, 3)}" if ratio else signed(value, digits)
+
+
+def _probability(value: float | None) -> str:
+    """Three decimals, as papers print it."""
+    if value is None or math.isnan(value):
+        return ""
+    return "<0.001" if value < 0.001 else decimals(value, 3)

@@ -147,6 +147,12 @@ def decimals(value: float, digits: int) -> str:
     return f"{value:.{digits}f}"
 
 
+def signed(value: float, digits: int) -> str:
+    """``value`` with its sign: +0.475, −0.012, and 0.000 without."""
+    text = decimals(abs(value), digits)
+    return text if float(text) == 0 else ("−" if value < 0 else "+") + text
+
+
 def interval(value: float, digits: int) -> str:
     """Half width of an interval in the field's style, without the leading zero: .005; empty where there is none."""
     return "" if math.isnan(value) else decimals(value, digits).removeprefix("0")
