@@ -1,9 +1,11 @@
-"""Names of datasets, of origins of data, of solvers and of code, as tables and figures print them."""
+"""Names of datasets, origins of data, solvers and code, as tables and figures print them."""
 
 from collections.abc import Mapping
 from typing import Any
 
 DATASETS = {"interhuman": "InterHuman", "interx": "Inter-X"}
+REFERENCES = {"synthetic": "Ground truth", "official": "Real"}
+"""Label of the reference motions, by origin: only motions of people are real."""
 ORIGINS = {"synthetic": "synthetic embedded split", "official": "official data"}
 
 SOLVERS = {"ddim": "DDIM", "dpm-solver++": "DPM-Solver++ (2M)"}
@@ -15,6 +17,11 @@ def dataset_name(dataset: str) -> str:
 
 def origin_name(origin: str) -> str:
     return ORIGINS.get(origin, origin)
+
+
+def reference_name(origin: str) -> str:
+    """Label of the reference motions in tables and figures."""
+    return REFERENCES[origin]
 
 
 def solver_name(solver: str) -> str:

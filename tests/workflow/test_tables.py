@@ -137,7 +137,7 @@ def test_the_heading_says_what_the_run_was(study):
         for part in ("synthetic", "-tiny/1", "text tower untrained", "profile smoke", "training seed 0"):
             assert part in text(number, "md")
             assert part in text(number, "tex")
-    assert "Real, captions shuffled (chance)" in text(1, "md")
+    assert "Ground truth, captions shuffled (chance)" in text(1, "md")
     assert ".031, .062, .094 in this run (batches of 32), .010, .021, .031 in the paper's rows" in text(1, "md")
 
 

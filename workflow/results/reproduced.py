@@ -13,7 +13,7 @@ from intermamba import files
 from intermamba.config import Config, Dataset
 from intermamba.errors import ConfigError, DataError, unknown
 from intermamba.models.options import Variant
-from intermamba.names import dataset_name, origin_name
+from intermamba.names import dataset_name, origin_name, reference_name
 from intermamba.paths import path
 from workflow.results import reported
 from workflow.results.aggregate import REFERENCES, metric_files
@@ -27,7 +27,6 @@ COMPARISONS = (1, 2, 3)
 Sizes = Literal["profile", "paper"]
 """At whose sizes a model was counted."""
 
-REFERENCE_LABELS = {"real": "Real", SHUFFLED: "Real, captions shuffled (chance)"}
 REFERENCE_KINDS: Mapping[str, Kind] = {"real": "real", SHUFFLED: "chance"}
 
 
@@ -51,7 +50,12 @@ class Study:
         return self.variants[name]
 
     def label(self, method: str) -> str:
-        return REFERENCE_LABELS.get(method) or self.variant(method).label
+        return self.variant(method).label
+
+    def reference_label(self, dataset: Dataset, method: str) -> str:
+        """Label of the ground truth or of chance, by where the motions of ``dataset`` come from."""
+        name = reference_name(str(self.results(dataset, "reference", method).iloc[0]["origin"]))
+        return f"{name}, captions shuffled (chance)" if method == SHUFFLED else name
 
     def row_of(self, method: str, number: int) -> str | None:
         """The paper's row of ``method`` in Table ``number``, as printed there; ``None`` if it has none."""
@@ -220,7 +224,7 @@ def conditions(study: Study, number: int, dataset: Dataset, official: str | None
         chance += f", {_chance(paper)} in the paper's rows (batches of {paper.batch})"
     return [
         f"This run: ± is the 95% interval over {used.repeats} repeats of the evaluation ({used.multimodality.repeats} "
-        f"for MModality), not over trainings; σ, where it stands, the standard deviation between training seeds. "
+        f"for MModality), not over trainings; σ, where given, the standard deviation between training seeds. "
         f"Evaluator weights: {one['evaluator']}.",
         f"{chance}.",
         *absent(study, number, dataset),
@@ -260,7 +264,9 @@ def _quality_row(study: Study, dataset: Dataset, block: BlockName, method: str, 
         scatter = interval(result["seed_std"], digits)
         details = {str(key): value for key, value in result.items()} | {"source": study.source(dataset, block, method)}
         cells[name] = Cell(decimals(result["mean"], digits), spread, details=details, scatter=scatter)
-    return Row(study.label(method) + which, cells, REFERENCE_KINDS.get(method, "method"), method)
+    kind = REFERENCE_KINDS.get(method, "method")
+    label = study.label(method) + which if kind == "method" else study.reference_label(dataset, method)
+    return Row(label, cells, kind, method)
 
 
 def _cost_row(study: Study, method: str) -> Row:

@@ -70,8 +70,9 @@ APART = "The blocks differ in data, evaluator, protocol and sizes: compare numbe
 NUMBERS = f"Tables 1 to 5 are numbered as in the paper; those from {sensitivity.NUMBER} on are of this project alone."
 MARKS = "Best in bold, second best underlined, within each block and by the numbers as shown."
 QUALITY_MARKS = (
-    f"{MARKS} → is closeness to the block's real row. Real rows are not ranked; in R-Precision and MM Dist, neither is "
-    "a method that does not beat shuffled captions."
+    f"{MARKS} → is closeness to the block's ground truth (first row), which is not ranked; in R-Precision and MM Dist, "
+    "neither is a method that does not beat shuffled captions. Marks order the numbers as shown and do not say that "
+    "rows are distinguishable: for that, see σ and Table 8."
 )
 
 
@@ -107,7 +108,7 @@ def run(config: Config) -> None:
             files.write_text(place(table, "tex"), latex.table(table))
             files.write_text(place(table, "md"), markdown.table(table))
             files.write_csv(place(table, "csv"), tidy(table))
-        introduction = f"{APART} {NUMBERS} For a cell's run, see results/README.md."
+        introduction = [("", f"{APART} {NUMBERS} For a cell's run, see results/README.md.")]
         names = [place(table, "tex").name for table in tables]
         files.write_text(document, latex.document(f"Tables of profile {profile}", introduction, names))
 
@@ -221,8 +222,8 @@ def physical(study: Study) -> Table:
     blocks = [block for dataset in study.config.runs for block in every_row(study, dataset)]
     columns = tuple(_metric(name) for name in PHYSICAL)
     notes = (
-        "Of the 22 body joints, means over test clips, in every repeat of the evaluation. Foot skate: horizontal speed "
-        "of toes that stand within 5 cm of the floor. Contact: frames in which some joint of one person is within "
+        "22 body joints, means over test clips, in every repeat of the evaluation. Foot skate: horizontal speed "
+        "of toes within 5 cm of the floor. Contact: frames in which some joint of one person is within "
         "10 cm of one of the other. Bone drift: distance of a bone's length from its own mean; none where a model "
         "gives rotations.",
         "± is the 95% interval over repeats; σ, where it stands, the standard deviation between training seeds.",
@@ -230,7 +231,7 @@ def physical(study: Study) -> Table:
         APART,
     )
     return Table(
-        PHYSICAL_TABLE, "Measured on the motions, without a judge.", columns, tuple(blocks), notes, name="physical"
+        PHYSICAL_TABLE, "Measured on the motions, without an evaluator.", columns, tuple(blocks), notes, name="physical"
     )
 
 

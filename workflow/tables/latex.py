@@ -48,31 +48,44 @@ def escape(text: str) -> str:
 
 
 def table(value: Table) -> str:
-    """One ``table`` environment, as wide as the text, with the notes beneath; a table of words breaks over pages."""
+    """One ``table`` environment as wide as the text, with the notes beneath; a table of words breaks over pages.
+
+    Columns that need more than the width of the text are set smaller, whatever the numbers, so nothing sticks out.
+    """
     if value.of_words:
         return _of_words(value)
     size = "footnotesize" if len(value.columns) <= WIDE else "scriptsize"
-    stacked = any(cell.scatter for block in value.blocks for row in block.rows for cell in row.cells.values())
-    stretch = 1.6 if stacked else 1.15
+    columns = f"l{'c' * len(value.columns)}@{{}}"
     lines = [
-        f"% Table {value.number}. Made by `intermamba tables`; edits are overwritten.",
-        r"\begin{table}[htbp]",
-        rf"\centering\{size}\setlength{{\tabcolsep}}{{2pt}}\renewcommand{{\arraystretch}}{{{stretch}}}",
+        f"% Table {value.number}. Made by `intermamba tables`; edits are overwritten. Needs booktabs and graphicx.",
+        r"\begin{table}",
+        rf"\centering\{size}\setlength{{\tabcolsep}}{{2pt}}\renewcommand{{\arraystretch}}{{1.15}}",
         # The number is the paper's, also where only some of the tables are included.
         rf"\setcounter{{table}}{{{value.number - 1}}}",
         rf"\caption{{{escape(value.caption)}}}",
-        rf"\begin{{tabular*}}{{\linewidth}}{{@{{\extracolsep{{\fill}}}}l{'c' * len(value.columns)}@{{}}}}",
+        r"\def\tablerows{%",
         r"\toprule",
         *_head(value),
     ]
     for block in value.blocks:
-        lines += _block(block, value.columns)
-    lines += [r"\bottomrule", r"\end{tabular*}"]
+        lines += _block(block, value)
+    lines += [
+        r"\bottomrule}",
+        rf"\sbox0{{\begin{{tabular}}{{@{{}}{columns}}}\tablerows\end{{tabular}}}}%",
+        r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else",
+        rf"\begin{{tabular*}}{{\linewidth}}{{@{{\extracolsep{{\fill}}}}{columns}}}\tablerows\end{{tabular*}}\fi",
+    ]
     if value.notes:
-        lines += [r"\par\smallskip", r"\begin{minipage}{\linewidth}\scriptsize\raggedright"]
-        lines += [rf"{escape(note)}\par" for note in value.notes]
-        lines += [r"\end{minipage}"]
+        lines += [r"\par\smallskip", r"\begin{minipage}{\linewidth}", *_notes(value.notes), r"\end{minipage}"]
     return "\n".join([*lines, r"\end{table}", ""])
+
+
+def _notes(notes: Iterable[str]) -> list[str]:
+    """Paragraphs in footnote size, a little apart."""
+    return [
+        r"\footnotesize\raggedright\setlength{\parskip}{1.5pt}\setlength{\parindent}{0pt}",
+        *(rf"{escape(note)}\par" for note in notes),
+    ]
 
 
 def _of_words(value: Table) -> str:
@@ -99,32 +112,40 @@ def _of_words(value: Table) -> str:
         r"\endfoot",
     ]
     for block in value.blocks:
-        lines += _block(block, value.columns)
-    lines += [r"\end{longtable}", r"\noindent\raggedright"]
-    return "\n".join([*lines, *(rf"{escape(note)}\par" for note in value.notes), r"\endgroup", ""])
+        lines += _block(block, value)
+    return "\n".join([*lines, r"\end{longtable}", *_notes(value.notes), r"\endgroup", ""])
 
 
 def document(
-    title: str, introduction: str, names: Iterable[str], figures: Iterable[tuple[str, tuple[str, str]]] = ()
+    title: str,
+    summary: Iterable[tuple[str, str]],
+    names: Iterable[str],
+    figures: Iterable[tuple[str, tuple[str, str]]] = (),
 ) -> str:
-    """A document that inputs the files ``names`` and shows ``figures``, with places relative to its own folder.
+    """A document that begins with ``summary``, inputs the files ``names`` in their order, and shows ``figures``.
 
-    A figure is its file, its title and what it shows.
+    Args:
+        title: of the document.
+        summary: heading (may be empty) and text of each paragraph.
+        names: files of tables, relative to the document's folder.
+        figures: file of each figure, its title and what it shows.
     """
     lines = [
         "% Made by `intermamba`; edits are overwritten. Compile in this folder, for example with pdflatex.",
         r"\documentclass[a4paper]{article}",
         r"\usepackage[utf8]{inputenc}",
+        r"\usepackage[T1]{fontenc}",
+        r"\usepackage{lmodern}",
         r"\usepackage[margin=2cm]{geometry}",
-        r"\usepackage{amsmath,amssymb,array,booktabs,caption,graphicx,longtable,textcomp}",
+        r"\usepackage{amsmath,amssymb,array,booktabs,caption,float,graphicx,longtable,textcomp}",
         r"\ifdefined\pdftrailerid\pdftrailerid{}\fi",  # else equal sources give unequal bytes
         r"\captionsetup{font=small,labelfont=bf,skip=6pt}",
-        r"\renewcommand{\topfraction}{1}\renewcommand{\bottomfraction}{1}\renewcommand{\textfraction}{0}",
-        r"\makeatletter\setlength{\@fptop}{0pt}\makeatother",
+        # Everything comes in its order: nothing floats past what follows it.
+        r"\floatplacement{table}{H}\floatplacement{figure}{H}\raggedbottom",
+        r"\setlength{\parindent}{0pt}\setlength{\parskip}{4pt}\setlength{\emergencystretch}{3em}",
         r"\begin{document}",
         rf"\section*{{{escape(title)}}}",
-        escape(introduction),
-        "",
+        *(_paragraph(heading, text) for heading, text in summary),
         *(rf"\input{{{name}}}" for name in names),
         *(line for figure in figures for line in _figure(*figure)),
         r"\end{document}",
@@ -133,11 +154,15 @@ def document(
     return "\n".join(lines)
 
 
+def _paragraph(heading: str, text: str) -> str:
+    return (rf"\textbf{{{escape(heading)}.}} " if heading else "") + escape(text) + r"\par"
+
+
 def _figure(name: str, told: tuple[str, str]) -> list[str]:
     title, text = map(escape, told)
     return [
-        r"\begin{figure}[htbp]",
-        rf"\centering\includegraphics[width=\linewidth,height=.8\textheight,keepaspectratio]{{{name}}}",
+        r"\begin{figure}",
+        rf"\centering\includegraphics[width=\linewidth,height=.4\textheight,keepaspectratio]{{{name}}}",
         rf"\caption*{{\textbf{{{title}.}} {text}}}",
         r"\end{figure}",
     ]
@@ -159,18 +184,26 @@ def _head(value: Table) -> list[str]:
     return [*lines, " & ".join(["" if lines else first, *labels]) + r" \\"]
 
 
-def _block(block: Block, columns: Sequence[Column]) -> list[str]:
-    width = len(columns) + 1
-    lines = [r"\midrule", rf"\multicolumn{{{width}}}{{@{{}}l@{{}}}}{{\textbf{{{escape(block.heading)}}}}} \\"]
+def _block(block: Block, table: Table) -> list[str]:
+    """Heading and rows. The heading does not widen the columns, and no page ends with it."""
+    end = r"\\*" if table.of_words else r"\\"
+    texts = [rf"\textbf{{{escape(block.heading)}}}"]
     if block.subheading:
-        lines.append(rf"\multicolumn{{{width}}}{{@{{}}l@{{}}}}{{\textit{{{escape(block.subheading)}}}}} \\")
-    lines.append(r"\addlinespace[2pt]")
-    return lines + [_row(row, columns) for row in block.rows]
+        texts.append(rf"\textit{{{escape(block.subheading)}}}")
+    headings = [
+        rf"\multicolumn{{{len(table.columns) + 1}}}{{@{{}}l@{{}}}}"
+        rf"{{\makebox[0pt][l]{{\parbox[t]{{\linewidth}}{{\raggedright {text}}}}}}} {end}"
+        for text in texts
+    ]
+    return [r"\midrule", *headings, r"\addlinespace[2pt]", *(_row(row, table.columns) for row in block.rows)]
 
 
 def _row(row: Row, columns: Sequence[Column]) -> str:
     label = escape(row.label) + (rf" [{row.citation}]" if row.citation else "")
-    return " & ".join([label, *(_cell(row.cells.get(column.key)) for column in columns)]) + r" \\"
+    cells = [row.cells.get(column.key) for column in columns]
+    # A cell with two errors is two lines high.
+    strut, end = (r"\rule{0pt}{2.9ex}", r" \\[2.5pt]") if any(cell and cell.scatter for cell in cells) else ("", r" \\")
+    return strut + " & ".join([label, *map(_cell, cells)]) + end
 
 
 def _cell(cell: Cell | None) -> str:

@@ -1,4 +1,4 @@
-"""The table of what the evaluators notice: how damage to real motions changes each metric."""
+"""The table of what the evaluators notice: how damage to the ground truth changes each metric."""
 
 from collections.abc import Mapping
 
@@ -10,46 +10,46 @@ from evaluators.sensitivity import REAL, changes
 from intermamba import files
 from intermamba.config import Config, Dataset
 from intermamba.errors import DataError
-from intermamba.names import dataset_name, origin_name
+from intermamba.names import dataset_name, origin_name, reference_name
 from intermamba.paths import path
-from workflow.tables.tabular import Block, Cell, Column, Mark, Row, Table, decimals, interval
+from workflow.tables.tabular import Block, Cell, Column, Mark, Row, Table, decimals, interval, signed
 
 NUMBER = 6
 """The paper has five tables."""
 MARKS: Mapping[str, Mark] = {"blind": "blind", "fooled": "fooled", "notices": "", "": ""}
 NOTES = (
-    "Real: the metric on undamaged test motions. Below: its change under each damage, against undamaged motion of the "
-    "same draws. ± is the 95% interval over repeats of the evaluation (Student's t), of every cell by itself.",
-    "○ blind: the change is no larger than its own interval or than that of the real row, so no table would show the "
-    "damage. ! fooled: the metric calls the damaged motion better. Elsewhere the metric notices.",
-    "Noise is independent in every frame. Exchanging the persons leaves the interaction as it was: no judge should "
-    "mind. FID and Diversity do not see captions. MModality needs several motions a caption and cannot be asked.",
-    "Damage that a judge does not notice would not show in the rows of the other tables either.",
+    "First row: the metric on the undamaged ground truth. Below: its change under each damage, relative to the "
+    "undamaged motions of the same draws. ± is the 95% interval over repeats (Student's t), per cell.",
+    "○ blind: the change is no larger than its own interval or that of the first row, so no table would show the "
+    "damage. ! fooled: the metric improves. Elsewhere the metric notices the damage.",
+    "Noise is independent in every frame. Exchanging the persons leaves the interaction as it was and should change "
+    "nothing. FID and Diversity ignore captions. MModality needs several motions per caption and is left out.",
+    "Damage that an evaluator does not notice would not show in the other tables either.",
     "Foot skate (cm/s) and contact (percent of frames) are measured on the motions themselves.",
 )
 
 
 def table(config: Config) -> Table:
-    """One block a dataset, that is, an evaluator.
+    """One block per dataset, that is, per evaluator.
 
     Raises:
-        StateError: `sensitivity` has not run.
+        StateError: an evaluator has not been run.
         DataError: a file does not hold what the stage writes.
     """
     blocks = tuple(_block(config, dataset) for dataset in config.runs)
     tops = (Column(f"top{k}", f"Top {k}", "up", "R-Precision") for k in (1, 2, 3))
     others = (Column(name, METRICS[name].label, METRICS[name].direction) for name in ("fid", "mm_dist", "diversity"))
-    physical = (
-        Column(name, METRICS[name].label.split()[0], "closer", "No judge") for name in ("foot_skate", "contact")
+    unjudged = (
+        Column(name, METRICS[name].label.split()[0], "closer", "No evaluator") for name in ("foot_skate", "contact")
     )
-    caption = "What the judges notice: change of each metric when real motions are damaged."
-    return Table(NUMBER, caption, (*tops, *others, *physical), blocks, NOTES, name="sensitivity", rows_are="Damage")
+    caption = "What the evaluators notice: change of each metric when the ground truth is damaged."
+    return Table(NUMBER, caption, (*tops, *others, *unjudged), blocks, NOTES, name="sensitivity", rows_are="Damage")
 
 
 def _block(config: Config, dataset: Dataset) -> Block:
     file = str(files.require(path("sensitivity", profile=config.profile, dataset=dataset), "sensitivity"))
     frame = read(file)
-    labels = {REAL: "Real", **{one.name: one.label for one in catalogue(dataset)}}
+    labels = {REAL: reference_name(str(frame["origin"].iloc[0])), **{one.name: one.label for one in catalogue(dataset)}}
     if list(frame["method"].unique()) != list(labels):
         raise DataError(f"{file}: not the perturbations of this code. Run `intermamba sensitivity` again.")
     one = frame.iloc[0]
@@ -62,7 +62,7 @@ def _block(config: Config, dataset: Dataset) -> Block:
         f"{origin_name(one['origin'])}; protocol {one['protocol']}, {frame['repeat'].nunique()} repeats; text tower "
         f"{one['tower']}; evaluator weights {one['evaluator']}"
     )
-    return Block("sensitivity", f"Judge of {dataset_name(dataset)}", tuple(rows), details)
+    return Block("sensitivity", f"Evaluator of {dataset_name(dataset)}", tuple(rows), details)
 
 
 def _cells(found: pd.DataFrame, kept: Mapping[str, str]) -> dict[str, Cell]:
@@ -74,9 +74,3 @@ def _cells(found: pd.DataFrame, kept: Mapping[str, str]) -> dict[str, Cell]:
         details = {**{key: result[key] for key in ("mean", "interval", "repeats")}, **kept}
         cells[name] = Cell(text, interval(result["interval"], digits), MARKS[result["verdict"]], details=details)
     return cells
-
-
-def signed(value: float, digits: int) -> str:
-    """``value`` with its sign: +0.475, −0.012, and 0.000 without."""
-    text = decimals(abs(value), digits)
-    return text if float(text) == 0 else ("−" if value < 0 else "+") + text
