@@ -22,7 +22,7 @@ from workflow.figures.figure7 import equally_far, figure7, moments
 from workflow.figures.learning import learning
 from workflow.figures.sampling_steps import few_steps
 from workflow.figures.sensitivity import BLIND, FOOLED, noticed
-from workflow.figures.style import COLOURS, save, themed
+from workflow.figures.style import BRANCHES, save, themed
 from workflow.results import aggregate
 from workflow.results.reproduced import read
 
@@ -68,7 +68,7 @@ def test_figure8_draws_the_mean_over_blocks_and_modules():
         chosen = data[(data["dataset"] == "interhuman") & (data["symbol"] == symbol)]
         expected = chosen.pivot(index="step", columns=["block", "module"], values="value").to_numpy().mean(axis=1)
         np.testing.assert_allclose(line.get_ydata(), expected, rtol=1e-12)
-        assert same_color(line.get_color(), COLOURS[symbol])
+        assert same_color(line.get_color(), BRANCHES[symbol])
 
 
 @pytest.mark.parametrize("suffix", ["pdf", "png"])
@@ -104,7 +104,7 @@ def test_what_the_judges_notice_is_told_apart_by_colour():
     asked = pd.concat([made_up.sensitivity(dataset) for dataset in ("interhuman", "interx")])
     figure = noticed(asked, "smoke")
     first, second = (panel for panel in figure.axes if panel.get_title(loc="left"))
-    assert first.get_title(loc="left") == "Judge of InterHuman, synthetic embedded split"
+    assert first.get_title(loc="left") == "Evaluator of InterHuman, synthetic embedded split"
     rows = [tick.get_text() for tick in second.get_yticklabels()]
     assert rows == [one.label for one in catalogue("interx")]
     texts = {text.get_text() for text in first.texts}
@@ -253,6 +253,6 @@ def test_quality_over_steps_has_a_line_a_solver_and_says_what_is_real(tmp_path):
     assert list(ddim.get_xdata()) == [5, 10]
     assert ddim.get_ydata()[1] / ddim.get_ydata()[0] == pytest.approx(1.10 / 1.05)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
-        "real motions", "chance", "DDIM", "DPM-Solver++ (2M)",
+        "ground truth", "chance", "DDIM", "DPM-Solver++ (2M)",
     ]  # fmt: skip
     assert figure.axes[1].get_yscale() == "log"

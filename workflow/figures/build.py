@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from intermamba import files
 from intermamba.config import Config
 from intermamba.models import variants
-from intermamba.names import dataset_name, origin_name
+from intermamba.names import dataset_name, origin_name, reference_name
 from intermamba.paths import path
 from intermamba.provenance import recorded
 from workflow.evaluation.gallery import REAL
@@ -24,7 +24,7 @@ from workflow.figures.figure7 import figure7
 from workflow.figures.learning import learning
 from workflow.figures.sampling_steps import few_steps
 from workflow.figures.sensitivity import noticed
-from workflow.figures.style import COLOURS, absent, save, themed
+from workflow.figures.style import BRANCHES, absent, save, themed
 from workflow.graph.stages import FIGURE_FORMATS, FULL_MODEL, table
 from workflow.results.reproduced import read
 
@@ -52,9 +52,9 @@ def run(config: Config) -> None:
     }
     outputs = [*seventh, *eighth, *learned, *stepped, *damaged, *second]
     with recorded("figures", outputs, inputs, config={"profile": config.profile}), themed():
-        labels = {REAL: "Real"} | {name: one.label for name, one in study.variants.items()}
-        shown = [read_shown(file) for file in motions]
         first = next(iter(config.runs))
+        labels = {REAL: reference_name(origins[first])} | {name: one.label for name, one in study.variants.items()}
+        shown = [read_shown(file) for file in motions]
         _save(figure7([one for one in shown if one.dataset == first], labels), seventh)
         curves = pd.read_csv(source)
         _save(figure8(curves[curves["variant"] == FULL_MODEL], origins, config.profile), eighth)
@@ -106,10 +106,10 @@ def figure8(curves: pd.DataFrame, origins: Mapping[str, str], profile: str) -> F
         here = curves[curves["dataset"] == dataset]
         for (symbol, module, _, _), line in here.groupby(["symbol", "module", "block", "seed"]):
             style = "-" if module == "self" else "--"
-            panel.plot(line["step"], line["value"], style, color=COLOURS[str(symbol)], linewidth=0.8, alpha=0.5)
+            panel.plot(line["step"], line["value"], style, color=BRANCHES[str(symbol)], linewidth=0.8, alpha=0.5)
         for symbol, lines in here.groupby("symbol"):
             mean = lines.groupby("step")["value"].mean()
-            panel.plot(mean.index, mean, color=COLOURS[str(symbol)], linewidth=2.4)
+            panel.plot(mean.index, mean, color=BRANCHES[str(symbol)], linewidth=2.4)
         panel.axhline(1.0, color="0.6", linewidth=0.6, linestyle=":", zorder=0)  # where both weights start
         panel.set_title(f"{dataset_name(dataset)}, {origin_name(origins[dataset])}", loc="left")
         panel.set_xlabel("Training step")
@@ -123,7 +123,7 @@ def figure8(curves: pd.DataFrame, origins: Mapping[str, str], profile: str) -> F
 
 def _legend() -> list[Line2D]:
     names = {"alpha": r"$\alpha$, temporal branch (mean)", "beta": r"$\beta$, spatial branch (mean)"}
-    return [Line2D([], [], color=COLOURS[key], linewidth=2.4, label=label) for key, label in names.items()] + [
+    return [Line2D([], [], color=BRANCHES[key], linewidth=2.4, label=label) for key, label in names.items()] + [
         Line2D([], [], color="0.4", linewidth=0.8, label="one Self-ASTM"),
         Line2D([], [], color="0.4", linewidth=0.8, linestyle="--", label="one Cross-ASTM"),
     ]

@@ -1,4 +1,4 @@
-"""Figure 7: motions of a few test prompts, real and as models perform their captions, as strips of moments."""
+"""Figure 7: motions of a few test prompts, the ground truth and the models', as strips of moments."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from intermamba.render.people import People, draw_floor
 from workflow.evaluation.gallery import REAL, Shown
 
 METHODS = (REAL, "intergen", "intermamba")
-"""The paper's columns, real motion added."""
+"""The paper's columns, ground truth added."""
 PROMPTS, MOMENTS = 3, 3
 _CELL = (0.95, 1.25)
 """Inches of one moment."""
@@ -22,13 +22,13 @@ _HEAD, _CAPTION, _GAP = 0.62, 0.34, 0.18
 
 
 def figure7(motions: Sequence[Shown], labels: Mapping[str, str]) -> Figure:
-    """A row a prompt; side by side its real motion and those of the methods that were run, each at three moments.
+    """A row per prompt; side by side its ground truth and those of the methods that were run, each at three moments.
 
     The prompts are the first ones of :func:`workflow.evaluation.gallery.choose`: no one picks what looks good. Each
     motion is seen from its own side, and all of a row from the same distance.
 
     Args:
-        motions: of one dataset, the real ones among them, all for the same prompts.
+        motions: of one dataset, the ground truth among them, all for the same prompts.
         labels: names of methods.
     """
     strips = {one.method: one for one in motions}

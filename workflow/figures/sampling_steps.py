@@ -11,15 +11,15 @@ from intermamba.names import dataset_name, origin_name, solver_name
 from workflow.figures.style import COLOURS, absent
 
 SHOWN = ("top3", "fid")
-LOOKS = {"ddim": (COLOURS["alpha"], "-"), "dpm-solver++": (COLOURS["beta"], "--")}
+LOOKS = {"ddim": (COLOURS["intermamba"], "-"), "dpm-solver++": ("0.15", "--")}
 
 
 def few_steps(measured: pd.DataFrame, summary: pd.DataFrame, profile: str) -> Figure:
-    """R-precision and FID over the number of steps, a row of panels a dataset, a line a solver.
+    """R-precision and FID over the number of steps, a row of panels per dataset, a line per solver.
 
     Args:
-        measured: rows of every ``steps.csv``: one a repeat, solver, number of steps and metric.
-        summary: of the study, for the lines of real motions and of chance.
+        measured: rows of every ``steps.csv``: one per repeat, solver, number of steps and metric.
+        summary: of the study, for the lines of the ground truth and of chance.
         profile: named in the title.
     """
     title = f"InterMamba in fewer and more sampling steps (profile {profile})"
@@ -35,7 +35,7 @@ def few_steps(measured: pd.DataFrame, summary: pd.DataFrame, profile: str) -> Fi
             _panel(panel, here[here["metric"] == metric])
             for method, style in ((REAL, ":"), (SHUFFLED, "-.")):
                 if (method, metric) in known.index and (metric != "fid" or method == REAL):
-                    label = "chance" if method == SHUFFLED else "real motions"
+                    label = "chance" if method == SHUFFLED else "ground truth"
                     panel.axhline(known[method, metric], color="0.5", linewidth=0.9, linestyle=style, label=label)
             panel.set_ylabel(METRICS[metric].label)
         row[0].set_title(f"{dataset_name(dataset)}, {origin_name(here['origin'].iloc[0])}", loc="left")

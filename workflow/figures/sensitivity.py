@@ -1,4 +1,4 @@
-"""Figure of what the evaluators notice: each metric's answer to damage of real motions, by how surely it is seen."""
+"""Figure of what the evaluators notice: each metric's response to damaged ground truth."""
 
 import pandas as pd
 import seaborn as sns
@@ -13,20 +13,20 @@ from evaluators.results import METRICS
 from evaluators.sensitivity import REAL, changes
 from intermamba.config import Dataset
 from intermamba.names import dataset_name, origin_name
-from workflow.figures.style import COLOURS
-from workflow.tables.sensitivity import signed
+from workflow.figures.style import FOOLED
+from workflow.tables.tabular import signed
 
 SHOWN = ("top1", "top2", "top3", "fid", "mm_dist", "diversity", "foot_skate", "contact")
-BLIND, FOOLED = "0.88", COLOURS["intermamba_light"]
+BLIND = "0.88"
 SCALE = LogNorm(1, 100)
-"""A change, in multiples of what nobody would see; beyond a hundred it does not matter how many."""
+"""A change, in multiples of what goes unnoticed; beyond a hundred it does not matter how many."""
 
 
 def noticed(measured: pd.DataFrame, profile: str) -> Figure:
-    """One panel per evaluator: a row a damage, a column a metric, the change written in the cell.
+    """One panel per evaluator: a row per damage, a column per metric, the change written in the cell.
 
-    Blue is a change that the metric notices, the darker the larger against its blur (:func:`changes`); grey one that
-    it is blind to; orange one that it takes for better.
+    Blue: the metric notices, the stronger the larger the change against its blur (:func:`changes`). Grey: it is blind
+    to the change. Pink: it improves.
 
     Args:
         measured: rows of every ``sensitivity.csv``.
@@ -38,17 +38,19 @@ def noticed(measured: pd.DataFrame, profile: str) -> Figure:
     for panel, dataset in zip(panels, datasets, strict=True):
         here = measured[measured["dataset"] == dataset]
         _panel(panel, changes(here), {one.name: one.label for one in catalogue(dataset)})
-        title = f"Judge of {dataset_name(dataset)}, {origin_name(here['origin'].iloc[0])}"
+        title = f"Evaluator of {dataset_name(dataset)}, {origin_name(here['origin'].iloc[0])}"
         panel.set_title(title, loc="left")
     scale = ScalarMappable(SCALE, "Blues")
-    figure.colorbar(scale, ax=list(panels), label="change, in multiples of what nobody would see", extend="max")
+    figure.colorbar(scale, ax=list(panels), label="change, in multiples of what goes unnoticed", extend="max")
     legend = [
-        Patch(color=BLIND, label="blind: nobody would see it"),
-        Patch(color=FOOLED, label="fooled: reads as better"),
+        Patch(color=BLIND, label="blind: goes unnoticed"),
+        Patch(color=FOOLED, label="fooled: the metric improves"),
     ]
     figure.legend(handles=legend, loc="outside lower center", ncols=2)
     figure.suptitle(
-        f"What the judges notice of damage to real motions (profile {profile})", fontsize="medium", fontweight="bold"
+        f"What the evaluators notice of damage to the ground truth (profile {profile})",
+        fontsize="medium",
+        fontweight="bold",
     )
     return figure
 

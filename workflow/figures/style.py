@@ -11,16 +11,18 @@ from matplotlib.figure import Figure
 from intermamba import files
 
 COLOURS = {
-    "alpha": "#0072B2",
-    "beta": "#D55E00",
-    "intermamba": "#D55E00",
-    "intermamba_light": "#E69F00",
-    "intergen": "#0072B2",
+    "intermamba": "#009E73",
+    "intermamba_light": "#B8860B",
+    "intergen": "#303030",
     "in2in": "#56B4E9",
 }
-"""Okabe and Ito's palette, told apart by every reader: the weights of Figure 8, and models, related ones alike."""
-OTHERS = ("#009E73", "#CC79A7", "#999999", "#F0E442")
-"""The rest of it, for models that readers add."""
+"""Of models, the same in every figure. Blue and orange are the two people's, here and in the viewer."""
+OTHERS = ("#CC79A7", "#332288", "#882255", "#999933", "#999999")
+"""Of models beyond those, ablations and what readers add."""
+BRANCHES = {"alpha": "#6A3D9A", "beta": "#8C6D1F"}
+"""Of the fusion weights."""
+FOOLED = "#F2A7CF"
+"""Of a metric that takes damage for an improvement."""
 
 
 def colours_of(methods: Iterable[str]) -> dict[str, str]:
