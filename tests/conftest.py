@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -58,3 +58,20 @@ def edit_params(study: Path) -> Callable[[str, str], None]:
         path.write_text(text.replace(old, new))
 
     return edit
+
+
+BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome", "google-chrome-stable", "chromium-browser")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    """A browser of this machine: one in the path, or playwright's own."""
+    api = pytest.importorskip("playwright.sync_api", reason="no playwright here")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    with api.sync_playwright() as playwright:
+        try:
+            launched = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        except api.Error as error:
+            pytest.skip(f"no browser here: {str(error).splitlines()[0]}")
+        yield launched
+        launched.close()

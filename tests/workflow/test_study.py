@@ -1,19 +1,23 @@
 """The committed study: its files are what their records say, and its tables follow from its metrics to the byte."""
 
 import json
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from places import ROOT
+from places import PHONE, ROOT
 
 from intermamba.config import load
 from intermamba.models import variants
-from intermamba.paths import COMMITTED, committed, record_of
+from intermamba.paths import COMMITTED, committed, path, record_of
 from workflow.graph import validate
 from workflow.graph.stages import table
-from workflow.publish import readme
+from workflow.report import build
 from workflow.results import aggregate, claims
+from workflow.results.headline import at_chance, headline
 from workflow.results.reproduced import read
 from workflow.tables import build as tables
 
@@ -56,7 +60,8 @@ def test_models_were_trained_and_are_told_from_chance(monkeypatch: pytest.Monkey
     config = load(COMMITTED)
     results, _ = read(config, variants())
     assert all(len(seeds) >= 3 for rows in config.runs.values() for seeds in rows.values())
-    lost = {(dataset, name) for dataset in config.runs for name in readme.at_chance(results, dataset)}
+    metrics = pd.read_csv(path("metrics", profile=COMMITTED))
+    lost = {(dataset, name) for dataset in config.runs for name in at_chance(results, metrics, dataset) or ()}
     assert lost <= {("interx", "intergen")}
 
 
@@ -72,3 +77,58 @@ def test_records_name_code_that_was_committed() -> None:
         code = json.loads(record.read_text())["code"]
         assert code["revision"], record
         assert not code["dirty"], record
+
+
+def test_a_tie_is_no_winner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    results, _ = read(load(COMMITTED), variants())
+    found = headline(results, pd.read_csv(path("metrics", profile=COMMITTED)), "interhuman")
+    assert "InterMamba (light) (0.458) and InterMamba (0.454)" in found.sentences[0]
+    assert "are not distinguishable" in found.sentences[0]
+    assert {bar.label for bar in found.bars if bar.leads} == {"InterMamba", "InterMamba (light)"}
+    assert all(bar.low < bar.value < bar.high for bar in found.bars)
+
+
+@pytest.fixture
+def reported(finished: Path) -> Path:
+    """Tables and report of the committed study, made by this code; its page."""
+    config = load(COMMITTED)
+    claims.run(config)
+    tables.run(config)
+    return build.run(config)[0]
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no LaTeX here: needs pdflatex with texlive-latex-extra")
+def test_no_box_of_the_pdf_is_wider_than_the_page_and_tables_come_in_order(reported: Path) -> None:
+    document = path("report_document", profile=COMMITTED)
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", document.name],
+        cwd=document.parent, capture_output=True, text=True, errors="replace", check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert not re.findall(r"Overfull \\hbox.*", done.stdout)
+    numbers = re.findall(r"tables/(\w+)\.tex", document.read_text())
+    own = ["sensitivity", "consistency", "claims", "physical", "context"]
+    assert numbers == [*(f"table{number}" for number in range(1, 6)), *own]
+
+
+@pytest.mark.parametrize("device", [{"viewport": {"width": 1440, "height": 900}}, PHONE], ids=["desktop", "phone"])
+def test_the_page_fits_its_window_and_is_legible(reported: Path, browser, device: dict) -> None:
+    context = browser.new_context(offline=True, **device)
+    tab = context.new_page()
+    tab.goto(reported.resolve().as_uri())
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    small = tab.evaluate(
+        """() => [...document.querySelectorAll("main *, header *")]
+          .filter((one) => one.checkVisibility() && parseFloat(getComputedStyle(one).fontSize) < 12)
+          .map((one) => one.outerHTML.slice(0, 80))"""
+    )
+    assert small == []
+    cut = "box => box.checkVisibility() && box.scrollWidth > box.clientWidth + 1 && !box.matches('.more-right')"
+    assert not tab.evaluate(f"[...document.querySelectorAll('.scroll')].some({cut})"), "cut without a hint"
+    if device is PHONE:
+        assert tab.evaluate("document.documentElement.scrollHeight") < 16_000
+    else:
+        wide = "box => box.checkVisibility() && box.scrollWidth > box.clientWidth + 1"
+        assert not tab.evaluate(f"[...document.querySelectorAll('.scroll')].some({wide})"), "cut at 1440 px"
+    context.close()

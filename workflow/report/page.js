@@ -2,6 +2,8 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 mountTables(document);
+mountScrolls(document);
+mountFolds(document);
 mountProvenance(document.getElementById("main"), document.getElementById("details"), data);
 const viewer = document.getElementById("viewer");
 if (viewer) mountViewer(viewer, data);

@@ -3,10 +3,11 @@
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from importlib.resources import files
 from itertools import groupby
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -14,38 +15,19 @@ import pandas as pd
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
-from intermamba.names import dataset_name, origin_name
+from intermamba.names import dataset_name, origin_name, reference_name
 from intermamba.render.people import PERSON_COLOURS, RADII
 from intermamba.skeleton import BODY, BODY_PARENTS
-from workflow.evaluation.gallery import Shown, rounded
+from workflow.evaluation.gallery import REAL, Shown, rounded
 from workflow.report.lineage import Lineage, revision
-from workflow.tables.claims import balance, topics
-from workflow.tables.tabular import ARROWS, MISSING, SIGNS, Cell, Column, Table
+from workflow.results.headline import Headline
+from workflow.tables.claims import CAPTION, NOTES, balance, topics
+from workflow.tables.claims import NUMBER as CLAIMS
+from workflow.tables.tabular import ARROWS, MISSING, SIGNS, Block, Cell, Column, Table
 
 SCRIPTS = ("viewer.js", "tables.js", "provenance.js", "page.js")
 """Joined in this order."""
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A method among chance and real data, as a bar."""
-
-    label: str
-    value: float
-    text: str
-    best: bool
-
-
-@dataclass(frozen=True)
-class Headline:
-    """R-precision of the compared methods on one dataset."""
-
-    dataset: str
-    conditions: str
-    chance: float
-    real: float
-    bars: tuple[Bar, ...]
-    sentence: str
+TITLE = "A reproduction of InterMamba"
 
 
 @dataclass(frozen=True)
@@ -57,6 +39,21 @@ class Picture:
     """What it shows, for everyone who reads and for those who cannot see it."""
     png: bytes
     path: str
+
+    @property
+    def name(self) -> str:
+        return PurePath(self.path).stem
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file behind the page."""
+
+    name: str
+    address: str
+    """Relative to the page."""
+    content: bytes | None
+    """What the page embeds; ``None``: the file is only beside it."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +75,7 @@ class Report:
     """``claims.csv``."""
     claims_file: str
     """Its place."""
-    downloads: Mapping[str, str] = field(default_factory=dict)
-    """Files beside the page: name and relative address."""
+    downloads: Sequence[Download] = ()
 
 
 def render(report: Report) -> str:
@@ -91,12 +87,22 @@ def render(report: Report) -> str:
         loader=DictLoader(sources), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"dataset": dataset_name, "origin": origin_name, "base64": _base64}
-    environment.globals |= {"revision": revision, "command": _command, "arrows": ARROWS, "missing": MISSING}
-    tables = [_laid_out(table, book) for table in report.tables]
+    environment.globals |= {"revision": revision, "command": _command, "arrows": ARROWS, "share": _share}
+    tables = [
+        # The claims have a section of their own.
+        {"number": table.number, "caption": table.caption, "elsewhere": True}
+        if table.number == CLAIMS
+        else _laid_out(table, book)
+        for table in report.tables
+    ]
     page = environment.get_template("page.html.jinja")
     return page.render(
         report=report,
+        title=TITLE,
         tables=tables,
+        claims_number=CLAIMS,
+        claims_caption=CAPTION,
+        claims_notes=NOTES,
         claims=topics(report.claims),
         balance=balance(report.claims),
         style=Markup(sources["style.css"]),  # noqa: S704 - our own file
@@ -133,7 +139,12 @@ def _laid_out(table: Table, book: Book) -> dict[str, Any]:
         for row in block.rows:
             label = f"{row.label} [{row.citation}]" if row.citation else row.label
             cells = [
-                _placed(row.cells.get(column.key), f"{label}, {_named(column)}, Table {table.number}", book)
+                _placed(
+                    row.cells.get(column.key),
+                    f"{label}, {_named(column)}, Table {table.number}",
+                    book,
+                    sortable(row.cells.get(column.key), _ideal(block, column)),
+                )
                 for column in table.columns
             ]
             rows.append({"label": label, "kind": row.kind, "cells": cells})
@@ -141,6 +152,7 @@ def _laid_out(table: Table, book: Book) -> dict[str, Any]:
     return {
         "number": table.number,
         "caption": table.caption,
+        "elsewhere": False,
         "columns": table.columns,
         "rows_are": table.rows_are,
         "of_words": table.of_words,
@@ -154,27 +166,35 @@ def _named(column: Column) -> str:
     return f"{column.group} {column.label}".strip()
 
 
-def _placed(cell: Cell | None, title: str, book: Book) -> dict[str, Any]:
-    if cell is None:
-        return {"text": MISSING, "interval": "", "scatter": "", "mark": "", "sign": "", "value": "", "number": None}
-    number = book.enter(title, cell) if cell.details and cell.text else None
+def _placed(cell: Cell | None, title: str, book: Book, value: str) -> dict[str, Any]:
+    shown = cell or Cell(MISSING)
     return {
-        "text": cell.text,
-        "interval": cell.interval,
-        "scatter": cell.scatter,
-        "mark": cell.mark,
-        "sign": SIGNS.get(cell.mark, ""),
-        "value": sortable(cell),
-        "number": number,
+        "text": shown.text,
+        "interval": shown.interval,
+        "scatter": shown.scatter,
+        "mark": shown.mark,
+        "sign": SIGNS.get(shown.mark, ""),
+        "value": value,
+        "number": book.enter(title, shown) if shown.details and shown.text else None,
     }
 
 
-def sortable(cell: Cell) -> str:
-    """The number by which a cell is sorted, as text; empty where it has none."""
+def _ideal(block: Block, column: Column) -> Decimal | None:
+    """What a column of closeness is compared with: the ground truth of its block."""
+    real = next((row.cells.get(column.key) for row in block.rows if row.kind == "real"), None)
+    text = sortable(real) if column.direction == "closer" else ""
+    return Decimal(text) if text else None
+
+
+def sortable(cell: Cell | None, ideal: Decimal | None = None) -> str:
+    """The number by which a cell is sorted, as text: its own or its distance to ``ideal``; empty where it has none."""
+    if cell is None:
+        return ""
     try:
-        return str(Decimal(cell.text.replace("−", "-").replace("+", "")))
+        value = Decimal(cell.text.replace("−", "-").replace("+", ""))
     except InvalidOperation:
         return ""
+    return str(value if ideal is None else abs(value - ideal))
 
 
 def _data(report: Report, book: Book) -> dict[str, Any]:
@@ -201,7 +221,7 @@ def _stage(dataset: str, shown: Sequence[Shown], labels: Mapping[str, str]) -> d
     methods = [
         {
             "name": one.method,
-            "label": labels[one.method],
+            "label": reference_name(one.origin) if one.method == REAL else labels[one.method],
             "motions": [packed(joints, floor) for joints, floor in zip(one.joints, one.floor, strict=True)],
         }
         for one in shown
@@ -224,6 +244,11 @@ def _json(value: Any) -> str:
 
 def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode("ascii")
+
+
+def _share(value: float, head: Headline) -> str:
+    """Length of a bar: the ground truth has all of it."""
+    return f"{min(max(100 * value / head.real, 0.0), 100.0):.2f}%"
 
 
 def _plain(value: Any) -> Any:

@@ -2,8 +2,8 @@
 
 const NAMES = {
   dataset: "Dataset", skeleton: "Skeleton", protocol: "Protocol", block: "Block", method: "Method", metric: "Metric", note: "Note",
-  mean: "Full precision", interval: "Interval", repeats: "Repeats", seeds: "Training seeds", seed_std: "Deviation between seeds",
-  quartile1: "Lower quartile", quartile3: "Upper quartile", origin: "Data", tower: "Text tower", evaluator: "Judge's weights",
+  mean: "Full precision", interval: "Interval", repeats: "Repeats", seeds: "Training seeds", seed_std: "Standard deviation between seeds",
+  quartile1: "Lower quartile", quartile3: "Upper quartile", origin: "Data", tower: "Text tower", evaluator: "Evaluator weights",
 };
 
 function node(tag, text = "", attributes = {}) {
@@ -61,7 +61,7 @@ export function mountProvenance(root, dialog, data) {
     for (const [title, files] of [["Made from", record.inputs], ["Made", record.outputs]]) {
       if (Object.keys(files).length) parts.push(node("h3", title), fileList(files));
     }
-    for (const [title, value] of [["Seeds", record.seeds], ["Notes", notes], ["Knobs", record.config], ["Versions", record.versions]]) {
+    for (const [title, value] of [["Seeds", record.seeds], ["Notes", notes], ["Settings", record.config], ["Versions", record.versions]]) {
       if (!Object.keys(value).length) continue;
       const fold = node("details");
       fold.append(node("summary", title), node("pre", JSON.stringify(value, null, 1)));

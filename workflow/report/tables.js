@@ -1,6 +1,12 @@
-/* Sortable tables: a press on a heading sorts each block by itself; a third press brings back the order of the page. */
+/* Tables: sortable by their headings, scrollable with a cue, folded on a narrow screen. */
 
-const NEXT = { none: "descending", descending: "ascending", ascending: "none" };
+const OPPOSITE = { ascending: "descending", descending: "ascending" };
+
+/** What a press on a heading asks for: its first order, then the opposite one, then the order of the page. */
+export function next(direction, first) {
+  if (direction === "none") return first;
+  return direction === first ? OPPOSITE[first] : "none";
+}
 
 /** Rows in the order of a column: numbers by value, words by alphabet, empty cells last; equal rows keep their order. */
 export function ordered(rows, key, direction) {
@@ -28,7 +34,7 @@ function sortBy(table, heads, column, direction) {
     const rows = [...body.rows];
     rows.forEach((row, index) => { row.dataset.place ??= index; });
     rows.sort((one, other) => one.dataset.place - other.dataset.place);
-    // Headings and the rows of real data stay on top: they are what the others are read against.
+    // Headings, ground truth and chance stay on top: they are what the others are read against.
     const fixed = rows.filter((row) => row.matches(".heading, .real, .chance"));
     const free = rows.filter((row) => !fixed.includes(row));
     body.append(...fixed, ...ordered(free, key, direction));
@@ -42,8 +48,36 @@ export function mountTables(root) {
     heads.forEach((head, column) => {
       head.setAttribute("aria-sort", "none");
       head.querySelector("button.sort").addEventListener("click", () => {
-        sortBy(table, heads, column, NEXT[head.getAttribute("aria-sort")]);
+        sortBy(table, heads, column, next(head.getAttribute("aria-sort"), head.dataset.first ?? "ascending"));
       });
     });
   }
+}
+
+/** Mark what can be scrolled sideways: `more-left`, `more-right`. */
+export function mountScrolls(root) {
+  const look = (box) => {
+    const rest = box.scrollWidth - box.clientWidth - Math.abs(box.scrollLeft);
+    box.classList.toggle("more-right", rest > 1);
+    box.classList.toggle("more-left", box.scrollLeft > 1);
+  };
+  const observer = new ResizeObserver((entries) => entries.forEach(({ target }) => look(target)));
+  for (const box of root.querySelectorAll(".scroll")) {
+    observer.observe(box);
+    box.addEventListener("scroll", () => look(box), { passive: true });
+  }
+}
+
+/** Close what is long on a narrow screen; an address with a fragment opens what it leads to. */
+export function mountFolds(root) {
+  const folds = [...root.querySelectorAll("details.fold")];
+  if (matchMedia("(max-width: 760px)").matches) folds.forEach((fold) => { fold.open = false; });
+  const reveal = () => {
+    const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+    if (!target) return;
+    for (const fold of target.querySelectorAll(":scope > details.fold")) fold.open = true;
+    target.scrollIntoView();
+  };
+  addEventListener("hashchange", reveal);
+  reveal();
 }
