@@ -31,11 +31,15 @@ class SyntheticConfig(Section):
     """Size of the embedded dataset (:mod:`intermamba.data.synthetic`)."""
 
     train: Positive
+    """Clips of the training split."""
     val: Positive
+    """Clips of the validation split."""
     test: Positive
+    """Clips of the test split."""
     seconds: tuple[float, float]
-    """Shortest and longest clip."""
+    """Shortest and longest clip, in seconds."""
     seed: Count
+    """Root of the clips that are made."""
 
 
 class DatasetConfig(Section):
@@ -44,6 +48,7 @@ class DatasetConfig(Section):
     source: str
     """``synthetic``, or the folder that holds the owners' files."""
     synthetic: SyntheticConfig
+    """The embedded dataset; ignored where ``source`` is a folder."""
     min_frames: Positive
     """Shorter clips are dropped [InterHuman 15, Inter-X 24]."""
     max_frames: Positive
@@ -72,11 +77,15 @@ class TextConfig(Section):
     architecture: str
     """For ``clip``: an open_clip model name."""
     width: Positive
+    """Features of a token [CLIP ViT-L/14 768]."""
     heads: Positive
+    """Attention heads of a block [CLIP ViT-L/14 12]."""
     layers: Positive
+    """Transformer blocks [CLIP ViT-L/14 12]."""
     context: Positive
     """Tokens kept of a caption, start and end included [CLIP 77]."""
     seed: Count
+    """Root of the weights of an ``untrained`` tower."""
     precision: Literal["float32", "float16"]
     """How cached token features are stored."""
 
@@ -85,21 +94,32 @@ class ModelConfig(Section):
     """Sizes shared by every denoiser, so that rows of a table are treated equally."""
 
     width: Positive
+    """Features of a frame of one person inside a denoiser [InterGen 1024]."""
     heads: Positive
+    """Attention heads of a transformer block [InterGen 8]."""
     feedforward: Positive
+    """Hidden features of a transformer block's feed-forward [InterGen 2048]."""
     dropout: Fraction
+    """Share of features dropped in training [InterGen 0.1]."""
     modules: Positive
     """Stacked ASTM modules [paper 5.1: two; UltraLight: one]."""
     blocks_per_module: Positive
     """Blocks (Self-ASTM, LIIA, Cross-ASTM) in a module; inferred from the parameter budget."""
     state: Positive
+    """State size N of the selective scans [paper 5.1: 16]."""
     rank: Positive
+    """Rank of the projection that gives Delta, where a variant's ``rank`` does not say otherwise; the paper prints 1
+    (docs/deviations.md)."""
     kernel: Positive
+    """Steps of the depthwise convolution before a scan [Mamba 4]."""
     transformer_blocks: Positive
     """Blocks of InterGen and of variants built on it [8]."""
     text_layers: Positive
+    """Trained transformer blocks on top of the frozen text tower [InterGen 2]."""
     text_heads: Positive
+    """Attention heads of such a block [InterGen 8]."""
     text_feedforward: Positive
+    """Hidden features of such a block's feed-forward [InterGen 2048]."""
 
 
 Solver = Literal["ddim", "dpm-solver++"]
@@ -109,12 +129,17 @@ class DiffusionConfig(Section):
     """Noise schedule, guidance and sampler [paper 5.1]."""
 
     steps: Positive
+    """Steps of the noise schedule in training [1000, InterGen]."""
     solver: Solver
+    """Rule by which samples are drawn [paper 5.1: DDIM]."""
     sampling_steps: Positive
+    """Denoising steps of a sample [paper 5.1: 50]."""
     eta: Fraction
     """Noise that DDIM adds at each step; DPM-Solver++ adds none."""
     guidance: float
+    """Weight of classifier-free guidance; 1 uses the caption alone [paper 5.1: 3.5]."""
     null_probability: Fraction
+    """Share of training examples whose caption is dropped [InterGen 0.1]."""
     sampling_precision: Literal["float32", "bfloat16"]
     """Of the denoiser's matrix products while sampling on a GPU; a CPU samples in float32."""
 
@@ -129,52 +154,82 @@ class LossConfig(Section):
     """Weights of InterGen's losses; the geometric ones act only for diffusion steps up to ``geometric_until``."""
 
     simple: float
+    """Weight of the squared error of normalised features [InterGen 1]."""
     velocity: float
+    """Weight of the squared error of joints' steps between frames, m² [InterGen 30]."""
     bone_length: float
+    """Weight of the squared error of bone lengths, m² [InterGen 10]."""
     foot_contact: float
+    """Weight of the squared step of predicted feet that are low and slow, m² [InterGen 30]."""
     distance_map: float
+    """Weight of the squared error of the persons' joint distances predicted below 1 m, m² [InterGen 3]."""
     joint_affinity: float
+    """Weight of the squared predicted distance of joints that touch in the data, m² [InterGen 3]."""
     relative_orientation: float
+    """Weight of the squared error of the persons' relative facing, as a quaternion [InterGen 0.01]."""
     geometric_until: Count
+    """Last diffusion step at which the geometric losses, all but ``simple``, act [InterGen 700]."""
 
 
 class TrainingConfig(Section):
     """Optimisation of every denoiser."""
 
     epochs: Positive
+    """Passes over the training split [paper 5.1: 2000]."""
     warmup_epochs: Count
+    """Epochs in which the learning rate rises linearly [InterGen 10]."""
     batch: Positive
     """Clips a step, over all devices."""
     learning_rate: Annotated[float, Field(gt=0)]
+    """Peak learning rate of AdamW [paper 5.1: 1e-4]."""
     weight_decay: Annotated[float, Field(ge=0)]
+    """Weight decay of AdamW [paper 5.1: 2e-5]."""
     gradient_clip: Annotated[float, Field(gt=0)]
+    """Largest norm of the gradient [InterGen 0.5]."""
     precision: Literal["32-true", "bf16-mixed"]
+    """Number format of the matrix products in training."""
     checkpoint_every_epochs: Positive
+    """Epochs between two states from which a stopped training resumes."""
     log_every_steps: Positive
+    """Steps between two rows of ``training.csv``."""
 
 
 class InterClipConfig(Section):
     """Sizes of InterHuman's evaluator."""
 
     width: Positive
+    """Features of a token inside the motion encoder [InterGen 1024]."""
     layers: Positive
+    """Transformer blocks of the motion encoder [InterGen 8]."""
     heads: Positive
+    """Attention heads of such a block [InterGen 8]."""
     feedforward: Positive
+    """Hidden features of such a block's feed-forward [InterGen 2048]."""
     dropout: Fraction
+    """Share of features dropped in training [InterGen 0.1]."""
     embedding: Positive
+    """Features of an embedding of a motion or caption [InterGen 512]."""
     text_layers: Positive
+    """Trained transformer blocks on top of the frozen text tower [InterGen 8]."""
     text_heads: Positive
+    """Attention heads of such a block [InterGen 8]."""
     text_feedforward: Positive
+    """Hidden features of such a block's feed-forward [InterGen 2048]."""
 
 
 class InterXMatcherConfig(Section):
     """Sizes of Inter-X's evaluator."""
 
     movement: Positive
+    """Features of a movement of four frames [Inter-X 512]."""
     hidden: Positive
+    """Features of a state of the motion encoder's GRU [Inter-X 1024]."""
     text_hidden: Positive
+    """Features of a state of the text encoder's GRU [Inter-X 512]."""
     embedding: Positive
+    """Features of an embedding of a motion or caption [Inter-X 512]."""
     dropout: Fraction
+    """Share of features dropped in the movement encoder's training [Inter-X 0.2]."""
 
 
 class InterXRecipeConfig(Section):
@@ -207,9 +262,13 @@ class EvaluatorTrainingConfig(Section):
     official: InterXRecipeConfig | None = None
     """The authors' recipe; Inter-X only."""
     epochs: Positive
+    """Passes over the training split; a quarter of them also teach Inter-X's movement encoder."""
     batch: Positive
+    """Clips a step."""
     learning_rate: Annotated[float, Field(gt=0)]
+    """Peak learning rate of AdamW."""
     weight_decay: Annotated[float, Field(ge=0)]
+    """Weight decay of AdamW."""
     margin: Annotated[float, Field(gt=0)]
     """Contrastive margin; Inter-X only."""
 
@@ -229,8 +288,11 @@ class EvaluatorConfig(Section):
     checkpoint: dict[Dataset, str | None]
     """Official checkpoint to load in place of training."""
     interclip: InterClipConfig
+    """Sizes of InterHuman's evaluator."""
     interx: InterXMatcherConfig
+    """Sizes of Inter-X's evaluator."""
     training: dict[Dataset, EvaluatorTrainingConfig]
+    """How each is trained where there is no checkpoint."""
 
 
 class OfficialConfig(Section):
@@ -262,7 +324,9 @@ class RepeatsConfig(Section):
     """Timed samplings of each model; a CPU takes minutes for one at the paper's sizes."""
 
     cpu: Positive
+    """Timed samplings of each model on a CPU."""
     cuda: Positive
+    """Timed samplings of each model on a GPU."""
 
 
 class ComplexityConfig(Section):
@@ -273,6 +337,7 @@ class ComplexityConfig(Section):
     warmup_steps: Positive
     """Steps of the sampler that each model takes before anything is timed."""
     repeats: RepeatsConfig
+    """Timed samplings of each model, by device."""
 
 
 class ReportConfig(Section):
@@ -305,7 +370,9 @@ class RuntimeConfig(Section):
     threads: Positive
     """Threads of one job; Snakemake runs as many jobs as the cores allow."""
     accelerator: Literal["cpu", "auto"]
+    """``cpu``, or ``auto``: the GPU where there is one."""
     devices: Positive
+    """Devices of one training."""
     workers: Count
     """Data-loading processes of one job."""
     sampling_batch: Positive
@@ -318,21 +385,33 @@ class Config(Section):
     """All knobs of one profile."""
 
     profile: str
+    """Name of the profile; part of every artefact's path."""
     seed: Count
     """Root of every seed of the study; each use derives its own from it by name."""
     datasets: dict[Dataset, DatasetConfig]
+    """The two datasets."""
     text: TextConfig
+    """The frozen text tower."""
     model: ModelConfig
+    """Sizes of the denoisers."""
     diffusion: DiffusionConfig
+    """Noise schedule and sampling."""
     losses: LossConfig
+    """Weights of the losses."""
     training: TrainingConfig
+    """Optimisation of the denoisers."""
     evaluator: EvaluatorConfig
+    """The evaluator of each dataset."""
     protocol: dict[Dataset, str]
     """Name of the evaluation protocol (``evaluators/protocols.yaml``)."""
     sensitivity: SensitivityConfig
+    """Measurement of what the evaluators notice."""
     steps: StepsConfig
+    """Measurement of quality over sampling steps."""
     complexity: ComplexityConfig
+    """Measurement of parameters, operations and times."""
     bench: BenchConfig
+    """Measurement of scans, sampling and training steps."""
     runs: dict[Dataset, dict[str, tuple[Count, ...]]]
     """The runs of the study: the variants of each dataset and the training seeds of each variant. Entries of a profile
     add to those of ``base``; for a variant that ``base`` has too, its seeds replace them. ``[]`` takes a variant out,
@@ -340,7 +419,9 @@ class Config(Section):
     official: dict[Dataset, dict[OfficialModel, OfficialConfig]]
     """Official checkpoints to evaluate, by dataset and model."""
     report: ReportConfig
+    """Contents of the report."""
     runtime: RuntimeConfig
+    """Use of the machine."""
 
     @field_validator("runs", mode="before")
     @classmethod
