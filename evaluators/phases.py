@@ -26,6 +26,7 @@ from evaluators.interx import MovementConvEncoder, contrastive_margin, contrasti
 from intermamba.config import EvaluatorTrainingConfig, InterXRecipeConfig
 from intermamba.data.dataset import Batch
 from intermamba.seeds import derive
+from intermamba.trainer import VALIDATION_LOSS
 
 GRADIENT_CLIP = 0.5  # InterGen and Inter-X alike
 MOVEMENT_SHARE = 0.25  # of the epochs, for the movement encoder; reconstruction settles long before matching does
@@ -67,6 +68,8 @@ class Phase(L.LightningModule):
         """Append the epoch's row of ``split`` to the curve; returns its mean loss."""
         loss = float(np.mean(self._losses[split]))
         self.rows.append({"phase": self.name, "epoch": self.current_epoch, "split": split, "loss": loss} | measured)
+        if split == "val":
+            self.log(VALIDATION_LOSS, loss)
         self._losses[split].clear()
         return loss
 

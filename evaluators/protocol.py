@@ -1,7 +1,7 @@
 """The evaluation protocol: what is measured, on how many clips, how often, and with which seeds."""
 
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -19,6 +19,7 @@ from evaluators.evaluator import Evaluator, Remembering
 from intermamba.config import Dataset, Positive, Section
 from intermamba.data.dataset import Batch
 from intermamba.errors import ConfigError, DataError, unknown
+from intermamba.progress import SILENT, Progress
 from intermamba.representation import Representation
 from intermamba.seeds import derive
 
@@ -192,7 +193,7 @@ def evaluate(
     reference: Source,
     sources: Mapping[str, Source],
     seed: int,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = SILENT,
     body: Representation | None = None,
 ) -> pd.DataFrame:
     """Measure every one of ``sources`` against the real motions of ``reference``.
@@ -208,7 +209,7 @@ def evaluate(
         reference: real motions, against which the Fréchet distance is taken.
         sources: motions to be evaluated, by the name of the method; their texts come with them.
         seed: root of the repeats' seeds.
-        progress: called with 1 after every repeat.
+        progress: counts the repeats of all sources.
         body: what the features mean, for the metrics that need no evaluator (:mod:`evaluators.physical`), if wanted.
 
     Returns:
@@ -221,6 +222,7 @@ def evaluate(
     """
     evaluator = Remembering(evaluator)
     rows: dict[str, list[tuple[str, int, int, str, float]]] = {method: [] for method in sources}
+    progress.start(protocol.repeats * len(sources))
     for repeat in range(protocol.repeats):
         drawn = repeat_seed(seed, repeat)
         real = [_motion(evaluator, batch) for batch in reference.batches(derive(drawn, "reference"))]
@@ -230,8 +232,7 @@ def evaluate(
             if repeat < protocol.multimodality.repeats:
                 found |= _multimodality(evaluator, protocol.multimodality, source, drawn)
             rows[method] += [(method, repeat, drawn, metric, value) for metric, value in found.items()]
-        if progress:
-            progress(1)
+            progress()
     every = [row for found in rows.values() for row in found]
     return pd.DataFrame(every, columns=["method", "repeat", "repeat_seed", "metric", "value"])
 

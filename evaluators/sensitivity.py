@@ -4,7 +4,6 @@ A damaged source draws the very clips, captions, windows and persons that the un
 differences are paired and hold the damage alone.
 """
 
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -18,6 +17,7 @@ from evaluators.protocol import Protocol, Source
 from evaluators.results import METRICS
 from evaluators.sources import SharedSource
 from intermamba.errors import DataError
+from intermamba.progress import SILENT, Progress
 from intermamba.representation import Representation
 
 REAL = "real"
@@ -32,7 +32,7 @@ def measure(
     protocol: Protocol,
     real: Source,
     seed: int,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = SILENT,
     body: Representation | None = None,
 ) -> pd.DataFrame:
     """Metrics of real motions, undamaged (method ``real``) and under every perturbation (method: its name).

@@ -21,6 +21,7 @@ from intermamba.config import Config, Dataset
 from intermamba.data.dataset import ClipDataset, Item, WindowDataset, loader
 from intermamba.data.splits import SplitFile
 from intermamba.errors import ConfigError
+from intermamba.progress import SILENT, Progress
 from intermamba.representation import representation
 from intermamba.seeds import derive
 from intermamba.text.cache import TextCache
@@ -31,7 +32,7 @@ Loaders = tuple["DataLoader[Item]", "DataLoader[Item]"]
 CLIP_TEMPERATURE = 0.07  # Radford et al. 2021, 2.5
 
 
-def run(config: Config, dataset: Dataset, progress: bool = True) -> None:
+def run(config: Config, dataset: Dataset, progress: Progress = SILENT) -> None:
     """Train the evaluator of ``dataset``, or take over the official checkpoint that the configuration names.
 
     Raises:
@@ -82,7 +83,7 @@ def fit(
     train: SplitFile,
     validation: SplitFile,
     seed: int,
-    progress: bool = False,
+    progress: Progress = SILENT,
 ) -> tuple[InterClipEvaluator | InterXEvaluator, pd.DataFrame]:
     """Train an evaluator from scratch; equal seeds give equal evaluators on one machine. Returns it with its curve."""
     settings, data = config.evaluator.training[dataset], config.datasets[dataset]
@@ -121,7 +122,13 @@ def fit(
                     f"training split of {dataset}: too small for one batch of {loaders[0].batch_size} of the "
                     f"{phase.name} phase. Use a larger split, or a smaller batch under evaluator.training.{dataset}."
                 )
-            engine = trainer(config.runtime, epochs=phase.epochs, gradient_clip=phase.gradient_clip, progress=progress)
+            engine = trainer(
+                config.runtime,
+                epochs=phase.epochs,
+                gradient_clip=phase.gradient_clip,
+                progress=progress,
+                part=phase.name if len(phases) > 1 else "",
+            )
             engine.fit(phase, *loaders)
     curve = pd.DataFrame([row for phase, _ in phases for row in phase.rows], columns=CURVE)
     return evaluator.cpu().eval().requires_grad_(False), curve

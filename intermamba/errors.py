@@ -24,6 +24,10 @@ class StateError(InterMambaError):
     """The working tree is not in the state a command needs, for example an input stage has not run."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during work that can go on; the message says how."""
+
+
 def unknown(kind: str, value: object, allowed: Iterable[str], where: str) -> str:
     """Message for an unknown name: the value, where it came from, the nearest match and the whole list."""
     names = sorted(allowed)

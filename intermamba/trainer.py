@@ -1,14 +1,26 @@
-"""Lightning's trainer as this project uses it: reproducible, quiet, resumable only where asked."""
+"""Lightning's trainer as this project uses it: reproducible, quiet, resumable only where asked, with progress."""
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
 
 from intermamba.config import RuntimeConfig
+from intermamba.progress import SILENT, Progress
+
+VALIDATION_LOSS = "validation/total"
+"""What a module must log its validation loss as to have it shown."""
+AVERAGED = 100
+"""Steps over which the loss shown is a mean: that of a single step says more about its diffusion steps than about
+training."""
 
 
 def trainer(
@@ -16,14 +28,17 @@ def trainer(
     *,
     epochs: int,
     gradient_clip: float | None,
-    progress: bool,
+    progress: Progress = SILENT,
+    part: str = "",
     callbacks: Sequence[L.Callback] = (),
     precision: str = "32-true",
     devices: int = 1,
     validate_every: int = 1,
 ) -> L.Trainer:
-    """A trainer without loggers, summaries or checkpoints of its own; a :class:`ModelCheckpoint` may be a callback."""
-    bars = [RichProgressBar(leave=False)] if progress else []
+    """A trainer without summaries or checkpoints of its own; a :class:`ModelCheckpoint` may be a callback.
+
+    ``progress`` counts its steps; ``part`` names them where one stage trains more than once.
+    """
     return L.Trainer(
         accelerator=runtime.accelerator,
         devices=devices,
@@ -32,20 +47,56 @@ def trainer(
         gradient_clip_val=gradient_clip,
         check_val_every_n_epoch=validate_every,
         num_sanity_val_steps=0,
-        callbacks=[*callbacks, *bars],
+        callbacks=[*callbacks, _Report(progress, part)],
         # On a GPU some kernels have no deterministic form; those warn instead of failing.
         deterministic=True if runtime.accelerator == "cpu" else "warn",
         use_distributed_sampler=False,  # EpochSampler shards by itself
-        enable_progress_bar=progress,
+        enable_progress_bar=False,
         enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
         enable_model_summary=False,
-        logger=False,
+        logger=False,  # here loggers would go; what a run leaves for plots is written by its own callback, as CSV
     )
+
+
+class _Report(L.Callback):
+    """Tells a :class:`Progress` of every step, with the epoch and the losses."""
+
+    def __init__(self, progress: Progress, part: str) -> None:
+        self._progress, self._part = progress, part
+        self._losses: deque[Tensor] = deque(maxlen=AVERAGED)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        if trainer.is_global_zero:
+            self._progress.start(int(trainer.estimated_stepping_batches), trainer.global_step, self._part)
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,  # noqa: ARG002
+        outputs: Tensor | Mapping[str, Any] | None,
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        assert isinstance(outputs, Mapping)
+        self._losses.append(outputs["loss"].detach())
+        if trainer.is_global_zero:
+            self._progress(1, partial(self._note, trainer))
+
+    def _note(self, trainer: L.Trainer) -> str:
+        """Waits for the device, hence only where something is shown."""
+        assert trainer.max_epochs is not None
+        epoch = min(trainer.current_epoch + 1, trainer.max_epochs)
+        facts = [f"epoch {epoch}/{trainer.max_epochs}"]
+        if self._losses:
+            facts.append(f"loss {torch.stack(tuple(self._losses)).mean():.3g}")
+        if (loss := trainer.callback_metrics.get(VALIDATION_LOSS)) is not None:
+            facts.append(f"val {loss:.3g}")
+        return ", ".join(facts)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Lightning without its advertisements, and without its advice on what is meant to be so."""
+    """Lightning without its advertisements, its advice on what is meant to be so, and its own answer to Ctrl-C."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     try:
@@ -58,6 +109,10 @@ def quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*have no `val_dataloader`.*")  # steps measured on their own
             warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")  # Lightning's use of torch
             yield
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise stop.__context__ from None
+        raise
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)

@@ -94,7 +94,6 @@ def measure(config: Config, variant: str, steps: int, warmup: int, batch: int) -
             config.runtime,
             epochs=1,
             gradient_clip=config.training.gradient_clip,
-            progress=False,
             callbacks=[clock],
             precision=config.training.precision,
         )

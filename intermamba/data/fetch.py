@@ -17,12 +17,12 @@ from intermamba.data import SYNTHETIC_MARKER
 from intermamba.data.layouts import Layout, layout
 from intermamba.data.raw import read_lines
 from intermamba.errors import DataError
+from intermamba.progress import SILENT, Progress
 from intermamba.provenance import recorded
 
 LISTED = 20
 """Problems spelled out in one message."""
 
-Progress = Callable[[int], None]
 _ID = re.compile(r"\w[\w.-]*")
 
 
@@ -41,10 +41,10 @@ class Inspection:
     """Every file that is used."""
 
 
-def run(config: Config, dataset: Dataset, progress: Progress | None = None) -> None:
+def run(config: Config, dataset: Dataset, progress: Progress = SILENT) -> None:
     """Make the embedded dataset, or check the owners' files in place; write ``manifest.json``.
 
-    ``progress`` is called with the number of clips done since its last call.
+    ``progress`` counts clips.
 
     Raises:
         DataError: files are missing or broken; the message lists them by name.
@@ -58,7 +58,7 @@ def run(config: Config, dataset: Dataset, progress: Progress | None = None) -> N
         if synthetic:
             _write_synthetic(root, dataset, settings, progress)
         # Embedded clips count while they are made; counting them again while they are checked would confuse.
-        found = inspect(root, dataset, settings, None if synthetic else progress)
+        found = inspect(root, dataset, settings, SILENT if synthetic else progress)
         if found.problems:
             raise DataError(_summary(found.problems, root, dataset))
         counts = {split: len(clips) for split, clips in found.clips.items()}
@@ -97,7 +97,7 @@ def raw_root(config: Config, dataset: Dataset) -> Path:
     return paths.raw_folder(config.profile, dataset) if source == "synthetic" else Path(source).expanduser()
 
 
-def _write_synthetic(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress | None) -> None:
+def _write_synthetic(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress) -> None:
     from intermamba.data import synthetic  # not needed, and not imported, for the owners' data
 
     write = synthetic.write_interhuman if dataset == "interhuman" else synthetic.write_interx
@@ -105,13 +105,13 @@ def _write_synthetic(root: Path, dataset: Dataset, settings: DatasetConfig, prog
     write(root, wanted.train, wanted.val, wanted.test, wanted.seconds, wanted.seed, progress)
 
 
-def problems(config: Config, dataset: Dataset, progress: Progress | None = None) -> list[str]:
+def problems(config: Config, dataset: Dataset, progress: Progress = SILENT) -> list[str]:
     """Everything wrong with the raw files of ``dataset``, one line a problem; writes nothing."""
     settings = config.datasets[dataset]
     return inspect(raw_root(config, dataset), dataset, settings, progress).problems
 
 
-def inspect(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress | None = None) -> Inspection:
+def inspect(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress = SILENT) -> Inspection:
     """Read and check every file that the splits of ``dataset`` need."""
     if not root.is_dir():
         return Inspection([f"{root}: no such folder."])
@@ -121,6 +121,7 @@ def inspect(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Pro
         return found
     splits = _read_splits(place, found.problems)
     ignored = _attempt(place.ignored, found.problems) or frozenset()
+    progress.start(sum(map(len, splits.values())))
     for split, ids in splits.items():
         found.clips[split] = []
         for clip in ids:
@@ -134,8 +135,7 @@ def inspect(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Pro
             else:
                 found.clips[split].append(clip)
                 _attempt(partial(place.read, clip), found.problems)
-            if progress is not None:
-                progress(1)
+            progress()
     used = [clip for ids in found.clips.values() for clip in ids]
     found.problems.extend(place.shared_problems())
     found.problems[:] = dict.fromkeys(found.problems)  # a broken shared file is met once for every clip

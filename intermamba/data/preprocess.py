@@ -14,10 +14,11 @@ from intermamba import files, paths
 from intermamba.config import Config, Dataset, DatasetConfig
 from intermamba.data import interhuman, interx, plausibility
 from intermamba.data.dataset import ClipDataset
-from intermamba.data.fetch import Progress, raw_root
+from intermamba.data.fetch import raw_root
 from intermamba.data.layouts import layout
 from intermamba.data.splits import Clip, SplitFile, write_split
 from intermamba.errors import DataError, StateError
+from intermamba.progress import SILENT, Progress
 from intermamba.provenance import recorded
 from intermamba.representation import representation
 
@@ -29,10 +30,10 @@ LOOKED_AT = 64
 """Clips by which the plausibility of units and axes is checked."""
 
 
-def run(config: Config, dataset: Dataset, progress: Progress | None = None) -> None:
+def run(config: Config, dataset: Dataset, progress: Progress = SILENT) -> None:
     """Write ``train/val/test.safetensors`` and ``stats.safetensors`` from the files that ``fetch`` has checked.
 
-    ``progress`` is called with the number of clips done since its last call.
+    ``progress`` counts clips.
 
     Raises:
         StateError: ``fetch`` has not run, or ran for another source.
@@ -55,6 +56,7 @@ def run(config: Config, dataset: Dataset, progress: Progress | None = None) -> N
         with ExitStack() as all_or_none:
             parts = {split: all_or_none.enter_context(files.atomic(path)) for split, path in outputs.items()}
             stats_part = all_or_none.enter_context(files.atomic(stats))
+            progress.start(sum(map(len, manifest["clips"].values())))
             for split, part in parts.items():
                 dropped: dict[str, int] = {}
                 clips = _kept(map(place.read, manifest["clips"][split]), settings, dropped, dataset, progress)
@@ -101,7 +103,7 @@ def _kept(
     settings: DatasetConfig,
     dropped: dict[str, int],
     dataset: Dataset,
-    progress: Progress | None,
+    progress: Progress,
 ) -> Iterator[Clip]:
     """Clips of admissible length; the frames of the others go into ``dropped``."""
     for clip in clips:
@@ -110,8 +112,7 @@ def _kept(
             dropped[clip.name] = frames
         else:
             yield clip
-        if progress is not None:
-            progress(1)
+        progress()
 
 
 def statistics(

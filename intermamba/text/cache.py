@@ -6,7 +6,7 @@ vocabulary instead of a second copy of everything.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from intermamba.data.dataset import all_captions
 from intermamba.data.raw import read_word_vectors
 from intermamba.data.splits import SplitFile
 from intermamba.errors import StateError
+from intermamba.progress import SILENT, Progress
 from intermamba.text.tower import Tower, load
 
 _CHUNK = 128  # captions through the tower at once
@@ -79,14 +80,14 @@ def write(
     precision: torch.dtype,
     words: Sequence[str] = (),
     word_vectors: np.ndarray | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = SILENT,
 ) -> None:
-    """Encode ``captions`` and write the cache; ``progress`` is called with the number of captions done."""
+    """Encode ``captions`` and write the cache; ``progress`` counts captions."""
     pieces = []
+    progress.start(len(captions))
     for first in range(0, len(captions), _CHUNK):
         pieces.append(tower.encode(captions[first : first + _CHUNK]))
-        if progress:
-            progress(len(pieces[-1].end))
+        progress(len(pieces[-1].end))
     tokens = torch.cat([piece.tokens for piece in pieces])
     vocabulary, row = tokens.unique(return_inverse=True)
     tensors = {
@@ -104,7 +105,7 @@ def write(
     files.write_tensors(path, tensors, metadata)
 
 
-def run(config: Config, dataset: Dataset, progress: Callable[[int], None] | None = None) -> None:
+def run(config: Config, dataset: Dataset, progress: Progress = SILENT) -> None:
     """Stage ``encode-text``: every caption of every split, mirrored ones included, through the frozen tower once."""
     torch.set_num_threads(config.runtime.threads)
     where = {"profile": config.profile, "dataset": dataset}

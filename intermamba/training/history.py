@@ -1,22 +1,29 @@
 """What a training run leaves to plot: losses and adaptive weights over steps.
 
-The rows travel inside the checkpoint, so that a resumed run writes the same file as an undisturbed one.
+The rows travel inside the checkpoint, so that a resumed run writes the same files as an undisturbed one. With every
+checkpoint they are also written beside it, for those who want to look at a run that is not finished: never under the
+names of the stage's outputs, which a killed run must not leave behind.
 """
 
+from pathlib import Path
 from typing import Any
 
 import lightning as L
 import pandas as pd
 
+from intermamba import files
 from intermamba.training import ADAPTIVE_COLUMNS
 from intermamba.training.module import DenoisingModule
 
 
 class History(L.Callback):
-    """Collects a row of losses and of adaptive weights every ``every`` steps."""
+    """Collects a row of losses and of adaptive weights every ``every`` steps.
 
-    def __init__(self, every: int) -> None:
-        self.every = every
+    With every checkpoint the rows so far go into ``folder``, as ``training.csv`` and ``adaptive.csv``.
+    """
+
+    def __init__(self, every: int, folder: Path) -> None:
+        self.every, self.folder = every, folder
         self.losses: list[dict[str, Any]] = []
         self.adaptive: list[dict[str, Any]] = []
 
@@ -45,6 +52,20 @@ class History(L.Callback):
         }
         self.losses.append({"step": trainer.global_step, "epoch": trainer.current_epoch, "split": "val", **terms})
 
+    def on_save_checkpoint(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,  # noqa: ARG002
+        checkpoint: dict[str, Any],  # noqa: ARG002
+    ) -> None:
+        if trainer.is_global_zero:
+            self.write(self.folder / "training.csv", self.folder / "adaptive.csv")
+
+    def write(self, losses: Path, adaptive: Path) -> None:
+        """Losses (step, epoch, split, one column per term) and adaptive weights (:data:`ADAPTIVE_COLUMNS`)."""
+        files.write_csv(losses, pd.DataFrame(self.losses))
+        files.write_csv(adaptive, pd.DataFrame(self.adaptive, columns=ADAPTIVE_COLUMNS))
+
     def _record_adaptive(self, step: int, module: L.LightningModule) -> None:
         assert isinstance(module, DenoisingModule)
         for block, part, branch, value in module.model.adaptive_weights():
@@ -56,7 +77,3 @@ class History(L.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.losses, self.adaptive = list(state_dict["losses"]), list(state_dict["adaptive"])
-
-    def frames(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Losses (step, epoch, split, one column a term) and adaptive weights (:data:`ADAPTIVE_COLUMNS`)."""
-        return pd.DataFrame(self.losses), pd.DataFrame(self.adaptive, columns=ADAPTIVE_COLUMNS)

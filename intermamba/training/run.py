@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import torch
@@ -13,7 +14,9 @@ from intermamba.checkpoints.trained import Trained, save
 from intermamba.config import Config, Dataset
 from intermamba.data.dataset import ClipDataset, Mode, loader
 from intermamba.data.splits import SplitFile
+from intermamba.errors import Interrupted
 from intermamba.models import build
+from intermamba.progress import SILENT, Progress
 from intermamba.representation import representation
 from intermamba.seeds import derive
 from intermamba.text.cache import TextCache
@@ -25,7 +28,7 @@ MODES: tuple[Mode, ...] = ("train", "fixed")
 KNOBS = ("training", "model", "diffusion", "losses")
 
 
-def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: bool = True) -> None:
+def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: Progress = SILENT) -> None:
     """Train ``variant`` and write its weights and histories; a killed run goes on from its last checkpoint."""
     torch.set_num_threads(config.runtime.threads)
     where = {"profile": config.profile, "dataset": dataset, "variant": variant, "seed": seed}
@@ -55,7 +58,6 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: boo
                 **config.model.model_dump(),
             )
         module = DenoisingModule(model, body, stats["mean"], stats["std"], cache, config, root)
-        history = History(config.training.log_every_steps)
         train, validation = (
             loader(
                 ClipDataset(split, settings, mode, derive(root, "data")),
@@ -68,6 +70,7 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: boo
             for split, mode in zip(splits, MODES, strict=True)
         )
         resume = _Resume(outputs[0].parent / "resume", config, knobs, inputs, variant)
+        history = History(config.training.log_every_steps, resume.folder)
         with quiet():
             engine = trainer(
                 config.runtime,
@@ -79,11 +82,12 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: boo
                 devices=config.runtime.devices,
                 validate_every=config.training.checkpoint_every_epochs,
             )
-            engine.fit(module, train, validation, ckpt_path=resume.path, weights_only=True)
+            try:
+                engine.fit(module, train, validation, ckpt_path=resume.path, weights_only=True)
+            except KeyboardInterrupt:
+                raise Interrupted(resume.advice()) from None
         if engine.is_global_zero:
-            losses, adaptive = history.frames()
-            files.write_csv(outputs[1], losses)
-            files.write_csv(outputs[2], adaptive)
+            history.write(*outputs[1:])
             save(outputs[0], Trained(model, stats["mean"], stats["std"], recipe, splits[0].offsets))
         notes.update(
             origin=splits[0].origin,
@@ -102,7 +106,7 @@ class _Resume:
     def __init__(self, folder: Path, config: Config, knobs: dict, inputs: list[Path], variant: str) -> None:
         identity = json.dumps([knobs, [files.sha256(path) for path in inputs], variant, config.runtime.devices])
         name = hashlib.sha256(identity.encode()).hexdigest()[:16]
-        self._folder, self._file = folder, folder / f"{name}.ckpt"
+        self.folder, self._file = folder, folder / f"{name}.ckpt"
         # A checkpoint of other knobs or other data must never be continued.
         self.path = str(self._file) if self._file.exists() else None
         self.callback = ModelCheckpoint(
@@ -113,8 +117,12 @@ class _Resume:
             enable_version_counter=False,
         )
 
+    def advice(self) -> str:
+        """How an interrupted run goes on."""
+        if not self._file.exists():
+            return "Run the same command again to begin anew: there was no checkpoint yet."
+        step = torch.load(self._file, map_location="cpu", weights_only=True)["global_step"]
+        return f"Run the same command again to go on from step {step}."
+
     def clear(self) -> None:
-        if self._folder.exists():
-            for file in self._folder.glob("*.ckpt"):
-                file.unlink()
-            self._folder.rmdir()
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from counted import Counted
 from data_folders import body_model, config_for, dump, smplx, to_hdf5, write_interhuman, write_interx
 from scipy.sparse import csc_array
 
@@ -391,8 +392,8 @@ def test_missing_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dataset", WRITE)
 def test_manifest_lists_every_file(tmp_path: Path, dataset: str) -> None:
     root = WRITE[dataset](tmp_path / "raw")
-    done: list[int] = []
-    fetch.run(config_for(dataset, root), dataset, done.append)
+    done = Counted()
+    fetch.run(config_for(dataset, root), dataset, done)
     path = paths.path("manifest", profile="smoke", dataset=dataset)
     manifest = json.loads(path.read_text())
     assert manifest["dataset"] == dataset
@@ -400,7 +401,7 @@ def test_manifest_lists_every_file(tmp_path: Path, dataset: str) -> None:
     assert manifest["root"] == str(root)
     assert manifest["fps"] == {"interhuman": 30, "interx": 120}[dataset]
     assert manifest["counts"] == {"train": 3, "val": 1, "test": 2}
-    assert sum(done) == 6
+    assert sum(done.steps) == done.parts[0][0] == 6
     on_disk = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
     assert set(manifest["files"]) == on_disk
     for name, entry in manifest["files"].items():

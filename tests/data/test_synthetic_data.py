@@ -9,6 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from counted import Counted
 from scipy.spatial.transform import Rotation
 
 from intermamba import rotations
@@ -310,10 +311,11 @@ def test_axis_angles_are_scipys():
 @pytest.mark.parametrize("write", [write_interhuman, write_interx])
 def test_equal_arguments_give_equal_bytes(write, tmp_path):
     sizes = {"train": 3, "val": 1, "test": 2, "seconds": (0.6, 0.8)}
-    counted = []
+    counted = Counted()
     for folder, seed in (("one", 1), ("two", 1), ("other", 2)):
-        write(tmp_path / folder, **sizes, seed=seed, progress=counted.append)
-    assert sum(counted) in (3 * 6, 3 * (6 + IGNORED))
+        write(tmp_path / folder, **sizes, seed=seed, progress=counted)
+    assert sum(counted.steps) == sum(total for total, _, _ in counted.parts)
+    assert sum(counted.steps) in (3 * 6, 3 * (6 + IGNORED))
     assert hashes(tmp_path / "one") == hashes(tmp_path / "two")
     assert hashes(tmp_path / "one") != hashes(tmp_path / "other")
 
@@ -325,11 +327,12 @@ def test_a_stopped_run_leaves_the_old_folder_alone(write, tmp_path):
     write(folder, **sizes, seed=1)
     before = hashes(folder)
 
-    def stop(_):
-        raise KeyboardInterrupt
+    class Stop(Counted):
+        def __call__(self, done=1, note=None):  # noqa: ARG002
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write(folder, **sizes, seed=2, progress=stop)
+        write(folder, **sizes, seed=2, progress=Stop())
     assert hashes(folder) == before
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
     # What a killed run could not tidy up is removed by the next.

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from counted import Counted
 from torch import Tensor
 
 from evaluators import protocol as protocols
@@ -16,6 +17,7 @@ from evaluators.sources import ShuffledSource
 from intermamba.config import load as load_config
 from intermamba.data.dataset import Batch
 from intermamba.errors import ConfigError, DataError
+from intermamba.progress import SILENT
 from intermamba.seeds import derive
 
 
@@ -62,7 +64,7 @@ TINY = protocols.load("interhuman-tiny")
 
 
 def evaluate(
-    evaluator, protocol: Protocol, reference: Source, source: Source, seed: int, progress=None
+    evaluator, protocol: Protocol, reference: Source, source: Source, seed: int, progress=SILENT
 ) -> pd.DataFrame:
     """One source, evaluated."""
     return protocols.evaluate(evaluator, protocol, reference, {"toy": source}, seed, progress)
@@ -149,9 +151,10 @@ class TestEvaluate:
         assert "multimodality" not in found
 
     def test_rows_repeats_and_seeds(self) -> None:
-        steps: list[int] = []
-        frame = evaluate(ToyEvaluator(), TINY, Toy(TINY), Toy(TINY, noise=0.3, samples=True), 3, steps.append)
-        assert steps == [1] * 20
+        counted = Counted()
+        frame = evaluate(ToyEvaluator(), TINY, Toy(TINY), Toy(TINY, noise=0.3, samples=True), 3, counted)
+        assert counted.parts == [(20, 0, "")]
+        assert counted.steps == [1] * 20
         assert list(frame.columns) == ["method", "repeat", "repeat_seed", "metric", "value"]
         counts = frame["metric"].value_counts().to_dict()
         assert counts.pop("multimodality") == 5

@@ -91,7 +91,7 @@ def small(config: Config, dataset: str) -> Config:
 @pytest.fixture(scope="module")
 def trained(study: tuple[Config, str]) -> Path:
     config, dataset = study
-    training.run(config, dataset, progress=False)
+    training.run(config, dataset)
     return paths.path("evaluator", profile="smoke", dataset=dataset)
 
 
@@ -198,7 +198,7 @@ def test_an_official_checkpoint_evaluates_at_its_own_sizes(
 
     evaluator = config.evaluator.model_copy(update={"checkpoint": {dataset: str(checkpoint)}})
     config = config.model_copy(update={"evaluator": evaluator})
-    training.run(config, dataset, progress=False)
+    training.run(config, dataset)
     evaluator = evaluators.load(config, dataset)
     split = SplitFile(paths.path("split", split="test", **where))
     batch = next(iter(loader(ClipDataset(split, config.datasets[dataset], "fixed", 0), 8, 32, False, False)))
@@ -219,7 +219,7 @@ def test_an_official_checkpoint_that_does_not_fit_stops_before_anything(
     evaluator = config.evaluator.model_copy(update={"checkpoint": {dataset: str(tmp_path / "broken.tar")}})
     monkeypatch.setattr("intermamba.provenance.recorded", None)
     with pytest.raises(DataError, match=r"broken\.tar"):
-        training.run(config.model_copy(update={"evaluator": evaluator}), dataset, progress=False)
+        training.run(config.model_copy(update={"evaluator": evaluator}), dataset)
 
 
 def test_without_weights_the_stage_is_named(study: tuple[Config, str], tmp_path: Path, monkeypatch) -> None:
@@ -392,7 +392,7 @@ def test_weights_of_the_official_recipe_say_so(study: tuple[Config, str], tmp_pa
         (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / source).write_bytes(source.read_bytes())
     monkeypatch.chdir(tmp_path)
-    training.run(officially(config), dataset, progress=False)
+    training.run(officially(config), dataset)
     weights = paths.path("evaluator", **where)
     assert files.read_tensors(weights)[1] | {"tower": ""} == {
         "dataset": "interx", "origin": "synthetic", "weights": "trained", "recipe": "official", "tower": "",

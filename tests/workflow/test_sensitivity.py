@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from batches import batch_of
+from counted import Counted
 from scipy import stats
 from torch import Tensor
 
@@ -119,9 +120,9 @@ class OfTheFirst:
 def test_blindness_by_construction_is_found() -> None:
     small = {"batch": 8, "repeats": 4, "diversity_pairs": 20}
     protocol = protocols.load("interhuman-tiny").model_copy(update=small)
-    steps: list[int] = []
-    found = measure(OfTheFirst(), protocol, Rotating(protocol), seed=1, progress=steps.append)
-    assert steps == [1] * 4
+    counted = Counted()
+    found = measure(OfTheFirst(), protocol, Rotating(protocol), seed=1, progress=counted)
+    assert sum(counted.steps) == counted.parts[0][0] == 4 * found["method"].nunique()
     assert found["method"].unique().tolist() == ["real", *(one.name for one in catalogue("interhuman"))]
     verdicts = changes(found).set_index(["method", "metric"])["verdict"]
     for metric in ("top1", "fid", "mm_dist", "diversity"):

@@ -1,6 +1,7 @@
 """The command line. Nothing heavy is imported before a command runs, so that ``--help`` and no-op runs stay fast."""
 
 import os
+import signal
 import sys
 
 from intermamba.errors import InterMambaError
@@ -19,7 +20,11 @@ __all__ = ["app", "check", "cost", "main", "stages", "use"]
 
 
 def main() -> None:
-    """Entry point: problems of the user's making are one message and exit code 2, without a traceback."""
+    """Entry point: problems of the user's making are one message and exit code 2, without a traceback.
+
+    What a scheduler stops by SIGTERM ends as if by Ctrl-C.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except InterMambaError as error:

@@ -1,15 +1,35 @@
 """The application that the commands register with, the options they share, and how they open a profile."""
 
+import signal
+import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from intermamba.config import Config, Dataset, load
 from intermamba.errors import ConfigError, unknown
 
+INTERRUPTED = 128 + signal.SIGINT
+"""Exit code of a command that Ctrl-C ended, as shells have it."""
+
+
+class Commands(TyperGroup):
+    """Commands that answer Ctrl-C with one line; Typer alone would say "Aborted!" and exit with 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            sys.stderr.write(" ".join(["Interrupted.", *map(str, stop.args)]) + "\n")
+            sys.stderr.flush()
+            raise SystemExit(INTERRUPTED) from None
+
+
 app = typer.Typer(
     name="intermamba",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

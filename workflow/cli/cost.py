@@ -21,7 +21,7 @@ def complexity(
     from intermamba.cost import complexity as stage
 
     planned = len(stage.timed_rows(config)) * stage.repeats(config)
-    with progress("time samplers", planned, still=True) as advance:
+    with progress("complexity", planned, "timing", still=True) as advance:
         stage.run(config, timed=not counts_only, advance=advance)
 
 
@@ -41,7 +41,7 @@ def budget(
     from intermamba.cost.complexity import timed_rows
 
     names = variant or timed_rows(config)
-    with progress("measure steps", len(names), still=True) as advance:
+    with progress("budget", len(names), "model", still=True) as advance:
         found = stage.run(config, names, steps=steps, warmup=warmup, batch=batch, advance=advance)
     shown = ["method", "seconds_median", "memory_gib", "batch", "training_hours"]
     typer.echo(found[shown].to_string(index=False, float_format="{:.3g}".format))
@@ -60,6 +60,6 @@ def bench(
     from intermamba.cost import bench as stage
     from workflow.publish import speed as report
 
-    with progress("take turns", stage.groups(config), still=True) as advance:
+    with progress("bench", stage.groups(config), "group", still=True) as advance:
         stage.run(config, mamba_ssm, advance)
     typer.echo(report.write(config.profile))

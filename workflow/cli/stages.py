@@ -1,6 +1,5 @@
 """Commands that run one stage each: thin calls into the package that owns the work."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -33,7 +32,7 @@ def fetch(
     config, name = open_dataset(profile, dataset)
     from intermamba.data import fetch as stage
 
-    with progress(f"fetch {dataset}") as advance:
+    with progress(f"fetch {dataset}", unit="clip") as advance:
         stage.run(config, name, advance)
 
 
@@ -43,7 +42,7 @@ def preprocess(dataset: DatasetOption, profile: Profile = None) -> None:
     config, name = open_dataset(profile, dataset)
     from intermamba.data import preprocess as stage
 
-    with progress(f"preprocess {dataset}") as advance:
+    with progress(f"preprocess {dataset}", unit="clip") as advance:
         stage.run(config, name, advance)
 
 
@@ -53,7 +52,7 @@ def encode_text(dataset: DatasetOption, profile: Profile = None) -> None:
     config, name = open_dataset(profile, dataset)
     from intermamba.text import cache as stage
 
-    with progress(f"encode {dataset}") as advance:
+    with progress(f"encode-text {dataset}", unit="caption") as advance:
         stage.run(config, name, advance)
 
 
@@ -63,7 +62,8 @@ def train_evaluator(dataset: DatasetOption, profile: Profile = None) -> None:
     config, name = open_dataset(profile, dataset)
     from evaluators import training as stage
 
-    stage.run(config, name, progress=sys.stderr.isatty())
+    with progress(f"train-evaluator {dataset}") as advance:
+        stage.run(config, name, advance)
 
 
 @app.command("evaluate-reference", rich_help_panel=STAGES)
@@ -72,7 +72,7 @@ def evaluate_reference(dataset: DatasetOption, profile: Profile = None) -> None:
     config, name = open_dataset(profile, dataset)
     from workflow.evaluation import reference as stage
 
-    with progress(f"evaluate reference {dataset}") as advance:
+    with progress(f"evaluate-reference {dataset}", unit="repeat") as advance:
         stage.run(config, name, advance)
 
 
@@ -82,7 +82,7 @@ def sensitivity(dataset: DatasetOption, profile: Profile = None) -> None:
     config, name = open_dataset(profile, dataset)
     from workflow.evaluation import reference as stage
 
-    with progress(f"sensitivity {dataset}") as advance:
+    with progress(f"sensitivity {dataset}", unit="repeat") as advance:
         stage.run_sensitivity(config, name, advance)
 
 
@@ -93,7 +93,8 @@ def train(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, 
     find(variant)
     from intermamba.training import run as stage
 
-    stage.run(config, name, variant, seed, progress=sys.stderr.isatty())
+    with progress(f"train {variant} on {dataset}, seed {seed}") as advance:
+        stage.run(config, name, variant, seed, advance)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -103,7 +104,7 @@ def steps(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, 
     find(variant)
     from workflow.evaluation import sampling_steps as stage
 
-    with progress(f"steps {variant} on {dataset}") as advance:
+    with progress(f"steps {variant} on {dataset}, seed {seed}", unit="repeat") as advance:
         stage.run(config, name, variant, seed, advance)
 
 
@@ -133,7 +134,7 @@ def re_evaluate(dataset: DatasetOption, variant: VariantOption, profile: Profile
     find(variant)
     from workflow.evaluation import generated as stage
 
-    with progress(f"re-evaluate {variant} on {dataset}") as advance:
+    with progress(f"re-evaluate {variant} on {dataset}", unit="repeat") as advance:
         stage.run(config, name, variant, None, advance)
 
 

@@ -37,7 +37,7 @@ def sample(
     from intermamba import sample as command
 
     captions = [*(prompt or []), *(command.read_prompts(prompts) if prompts else [])]
-    with progress("sample") as advance:
+    with progress("sample", len(captions) * seeds, "motion") as advance:
         written = command.run(
             config,
             checkpoint,
@@ -89,13 +89,13 @@ def evaluate(
     if motions is not None and variant is None and seed is None:
         from workflow.evaluation import external as folder
 
-        with progress(f"evaluate {motions} on {dataset}") as advance:
+        with progress(f"evaluate {motions} on {dataset}", unit="repeat") as advance:
             typer.echo(folder.run(config, name, motions, method, advance))
     elif variant is not None and motions is None and method is None:
         find(variant)
         from workflow.evaluation import generated as stage
 
-        with progress(f"evaluate {variant} on {dataset}") as advance:
+        with progress(f"evaluate {variant} on {dataset}, seed {seed or 0}", unit="repeat") as advance:
             stage.run(config, name, variant, seed or 0, advance)
     else:
         raise ConfigError(

@@ -15,13 +15,14 @@ from intermamba import files, paths, provenance
 from intermamba.config import Config, Dataset
 from intermamba.errors import ConfigError
 from intermamba.models import variants
-from workflow.evaluation.setup import Bench, Progress
+from intermamba.progress import SILENT, Progress
+from workflow.evaluation.setup import Bench
 from workflow.results.aggregate import REFERENCES
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)
 
 
-def run(config: Config, dataset: Dataset, folder: Path, method: str | None = None, progress: Progress = None) -> Path:
+def run(config: Config, dataset: Dataset, folder: Path, method: str | None = None, progress: Progress = SILENT) -> Path:
     """Evaluate the motions in ``folder`` as ``method`` (the folder's name); returns the ``metrics.csv`` it wrote.
 
     Clips, batches, captions' evaluator, real motions and seeds are those of the study's own rows on the dataset.

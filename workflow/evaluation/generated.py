@@ -14,8 +14,9 @@ from intermamba.config import Config, Dataset
 from intermamba.data.dataset import Batch
 from intermamba.errors import StateError
 from intermamba.generate import MotionGenerator
+from intermamba.progress import SILENT, Progress
 from intermamba.seeds import derive
-from workflow.evaluation.setup import Bench, Progress
+from workflow.evaluation.setup import Bench
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class GeneratedSource:
         return torch.cat(pieces)
 
 
-def run(config: Config, dataset: Dataset, variant: str, seed: int | None, progress: Progress = None) -> None:
+def run(config: Config, dataset: Dataset, variant: str, seed: int | None, progress: Progress = SILENT) -> None:
     """Evaluate a model: the run with training ``seed``, or the official checkpoint (``None``). One rule for both."""
     kind = _OFFICIAL if seed is None else _TRAINED
     bench = Bench(config, dataset)

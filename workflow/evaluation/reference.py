@@ -6,10 +6,11 @@ from evaluators.results import SHUFFLED
 from evaluators.sources import SharedSource, ShuffledSource
 from intermamba import files, paths, provenance
 from intermamba.config import Config, Dataset
-from workflow.evaluation.setup import Bench, Progress
+from intermamba.progress import SILENT, Progress
+from workflow.evaluation.setup import Bench
 
 
-def run(config: Config, dataset: Dataset, progress: Progress = None) -> None:
+def run(config: Config, dataset: Dataset, progress: Progress = SILENT) -> None:
     """Evaluate the real test motions, with their own captions and with captions shuffled."""
     bench = Bench(config, dataset)
     output = paths.path("reference_metrics", profile=config.profile, dataset=dataset)
@@ -20,7 +21,7 @@ def run(config: Config, dataset: Dataset, progress: Progress = None) -> None:
         notes.update(bench.notes)
 
 
-def run_sensitivity(config: Config, dataset: Dataset, progress: Progress = None) -> None:
+def run_sensitivity(config: Config, dataset: Dataset, progress: Progress = SILENT) -> None:
     """Evaluate the real test motions under every perturbation, to see which metric notices what."""
     bench = Bench(config, dataset, config.sensitivity.repeats)
     output = paths.path("sensitivity", profile=config.profile, dataset=dataset)

@@ -8,8 +8,9 @@ from intermamba import files, paths, provenance
 from intermamba.config import Config, Dataset
 from intermamba.data.dataset import Batch
 from intermamba.generate import MotionGenerator
+from intermamba.progress import SILENT, Progress
 from workflow.evaluation.generated import GeneratedSource, load
-from workflow.evaluation.setup import Bench, Progress
+from workflow.evaluation.setup import Bench
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class OneEach:
         return
 
 
-def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: Progress = None) -> None:
+def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: Progress = SILENT) -> None:
     """Evaluate a row under every solver and number of steps, on the same clips, captions and noise.
 
     Raises:

@@ -1,6 +1,6 @@
 """The bench on which all motions of a dataset are evaluated: one evaluator, protocol, test split and root of seeds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -16,11 +16,10 @@ from intermamba import files, paths
 from intermamba.config import Config, Dataset
 from intermamba.data.splits import SplitFile
 from intermamba.device import device_for
+from intermamba.progress import SILENT, Progress
 from intermamba.representation import representation
 from intermamba.seeds import derive
 from intermamba.text.cache import TextCache
-
-Progress = Callable[[int], None] | None
 
 
 class Bench:
@@ -70,7 +69,7 @@ class Bench:
         sources: Mapping[str, Source],
         block: BlockName,
         training_seed: int | None = None,
-        progress: Progress = None,
+        progress: Progress = SILENT,
     ) -> pd.DataFrame:
         """Rows of metrics.csv for sources named by their methods."""
         found = protocols.evaluate(self.evaluator, self.protocol, self.real, sources, self.root, progress, self.body)

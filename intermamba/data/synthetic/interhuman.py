@@ -14,8 +14,9 @@ from intermamba.data.interhuman import PERSONS
 from intermamba.data.synthetic.body import REST
 from intermamba.data.synthetic.choreography import Clip, clip
 from intermamba.data.synthetic.plan import FPS, Planned, plan
-from intermamba.data.synthetic.writing import Progress, whole_folder, write_lines
+from intermamba.data.synthetic.writing import whole_folder, write_lines
 from intermamba.paths import SPLITS
+from intermamba.progress import SILENT, Progress
 from intermamba.skeleton import FACE, INDEX, JOINTS
 
 SMPLH = [index for index, name in enumerate(JOINTS) if name not in FACE]
@@ -35,7 +36,7 @@ def write_interhuman(
     test: int,
     seconds: tuple[float, float],
     seed: int,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> None:
     """Write a whole dataset; equal arguments give equal bytes.
 
@@ -46,13 +47,14 @@ def write_interhuman(
         test: clips for testing, half of them of held-out combinations.
         seconds: shortest and longest clip.
         seed: of everything that is drawn.
-        progress: called with the number of clips written since the last call, like a progress bar's ``update``.
+        progress: counts the clips.
 
     Raises:
         ConfigError: counts or lengths out of range.
     """
     clips = plan(train + IGNORED, val, test, seconds, seed)
     ignored = [planned for planned in clips if planned.split == "train"][:IGNORED]
+    progress.start(len(clips))
     with whole_folder(folder) as part:
         of_persons = product(("motions_processed", "annots_individual"), PERSONS)
         for name in ("annots", "split", *map("/".join, of_persons)):
@@ -64,8 +66,7 @@ def write_interhuman(
         write_lines(part / "split" / "ignore_list.txt", [name_of(planned) for planned in ignored])
         for planned in clips:
             _write_clip(part, planned)
-            if progress:
-                progress(1)
+            progress()
 
 
 def name_of(planned: Planned) -> str:

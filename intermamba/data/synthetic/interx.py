@@ -15,8 +15,9 @@ from intermamba.data.synthetic.choreography import clip
 from intermamba.data.synthetic.kinds import KINDS
 from intermamba.data.synthetic.lexicon import vector, vocabulary
 from intermamba.data.synthetic.plan import Planned, plan
-from intermamba.data.synthetic.writing import Progress, whole_folder, write_lines
+from intermamba.data.synthetic.writing import whole_folder, write_lines
 from intermamba.paths import SPLITS
+from intermamba.progress import SILENT, Progress
 from intermamba.seeds import derive
 from intermamba.skeleton import BODY, INDEX
 
@@ -33,7 +34,7 @@ def write_interx(
     test: int,
     seconds: tuple[float, float],
     seed: int,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> None:
     """Write a whole dataset; equal arguments give equal bytes.
 
@@ -44,12 +45,13 @@ def write_interx(
         test: clips for testing, half of them of held-out combinations.
         seconds: shortest and longest clip.
         seed: of everything that is drawn.
-        progress: called with the number of clips written since the last call, like a progress bar's ``update``.
+        progress: counts the clips.
 
     Raises:
         ConfigError: counts or lengths out of range.
     """
     clips = plan(train, val, test, seconds, seed)
+    progress.start(len(clips))
     with whole_folder(folder) as part:
         for name in ("motions", "texts", "texts_processed", "splits", "annots", "glove"):
             (part / name).mkdir(parents=True)
@@ -62,8 +64,7 @@ def write_interx(
         _write_vectors(part / "glove")
         for planned in clips:
             _write_clip(part, planned)
-            if progress:
-                progress(1)
+            progress()
 
 
 def name_of(planned: Planned) -> str:

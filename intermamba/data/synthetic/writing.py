@@ -1,7 +1,7 @@
 """A whole folder appears at once or not at all, and says that it is synthetic."""
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,9 +11,6 @@ _TEXT = """\
 Generated choreographies in the owners' raw layout: no recorded person is in here.
 Results made from this folder are labelled synthetic because this file is present.
 """
-
-Progress = Callable[[int], None]
-"""Called with the number of clips written since the last call, like a progress bar's ``update``."""
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
