@@ -49,7 +49,7 @@ def test_help_comes_without_heavy_imports(command: tuple[str, ...], named: tuple
             ["adopt", "--dataset", "interhuman", "--variant", "intergen", "--checkpoint", "intergen.ckpt"],
             ["--normalisation", "all three or none"],
         ),
-        (["sample", "Two people bow.", "--checkpoint", "no.pt"], ["no.pt does not exist", "intermamba train"]),
+        (["sample", "Two people bow.", "--checkpoint", "no.pt"], ["no.pt: no such file"]),
     ],
 )
 def test_a_wrong_request_is_one_message(study: Path, words: list[str], parts: list[str]) -> None:
