@@ -89,6 +89,7 @@ def deterministic(stages: dict) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # two whole runs, perhaps beside other work
 def test_the_graph_repeats_byte_for_byte(micro: Path) -> None:
     """Two runs from nothing give the same bytes, and results that say what they were made on."""
     stages = table(config.load())

@@ -121,7 +121,7 @@ class Book:
     def enter(self, title: str, cell: Cell) -> int:
         """Number of a cell."""
         details = {name: _plain(value) for name, value in cell.details.items() if not _empty(value)}
-        sources = str(details.pop("source", "")).split()
+        sources = [one for one in str(details.pop("source", "")).split("; ") if one]
         if not any(source in self.lineage.made for source in sources):
             details = {name: details[name] for name in details if name == "note"}  # what is printed is all there is
         shown = cell.text + (f" ± {cell.interval}" if cell.interval else "")

@@ -37,7 +37,7 @@ class Contrast:
 
 def above_chance(against_chance: Contrast) -> bool:
     """The one rule of "above chance": the 95% interval over training seeds, of the difference, lies above zero."""
-    return against_chance.low > 0.0
+    return bool(against_chance.low > 0.0)
 
 
 def distinguishable(p: float) -> bool:
@@ -46,7 +46,7 @@ def distinguishable(p: float) -> bool:
     Args:
         p: of no difference over training seeds, corrected for all comparisons that are made together (:func:`holm`).
     """
-    return p < LEVEL
+    return bool(p < LEVEL)
 
 
 def trainings(metrics: pd.DataFrame, dataset: str, metric: str) -> pd.DataFrame:

@@ -145,7 +145,7 @@ def _row(claim: Mapping[str, str], file: str) -> Row:
         "difference": difference,
         "verdict": verdict,
     }
-    details = {"source": " ".join(sources)}
+    details = {"source": "; ".join(sources)}
     return Row(
         claim["subject"], {key: Cell(text, details=details) for key, text in texts.items()}, method=claim["claim"]
     )
