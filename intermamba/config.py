@@ -395,6 +395,17 @@ class Config(Section):
             value = value[key]
         return value
 
+    def dataset(self, name: str, where: str = "dataset") -> Dataset:
+        """``name`` as one of the profile's datasets; ``where`` it was given, for the message.
+
+        Raises:
+            ConfigError: no such dataset.
+        """
+        for known in self.datasets:
+            if name == known:
+                return known
+        raise ConfigError(unknown("dataset", name, self.datasets, where))
+
     def adopted(self) -> Iterator[tuple[Dataset, OfficialModel]]:
         """Every official checkpoint of the study: dataset, model."""
         for dataset, models in self.official.items():

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from intermamba.config import Config, Dataset, load
-from intermamba.errors import ConfigError, unknown
 
 app = typer.Typer(
     name="intermamba",
@@ -60,10 +59,7 @@ def open_dataset(profile: str | None, dataset: str) -> tuple[Config, Dataset]:
         ConfigError: no such dataset.
     """
     config = open_profile(profile)
-    for known in config.datasets:
-        if dataset == known:
-            return config, known
-    raise ConfigError(unknown("dataset", dataset, config.datasets, "--dataset"))
+    return config, config.dataset(dataset, "--dataset")
 
 
 def listed(names: str) -> list[str]:

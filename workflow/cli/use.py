@@ -8,7 +8,7 @@ import typer
 from intermamba.config import OfficialConfig, load
 from intermamba.errors import ConfigError, unknown
 from intermamba.models import find
-from intermamba.paths import SAMPLES
+from intermamba.paths import SAMPLES, record_of
 from workflow.cli.app import USE, DatasetOption, Profile, app, listed, open_dataset
 from workflow.cli.progress import progress
 
@@ -90,7 +90,8 @@ def evaluate(
         from workflow.evaluation import external as folder
 
         with progress(f"evaluate {motions} on {dataset}") as advance:
-            typer.echo(folder.run(config, name, motions, method, advance))
+            written = folder.run(config, name, motions, method, advance)
+        typer.echo(f"Metrics: {written}\nRecord:  {record_of(written)}")
     elif variant is not None and motions is None and method is None:
         find(variant)
         from workflow.evaluation import generated as stage
@@ -101,6 +102,27 @@ def evaluate(
         raise ConfigError(
             "evaluate takes either a trained row (--variant, --seed) or a folder of motions (--motions, --method)."
         )
+
+
+@app.command(rich_help_panel=USE)
+def prompts(
+    dataset: DatasetOption,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write, .jsonl or .csv; by default a table in the terminal.")
+    ] = None,
+    sets: Annotated[
+        int, typer.Option(help="Motions per test clip: the first repeats of the protocol get a set each.")
+    ] = 1,
+    profile: Profile = None,
+) -> None:
+    """List the test clips and captions that a method has to answer to be evaluated with `evaluate --motions`.
+
+    Example: intermamba prompts --dataset interhuman --output prompts.jsonl
+    """
+    config, name = open_dataset(profile, dataset)
+    from workflow.evaluation import prompts as command
+
+    command.run(config, name, sets, output)
 
 
 @app.command(rich_help_panel=USE)
