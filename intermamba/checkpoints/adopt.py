@@ -13,7 +13,7 @@ from intermamba.config import Config, Dataset, OfficialConfig
 from intermamba.data.raw import read_array
 from intermamba.errors import ConfigError, DataError, unknown
 from intermamba.representation import representation
-from intermamba.text import tower
+from intermamba.text.names import tower_name
 
 STATISTICS = (("global_mean.npy", "global_std.npy"), ("interhuman_mean.npy", "interhuman_std.npy"))
 """Files of mean and standard deviation in a folder, as InterGen ships them and as in2IN does."""
@@ -64,7 +64,7 @@ def adopt(config: Config, dataset: Dataset, variant: str, source: OfficialConfig
         mean, std = (torch.from_numpy(_read(file, features)) for file in statistics)
         if not (std > 0).all():
             raise DataError(f"{statistics[1]}: a standard deviation that is not positive.")
-        described = recipe.describe(config, dataset, variant, origin="official", tower=tower.name(config.text))
+        described = recipe.describe(config, dataset, variant, origin="official", tower=tower_name(config.text))
         own = {
             "sizes": model.sizes,
             "max_frames": model.max_frames,

@@ -15,33 +15,43 @@ from workflow.cli.progress import progress
 
 @app.command(rich_help_panel=USE)
 def sample(
-    checkpoint: Annotated[Path, typer.Option(help="Weights of a trained denoiser.")],
     prompt: Annotated[list[str] | None, typer.Argument(help="What the two people do.")] = None,
-    prompts: Annotated[Path | None, typer.Option(help="File of more prompts, one a line.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Weights of a trained denoiser; by default the demo that comes with it.")
+    ] = None,
+    prompts: Annotated[Path | None, typer.Option(help="File of more prompts, one per line.")] = None,
     person_a: Annotated[
-        list[str] | None, typer.Option(help="What person a does, once a prompt; only for models that read it (in2IN).")
+        list[str] | None,
+        typer.Option(help="What person a does, once per prompt; for models that read it (in2IN)."),
     ] = None,
     person_b: Annotated[list[str] | None, typer.Option(help="What person b does, likewise.")] = None,
     frames: Annotated[int | None, typer.Option(help="Frames, 30 a second; by default the most it can.")] = None,
-    seeds: Annotated[int, typer.Option(help="Motions a prompt, from seeds 0, 1, 2, ...")] = 1,
-    output: Annotated[Path, typer.Option(help="Folder for a folder a prompt.")] = SAMPLES,
+    seeds: Annotated[int, typer.Option(help="Motions per prompt, from seeds 0, 1, 2, ...")] = 1,
+    output: Annotated[Path, typer.Option(help="Folder for one folder per prompt.")] = SAMPLES,
     formats: Annotated[
         str, typer.Option("--format", help="Beside npz, which is always written: mp4, gif, bvh, glb; with commas.")
     ] = "mp4",
-    guidance: Annotated[float | None, typer.Option(help="Scale of guidance; by default the profile's.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps of the sampler; by default the profile's.")] = None,
-    profile: Profile = None,
+    guidance: Annotated[float | None, typer.Option(help="Scale of guidance; by default the checkpoint's.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the sampler; by default the checkpoint's.")] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(help="Profile of params.yaml for the place of the text tower, sampling and runtime settings."),
+    ] = None,
 ) -> None:
-    """Generate motions for prompts: joints and rotations as npz, films, BVH and GLB."""
-    config = load(profile)
-    from intermamba import sample as command
+    """Generate motions for prompts: joints and rotations as npz, films, BVH and GLB.
 
-    captions = [*(prompt or []), *(command.read_prompts(prompts) if prompts else [])]
-    with progress("sample") as advance:
+    Needs no params.yaml: a checkpoint holds all settings. Example: intermamba sample "Two people bow to each other."
+    """
+    from intermamba import sample as command
+    from intermamba.prompts import pair_up, read_prompts
+
+    captions = [*(prompt or []), *(read_prompts(prompts) if prompts else [])]
+    remarks: list[str] = []
+    with progress("sample", len(captions) * seeds) as advance:
         written = command.run(
-            config,
+            None if profile is None else load(profile),
             checkpoint,
-            command.pair_up(captions, person_a or [], person_b or []),
+            pair_up(captions, person_a or [], person_b or []),
             frames=frames,
             seeds=seeds,
             output=output,
@@ -49,9 +59,12 @@ def sample(
             guidance=guidance,
             steps=steps,
             progress=advance,
+            remark=remarks.append,
         )
     for path in written:
         typer.echo(path)
+    for line in remarks:
+        typer.echo(f"note: {line}", err=True)
 
 
 @app.command("export", rich_help_panel=USE)
