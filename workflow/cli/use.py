@@ -13,7 +13,9 @@ from workflow.cli.app import USE, DatasetOption, Profile, app, listed, open_data
 from workflow.cli.progress import progress
 
 
-@app.command(rich_help_panel=USE)
+@app.command(
+    rich_help_panel=USE, epilog='Example: intermamba sample "Two people dance and mirror each other." --format gif,glb'
+)
 def sample(
     prompt: Annotated[list[str] | None, typer.Argument(help="What the two people do.")] = None,
     checkpoint: Annotated[
@@ -40,7 +42,7 @@ def sample(
 ) -> None:
     """Generate motions for prompts: joints and rotations as npz, films, BVH and GLB.
 
-    Needs no params.yaml: a checkpoint holds all settings. Example: intermamba sample "Two people bow to each other."
+    Needs no params.yaml: a checkpoint holds all settings. Without --checkpoint it uses the package's demo checkpoint.
     """
     from intermamba import sample as command
     from intermamba.prompts import pair_up, read_prompts
@@ -67,7 +69,11 @@ def sample(
         typer.echo(f"note: {line}", err=True)
 
 
-@app.command("export", rich_help_panel=USE)
+@app.command(
+    "export",
+    rich_help_panel=USE,
+    epilog="Example: intermamba export results/samples/two-people-bow-to-each-other/seed0.npz --format bvh",
+)
 def export_(
     samples: Annotated[list[Path], typer.Argument(help="npz files that `sample` wrote.")],
     formats: Annotated[str, typer.Option("--format", help="bvh, glb, or both with a comma.")] = "bvh,glb",
@@ -86,7 +92,9 @@ def export_(
                 typer.echo(written)
 
 
-@app.command(rich_help_panel=USE)
+@app.command(
+    rich_help_panel=USE, epilog="Example: intermamba evaluate --dataset interhuman --motions my_motions --method mine"
+)
 def evaluate(
     dataset: DatasetOption,
     variant: Annotated[str | None, typer.Option(help="A trained row, such as intermamba or intergen.")] = None,
@@ -117,7 +125,7 @@ def evaluate(
         )
 
 
-@app.command(rich_help_panel=USE)
+@app.command(rich_help_panel=USE, epilog="Example: intermamba prompts --dataset interhuman --output prompts.jsonl")
 def prompts(
     dataset: DatasetOption,
     output: Annotated[
@@ -128,17 +136,17 @@ def prompts(
     ] = 1,
     profile: Profile = None,
 ) -> None:
-    """List the test clips and captions that a method has to answer to be evaluated with `evaluate --motions`.
-
-    Example: intermamba prompts --dataset interhuman --output prompts.jsonl
-    """
+    """List the test clips and captions that a method has to answer to be evaluated with `evaluate --motions`."""
     config, name = open_dataset(profile, dataset)
     from workflow.evaluation import prompts as command
 
     command.run(config, name, sets, output)
 
 
-@app.command(rich_help_panel=USE)
+@app.command(
+    rich_help_panel=USE,
+    epilog="Example: intermamba adopt --dataset interhuman --variant intergen --profile paper",
+)
 def adopt(
     dataset: DatasetOption,
     variant: Annotated[str, typer.Option("--variant", help="intergen or in2in.")],
