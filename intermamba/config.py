@@ -234,7 +234,7 @@ class EvaluatorConfig(Section):
 
 
 class OfficialConfig(Section):
-    """A checkpoint that a model's authors released, to be evaluated beside the rows trained here (docs/data.md)."""
+    """A checkpoint that a model's authors released, to be evaluated here (docs/howto/official-checkpoint.md)."""
 
     checkpoint: str
     """The file. Its content is taken to be fixed: give another one another name."""

@@ -97,5 +97,5 @@ def _bad_line(path: str | Path, number: int, error: ValidationError) -> DataErro
     place = ".".join(map(str, problem["loc"]))
     return DataError(
         f"{path}, line {number}: {place + ': ' if place else ''}{problem['msg']}. `intermamba prompts` writes such a "
-        "file; docs/data.md describes it."
+        "file; docs/howto/own-motions.md describes it."
     )

@@ -1,6 +1,6 @@
 """Command ``sample``: prompts to motions by a trained denoiser, as arrays (npz), films (GIF, MP4), BVH and GLB.
 
-docs/architecture.md describes the arrays. A provenance record is written beside each.
+docs/reference/files.md describes the arrays. A provenance record is written beside each.
 """
 
 import tempfile

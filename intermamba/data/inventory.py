@@ -90,7 +90,7 @@ def run(config: Config) -> bool:
     if any(UNKNOWN in entry.found for entry in found):
         console.print(f"\n{UNKNOWN}: which files a folder needs is known once the lists of clips are there.")
     if missing := [entry.what for entry in found if entry.status == "missing"]:
-        console.print(f"\n{len(missing)} missing: {'; '.join(missing)}. docs/data.md says what goes where.")
+        console.print(f"\n{len(missing)} missing: {'; '.join(missing)}. docs/howto/real-data.md says what goes where.")
     return not missing
 
 

@@ -614,7 +614,7 @@ class TestMalformed:
         with pytest.raises(DataError, match=message) as error:
             command.run(*study, folder, "theirs")
         assert str(error.value).startswith(f"{folder}: ")
-        assert "nothing was evaluated. docs/data.md describes the layout" in str(error.value)
+        assert "nothing was evaluated. docs/howto/own-motions.md describes the layout" in str(error.value)
         assert not Path("results/smoke/interhuman/theirs").exists()
         assert not Path("executed").exists()
 

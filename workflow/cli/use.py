@@ -99,7 +99,9 @@ def evaluate(
     dataset: DatasetOption,
     variant: Annotated[str | None, typer.Option(help="A trained row, such as intermamba or intergen.")] = None,
     seed: Annotated[int | None, typer.Option(help="Training seed of the row \\[default: 0].")] = None,
-    motions: Annotated[Path | None, typer.Option(help="Folder of another project's motions (docs/data.md).")] = None,
+    motions: Annotated[
+        Path | None, typer.Option(help="Folder of another project's motions (docs/howto/own-motions.md).")
+    ] = None,
     method: Annotated[
         str | None, typer.Option(help="With --motions: name of what made them \\[default: the folder's].")
     ] = None,

@@ -37,7 +37,7 @@ def run(config: Config, dataset: Dataset, folder: Path, method: str | None = Non
     Raises:
         ConfigError: ``method`` is the name of a row of this project, or no plain name.
         StateError: the dataset has no evaluator yet.
-        DataError: the files are not what docs/data.md describes, or not in metres.
+        DataError: the files are not what docs/howto/own-motions.md describes, or not in metres.
     """
     method = _checked(method or folder.resolve().name)
     bench = Bench(config, dataset)
@@ -74,8 +74,8 @@ def evaluate(
     Args:
         motions: a folder as for ``intermamba evaluate --motions``; or a motion of every test clip, by the clip's id: an
             array of un-normalised features (InterHuman (T, 2, 262); Inter-X (T, 2, 336) or (T, 56, 6)), or the fields
-            of an ``.npz`` by name, such as ``joints`` and ``rotations`` (docs/data.md). ``caption`` is the clip's first
-            where it is not given.
+            of an ``.npz`` by name, such as ``joints`` and ``rotations`` (docs/howto/own-motions.md). ``caption``
+            defaults to the clip's first.
         dataset: ``interhuman`` or ``interx``.
         profile: of params.yaml; by default the one it names.
         method: name of the rows; by default the folder's, or ``motions``.
@@ -87,7 +87,7 @@ def evaluate(
     Raises:
         ConfigError: unknown dataset or profile, or a ``method`` that is the name of a row of this project.
         StateError: a stage named above has not run.
-        DataError: the motions are not what docs/data.md describes, or not in metres.
+        DataError: the motions are not what docs/howto/own-motions.md describes, or not in metres.
 
     Example:
         >>> import intermamba
