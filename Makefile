@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install reproduce test check clean constraints
+.PHONY: install reproduce test check docs clean constraints
 
 install: .venv/installed
 
@@ -29,6 +29,12 @@ test: install
 
 check: install
 	@ruff check . && ruff format --check . && mypy && lint-imports
+
+# The documentation site, under build/site: its generated parts, then all pages; a broken link is an error.
+docs: install
+	@$(BIN)/python -m workflow.publish study
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "build/site/index.html"
 
 # dvc.yaml for a profile (the committed one is for the default profile).
 dvc.yaml: workflow/graph/dvc.py workflow/graph/stages.py intermamba/paths.py params.yaml

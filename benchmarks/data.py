@@ -39,7 +39,7 @@ from intermamba.data.splits import SplitFile, write_split
 from intermamba.skeleton import PARENTS
 
 TOLERANCE = 1e-5
-"""Largest difference of any feature [docs/data.md]."""
+"""Largest difference of any feature [docs/howto/real-data.md]."""
 VERTICES = 10475
 """Of SMPL-X's mesh, which the official preprocessing skins in every frame."""
 ITEMS = 1000

@@ -1,4 +1,4 @@
-"""Motions that another project made, as files to be evaluated: one ``.npz`` per motion (layout: docs/data.md).
+"""Motions that another project made, as files to be evaluated: one ``.npz`` each (docs/howto/own-motions.md).
 
 A file names its clip of the test split and the caption it was made for. Files without ``sample`` form sets: one motion
 for every test clip, and as many sets as the files have values of ``repeat``. Files with ``sample`` are several motions
@@ -93,7 +93,7 @@ class MotionFolder:
             more = [f"... and {len(problems) - LISTED} more."] if len(problems) > LISTED else []
             raise DataError(
                 f"{self.folder}: {len(problems)} problem(s) with the motions for {split.dataset}; "
-                "nothing was evaluated. docs/data.md describes the layout.\n  "
+                "nothing was evaluated. docs/howto/own-motions.md describes the layout.\n  "
                 + "\n  ".join([*problems[:LISTED], *more])
             )
         self.warnings = plausibility.check(self._sizes, self._body.floor, str(self.folder))

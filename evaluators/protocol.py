@@ -32,9 +32,11 @@ class Multimodality(Section):
     repeats: Positive
     """Taken in this many of the first repeats."""
     captions: Positive
+    """Captions that are drawn."""
     samples: Positive
-    """Motions of a caption."""
+    """Motions of each caption."""
     pairs: Positive
+    """Pairs of these motions whose distances are averaged."""
 
 
 class Protocol(Section):
@@ -42,7 +44,9 @@ class Protocol(Section):
 
     name: str
     version: Positive
+    """Goes up when a value changes."""
     dataset: Dataset
+    """The dataset whose test split is measured."""
     batch: Positive
     """Pairs among which a text must find its motion."""
     drop_last: bool
@@ -52,12 +56,17 @@ class Protocol(Section):
     random. ``fixed``: always the same; repeats then differ only by a model's noise and by the random pairs of metrics.
     """
     repeats: Positive
+    """Evaluations, each with its own seed."""
     top_k: Positive
+    """Largest k of R-precision."""
     emb_scale: Annotated[float, Field(gt=0)]
     """Factor on motion embeddings for FID and Diversity, not for the other metrics."""
     diversity_pairs: Positive
+    """Random pairs of motions whose distances Diversity averages."""
     diversity_halved: bool
+    """Whether Diversity is half of that mean distance [InterGen]."""
     multimodality: Multimodality
+    """MModality: how many repeats, captions, motions of each caption and pairs of these."""
     interval: Annotated[float, Field(gt=0)]
     """Half width of the interval in standard errors over repeats."""
     source: str

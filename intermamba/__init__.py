@@ -22,4 +22,36 @@ Units: metres, radians, frames; y is up once a dataset is preprocessed. A ``mask
 Data flows one way: ``intermamba <- evaluators <- ablations <- workflow``; a package knows only those to its left.
 """
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from intermamba.api import Model, load
+    from intermamba.motion import Motion
+
 __version__ = "0.1.0"
+__all__ = ["Model", "Motion", "evaluate", "load"]
+
+_HERE = {"Model": "intermamba.api", "load": "intermamba.api", "Motion": "intermamba.motion"}
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, imported when first asked for: importing the package itself imports nothing heavy.
+
+    Names of packages above this one, such as ``evaluate``, are entry points of the group ``intermamba.api``.
+    """
+    from importlib import import_module
+    from importlib.metadata import entry_points
+
+    found: Any = None
+    if name in _HERE:
+        found = getattr(import_module(_HERE[name]), name)
+    elif name in __all__:
+        found = next((point.load() for point in entry_points(group="intermamba.api", name=name)), None)
+    if found is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

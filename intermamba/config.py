@@ -296,7 +296,7 @@ class EvaluatorConfig(Section):
 
 
 class OfficialConfig(Section):
-    """A checkpoint that a model's authors released, to be evaluated beside the rows trained here (docs/data.md)."""
+    """A checkpoint that a model's authors released, to be evaluated here (docs/howto/official-checkpoint.md)."""
 
     checkpoint: str
     """The file. Its content is taken to be fixed: give another one another name."""
@@ -475,6 +475,17 @@ class Config(Section):
                 raise ConfigError(unknown("section", name, value, "the configuration"))
             value = value[key]
         return value
+
+    def dataset(self, name: str, where: str = "dataset") -> Dataset:
+        """``name`` as one of the profile's datasets; ``where`` it was given, for the message.
+
+        Raises:
+            ConfigError: no such dataset.
+        """
+        for known in self.datasets:
+            if name == known:
+                return known
+        raise ConfigError(unknown("dataset", name, self.datasets, where))
 
     def adopted(self) -> Iterator[tuple[Dataset, OfficialModel]]:
         """Every official checkpoint of the study: dataset, model."""

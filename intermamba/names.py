@@ -19,9 +19,9 @@ def origin_name(origin: str) -> str:
     return ORIGINS.get(origin, origin)
 
 
-def reference_name(origin: str) -> str:
-    """Label of the reference motions in tables and figures."""
-    return REFERENCES[origin]
+def reference_name(origin: str, shuffled: bool = False) -> str:
+    """Label of the reference motions in tables and figures; ``shuffled``: with other captions, which is chance."""
+    return REFERENCES[origin] + (", captions shuffled (chance)" if shuffled else "")
 
 
 def solver_name(solver: str) -> str:

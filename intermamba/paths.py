@@ -56,6 +56,9 @@ RECORD = ".prov.json"
 SAMPLES = Path("results/samples")
 """Where ``sample`` writes unless told otherwise; no stage reads it."""
 
+DEMO = Path(__file__).parent / "demo" / "weights.safetensors"
+"""The demo checkpoint, part of the package."""
+
 COMMITTED = "study"
 """The profile whose results are part of the repository."""
 

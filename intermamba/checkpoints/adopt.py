@@ -13,7 +13,7 @@ from intermamba.config import Config, Dataset, OfficialConfig
 from intermamba.data.raw import read_array
 from intermamba.errors import ConfigError, DataError, unknown
 from intermamba.representation import representation
-from intermamba.text import tower
+from intermamba.text.names import tower_name
 
 STATISTICS = (("global_mean.npy", "global_std.npy"), ("interhuman_mean.npy", "interhuman_std.npy"))
 """Files of mean and standard deviation in a folder, as InterGen ships them and as in2IN does."""
@@ -49,7 +49,7 @@ def adopt(config: Config, dataset: Dataset, variant: str, source: OfficialConfig
         raise ConfigError(unknown("official model", variant, official.LAYOUTS, "--variant"))
     checkpoint, statistics = Path(source.checkpoint), _statistics(Path(source.normalisation))
     if not checkpoint.is_file():
-        raise DataError(f"{checkpoint}: no such checkpoint. docs/data.md says where official checkpoints come from.")
+        raise DataError(f"{checkpoint}: no such checkpoint. See docs/howto/official-checkpoint.md.")
     knobs = {"official": source.model_dump(), "text": config.section("text")}
     with provenance.recorded("adopt", [output], [checkpoint, *statistics], knobs) as notes:
         model = official.load(checkpoint, official.LAYOUTS[variant])
@@ -64,7 +64,7 @@ def adopt(config: Config, dataset: Dataset, variant: str, source: OfficialConfig
         mean, std = (torch.from_numpy(_read(file, features)) for file in statistics)
         if not (std > 0).all():
             raise DataError(f"{statistics[1]}: a standard deviation that is not positive.")
-        described = recipe.describe(config, dataset, variant, origin="official", tower=tower.name(config.text))
+        described = recipe.describe(config, dataset, variant, origin="official", tower=tower_name(config.text))
         own = {
             "sizes": model.sizes,
             "max_frames": model.max_frames,
@@ -84,7 +84,9 @@ def _statistics(folder: Path) -> tuple[Path, Path]:
         if (folder / mean).is_file() and (folder / std).is_file():
             return folder / mean, folder / std
     known = " nor ".join(f"{mean} with {std}" for mean, std in STATISTICS)
-    raise DataError(f"{folder}: neither {known} in it. They come with the model's code (docs/data.md).")
+    raise DataError(
+        f"{folder}: neither {known} in it. They come with the model's code (docs/howto/official-checkpoint.md)."
+    )
 
 
 def _read(path: Path, features: int) -> Float32[np.ndarray, " F"]:

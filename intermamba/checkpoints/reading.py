@@ -38,7 +38,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"{path}: no such checkpoint. docs/data.md says where official checkpoints come from.")
+        raise DataError(f"{path}: no such checkpoint. See docs/howto/official-checkpoint.md.")
     if (size := path.stat().st_size) > SIZE_LIMIT:
         raise DataError(f"{path}: {size} bytes; at most {SIZE_LIMIT} are read.")
     if path.suffix != ".safetensors":

@@ -32,6 +32,8 @@ FRAMES = 10_000
 DIFFUSION_STEPS = 100_000
 """Longest noise schedule [paper 1000]."""
 TEXT_BOUNDS = {"width": 8192, "heads": 256, "layers": 128, "context": 1024}
+EXAMPLE = "One person greets another person with a deep bow once, and the other bows back."
+"""A sentence of the synthetic data."""
 TOWER_WEIGHTS = 1 << 28
 """Most weights of an untrained text tower's layers [CLIP ViT-L/14: 85 million]."""
 
@@ -50,7 +52,7 @@ class Recipe(Section):
     max_frames: Positive
     """The longest motion it can make."""
     tower: str
-    """Name of the text tower whose features it takes (:func:`intermamba.text.tower.name`)."""
+    """Name of the text tower whose features it takes (:func:`intermamba.text.names.tower_name`)."""
     text: TextConfig
     """Settings of that tower."""
     diffusion: DiffusionConfig
@@ -94,6 +96,21 @@ class Recipe(Section):
     def individual(self) -> bool:
         """Whether it reads a caption of each person besides the pair's, and has guidance weights of its own."""
         return self.variant.individual
+
+    @property
+    def caveats(self) -> list[str]:
+        """What a user must know about motions made with it."""
+        found = []
+        if self.origin == "synthetic":
+            found.append(
+                "trained on synthetic data: the motions show how the model works, not how well it does on real data."
+            )
+        if self.text.tower == "untrained":
+            found.append(
+                "the text tower is untrained: the model follows only sentences like those of its training data, for "
+                f"example {EXAMPLE!r}"
+            )
+        return found
 
 
 def describe(config: Config, dataset: Dataset, variant: str, *, origin: str, tower: str) -> Recipe:

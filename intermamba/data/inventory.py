@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
-from rich.table import Table
 
 from intermamba.config import Config, Dataset, OfficialModel
 from intermamba.data import pos_tags
@@ -59,13 +58,15 @@ GENERATORS: dict[OfficialModel, tuple[str, str]] = {
 """Where checkpoints are, and the normalisation they were trained with."""
 
 
+UNKNOWN = "files not checked"
+"""What is printed of a folder whose files are not known."""
 LISTED = 3
 """Missing files spelled out in a line."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the table."""
+    """One dataset or weight."""
 
     what: str
     status: Status
@@ -76,17 +77,20 @@ class Entry:
 
 
 def run(config: Config) -> bool:
-    """Print the table; whether everything that the profile asks for is there."""
+    """Print every entry; whether everything that the profile asks for is there."""
     found = list(entries(config))
-    columns = ("what", "status", "where", "for", "where to get it")
-    shown = Table(*columns, title=f"profile {config.profile}", title_justify="left")
+    # Lines are neither wrapped nor cut: a path must be whole, in a narrow terminal and in a log.
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    console.print(f"profile {config.profile}")
     for entry in found:
         style = {"missing": "red", "there": "green"}.get(entry.status, "")
-        shown.add_row(entry.what, entry.status, entry.found, entry.purpose, entry.source, style=style)
-    Console().print(shown)
-    missing = [entry.what for entry in found if entry.status == "missing"]
-    if missing:
-        Console().print(f"{len(missing)} missing: {'; '.join(missing)}. docs/data.md says what goes where.")
+        console.print(f"\n{entry.what}: {entry.status}", style=style)
+        for name, text in (("where", entry.found), ("for", entry.purpose), ("source", entry.source)):
+            console.print(f"  {name + ':':<8}{text}")
+    if any(UNKNOWN in entry.found for entry in found):
+        console.print(f"\n{UNKNOWN}: which files a folder needs is known once the lists of clips are there.")
+    if missing := [entry.what for entry in found if entry.status == "missing"]:
+        console.print(f"\n{len(missing)} missing: {'; '.join(missing)}. docs/howto/real-data.md says what goes where.")
     return not missing
 
 
@@ -130,7 +134,7 @@ def _dataset(config: Config, dataset: Dataset) -> Iterator[Entry]:
             status, found = "not asked for", str(root / part)
         elif not ids and files[0] in of_clips:
             status = "there" if (root / part).is_dir() else "missing"
-            found = f"{root / part}: which files it needs is known once the lists of clips are there"
+            found = f"{root / part}: {UNKNOWN}"
         else:
             status = "missing" if absent else "there"
             found = f"{root / part}: {len(files) - len(absent):,} of {len(files):,} files"

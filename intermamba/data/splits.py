@@ -1,4 +1,4 @@
-"""Split files: all clips of a split in one memory-mapped safetensors file (format: docs/architecture.md)."""
+"""Split files: all clips of a split in one memory-mapped safetensors file (format: docs/reference/files.md)."""
 
 import json
 import math

@@ -33,7 +33,7 @@ def save(stem: Path, kind: str, content: Mapping[str, Any]) -> None:
     Args:
         stem: path without a suffix.
         kind: bvh or glb.
-        content: the arrays of a sample's npz (docs/architecture.md).
+        content: the arrays of a sample's npz (docs/reference/files.md).
     """
     names = [str(name) for name in content["rotation_joint_names"]]
     motion = animate(np.asarray(content["joints"]), np.asarray(content["rotations"]), names)

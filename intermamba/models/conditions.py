@@ -39,7 +39,7 @@ def conditions(
         if len(individual) != len(captions):
             raise DataError(
                 "this model reads a caption of each person besides the pair's, but the data hold none. Provide them "
-                "(datasets.<name>.individual in params.yaml; docs/data.md) or take the model out of the study."
+                "(datasets.<name>.individual in params.yaml; docs/howto/real-data.md), or take the model out."
             )
         groups += [[persons[side] for persons in individual] for side in (0, 1)]
     device = model.out.weight.device

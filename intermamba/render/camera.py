@@ -35,7 +35,7 @@ class Camera:
 
     @classmethod
     def around(cls, joints: Float[np.ndarray, "T 2 22 3"], aspect: float = 4 / 3) -> "Camera":
-        """The nearest camera that holds a whole motion, about beside the line between the two people.
+        """The nearest camera that holds a whole motion and shows the two people side by side.
 
         Where both look the same way it stands in front of them, else so that person a is on the left.
 
@@ -43,9 +43,9 @@ class Camera:
             joints: of every frame to be shown.
             aspect: width of the image over its height.
         """
-        apart = (joints[:, 1, 0] - joints[:, 0, 0]).mean(0)
+        apart = joints[:, 1, 0] - joints[:, 0, 0]
         facing = np.cross(joints[..., LEFT_HIP, :] - joints[..., RIGHT_HIP, :], _UP).mean((0, 1))
-        across = _horizontal(apart)
+        across = _side_by_side(apart)
         beside = np.cross(across, _UP)
         if facing @ beside < -0.3 * np.linalg.norm(facing):
             across, beside = -across, -beside
@@ -64,8 +64,14 @@ class Camera:
         return cls((centre + np.array([0.0, 0.0, distance])) @ axes, axes, *map(float, view))
 
 
-def _horizontal(vector: Float[np.ndarray, " 3"]) -> Float[np.ndarray, " 3"]:
-    """The horizontal direction of ``vector``; +x, where it has none."""
-    flat = vector * np.array([1.0, 0.0, 1.0])
-    length = np.linalg.norm(flat)
-    return flat / length if length > 0.05 else np.array([1.0, 0.0, 0.0])
+def _side_by_side(apart: Float[np.ndarray, "T 3"]) -> Float[np.ndarray, " 3"]:
+    """The horizontal direction along which two people are furthest apart over a motion, from person a to person b.
+
+    Not the mean of ``apart``, from a to b in each frame: of people who change sides it is nearly zero. +x, where they
+    are never apart.
+    """
+    flat = apart * (1 - _UP)
+    if np.linalg.norm(flat, axis=-1).max() < 0.05:
+        return np.array([1.0, 0.0, 0.0])
+    direction: np.ndarray = np.linalg.eigh(flat.T @ flat)[1][:, -1]
+    return direction if flat.mean(0) @ direction >= 0 else -direction

@@ -14,8 +14,9 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from intermamba import files
-from intermamba.errors import ConfigError, StateError, unknown
+from intermamba.errors import ConfigError, unknown
 from intermamba.render.camera import Camera
+from intermamba.render.ffmpeg import check_ffmpeg
 from intermamba.render.people import PERSON_COLOURS, People, draw_floor
 
 FORMATS = ("gif", "mp4")
@@ -63,7 +64,7 @@ def film(
         line = textwrap.shorten(f"{name}: {said}", width=width // 8, placeholder=" …")
         y = 1 - (_HEADER + row * _LINE) / tall
         _write(figure, 0.5, y, line, size=10, ha="center", color=PERSON_COLOURS[row])
-    _write(figure, 0.025, bottom / 2, note, size=8, ha="left", color=_GREY)
+    _write(figure, 0.025, bottom / 2, note, size=10, ha="left", color=_INK)
     people = People(axes, camera, joints[0], height)
     time = _write(figure, 0.975, bottom / 2, "", size=8, ha="right", color=_GREY)
     bar = Line2D([0, 0], [0, 0], color=_GREY, linewidth=3, transform=figure.transFigure, figure=figure)
@@ -107,12 +108,7 @@ def check_format(name: str, where: str) -> None:
     if name not in FORMATS:
         raise ConfigError(unknown("film format", name, FORMATS, where))
     if name == "mp4":
-        import imageio_ffmpeg
-
-        try:
-            imageio_ffmpeg.get_ffmpeg_exe()
-        except RuntimeError as error:
-            raise StateError(f"{where}: mp4 needs ffmpeg, and none was found ({error}). Choose gif instead.") from error
+        check_ffmpeg(where)
 
 
 def save(path: str | Path, frames: Iterable[UInt8[np.ndarray, "height width 3"]], fps: int) -> None:

@@ -1,6 +1,6 @@
 """Token features of every caption of a dataset, computed once and read by training and evaluation.
 
-The file is described in docs/architecture.md. It serves two readers: the denoiser takes features after the tower; the
+docs/reference/files.md describes the file. It serves two readers: the denoiser takes features after the tower; the
 InterHuman evaluator takes the tower's *input*, frozen token plus positional embeddings, which the file holds as a small
 vocabulary instead of a second copy of everything.
 """

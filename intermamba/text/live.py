@@ -16,7 +16,11 @@ class LiveText:
     def __init__(self, config: TextConfig) -> None:
         self._tower = load(config)
         self._precision: torch.dtype = getattr(torch, config.precision)
-        self.tower = self._tower.name
+        self.tower, self.context = self._tower.name, self._tower.context
+
+    def cuts(self, caption: str) -> bool:
+        """Whether the tower reads only the beginning of a caption."""
+        return self._tower.cuts(caption)
 
     def features(self, captions: Sequence[str]) -> tuple[Float[Tensor, "B S W"], Int[Tensor, " B"]]:
         """Features after the tower, float32, and the position of the end-of-text token."""

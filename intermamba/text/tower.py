@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from intermamba.config import TextConfig
 from intermamba.errors import ConfigError
+from intermamba.text.names import tower_name
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ class Tower:
         tokens: Tensor = self._tokenizer(list(captions))
         return tokens
 
+    def cuts(self, caption: str) -> bool:
+        """Whether the tower reads only the beginning of a caption."""
+        return len(self._tokenizer.encode(caption)) + 2 > self.context  # start and end
+
     @torch.no_grad()
     def encode(self, captions: Sequence[str]) -> Encoded:
         tokens = self.tokenize(captions)
@@ -62,13 +67,6 @@ class Tower:
     def positional_embedding(self) -> Float[Tensor, "S W"]:
         positions: Tensor = self.model.positional_embedding[: self.context]
         return positions
-
-
-def name(config: TextConfig) -> str:
-    """What the tower of a profile is called beside everything made with it."""
-    if config.tower == "clip":
-        return f"{config.architecture}/{Path(config.weights or '').name}"
-    return f"untrained-{config.width}x{config.layers}-seed{config.seed}"
 
 
 def load(config: TextConfig) -> Tower:
@@ -91,7 +89,7 @@ def _untrained(config: TextConfig) -> Tower:
         # open_clip's 0.02 is for training; at unit scale tokens dominate the residual stream, as in trained CLIP.
         nn.init.normal_(model.token_embedding.weight, std=1.0)
         nn.init.normal_(model.positional_embedding, std=0.5)
-    return Tower(model, config.context, name(config), trained=False)
+    return Tower(model, config.context, tower_name(config), trained=False)
 
 
 def _clip(config: TextConfig) -> Tower:
@@ -116,4 +114,4 @@ def _clip(config: TextConfig) -> Tower:
         raise ConfigError(
             f"text.width: {config.width}, but {config.architecture} is {clip.token_embedding.weight.shape[1]} wide."
         )
-    return Tower(clip, config.context, name(config), trained=True)
+    return Tower(clip, config.context, tower_name(config), trained=True)

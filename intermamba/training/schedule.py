@@ -7,7 +7,7 @@ def cosine_with_warmup(epoch: float, warmup: int, epochs: int) -> float:
     """Factor on the base learning rate at a (fractional) epoch.
 
     The official code changes it once an epoch and starts from zero, so that a whole first epoch learns nothing; here it
-    follows every step (docs/deviations.md).
+    follows every step (docs/explanation/deviations.md).
     """
     factor = 0.5 * (1 + math.cos(math.pi * min(epoch / epochs, 1.0)))
     return factor * min(epoch / warmup, 1.0) if warmup else factor

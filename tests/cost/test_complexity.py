@@ -66,7 +66,7 @@ def test_in2in_takes_intergens_pass_four_times_and_reads_three_captions():
     [("intergen", 182.38), ("self_astm_only", 175.67), ("without_liia", 118.60), ("intermamba", 118.60)],
 )
 def test_every_profile_counts_at_the_papers_sizes(name, millions):
-    """Table 5's rows, by the reading of docs/deviations.md; the paper prints 182, 180, 117 and 117."""
+    """Table 5's rows, by the reading of docs/explanation/deviations.md; the paper prints 182, 180, 117 and 117."""
     found = complexity.count(name, complexity.PAPER_SIZES)
     assert found["parameters"] / 1e6 == pytest.approx(millions, abs=0.005)
     assert (found["frames"], found["sampling_steps"]) == (300, 50)

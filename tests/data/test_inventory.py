@@ -70,6 +70,20 @@ def test_without_a_folder_every_part_is_missing(tmp_path: Path) -> None:
     assert all(states[f"Inter-X: {part}"] == "missing" for part in inventory.PARTS["interx"])
 
 
+def test_paths_and_commands_are_printed_whole_in_a_narrow_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    root = tmp_path / "a folder with quite a long name" / "interx"
+    assert not inventory.run(config_for("interx", root))
+    printed = capsys.readouterr().out
+    for part in inventory.PARTS["interx"]:
+        assert f"  where:  {root / part}" in printed
+    assert f"{root / 'splits'}: 0 of 3 files; missing: splits/train.txt, splits/val.txt, splits/test.txt\n" in printed
+    assert "pip install -e '.[spacy]'" in printed
+    assert printed.count("known once the lists of clips are there") == 1
+
+
 def test_inter_x_in_either_form(tmp_path: Path) -> None:
     root = write_interx(tmp_path / "raw")
     states = status(config_for("interx", root))

@@ -1,5 +1,6 @@
 """Another project's motions: what a folder may hold, what is refused, and that it is evaluated as our own rows are."""
 
+import doctest
 import json
 import os
 import pickle
@@ -19,12 +20,13 @@ from places import ROOT
 from evaluators import evaluator as evaluators
 from evaluators import protocol as protocols
 from evaluators.folder import LISTED, MotionFolder, export, read, write
-from evaluators.results import METRICS
+from evaluators.results import METRICS, summarise
+from evaluators.results import read as read_results
 from evaluators.sources import RealSource
-from intermamba import files, paths
+from intermamba import files, paths, requests
 from intermamba.config import Config, InterClipConfig, InterXMatcherConfig, load
 from intermamba.data import interhuman, interx
-from intermamba.data.dataset import Batch, all_captions
+from intermamba.data.dataset import Batch, ClipDataset, all_captions
 from intermamba.data.splits import Clip, SplitFile, write_split
 from intermamba.errors import ConfigError, DataError, StateError
 from intermamba.rotations import axis_angle_to_matrix, columns_to_matrix, matrix_to_columns
@@ -32,6 +34,7 @@ from intermamba.seeds import derive
 from intermamba.text import cache, tower
 from workflow.cli import app
 from workflow.evaluation import external as command
+from workflow.evaluation import prompts, reference
 from workflow.evaluation.setup import Bench
 
 CLIPS = 24
@@ -273,6 +276,162 @@ class TestUnits:
         assert f"warning: {folder}: bodies extend along" in capsys.readouterr().err
 
 
+def answered(study: tuple[Config, str], folder: Path, sets: int) -> Path:
+    """A folder that answers each request of ``prompts``: the ground truth of its length, with noise."""
+    bench = Bench(*study)
+    prompts.run(*study, sets, folder / "requests.jsonl")
+    noise = np.random.default_rng(0)
+    for number, request in enumerate(requests.read(folder / "requests.jsonl")):
+        index = bench.split.ids.index(request.clip)
+        motion = ClipDataset(bench.split, bench.settings, "fixed", 0)[0, index].motion
+        motion = np.resize(motion, (request.frames, *motion.shape[1:]))
+        for sample in range(request.samples or 1):
+            write(
+                folder / f"{number}-{sample}.npz",
+                request.clip,
+                request.caption,
+                motion + noise.normal(0, 0.01, motion.shape).astype(np.float32),
+                request.repeat,
+                None if request.samples is None else sample,
+            )
+    return folder
+
+
+class TestPrompts:
+    @pytest.mark.parametrize("sets", [1, 3])
+    def test_a_folder_that_answers_every_request_is_whole(
+        self, study: tuple[Config, str], tmp_path: Path, sets: int
+    ) -> None:
+        found = pd.read_csv(command.run(*study, answered(study, tmp_path, sets), "answers"))
+        assert set(found["metric"]) == set(METRICS)  # MModality too
+        assert open_folder(study, tmp_path).sets == sets
+
+    def test_requests_are_what_the_models_here_are_sampled_with(
+        self, study: tuple[Config, str], tmp_path: Path
+    ) -> None:
+        bench = Bench(*study)
+        prompts.run(*study, 3, tmp_path / "requests.jsonl")
+        asked = requests.read(tmp_path / "requests.jsonl")
+        for repeat in range(3):
+            drawn = protocols.repeat_seed(bench.root, repeat)
+            plain = {one.clip: one for one in asked if one.repeat == repeat and one.samples is None}
+            assert list(plain) == list(bench.split.ids)
+            seen = 0
+            for batch in bench.real.batches(protocols.source_seed(drawn)):
+                for name, caption, length in zip(batch.clip, batch.caption, batch.length.tolist(), strict=True):
+                    assert (plain[name].caption, plain[name].frames) == (caption, length)
+                    assert bench.split.captions(bench.split.ids.index(name))[plain[name].caption_index] == caption
+                    seen += 1
+            assert seen == CLIPS
+            varied = [one for one in asked if one.repeat == repeat and one.samples]
+            first = next(bench.real.batches(protocols.variations_seed(drawn)))
+            expected = list(zip(first.clip, first.caption, first.length.tolist(), strict=True))[:3]
+            assert [(one.clip, one.caption, one.frames) for one in varied] == (expected if repeat < 2 else [])
+            assert {one.samples for one in varied} <= {4}
+
+    def test_the_terminal_shows_clip_caption_and_frames(
+        self, study: tuple[Config, str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        prompts.run(*study)
+        shown = capsys.readouterr().out
+        for column in ("clip", "caption index", "caption", "frames"):
+            assert column in shown
+        assert "c23" in shown
+        assert "27 requests for 36 motions" in shown  # 24 clips, and 3 captions with 4 motions each
+
+    def test_more_sets_than_repeats_are_refused(self, study: tuple[Config, str]) -> None:
+        with pytest.raises(ConfigError, match="--sets 4: 1 to 3, the repeats of protocol"):
+            prompts.run(*study, sets=4)
+
+
+class TestBeside:
+    """A number has a scale: ground truth, chance and finished runs are printed beside it."""
+
+    def test_finished_rows_are_printed(
+        self, study: tuple[Config, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        config, dataset = study
+        motions_of(study, tmp_path / "mine")
+        assert "run `intermamba evaluate-reference" in " ".join(self.shown(study, tmp_path, capsys).split())
+        reference.run(config, dataset)
+        run = paths.path("run_metrics", profile="smoke", dataset=dataset, variant="intermamba", seed=0)
+        bench = Bench(config, dataset)
+        made = bench.measure({"intermamba": Shaken(bench.real)}, "reproduced", 0)
+        files.write_csv(run, made)
+        text = self.shown(study, tmp_path, capsys)
+        assert text.index("│ mine") < text.index("chance") < text.index("InterMamba")
+        assert "evaluate-reference" not in text
+        top3 = made.query("metric == 'top3'")["value"].mean()
+        assert f"{top3:.3f}" in text
+        files.write_csv(run, made.assign(evaluator="another"))
+        assert "InterMamba" not in self.shown(study, tmp_path, capsys)  # not comparable
+        for left in (run, paths.path("reference_metrics", profile="smoke", dataset=dataset)):
+            left.unlink()
+
+    def shown(self, study: tuple[Config, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+        command.run(*study, tmp_path / "mine")
+        return capsys.readouterr().out
+
+
+class TestPython:
+    """``intermamba.evaluate``."""
+
+    @pytest.fixture(autouse=True)
+    def _profile(self, study: tuple[Config, str], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(command, "load", lambda _: study[0])
+
+    def test_a_folder_and_its_arrays_get_the_numbers_of_the_command(
+        self, study: tuple[Config, str], tmp_path: Path
+    ) -> None:
+        config, dataset = study
+        folder = motions_of(study, tmp_path / "mine")
+        with pytest.warns(UserWarning, match="bodies|people|bones|joint"):  # these motions are cosines
+            found = command.evaluate(folder, dataset)
+        assert found.index.unique("method").tolist() == ["mine", "real", "shuffled"]
+        written = summarise(read_results(command.run(config, dataset, folder)))
+        for row in written.to_dict("records"):
+            # The ground truth is embedded in other batches, which changes rounding.
+            expected = pytest.approx((row["mean"], row["interval"]), rel=1e-5, abs=1e-7)
+            assert tuple(found.loc[("mine", row["metric"]), ["mean", "interval"]]) == expected
+        reference.run(config, dataset)
+        place = paths.path("reference_metrics", profile="smoke", dataset=dataset)
+        for row in summarise(read_results(place)).to_dict("records"):
+            assert found.loc[(row["method"], row["metric"]), "mean"] == pytest.approx(row["mean"], rel=1e-5, abs=1e-7)
+        place.unlink()
+        arrays = {file.clip: motion for file, motion in (read(path, dataset) for path in folder.glob("*.npz"))}
+        with pytest.warns(UserWarning, match="bodies|people|bones|joint"):
+            again = command.evaluate(arrays, dataset, method="mine")
+        pd.testing.assert_frame_equal(again, found)
+
+    def test_arrays_by_name_and_problems(self, study: tuple[Config, str], tmp_path: Path) -> None:
+        dataset = study[1]
+        folder = recorded(study, tmp_path / "fields", lambda *_: None)
+        fields = {}
+        for path in folder.glob("*.npz"):
+            with np.load(path) as content:
+                fields[str(content["clip"])] = {key: content[key] for key in content if key != "clip"}
+        assert command.evaluate(fields, dataset).index.unique("method").tolist()[0] == "motions"
+        del fields["c05"]
+        with pytest.raises(DataError, match="1 of 24 test clips have no motion: c05"):
+            command.evaluate(fields, dataset)
+
+    def test_an_unknown_dataset_is_answered_with_the_nearest(self) -> None:
+        with pytest.raises(ConfigError, match="Did you mean 'interhuman'"):
+            command.evaluate("m", "interhumans")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("study", ["interhuman"], indirect=True)
+def test_the_example_of_evaluate_runs(study: tuple[Config, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import intermamba
+
+    recorded(study, Path("my_motions"), lambda *_: None)
+    monkeypatch.setattr(command, "load", lambda _: study[0])
+    monkeypatch.setattr(intermamba, "evaluate", command.evaluate, raising=False)
+    example = doctest.DocTestFinder(recurse=False).find(command.evaluate, "evaluate", globs={})[0]
+    outcome = doctest.DocTestRunner().run(example)
+    assert (outcome.failed, outcome.attempted) == (0, 4)
+
+
 class TestLayouts:
     """Each layout of a motion gives the features of the dataset's own pipeline."""
 
@@ -455,7 +614,7 @@ class TestMalformed:
         with pytest.raises(DataError, match=message) as error:
             command.run(*study, folder, "theirs")
         assert str(error.value).startswith(f"{folder}: ")
-        assert "nothing was evaluated. docs/data.md describes the layout" in str(error.value)
+        assert "nothing was evaluated. docs/howto/own-motions.md describes the layout" in str(error.value)
         assert not Path("results/smoke/interhuman/theirs").exists()
         assert not Path("executed").exists()
 

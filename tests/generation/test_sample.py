@@ -20,9 +20,10 @@ from intermamba.config import Config, Dataset, load
 from intermamba.errors import ConfigError, DataError, InterMambaError, StateError
 from intermamba.generate import MotionGenerator
 from intermamba.models import build
+from intermamba.prompts import Prompt, pair_up, read_prompts
 from intermamba.representation import representation
 from intermamba.rotations import forward_kinematics
-from intermamba.sample import Prompt, pair_up, read_prompts, run
+from intermamba.sample import run
 from intermamba.skeleton import OFFSETS, PARENTS
 from intermamba.text import cache
 from intermamba.text.live import LiveText
@@ -176,7 +177,7 @@ def test_a_model_of_three_captions_reads_all_three(config: Config) -> None:
     assert second["guidance"].tolist() == [3.0, 3.0, 1.0, -6.0]
     with pytest.raises(ConfigError, match=r"in2in\) reads a caption of each person.*--person-a and --person-b"):
         run(config, weights, [Prompt(BOW)])
-    with pytest.raises(ConfigError, match=r"--guidance 2\.0: .*in2in\) has guidance weights of its own"):
+    with pytest.raises(ConfigError, match=r"guidance 2\.0: .*in2in\) has guidance weights of its own"):
         run(config, weights, [Prompt(BOW, ("Bows.", "Bows."))], guidance=2.0)
 
 
@@ -193,19 +194,19 @@ def test_an_adopted_official_checkpoint_is_like_any_other(config: Config) -> Non
 @pytest.mark.parametrize(
     ("prompts", "options", "message"),
     [
-        ([], {}, "no prompt.*--prompts FILE"),
+        ([], {}, "no prompt"),
         ([""], {}, "prompt '' has no words"),
         ([" \t"], {}, "has no words"),
         (["?!"], {}, r"prompt '\?!' has no words"),
         ([BOW, BOW.upper()], {}, "'Two people bow.*'TWO PEOPLE.*share the folder 'two-people-bow-to-each-other'"),
         ([BOW, BOW], {}, "share the folder"),
-        ([BOW], {"frames": 14}, r"--frames 14: .*safetensors \(intermamba\) makes 15 to 32 frames"),
-        ([BOW], {"frames": 33}, "--frames 33: .*makes 15 to 32 frames"),
-        ([BOW], {"seeds": 0}, "--seeds 0: at least 1"),
+        ([BOW], {"frames": 14}, r"frames 14: .*safetensors \(intermamba\) makes 15 to 32 frames"),
+        ([BOW], {"frames": 33}, "frames 33: .*makes 15 to 32 frames"),
+        ([BOW], {"seeds": 0}, "seeds 0: at least 1"),
         ([BOW], {"formats": ("avi",)}, "format 'avi' in --format.*Allowed: bvh, gif, glb, mp4"),
-        ([BOW], {"steps": 0}, "--steps 0: 1 to 1000, the diffusion.steps of profile 'smoke'"),
-        ([BOW], {"steps": 1001}, "--steps 1001"),
-        ([BOW], {"guidance": float("nan")}, "--guidance nan: a finite number"),
+        ([BOW], {"steps": 0}, "steps 0: 1 to 1000, the length of the noise schedule"),
+        ([BOW], {"steps": 1001}, "steps 1001"),
+        ([BOW], {"guidance": float("nan")}, "guidance nan: a finite number"),
     ],
 )
 def test_a_wrong_request_says_what_is_allowed(config: Config, prompts: list[str], options: dict, message: str) -> None:
@@ -272,6 +273,8 @@ def test_an_output_that_cannot_be_written_is_named(config: Config) -> None:
 def test_a_denoiser_keeps_to_the_tower_and_schedule_it_knows(config: Config) -> None:
     other = trained(config, tower="ViT-L-14-336-quickgelu/openai")
     with pytest.raises(ConfigError, match=rf"tower 'ViT-L-14-336-quickgelu/openai', but .* from '{TOWER}'. Use the"):
+        MotionGenerator(checkpoint.load(other), LiveText(config.text), config.diffusion, "cpu")
+    with pytest.raises(ConfigError, match=rf"--profile smoke does not fit {other}: text tower {TOWER}, but .* ViT-L"):
         run(config, other, [Prompt(BOW)])
     known = checkpoint.load(trained(config))
     assert (known.tower, known.recipe.min_frames, known.recipe.diffusion.steps) == (TOWER, 15, 1000)

@@ -1,7 +1,7 @@
 """What each block reads and what it must not: padding, neighbours, the other person, later frames, later features.
 
-docs/deviations.md states the same as a table; whole models are in test_models.py. Every block is tested in the default
-reading of the paper and in the alternative one.
+docs/explanation/deviations.md has the same as a table; test_models.py tests whole models. Blocks are tested in both
+readings of the paper, the default and the alternative.
 """
 
 import pytest

@@ -121,6 +121,6 @@ def test_counts_are_near_the_papers(name):
 
 
 def test_counts_in_the_documents_are_these():
-    text = (ROOT / "docs/deviations.md").read_text()
+    text = (ROOT / "docs/explanation/deviations.md").read_text()
     rows = dict(re.findall(r"^\| `(\w+)` \|.*\| ([\d,]+) \|$", text, re.MULTILINE))
     assert {name: int(count.replace(",", "")) for name, count in rows.items()} == COUNTS

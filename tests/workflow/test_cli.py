@@ -1,13 +1,17 @@
 """The command line: fast help, messages instead of tracebacks, one owner a tree."""
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from intermamba.errors import StateError
+from workflow.cli import app
 from workflow.graph import lock
 
 STAGES = (
@@ -31,6 +35,17 @@ def test_help_comes_without_heavy_imports(command: tuple[str, ...], named: tuple
     assert done.returncode == 0, done.stderr
     for name in named:
         assert name in done.stdout
+
+
+def test_every_command_has_an_example_that_parses() -> None:
+    command = typer.main.get_command(app)
+    context = command.make_context("intermamba", ["validate"])
+    for name, sub in command.commands.items():
+        words = shlex.split((sub.epilog or "").removeprefix("Example: "))
+        assert words[:2] == ["intermamba", name], name
+        assert sub.make_context(name, words[2:], parent=context), name
+        done = CliRunner().invoke(app, [name, "--help"])
+        assert "Example: intermamba" in done.stdout, name
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "README.md", tmp_path)
     (tmp_path / "results/study").symlink_to(ROOT / "results/study")
-    for name in ("params.yaml", "ablations", "evaluators", "data"):
+    for name in ("params.yaml", "pyproject.toml", "ablations", "evaluators", "data"):
         (tmp_path / name).symlink_to(ROOT / name)
     for name in ("complexity_time.csv", "budget.csv", "budget.csv.prov.json"):
         (tmp_path / "docs" / "paper" / name).unlink(missing_ok=True)
@@ -73,7 +73,7 @@ def test_what_has_been_measured_is_shown_and_what_has_not_is_not(tree: Path) -> 
     measured("complexity", {"complexity": counts(), "complexity_time": times()})
     measured("budget", {"budget": budget()})
     publish.publish("paper")
-    shown = Path("docs/costs.md").read_text()
+    shown = Path("docs/reference/costs.md").read_text()
     assert "| in2IN | 120 | 110–130 | 1.260 |" in shown
     assert "5 samplings each of 300 frames at batch 1, 50 steps of DDIM" in shown
     assert "| InterMamba | 0.500 | 0.490–0.520 | 50 | 20.0 | 2.78 |" in shown
@@ -81,7 +81,7 @@ def test_what_has_been_measured_is_shown_and_what_has_not_is_not(tree: Path) -> 
     # counted again, without times: the times of the earlier run do not belong to the new record
     measured("complexity", {"complexity": counts()})
     publish.publish("paper")
-    assert "| in2IN | 120 |" not in Path("docs/costs.md").read_text()
+    assert "| in2IN | 120 |" not in Path("docs/reference/costs.md").read_text()
     assert not Path("docs/paper/complexity_time.csv").exists()
     assert Path("docs/paper/budget.csv").exists()
 

@@ -55,7 +55,7 @@ def test_tables_follow_from_the_metrics_of_the_runs_to_the_byte(finished: Path) 
 
 
 def test_models_were_trained_and_are_told_from_chance(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every row reads its captions in three trainings or more, but for one that docs/decisions.md explains."""
+    """Every row reads its captions in three trainings or more, except one (docs/explanation/decisions.md)."""
     monkeypatch.chdir(ROOT)
     config = load(COMMITTED)
     results, _ = read(config, variants())

@@ -9,7 +9,6 @@ import typer
 from typer.core import TyperGroup
 
 from intermamba.config import Config, Dataset, load
-from intermamba.errors import ConfigError, unknown
 
 INTERRUPTED = 128 + signal.SIGINT
 """Exit code of a command that Ctrl-C ended, as shells have it."""
@@ -80,10 +79,7 @@ def open_dataset(profile: str | None, dataset: str) -> tuple[Config, Dataset]:
         ConfigError: no such dataset.
     """
     config = open_profile(profile)
-    for known in config.datasets:
-        if dataset == known:
-            return config, known
-    raise ConfigError(unknown("dataset", dataset, config.datasets, "--dataset"))
+    return config, config.dataset(dataset, "--dataset")
 
 
 def listed(names: str) -> list[str]:

@@ -11,7 +11,7 @@ from workflow.cli.app import COST, Profile, app, open_profile
 from workflow.cli.progress import progress
 
 
-@app.command(rich_help_panel=COST)
+@app.command(rich_help_panel=COST, epilog="Example: intermamba complexity --counts-only")
 def complexity(
     profile: Profile = None,
     counts_only: Annotated[bool, typer.Option("--counts-only", help="Time nothing: seconds at any size.")] = False,
@@ -25,7 +25,7 @@ def complexity(
         stage.run(config, timed=not counts_only, advance=advance)
 
 
-@app.command(rich_help_panel=COST)
+@app.command(rich_help_panel=COST, epilog="Example: intermamba budget --profile paper --variant intermamba --steps 10")
 def budget(
     profile: Profile = None,
     variant: Annotated[list[str] | None, typer.Option(help="Rows to measure \\[default: those of Table 3].")] = None,
@@ -47,7 +47,7 @@ def budget(
     typer.echo(found[shown].to_string(index=False, float_format="{:.3g}".format))
 
 
-@app.command(rich_help_panel=COST)
+@app.command(rich_help_panel=COST, epilog="Example: intermamba bench --profile smoke")
 def bench(
     profile: Profile = None,
     mamba_ssm: Annotated[

@@ -11,7 +11,7 @@ from workflow.cli.app import STAGES, DatasetOption, Profile, SeedOption, Variant
 from workflow.cli.progress import progress
 
 
-@app.command(rich_help_panel=STAGES)
+@app.command(rich_help_panel=STAGES, epilog="Example: intermamba fetch --check --profile paper")
 def fetch(
     dataset: Annotated[str | None, typer.Option("--dataset", help="interhuman or interx.")] = None,
     check: Annotated[
@@ -36,7 +36,7 @@ def fetch(
         stage.run(config, name, advance)
 
 
-@app.command(rich_help_panel=STAGES)
+@app.command(rich_help_panel=STAGES, epilog="Example: intermamba preprocess --dataset interhuman")
 def preprocess(dataset: DatasetOption, profile: Profile = None) -> None:
     """Official processing of the raw files into one memory-mappable file a split, with statistics."""
     config, name = open_dataset(profile, dataset)
@@ -46,7 +46,7 @@ def preprocess(dataset: DatasetOption, profile: Profile = None) -> None:
         stage.run(config, name, advance)
 
 
-@app.command("encode-text", rich_help_panel=STAGES)
+@app.command("encode-text", rich_help_panel=STAGES, epilog="Example: intermamba encode-text --dataset interhuman")
 def encode_text(dataset: DatasetOption, profile: Profile = None) -> None:
     """Run the frozen text tower once over all captions."""
     config, name = open_dataset(profile, dataset)
@@ -56,7 +56,9 @@ def encode_text(dataset: DatasetOption, profile: Profile = None) -> None:
         stage.run(config, name, advance)
 
 
-@app.command("train-evaluator", rich_help_panel=STAGES)
+@app.command(
+    "train-evaluator", rich_help_panel=STAGES, epilog="Example: intermamba train-evaluator --dataset interhuman"
+)
 def train_evaluator(dataset: DatasetOption, profile: Profile = None) -> None:
     """Train the evaluator of a dataset (or load its official checkpoint)."""
     config, name = open_dataset(profile, dataset)
@@ -66,7 +68,9 @@ def train_evaluator(dataset: DatasetOption, profile: Profile = None) -> None:
         stage.run(config, name, advance)
 
 
-@app.command("evaluate-reference", rich_help_panel=STAGES)
+@app.command(
+    "evaluate-reference", rich_help_panel=STAGES, epilog="Example: intermamba evaluate-reference --dataset interhuman"
+)
 def evaluate_reference(dataset: DatasetOption, profile: Profile = None) -> None:
     """Evaluate the real test motions, with their captions and with captions shuffled: ceiling and chance."""
     config, name = open_dataset(profile, dataset)
@@ -76,7 +80,7 @@ def evaluate_reference(dataset: DatasetOption, profile: Profile = None) -> None:
         stage.run(config, name, advance)
 
 
-@app.command(rich_help_panel=STAGES)
+@app.command(rich_help_panel=STAGES, epilog="Example: intermamba sensitivity --dataset interhuman")
 def sensitivity(dataset: DatasetOption, profile: Profile = None) -> None:
     """Damage real test motions in many ways, and see which metrics notice and which are blind to it."""
     config, name = open_dataset(profile, dataset)
@@ -86,7 +90,9 @@ def sensitivity(dataset: DatasetOption, profile: Profile = None) -> None:
         stage.run_sensitivity(config, name, advance)
 
 
-@app.command(rich_help_panel=STAGES)
+@app.command(
+    rich_help_panel=STAGES, epilog="Example: intermamba train --dataset interhuman --variant intermamba --seed 0"
+)
 def train(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, profile: Profile = None) -> None:
     """Train one row of the study; a killed run goes on from its last checkpoint."""
     config, name = open_dataset(profile, dataset)
@@ -97,7 +103,9 @@ def train(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, 
         stage.run(config, name, variant, seed, advance)
 
 
-@app.command(rich_help_panel=STAGES)
+@app.command(
+    rich_help_panel=STAGES, epilog="Example: intermamba steps --dataset interhuman --variant intermamba --seed 0"
+)
 def steps(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, profile: Profile = None) -> None:
     """Evaluate a trained row when it samples in fewer and more steps, with DDIM and DPM-Solver++."""
     config, name = open_dataset(profile, dataset)
@@ -108,7 +116,7 @@ def steps(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, 
         stage.run(config, name, variant, seed, advance)
 
 
-@app.command("show-real", rich_help_panel=STAGES)
+@app.command("show-real", rich_help_panel=STAGES, epilog="Example: intermamba show-real --dataset interhuman")
 def show_real(dataset: DatasetOption, profile: Profile = None) -> None:
     """Keep the real motions of a few test clips, chosen by their captions, for the report."""
     config, name = open_dataset(profile, dataset)
@@ -117,7 +125,9 @@ def show_real(dataset: DatasetOption, profile: Profile = None) -> None:
     stage.run_real(config, name)
 
 
-@app.command(rich_help_panel=STAGES)
+@app.command(
+    rich_help_panel=STAGES, epilog="Example: intermamba show --dataset interhuman --variant intermamba --seed 0"
+)
 def show(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, profile: Profile = None) -> None:
     """Let a trained row perform the captions of the same test clips, for the report."""
     config, name = open_dataset(profile, dataset)
@@ -127,7 +137,11 @@ def show(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, p
     stage.run(config, name, variant, seed)
 
 
-@app.command("re-evaluate", rich_help_panel=STAGES)
+@app.command(
+    "re-evaluate",
+    rich_help_panel=STAGES,
+    epilog="Example: intermamba re-evaluate --dataset interhuman --variant intergen",
+)
 def re_evaluate(dataset: DatasetOption, variant: VariantOption, profile: Profile = None) -> None:
     """Evaluate an official checkpoint on the test split, by the rules of evaluate."""
     config, name = open_dataset(profile, dataset)
@@ -138,7 +152,7 @@ def re_evaluate(dataset: DatasetOption, variant: VariantOption, profile: Profile
         stage.run(config, name, variant, None, advance)
 
 
-@app.command(rich_help_panel=STAGES)
+@app.command(rich_help_panel=STAGES, epilog="Example: intermamba aggregate --profile smoke")
 def aggregate(profile: Profile = None) -> None:
     """Gather every row's metrics into metrics.csv, summary.csv, summary.json and alpha_beta.csv."""
     config = open_profile(profile)
@@ -147,7 +161,7 @@ def aggregate(profile: Profile = None) -> None:
     stage.run(config)
 
 
-@app.command(rich_help_panel=STAGES)
+@app.command(rich_help_panel=STAGES, epilog="Example: intermamba claims --profile smoke")
 def claims(profile: Profile = None) -> None:
     """Decide what the paper claims on the results of this profile, with tests over trainings."""
     config = open_profile(profile)
@@ -156,7 +170,7 @@ def claims(profile: Profile = None) -> None:
     stage.run(config)
 
 
-@app.command(rich_help_panel=STAGES)
+@app.command(rich_help_panel=STAGES, epilog="Example: intermamba tables --profile smoke")
 def tables(profile: Profile = None) -> None:
     """Write Tables 1 to 5 as LaTeX, Markdown and CSV: reported beside reproduced, never mixed."""
     config = open_profile(profile)
@@ -165,7 +179,7 @@ def tables(profile: Profile = None) -> None:
     stage.run(config)
 
 
-@app.command(rich_help_panel=STAGES)
+@app.command(rich_help_panel=STAGES, epilog="Example: intermamba figures --profile smoke")
 def figures(profile: Profile = None) -> None:
     """Draw Figures 2 (quality over time of sampling), 7 (motions) and 8 (adaptive weights over training)."""
     config = open_profile(profile)
@@ -174,7 +188,7 @@ def figures(profile: Profile = None) -> None:
     stage.run(config)
 
 
-@app.command(rich_help_panel=STAGES)
+@app.command(rich_help_panel=STAGES, epilog="Example: intermamba report --profile smoke")
 def report(profile: Profile = None) -> None:
     """Write everything as one page that needs no network, and as a PDF where LaTeX is installed."""
     config = open_profile(profile)

@@ -8,40 +8,52 @@ import typer
 from intermamba.config import OfficialConfig, load
 from intermamba.errors import ConfigError, unknown
 from intermamba.models import find
-from intermamba.paths import SAMPLES
+from intermamba.paths import SAMPLES, record_of
 from workflow.cli.app import USE, DatasetOption, Profile, app, listed, open_dataset
 from workflow.cli.progress import progress
 
 
-@app.command(rich_help_panel=USE)
+@app.command(
+    rich_help_panel=USE, epilog='Example: intermamba sample "Two people dance and mirror each other." --format gif,glb'
+)
 def sample(
-    checkpoint: Annotated[Path, typer.Option(help="Weights of a trained denoiser.")],
     prompt: Annotated[list[str] | None, typer.Argument(help="What the two people do.")] = None,
-    prompts: Annotated[Path | None, typer.Option(help="File of more prompts, one a line.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Weights of a trained denoiser; by default the demo that comes with it.")
+    ] = None,
+    prompts: Annotated[Path | None, typer.Option(help="File of more prompts, one per line.")] = None,
     person_a: Annotated[
-        list[str] | None, typer.Option(help="What person a does, once a prompt; only for models that read it (in2IN).")
+        list[str] | None,
+        typer.Option(help="What person a does, once per prompt; for models that read it (in2IN)."),
     ] = None,
     person_b: Annotated[list[str] | None, typer.Option(help="What person b does, likewise.")] = None,
     frames: Annotated[int | None, typer.Option(help="Frames, 30 a second; by default the most it can.")] = None,
-    seeds: Annotated[int, typer.Option(help="Motions a prompt, from seeds 0, 1, 2, ...")] = 1,
-    output: Annotated[Path, typer.Option(help="Folder for a folder a prompt.")] = SAMPLES,
+    seeds: Annotated[int, typer.Option(help="Motions per prompt, from seeds 0, 1, 2, ...")] = 1,
+    output: Annotated[Path, typer.Option(help="Folder for one folder per prompt.")] = SAMPLES,
     formats: Annotated[
         str, typer.Option("--format", help="Beside npz, which is always written: mp4, gif, bvh, glb; with commas.")
     ] = "mp4",
-    guidance: Annotated[float | None, typer.Option(help="Scale of guidance; by default the profile's.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps of the sampler; by default the profile's.")] = None,
-    profile: Profile = None,
+    guidance: Annotated[float | None, typer.Option(help="Scale of guidance; by default the checkpoint's.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the sampler; by default the checkpoint's.")] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(help="Profile of params.yaml for the place of the text tower, sampling and runtime settings."),
+    ] = None,
 ) -> None:
-    """Generate motions for prompts: joints and rotations as npz, films, BVH and GLB."""
-    config = load(profile)
-    from intermamba import sample as command
+    """Generate motions for prompts: joints and rotations as npz, films, BVH and GLB.
 
-    captions = [*(prompt or []), *(command.read_prompts(prompts) if prompts else [])]
+    Needs no params.yaml: a checkpoint holds all settings. Without --checkpoint it uses the package's demo checkpoint.
+    """
+    from intermamba import sample as command
+    from intermamba.prompts import pair_up, read_prompts
+
+    captions = [*(prompt or []), *(read_prompts(prompts) if prompts else [])]
+    remarks: list[str] = []
     with progress("sample", len(captions) * seeds, "motion") as advance:
         written = command.run(
-            config,
+            None if profile is None else load(profile),
             checkpoint,
-            command.pair_up(captions, person_a or [], person_b or []),
+            pair_up(captions, person_a or [], person_b or []),
             frames=frames,
             seeds=seeds,
             output=output,
@@ -49,12 +61,19 @@ def sample(
             guidance=guidance,
             steps=steps,
             progress=advance,
+            remark=remarks.append,
         )
     for path in written:
         typer.echo(path)
+    for line in remarks:
+        typer.echo(f"note: {line}", err=True)
 
 
-@app.command("export", rich_help_panel=USE)
+@app.command(
+    "export",
+    rich_help_panel=USE,
+    epilog="Example: intermamba export results/samples/two-people-bow-to-each-other/seed0.npz --format bvh",
+)
 def export_(
     samples: Annotated[list[Path], typer.Argument(help="npz files that `sample` wrote.")],
     formats: Annotated[str, typer.Option("--format", help="bvh, glb, or both with a comma.")] = "bvh,glb",
@@ -73,12 +92,16 @@ def export_(
                 typer.echo(written)
 
 
-@app.command(rich_help_panel=USE)
+@app.command(
+    rich_help_panel=USE, epilog="Example: intermamba evaluate --dataset interhuman --motions my_motions --method mine"
+)
 def evaluate(
     dataset: DatasetOption,
     variant: Annotated[str | None, typer.Option(help="A trained row, such as intermamba or intergen.")] = None,
     seed: Annotated[int | None, typer.Option(help="Training seed of the row \\[default: 0].")] = None,
-    motions: Annotated[Path | None, typer.Option(help="Folder of another project's motions (docs/data.md).")] = None,
+    motions: Annotated[
+        Path | None, typer.Option(help="Folder of another project's motions (docs/howto/own-motions.md).")
+    ] = None,
     method: Annotated[
         str | None, typer.Option(help="With --motions: name of what made them \\[default: the folder's].")
     ] = None,
@@ -90,7 +113,8 @@ def evaluate(
         from workflow.evaluation import external as folder
 
         with progress(f"evaluate {motions} on {dataset}", unit="repeat") as advance:
-            typer.echo(folder.run(config, name, motions, method, advance))
+            written = folder.run(config, name, motions, method, advance)
+        typer.echo(f"Metrics: {written}\nRecord:  {record_of(written)}")
     elif variant is not None and motions is None and method is None:
         find(variant)
         from workflow.evaluation import generated as stage
@@ -103,7 +127,28 @@ def evaluate(
         )
 
 
-@app.command(rich_help_panel=USE)
+@app.command(rich_help_panel=USE, epilog="Example: intermamba prompts --dataset interhuman --output prompts.jsonl")
+def prompts(
+    dataset: DatasetOption,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write, .jsonl or .csv; by default a table in the terminal.")
+    ] = None,
+    sets: Annotated[
+        int, typer.Option(help="Motions per test clip: the first repeats of the protocol get a set each.")
+    ] = 1,
+    profile: Profile = None,
+) -> None:
+    """List the test clips and captions that a method has to answer to be evaluated with `evaluate --motions`."""
+    config, name = open_dataset(profile, dataset)
+    from workflow.evaluation import prompts as command
+
+    command.run(config, name, sets, output)
+
+
+@app.command(
+    rich_help_panel=USE,
+    epilog="Example: intermamba adopt --dataset interhuman --variant intergen --profile paper",
+)
 def adopt(
     dataset: DatasetOption,
     variant: Annotated[str, typer.Option("--variant", help="intergen or in2in.")],

@@ -1,21 +1,28 @@
-"""Command ``evaluate --motions``: another project's motions on the bench of this project's rows."""
+"""Another project's motions, evaluated as this project's rows are: ``evaluate --motions``, and :func:`evaluate` for
+Python.
+"""
 
 import re
 import sys
+import tempfile
+import warnings
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.table import Table
 
 from evaluators.folder import MotionFolder
-from evaluators.results import METRICS, summarise
+from evaluators.protocol import Source
+from evaluators.results import summarise
 from intermamba import files, paths, provenance
-from intermamba.config import Config, Dataset
+from intermamba.config import Config, Dataset, load
+from intermamba.data.splits import SplitFile
 from intermamba.errors import ConfigError
 from intermamba.models import variants
 from intermamba.progress import SILENT, Progress
+from workflow.evaluation import comparison, reference
 from workflow.evaluation.setup import Bench
 from workflow.results.aggregate import REFERENCES
 
@@ -25,20 +32,19 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)
 def run(config: Config, dataset: Dataset, folder: Path, method: str | None = None, progress: Progress = SILENT) -> Path:
     """Evaluate the motions in ``folder`` as ``method`` (the folder's name); returns the ``metrics.csv`` it wrote.
 
-    Clips, batches, captions' evaluator, real motions and seeds are those of the study's own rows on the dataset.
+    Clips, batches, captions, reference motions and seeds are those of the study's own rows on the dataset; those rows
+    that are finished are printed beside the result.
 
     Raises:
-        ConfigError: ``method`` is the name of a row of ours, or no plain name.
+        ConfigError: ``method`` is the name of a row of this project, or no plain name.
         StateError: the dataset has no evaluator yet.
-        DataError: the files are not what docs/data.md describes.
+        DataError: the files are not what docs/howto/own-motions.md describes, or not in metres.
     """
-    method = method or folder.resolve().name
-    if not _NAME.fullmatch(method):
-        raise ConfigError(f"--method {method!r}: letters, digits and . _ + - only; it names a folder of results.")
-    if method in (*REFERENCES, *variants()):
-        raise ConfigError(f"--method {method!r} is the name of a row of this project. Choose another.")
+    method = _checked(method or folder.resolve().name)
     bench = Bench(config, dataset)
     source = MotionFolder(folder, bench.split, bench.settings, bench.protocol, bench.root)
+    for sentence in source.warnings:
+        sys.stderr.write(f"warning: {folder}: {sentence}\n")
     output = paths.path("motions_metrics", profile=config.profile, dataset=dataset, variant=method)
     with provenance.recorded("evaluate", [output], bench.inputs, bench.knobs, bench.seeds) as notes:
         found = bench.measure({method: source}, "re-evaluated", progress=progress)
@@ -51,10 +57,79 @@ def run(config: Config, dataset: Dataset, folder: Path, method: str | None = Non
             motions=_digest(source),
             warnings=source.warnings,
         )
-    for sentence in source.warnings:
-        sys.stderr.write(f"warning: {folder}: {sentence}\n")
-    _show(found, source.sets)
+    comparison.show(found, comparison.finished(config, dataset, found))
     return output
+
+
+def evaluate(
+    motions: str | Path | Mapping[str, np.ndarray | Mapping[str, np.ndarray]],
+    dataset: str,
+    profile: str | None = None,
+    method: str | None = None,
+) -> pd.DataFrame:
+    """Measure motions by a dataset's protocol, with the ground truth and chance on the same draws. Writes nothing.
+
+    The profile's test split, captions and evaluator must be there (``fetch``, ``preprocess``, ``encode-text``,
+    ``train-evaluator``). What is odd about the motions' units or axes is a Python warning.
+
+    Args:
+        motions: a folder as for ``intermamba evaluate --motions``; or a motion of every test clip, by the clip's id: an
+            array of un-normalised features (InterHuman (T, 2, 262); Inter-X (T, 2, 336) or (T, 56, 6)), or the fields
+            of an ``.npz`` by name, such as ``joints`` and ``rotations`` (docs/howto/own-motions.md). ``caption``
+            defaults to the clip's first.
+        dataset: ``interhuman`` or ``interx``.
+        profile: of params.yaml; by default the one it names.
+        method: name of the rows; by default the folder's, or ``motions``.
+
+    Returns:
+        Mean and half-width of the interval over repeats, with the number of repeats, by ``method`` and ``metric``:
+        columns ``mean``, ``interval``, ``repeats``. Method ``real`` is the ground truth and ``shuffled`` is chance.
+
+    Raises:
+        ConfigError: unknown dataset or profile, or a ``method`` that is the name of a row of this project.
+        StateError: a stage named above has not run.
+        DataError: the motions are not what docs/howto/own-motions.md describes, or not in metres.
+
+    Example:
+        >>> import intermamba
+        >>> found = intermamba.evaluate("my_motions", dataset="interhuman")
+        >>> sorted(found.index.unique("method"))
+        ['my_motions', 'real', 'shuffled']
+        >>> bool(found.loc[("real", "top3"), "mean"] > 0)
+        True
+    """
+    config = load(profile)
+    given = isinstance(motions, Mapping)
+    method = _checked(method or ("motions" if isinstance(motions, Mapping) else Path(motions).resolve().name))
+    bench = Bench(config, config.dataset(dataset))
+    with tempfile.TemporaryDirectory() as spare:
+        folder = _written(motions, Path(spare), bench.split) if isinstance(motions, Mapping) else Path(motions)
+        source = MotionFolder(folder, bench.split, bench.settings, bench.protocol, bench.root)
+        for sentence in source.warnings:
+            warnings.warn(sentence if given else f"{folder}: {sentence}", stacklevel=2)
+        rows: dict[str, Source] = {method: source, **reference.sources(bench)}
+        summary = summarise(bench.measure(rows, "re-evaluated"))
+    order = {name: number for number, name in enumerate(rows)}
+    summary = summary.sort_values("method", key=lambda names: names.map(order), kind="stable")
+    return summary.set_index(["method", "metric"])[["mean", "interval", "repeats"]]
+
+
+def _checked(method: str) -> str:
+    if not _NAME.fullmatch(method):
+        raise ConfigError(f"method {method!r}: letters, digits and . _ + - only; it names a folder of results.")
+    if method in (*REFERENCES, *variants()):
+        raise ConfigError(f"method {method!r} is the name of a row of this project. Choose another.")
+    return method
+
+
+def _written(motions: Mapping[str, np.ndarray | Mapping[str, np.ndarray]], folder: Path, split: SplitFile) -> Path:
+    """``motions`` as files of ``folder``, so that they pass through the same checks."""
+    for number, (clip, value) in enumerate(motions.items()):
+        fields = {"motion": value} if isinstance(value, np.ndarray) else dict(value)
+        if "caption" not in fields and clip in split.ids:
+            fields["caption"] = np.array(split.captions(split.ids.index(clip))[0])
+        np.savez(folder / f"{number:06}.npz", clip=np.array(clip), **fields)  # type: ignore[arg-type]
+    return folder
 
 
 def _digest(source: MotionFolder) -> str:
@@ -63,14 +138,3 @@ def _digest(source: MotionFolder) -> str:
     for path in source.paths:
         digest.update(f"{path.relative_to(source.folder).as_posix()}\0{files.sha256(path)}\n".encode())
     return digest.hexdigest()
-
-
-def _show(found: pd.DataFrame, sets: int) -> None:
-    summary = summarise(found)
-    one = summary.iloc[0]
-    shown = Table("metric", "mean", "±", title=f"{one['method']} on {one['dataset']}, protocol {one['protocol']}")
-    for row in summary.to_dict("records"):
-        entry = METRICS[row["metric"]]
-        shown.add_row(entry.label, entry.format(row["mean"]), f"{row['interval']:.{entry.digits}f}")
-    Console().print(shown)
-    Console().print(f"{sets} set{'' if sets == 1 else 's'} of motions in {found['repeat'].nunique()} repeats.")

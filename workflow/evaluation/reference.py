@@ -15,10 +15,14 @@ def run(config: Config, dataset: Dataset, progress: Progress = SILENT) -> None:
     bench = Bench(config, dataset)
     output = paths.path("reference_metrics", profile=config.profile, dataset=dataset)
     with provenance.recorded("evaluate-reference", [output], bench.inputs, bench.knobs, bench.seeds) as notes:
-        drawn = SharedSource(bench.real)
-        sources: dict[str, Source] = {"real": drawn, SHUFFLED: ShuffledSource(drawn)}
-        files.write_csv(output, bench.measure(sources, "reference", progress=progress))
+        files.write_csv(output, bench.measure(sources(bench), "reference", progress=progress))
         notes.update(bench.notes)
+
+
+def sources(bench: Bench) -> dict[str, Source]:
+    """The ground truth and chance, by the names of their rows."""
+    drawn = SharedSource(bench.real)
+    return {"real": drawn, SHUFFLED: ShuffledSource(drawn)}
 
 
 def run_sensitivity(config: Config, dataset: Dataset, progress: Progress = SILENT) -> None:

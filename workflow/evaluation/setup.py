@@ -22,6 +22,11 @@ from intermamba.seeds import derive
 from intermamba.text.cache import TextCache
 
 
+def root(config: Config, dataset: Dataset) -> int:
+    """Root of the repeats' seeds, one per dataset: repeat r of all methods has the same clips and captions."""
+    return derive(config.seed, "evaluate", dataset)
+
+
 class Bench:
     """What every evaluation on a dataset shares.
 
@@ -50,8 +55,7 @@ class Bench:
         self.real = RealSource(self.split, self.settings, self.protocol, config.runtime.workers)
         self.evaluator = evaluators.load(config, dataset, self.device)
         self.cache: TextCache = self.evaluator.cache
-        # One root for all rows of a dataset: repeat r of every method is drawn for the same clips and captions.
-        self.root = derive(config.seed, "evaluate", dataset)
+        self.root = root(config, dataset)
         self.seeds = {
             "root": self.root,
             "repeats": [protocols.repeat_seed(self.root, repeat) for repeat in range(self.protocol.repeats)],

@@ -97,7 +97,7 @@ def table(config: Config) -> dict[str, Stage]:
         if find(variant).base == "in2in" and not config.datasets[dataset].individual:
             raise ConfigError(
                 f"{section}.{dataset}.{variant}: it reads a caption of each person, but datasets.{dataset}.individual "
-                "is false. Set it to true (docs/data.md says which files that needs) or take the row out."
+                "is false. Set it to true (docs/howto/real-data.md says which files that needs) or take the row out."
             )
 
     def at(name: str, **fields: object) -> str:

@@ -1,4 +1,4 @@
-"""The generated parts of README and docs, as Markdown: read from committed results, so that no number is typed in."""
+"""The generated parts of README and docs, from committed results and from the code: nothing is typed in twice."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from intermamba.models import variants
 from intermamba.names import dataset_name, revision_name
 from intermamba.paths import COMMITTED, path
 from workflow.graph.stages import table
-from workflow.publish import paper_size, speed
+from workflow.publish import commands, paper_size, parameters, pictures, speed
 from workflow.report.build import FIGURES
 from workflow.report.lineage import Lineage
 from workflow.results.headline import headline
@@ -35,9 +35,11 @@ PICTURES = ("figure7", "learning", "figure8", "steps", "sensitivity", "figure2")
 
 
 def write() -> None:
-    """Write the generated parts of every document anew; reads and writes the working directory."""
+    """Write the generated parts of every document and the pictures anew; reads and writes the working directory."""
     for document, names in DOCUMENTS.items():
         files.write_text(document, render(document.read_text(encoding="utf-8"), document, names))
+    for picture, draw in DRAWN.items():
+        files.write_text(picture, draw())
 
 
 def render(text: str, document: Path, names: Sequence[str]) -> str:
@@ -99,7 +101,7 @@ def _scatter(summary: pd.DataFrame) -> str:
         "The interval that papers print, over repeats of the evaluation, is not the error of a method: the standard "
         f"deviation between training seeds (σ in the tables) is {times['fid']:.1f} times that interval for FID and "
         f"{times['top3']:.1f} times for R-precision (top 3), in the median of the rows. "
-        "See [why InterGen follows the text less here](docs/decisions.md#who-reads-the-captions)."
+        "See [why InterGen follows the text less here](docs/explanation/decisions.md#who-reads-the-captions)."
     )
 
 
@@ -197,10 +199,21 @@ _PARTS: dict[str, Callable[[], str]] = {
     "smoke": smoke,
     "paper size": lambda: paper_size.render(variants()),
     "bench": speed.summary,
+    "parameters": parameters.render,
+    "protocols": parameters.protocols,
+    "commands": commands.render,
 }
 DOCUMENTS = {
     Path("README.md"): ("smoke", "study summary"),
-    Path("docs/results.md"): ("study",),
-    Path("docs/costs.md"): ("paper size", "bench"),
+    Path("docs/reference/results.md"): ("study",),
+    Path("docs/reference/costs.md"): ("paper size", "bench"),
+    Path("docs/reference/parameters.md"): ("parameters",),
+    Path("docs/reference/protocols.md"): ("protocols",),
+    Path("docs/reference/commands.md"): ("commands",),
 }
 """Documents with generated parts, and the names of the parts between whose marks they are."""
+DRAWN = {
+    Path("docs/explanation/packages.svg"): pictures.packages,
+    Path("docs/explanation/stages.svg"): pictures.stages,
+}
+"""Pictures that are drawn from the code, and by what."""

@@ -1,4 +1,4 @@
-"""The paper's own numbers, as rows of a table. Transcribed by hand and never changed: see results/README.md."""
+"""The paper's own numbers, as rows of a table. Transcribed by hand and never changed: see docs/reference/files.md."""
 
 from collections.abc import Hashable, Mapping
 from pathlib import Path

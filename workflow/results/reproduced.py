@@ -54,8 +54,8 @@ class Study:
 
     def reference_label(self, dataset: Dataset, method: str) -> str:
         """Label of the ground truth or of chance, by where the motions of ``dataset`` come from."""
-        name = reference_name(str(self.results(dataset, "reference", method).iloc[0]["origin"]))
-        return f"{name}, captions shuffled (chance)" if method == SHUFFLED else name
+        origin = str(self.results(dataset, "reference", method).iloc[0]["origin"])
+        return reference_name(origin, method == SHUFFLED)
 
     def row_of(self, method: str, number: int) -> str | None:
         """The paper's row of ``method`` in Table ``number``, as printed there; ``None`` if it has none."""

@@ -24,8 +24,12 @@ def table(value: Table) -> str:
 
 def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A plain table; its cells are text, its heads Markdown."""
-    lines = [head, [":--", *[":-:"] * (len(head) - 1)], *([escape(cell) for cell in row] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    return pipes([head, [":--", *[":-:"] * (len(head) - 1)], *([escape(cell) for cell in row] for row in rows)])
+
+
+def pipes(lines: Iterable[Sequence[str]]) -> str:
+    """A table from its lines, whose cells are Markdown: the head, how columns are aligned, the rows."""
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
 def _rows(block: Block, value: Table) -> str:

@@ -1,7 +1,8 @@
 """The owners' folders: where each file of a dataset lies, and a strict reader from a clip's files to a
 :class:`~intermamba.data.splits.Clip`.
 
-All layouts are as the owners hand the data out (docs/data.md). Readers raise :class:`DataError` naming file and fault.
+All layouts are as the owners hand the data out (docs/howto/real-data.md). Readers raise :class:`DataError`, which names
+the file and what is wrong.
 """
 
 from pathlib import Path

@@ -1,0 +1,269 @@
+"""The public interface: a checkpoint in, motions out. ``intermamba.load`` and ``intermamba.Model`` are these."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import overload
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from intermamba import files
+from intermamba.checkpoints import trained as checkpoints
+from intermamba.config import DiffusionConfig, Sampler, TextConfig
+from intermamba.errors import ConfigError, StateError, unknown
+from intermamba.generate import MotionGenerator
+from intermamba.motion import Motion
+from intermamba.paths import DEMO
+from intermamba.prompts import Prompt, check_request
+from intermamba.representation import floor_under
+from intermamba.seeds import derive
+from intermamba.text.live import LiveText
+
+DEVICES = ("auto", "cpu", "cuda")
+BATCH = 64
+"""Motions generated at once."""
+
+
+def load(path: str | Path | None = None, *, device: str = "auto") -> "Model":
+    """A trained model from its checkpoint, which holds all that sampling needs.
+
+    Example:
+        >>> import intermamba
+        >>> model = intermamba.load()
+        >>> model.recipe.dataset
+        'interhuman'
+
+    Args:
+        path: a ``weights.safetensors`` of ``intermamba train`` or ``adopt``; none: the demo checkpoint that comes with
+            the package, a small model trained on synthetic data. ``model.recipe.caveats`` says what to know about it.
+        device: ``cpu``, ``cuda``, or ``auto``, a GPU if there is one.
+
+    Raises:
+        StateError: no such file, or no GPU where one is asked for.
+        DataError: not a checkpoint of this version.
+        ConfigError: an unknown device, or text tower weights that cannot be loaded.
+    """
+    if device not in DEVICES:
+        raise ConfigError(unknown("device", device, DEVICES, "load"))
+    if device == "cuda" and not torch.cuda.is_available():
+        raise StateError("device 'cuda': no GPU that torch can use. Choose cpu or auto.")
+    chosen = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    return Model(DEMO if path is None else path, device=chosen)
+
+
+class Model:
+    """A trained denoiser with its text tower.
+
+    Example:
+        >>> import intermamba
+        >>> intermamba.load()
+        Model('intermamba', trained on interhuman (synthetic data), 15 to 48 frames)
+
+    Args:
+        path: of the checkpoint.
+        device: of torch.
+        text: settings of the text tower; none: the checkpoint's.
+        diffusion: default sampling settings; none: the checkpoint's.
+        seed: root of the seeds of noise; none: the checkpoint's.
+        sampler: how a GPU runs a sampling step.
+        batch: motions generated at once.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        device: str | torch.device = "cpu",
+        text: TextConfig | None = None,
+        diffusion: DiffusionConfig | None = None,
+        seed: int | None = None,
+        sampler: Sampler = "plain",
+        batch: int = BATCH,
+    ) -> None:
+        self.path = Path(path)
+        self._trained = checkpoints.load(path)
+        self.recipe = self._trained.recipe
+        self._text = LiveText(text or self.recipe.text)
+        self._diffusion = diffusion or self.recipe.diffusion
+        self._seed = self.recipe.seed if seed is None else seed
+        self._device, self._sampler, self._batch = device, sampler, batch
+        self._sha256 = files.sha256(path)
+
+    def __repr__(self) -> str:
+        recipe = self.recipe
+        return (
+            f"Model({recipe.variant.name!r}, trained on {recipe.dataset} ({recipe.origin} data), "
+            f"{recipe.min_frames} to {recipe.max_frames} frames)"
+        )
+
+    @overload
+    def generate(
+        self,
+        prompt: str,
+        *,
+        frames: int | None = None,
+        seed: int = 0,
+        persons: tuple[str, str] | None = None,
+        guidance: float | None = None,
+        steps: int | None = None,
+    ) -> Motion: ...
+
+    @overload
+    def generate(
+        self,
+        prompt: list[str] | tuple[str, ...],
+        *,
+        frames: int | None = None,
+        seed: int = 0,
+        persons: Sequence[tuple[str, str]] | None = None,
+        guidance: float | None = None,
+        steps: int | None = None,
+    ) -> list[Motion]: ...
+
+    def generate(
+        self,
+        prompt: str | list[str] | tuple[str, ...],
+        *,
+        frames: int | None = None,
+        seed: int = 0,
+        persons: tuple[str, str] | Sequence[tuple[str, str]] | None = None,
+        guidance: float | None = None,
+        steps: int | None = None,
+    ) -> Motion | list[Motion]:
+        """A motion for a prompt, or a list of motions for a list of prompts, generated as a batch.
+
+        The same seed gives the same motion as ``intermamba sample`` with that seed, up to rounding.
+
+        Example:
+            >>> import intermamba
+            >>> model = intermamba.load()
+            >>> motion = model.generate("Two people bow to each other.", frames=48, seed=0)
+            >>> motion.joints.shape, motion.fps
+            ((48, 2, 22, 3), 30)
+            >>> motions = model.generate(["They hug.", "One pushes the other."], frames=30, seed=1)
+            >>> [motion.caption for motion in motions]
+            ['They hug.', 'One pushes the other.']
+
+        Args:
+            prompt: what the two people do.
+            frames: at 30 per second; none: the most the model can make.
+            seed: of the noise.
+            persons: what person a and person b do, one pair per prompt; for models that read it (in2IN).
+            guidance: scale of classifier-free guidance; none: the checkpoint's default.
+            steps: of the sampler; none: the checkpoint's default.
+
+        Raises:
+            ConfigError: an argument out of range, an empty prompt, or one that is too long.
+            StateError: a motion that is not finite.
+        """
+        single = isinstance(prompt, str)
+        captions = [prompt] if isinstance(prompt, str) else list(prompt)
+        each = [persons] if single else persons
+        pairs = [None] * len(captions) if persons is None else list(each or ())
+        if len(pairs) != len(captions):
+            raise ConfigError(f"{len(captions)} prompt(s), but captions of each person for {len(pairs)}.")
+        prompts = [
+            Prompt(caption, None if pair is None else (str(pair[0]), str(pair[1])))
+            for caption, pair in zip(captions, pairs, strict=True)
+        ]
+        made = list(self.motions(prompts, [seed], frames=frames, guidance=guidance, steps=steps))
+        for warning in self.remarks(prompts):
+            warnings.warn(warning, stacklevel=2)
+        return made[0] if single else made
+
+    def motions(
+        self,
+        prompts: Sequence[Prompt],
+        seeds: Sequence[int],
+        *,
+        frames: int | None = None,
+        guidance: float | None = None,
+        steps: int | None = None,
+    ) -> Iterator[Motion]:
+        """A motion of every seed for every prompt, prompt by prompt; each prompt is encoded once.
+
+        Arguments and errors are those of :meth:`generate`.
+
+        Example:
+            >>> import intermamba
+            >>> from intermamba.prompts import Prompt
+            >>> motions = intermamba.load().motions([Prompt("Two people bow to each other.")], [0, 1], frames=30)
+            >>> [motion.seed for motion in motions]
+            [0, 1]
+        """
+        check_request(self.recipe, str(self.path), prompts, frames=frames, guidance=guidance, steps=steps)
+        changes = {"guidance": guidance, "sampling_steps": steps}
+        known = {key: value for key, value in changes.items() if value is not None}
+        diffusion = self._diffusion.model_copy(update=known)
+        generator = MotionGenerator(self._trained, self._text, diffusion, self._device, self._sampler)
+        details = {
+            "variant": self.recipe.variant.name,
+            "dataset": self.recipe.dataset,
+            "origin": self.recipe.origin,
+            "tower": self.recipe.tower,
+            "checkpoint": self._sha256,
+            "guidance": [one.weight for one in self._trained.model.guidance(diffusion.guidance)],
+            "sampling_steps": diffusion.sampling_steps,
+        }
+        length = self.recipe.max_frames if frames is None else frames
+        wanted = list(product(range(len(prompts)), seeds))
+        cond = generator.encode([one.caption for one in prompts], [one.persons for one in prompts if one.persons])
+        for first in range(0, len(wanted), self._batch):
+            part = wanted[first : first + self._batch]
+            made = generator.generate(
+                cond[[row for row, _ in part]],
+                torch.full((len(part),), length),
+                length,
+                [self.noise_seed(seed) for _, seed in part],
+            )
+            for (row, seed), features in zip(part, made.cpu(), strict=True):
+                if not features.isfinite().all():
+                    raise StateError(f"{self.path}: {prompts[row].caption!r}, seed {seed}: the motion is not finite.")
+                yield self._motion(features, prompts[row], seed, details)
+
+    def noise_seed(self, seed: int) -> int:
+        """The seed of torch's generator behind a motion's seed.
+
+        Example:
+            >>> import intermamba
+            >>> model = intermamba.load()
+            >>> model.noise_seed(0) == model.noise_seed(1)
+            False
+        """
+        return derive(self._seed, "sample", seed)
+
+    def remarks(self, prompts: Sequence[Prompt]) -> list[str]:
+        """What a user must know about these prompts: those that the text tower does not read to their end.
+
+        Example:
+            >>> import intermamba
+            >>> from intermamba.prompts import Prompt
+            >>> model = intermamba.load()
+            >>> model.remarks([Prompt("They bow.")]), len(model.remarks([Prompt("They bow. " * 20)]))
+            ([], 1)
+        """
+        texts = [text for prompt in prompts for text in (prompt.caption, *(prompt.persons or ()))]
+        return [
+            f"prompt {text[:40] + '...'!r} is longer than the text tower's {self._text.context} tokens; the rest of it "
+            "is ignored."
+            for text in dict.fromkeys(texts)
+            if self._text.cuts(text)
+        ]
+
+    def _motion(self, features: Float[Tensor, "T 2 F"], prompt: Prompt, seed: int, details: dict) -> Motion:
+        body = self._trained.body
+        joints = body.joints(features).numpy()
+        return Motion(
+            prompt,
+            joints,
+            body.rotations(features).numpy(),
+            body.rotation_joints,
+            body.translation(features).numpy(),
+            fps=body.fps,
+            floor=floor_under(joints, body),
+            seed=seed,
+            details=details,
+        )

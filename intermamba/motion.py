@@ -1,0 +1,138 @@
+"""One generated motion, and how it is written: by the ending of a file name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from intermamba import files
+from intermamba.errors import ConfigError, unknown
+from intermamba.prompts import Prompt
+from intermamba.skeleton import BODY, BODY_PARENTS, INDEX, JOINTS, PARENTS
+
+FILMS = ("gif", "mp4")
+EXPORTS = ("bvh", "glb")
+FORMATS = ("npz", *EXPORTS, *FILMS)
+UNITS = "metres, y up; rotations as matrices relative to the parent joint; fps in frames a second"
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """A motion of two people.
+
+    Example:
+        >>> import intermamba
+        >>> motion = intermamba.load().generate("Two people bow to each other.", frames=48)
+        >>> motion.joints.shape
+        (48, 2, 22, 3)
+        >>> motion.joint_names[:3]
+        ('pelvis', 'left_hip', 'right_hip')
+        >>> [path.name for path in motion.save("bow.bvh")]
+        ['bow.a.bvh', 'bow.b.bvh']
+    """
+
+    prompt: Prompt
+    joints: Float32[np.ndarray, "T 2 22 3"]
+    """Global positions, metres, y up."""
+    rotations: Float32[np.ndarray, "T 2 J 3 3"]
+    """Rotation of each of ``rotation_joint_names`` relative to its parent; the pelvis's is global."""
+    rotation_joint_names: tuple[str, ...]
+    translation: Float32[np.ndarray, "T 2 3"]
+    """Global position of the pelvis, metres."""
+    fps: int
+    """Frames per second."""
+    floor: float
+    """Height of the floor, metres."""
+    seed: int
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What made it: variant, dataset and origin of its training, text tower, SHA-256 of the checkpoint, guidance
+    weights of each pass, sampling steps."""
+    joint_names: tuple[str, ...] = BODY
+
+    @property
+    def caption(self) -> str:
+        """What the two people were asked to do."""
+        return self.prompt.caption
+
+    @property
+    def note(self) -> str:
+        """What a viewer must know: the model, what it was trained on, and the seed."""
+        made = [str(self.details[key]) for key in ("variant",) if key in self.details]
+        if self.details.get("origin") == "synthetic":
+            made.append("trained on synthetic data")
+        return " · ".join([*made, f"seed {self.seed}"])
+
+    def arrays(self) -> dict[str, Any]:
+        """Everything by name, in arrays and text that need none of this project's code to read.
+
+        Example:
+            >>> import intermamba
+            >>> motion = intermamba.load().generate("Two people bow to each other.", frames=30)
+            >>> str(motion.arrays()["units"])
+            'metres, y up; rotations as matrices relative to the parent joint; fps in frames a second'
+        """
+        where = {"clip": self.prompt.clip, "caption_index": self.prompt.caption_index}
+        return {
+            "joints": self.joints,
+            "joint_names": self.joint_names,
+            "parents": BODY_PARENTS,
+            "rotations": self.rotations,
+            "rotation_joint_names": self.rotation_joint_names,
+            "rotation_relative_to": [_parent(name) for name in self.rotation_joint_names],
+            "translation": self.translation,
+            "floor": self.floor,
+            "fps": self.fps,
+            "units": UNITS,
+            "caption": self.caption,
+            "individual": self.prompt.persons or ("", ""),
+            "seed": self.seed,
+            **{key: value for key, value in where.items() if value is not None},
+            **self.details,
+        }
+
+    def save(self, path: str | Path) -> list[Path]:
+        """Write the motion in the format of the path's ending, atomically; returns the files written.
+
+        npz has every array, bvh is one file per person (``.a.bvh``, ``.b.bvh``), glb holds both, mp4 and gif are films.
+
+        Example:
+            >>> import intermamba
+            >>> motion = intermamba.load().generate("Two people bow to each other.", frames=15)
+            >>> motion.save("bow.glb")
+            [PosixPath('bow.glb')]
+
+        Raises:
+            ConfigError: another ending.
+            StateError: an MP4 on a machine without ffmpeg.
+        """
+        path = Path(path)
+        kind = path.suffix.removeprefix(".").lower()
+        if kind not in FORMATS:
+            raise ConfigError(unknown("ending", path.suffix, [f".{name}" for name in FORMATS], str(path)))
+        if kind == "npz":
+            arrays = {name: np.asarray(value) for name, value in self.arrays().items()}
+            with files.atomic(path) as part:
+                np.savez_compressed(part, allow_pickle=False, **arrays)
+        elif kind in EXPORTS:
+            from intermamba import export
+
+            export.save(path.with_suffix(""), kind, self.arrays())
+        else:
+            from intermamba.render.film import film, save
+
+            images = film(self.joints, self.caption, self.fps, self.floor, self.note, self.prompt.persons)
+            save(path.with_suffix(f".{kind}"), images, self.fps)
+        return places(path)
+
+
+def places(path: Path) -> list[Path]:
+    """The files that :meth:`Motion.save` writes for a path."""
+    return [path.with_suffix(f".{side}.bvh") for side in "ab"] if path.suffix.lower() == ".bvh" else [path]
+
+
+def _parent(joint: str) -> str:
+    parent = PARENTS[INDEX[joint]]
+    return "world" if parent < 0 else JOINTS[parent]

@@ -1,0 +1,17 @@
+"""Whether this machine has ffmpeg, asked without drawing anything."""
+
+from intermamba.errors import StateError
+
+
+def check_ffmpeg(where: str) -> None:
+    """Whether MP4s can be written; ``where`` names who asked.
+
+    Raises:
+        StateError: there is no ffmpeg.
+    """
+    import imageio_ffmpeg
+
+    try:
+        imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise StateError(f"{where}: mp4 needs ffmpeg, and none was found ({error}). Choose gif instead.") from error

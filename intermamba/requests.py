@@ -1,0 +1,101 @@
+"""Requests for motions of test clips: what a method has to answer to be evaluated. Files of them: JSON lines or CSV."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from intermamba import files
+from intermamba.config import Count, Positive, Section
+from intermamba.errors import ConfigError, DataError, unknown
+
+FORMATS = (".jsonl", ".csv")
+
+
+class Request(Section):
+    """One request: a motion of a test clip, or several where ``samples`` is given."""
+
+    clip: str = Field(min_length=1)
+    """Id of the test clip."""
+    caption_index: Count
+    """Which of the clip's captions it is, from 0."""
+    caption: str = Field(min_length=1)
+    frames: Positive
+    """Feature frames of the motion to generate."""
+    repeat: Count = 0
+    """The set of motions that the answer belongs to."""
+    samples: Positive | None = None
+    """How many motions to generate, for MModality; ``None``: one, for all other metrics."""
+    person_a: str | None = None
+    """What person a does, where the dataset says it."""
+    person_b: str | None = None
+
+
+def write(path: str | Path, requests: Iterable[Request]) -> None:
+    """Write ``requests`` in the format of the path's ending: one JSON object per line, or CSV with a header.
+
+    Raises:
+        ConfigError: another ending.
+    """
+    text = io.StringIO()
+    if _format(path) == ".csv":
+        table = csv.DictWriter(text, list(Request.model_fields), lineterminator="\n")
+        table.writeheader()
+        table.writerows(request.model_dump() for request in requests)
+    else:
+        text.writelines(request.model_dump_json(exclude_none=True) + "\n" for request in requests)
+    files.write_text(path, text.getvalue())
+
+
+def read(path: str | Path) -> list[Request]:
+    """The requests of a file that :func:`write` or another program wrote; blank lines are skipped.
+
+    Raises:
+        ConfigError: not the ending of a known format.
+        DataError: a file that cannot be read or holds no request, or a line that is not one; it is named.
+    """
+    parse = _csv if _format(path) == ".csv" else _json_lines
+    try:
+        with Path(path).open(encoding="utf-8", newline="") as file:
+            found = list(parse(path, file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read as text ({error}).") from error
+    if not found:
+        raise DataError(f"{path}: no request. `intermamba prompts` writes such a file.")
+    return found
+
+
+def _format(path: str | Path) -> str:
+    ending = Path(path).suffix.lower()
+    if ending not in FORMATS:
+        raise ConfigError(unknown("ending", ending, FORMATS, str(path)))
+    return ending
+
+
+def _json_lines(path: str | Path, file: Iterable[str]) -> Iterator[Request]:
+    for number, line in enumerate(file, start=1):
+        if line.strip():
+            try:
+                yield Request.model_validate_json(line, strict=True)
+            except ValidationError as error:
+                raise _bad_line(path, number, error) from error
+
+
+def _csv(path: str | Path, file: Iterable[str]) -> Iterator[Request]:
+    table = csv.DictReader(file, strict=True)
+    for row in table:
+        try:
+            yield Request.model_validate({name: value for name, value in row.items() if value})
+        except ValidationError as error:
+            raise _bad_line(path, table.line_num, error) from error
+
+
+def _bad_line(path: str | Path, number: int, error: ValidationError) -> DataError:
+    problem = error.errors()[0]
+    place = ".".join(map(str, problem["loc"]))
+    return DataError(
+        f"{path}, line {number}: {place + ': ' if place else ''}{problem['msg']}. `intermamba prompts` writes such a "
+        "file; docs/howto/own-motions.md describes it."
+    )
