@@ -42,6 +42,8 @@ class Motion:
     rotation_joint_names: tuple[str, ...]
     translation: Float32[np.ndarray, "T 2 3"]
     """Global position of the pelvis, metres."""
+    features: Float32[np.ndarray, "T 2 F"]
+    """What the model generated, un-normalised, in the representation of its dataset."""
     fps: int
     """Frames per second."""
     floor: float
@@ -74,7 +76,6 @@ class Motion:
             >>> str(motion.arrays()["units"])
             'metres, y up; rotations as matrices relative to the parent joint; fps in frames a second'
         """
-        where = {"clip": self.prompt.clip, "caption_index": self.prompt.caption_index}
         return {
             "joints": self.joints,
             "joint_names": self.joint_names,
@@ -89,9 +90,17 @@ class Motion:
             "caption": self.caption,
             "individual": self.prompt.persons or ("", ""),
             "seed": self.seed,
-            **{key: value for key, value in where.items() if value is not None},
+            **self._answer(),
             **self.details,
         }
+
+    def _answer(self) -> dict[str, Any]:
+        """What `intermamba evaluate --motions` reads of the answer to a request."""
+        if (request := self.prompt.request) is None:
+            return {}
+        which = {} if self.prompt.sample is None else {"sample": self.prompt.sample}
+        place = {"clip": request.clip, "caption_index": request.caption_index, "repeat": request.repeat}
+        return {**place, **which, "motion": self.features}
 
     def save(self, path: str | Path) -> list[Path]:
         """Write the motion in the format of the path's ending, atomically; returns the files written.
