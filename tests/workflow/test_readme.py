@@ -42,7 +42,7 @@ def test_every_number_of_the_prose_is_checked(monkeypatch: pytest.MonkeyPatch) -
     sourced = [
         f"Python {python} or newer",
         f"gives its {flops['InterGen']} or {flops['Ours (UltraLight)']}",
-        f"and {SCAN_FLOPS / 2} for each channel",
+        f"and {SCAN_FLOPS / 2} multiply-accumulates for each channel",
         f"(`smoke`: at most {frames['smoke']} frames, `paper`: {frames['paper']})",
         "License](LICENSE): Apache-2.0",
     ]
