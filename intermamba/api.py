@@ -273,4 +273,5 @@ class Model:
             floor=floor_under(joints, body),
             seed=seed,
             details=details,
+            bones=self._trained.offsets,
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
 from intermamba import files
 from intermamba.errors import ConfigError, unknown
@@ -53,6 +53,9 @@ class Motion:
     """What made it: variant, dataset and origin of its training, text tower, SHA-256 of the checkpoint, guidance
     weights of each pass, sampling steps."""
     joint_names: tuple[str, ...] = BODY
+    bones: Float[np.ndarray, "55 3"] | None = None
+    """Offsets from the parent, metres, of the joints of the body that the model was trained with; none: the project's
+    neutral skeleton."""
 
     @property
     def caption(self) -> str:
@@ -91,6 +94,7 @@ class Motion:
             "individual": self.prompt.persons or ("", ""),
             "seed": self.seed,
             **self._answer(),
+            **({} if self.bones is None else {"bones": self.bones}),
             **self.details,
         }
 
