@@ -208,24 +208,28 @@ class Model:
             "guidance": [one.weight for one in self._trained.model.guidance(diffusion.guidance)],
             "sampling_steps": diffusion.sampling_steps,
         }
-        length = self.recipe.max_frames if frames is None else frames
+        # Noise depends on the number of frames that it is drawn for: the same for all requests.
+        lengths = [one.frames or frames or self.recipe.max_frames for one in prompts]
+        drawn = self.recipe.max_frames if any(one.frames for one in prompts) else max(lengths)
         wanted = list(product(range(len(prompts)), seeds))
         cond = generator.encode([one.caption for one in prompts], [one.persons for one in prompts if one.persons])
         for first in range(0, len(wanted), self._batch):
             part = wanted[first : first + self._batch]
             made = generator.generate(
                 cond[[row for row, _ in part]],
-                torch.full((len(part),), length),
-                length,
-                [self.noise_seed(seed) for _, seed in part],
+                torch.tensor([lengths[row] for row, _ in part]),
+                drawn,
+                [self.noise_seed(seed, prompts[row]) for row, seed in part],
             )
-            for (row, seed), features in zip(part, made.cpu(), strict=True):
+            for (row, seed), padded in zip(part, made.cpu(), strict=True):
+                features = padded[: lengths[row]]
                 if not features.isfinite().all():
                     raise StateError(f"{self.path}: {prompts[row].caption!r}, seed {seed}: the motion is not finite.")
                 yield self._motion(features, prompts[row], seed, details)
 
-    def noise_seed(self, seed: int) -> int:
-        """The seed of torch's generator behind a motion's seed.
+    def noise_seed(self, seed: int, prompt: Prompt | None = None) -> int:
+        """The seed of torch's generator behind a motion's seed: one for all prompts, but one per motion of a request,
+        since evaluations take motions to be independent.
 
         Example:
             >>> import intermamba
@@ -233,7 +237,9 @@ class Model:
             >>> model.noise_seed(0) == model.noise_seed(1)
             False
         """
-        return derive(self._seed, "sample", seed)
+        if prompt is None or prompt.request is None:
+            return derive(self._seed, "sample", seed)
+        return derive(self._seed, "sample", seed, prompt.folder)
 
     def remarks(self, prompts: Sequence[Prompt]) -> list[str]:
         """What a user must know about these prompts: those that the text tower does not read to their end.
@@ -262,8 +268,10 @@ class Model:
             body.rotations(features).numpy(),
             body.rotation_joints,
             body.translation(features).numpy(),
+            features.numpy(),
             fps=body.fps,
             floor=floor_under(joints, body),
             seed=seed,
             details=details,
+            bones=self._trained.offsets,
         )

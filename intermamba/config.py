@@ -109,7 +109,7 @@ class ModelConfig(Section):
     """State size N of the selective scans [paper 5.1: 16]."""
     rank: Positive
     """Rank of the projection that gives Delta, where a variant's ``rank`` does not say otherwise; the paper prints 1
-    (docs/deviations.md)."""
+    (docs/explanation/deviations.md)."""
     kernel: Positive
     """Steps of the depthwise convolution before a scan [Mamba 4]."""
     transformer_blocks: Positive

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
 from intermamba import files
 from intermamba.errors import ConfigError, unknown
@@ -42,6 +42,8 @@ class Motion:
     rotation_joint_names: tuple[str, ...]
     translation: Float32[np.ndarray, "T 2 3"]
     """Global position of the pelvis, metres."""
+    features: Float32[np.ndarray, "T 2 F"]
+    """What the model generated, un-normalised, in the representation of its dataset."""
     fps: int
     """Frames per second."""
     floor: float
@@ -51,6 +53,9 @@ class Motion:
     """What made it: variant, dataset and origin of its training, text tower, SHA-256 of the checkpoint, guidance
     weights of each pass, sampling steps."""
     joint_names: tuple[str, ...] = BODY
+    bones: Float[np.ndarray, "55 3"] | None = None
+    """Offsets from the parent, metres, of the joints of the body that the model was trained with; none: the project's
+    neutral skeleton."""
 
     @property
     def caption(self) -> str:
@@ -74,7 +79,6 @@ class Motion:
             >>> str(motion.arrays()["units"])
             'metres, y up; rotations as matrices relative to the parent joint; fps in frames a second'
         """
-        where = {"clip": self.prompt.clip, "caption_index": self.prompt.caption_index}
         return {
             "joints": self.joints,
             "joint_names": self.joint_names,
@@ -89,9 +93,18 @@ class Motion:
             "caption": self.caption,
             "individual": self.prompt.persons or ("", ""),
             "seed": self.seed,
-            **{key: value for key, value in where.items() if value is not None},
+            **self._answer(),
+            **({} if self.bones is None else {"bones": self.bones}),
             **self.details,
         }
+
+    def _answer(self) -> dict[str, Any]:
+        """What `intermamba evaluate --motions` reads of the answer to a request."""
+        if (request := self.prompt.request) is None:
+            return {}
+        which = {} if self.prompt.sample is None else {"sample": self.prompt.sample}
+        place = {"clip": request.clip, "caption_index": request.caption_index, "repeat": request.repeat}
+        return {**place, **which, "motion": self.features}
 
     def save(self, path: str | Path) -> list[Path]:
         """Write the motion in the format of the path's ending, atomically; returns the files written.

@@ -4,12 +4,13 @@ import hashlib
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from intermamba.checkpoints.recipe import Recipe
 from intermamba.errors import ConfigError, DataError
+from intermamba.requests import Request
 
 LONGEST = 2000
 """Characters of a prompt; the text tower reads the first few hundred at most."""
@@ -26,18 +27,24 @@ class Prompt:
     """What the two people do."""
     persons: tuple[str, str] | None = None
     """What each of them does, for models that read it."""
-    clip: str | None = None
-    """Id of the test clip whose caption this is, if it is one; written into the npz."""
-    caption_index: int | None = None
-    """Which of the clip's captions."""
+    request: Request | None = None
+    """Of a motion of a test clip, if it is one; written into the npz."""
+    sample: int | None = None
+    """Which of the several motions that the request asks for."""
+
+    @property
+    def frames(self) -> int | None:
+        """As many as the request asks for."""
+        return None if self.request is None else self.request.frames
 
     @property
     def folder(self) -> str:
-        """The clip and caption, if given; else the caption's words with dashes, and some digits of its hash where
-        letters are lost or too many.
+        """The clip and its place in the evaluation, of a request; else the caption's words with dashes, and some digits
+        of its hash where letters are lost or too many.
         """
-        if self.clip is not None:
-            return _folder_name(self.clip if self.caption_index is None else f"{self.clip} {self.caption_index}")
+        if self.request is not None:
+            which = "" if self.sample is None else f" sample {self.sample}"
+            return _folder_name(f"{self.request.clip} repeat {self.request.repeat}{which}")
         return _folder_name(self.caption)
 
 
@@ -66,6 +73,15 @@ def read_prompts(path: str | Path) -> list[str]:
     if captions := [line.strip() for line in lines if line.strip()]:
         return captions
     raise DataError(f"--prompts {path}: holds no prompt. Write one per line.")
+
+
+def from_requests(wanted: Iterable[Request]) -> list[Prompt]:
+    """A prompt per motion that is asked for; captions of each person where a request has both."""
+    return [
+        Prompt(one.caption, (one.person_a, one.person_b) if one.person_a and one.person_b else None, one, sample)
+        for one in wanted
+        for sample in ([None] if one.samples is None else range(one.samples))
+    ]
 
 
 def pair_up(captions: Sequence[str], persons_a: Sequence[str], persons_b: Sequence[str]) -> list[Prompt]:
@@ -140,8 +156,13 @@ def check_request(
     """
     check_prompts(prompts)
     who = f"{name} ({recipe.variant.name})"
+    if frames is not None and any(prompt.frames for prompt in prompts):
+        raise ConfigError(f"frames {frames}: each request says how many frames it asks for. Leave it out.")
     if frames is not None and not recipe.min_frames <= frames <= recipe.max_frames:
         raise ConfigError(f"frames {frames}: {who} makes {recipe.min_frames} to {recipe.max_frames} frames.")
+    # A window of an evaluation may be shorter than a training clip.
+    if (longest := max(prompt.frames or 0 for prompt in prompts)) > recipe.max_frames:
+        raise ConfigError(f"a request asks for {longest} frames; {who} makes at most {recipe.max_frames}.")
     if steps is not None and not 1 <= steps <= recipe.diffusion.steps:
         raise ConfigError(f"steps {steps}: 1 to {recipe.diffusion.steps}, the length of the noise schedule of {who}.")
     if guidance is not None and not math.isfinite(guidance):

@@ -5,6 +5,7 @@ docs/reference/files.md describes the arrays. A provenance record is written bes
 
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,8 @@ def run(
     """Write ``seeds`` motions of every prompt; returns the files in the order they were written.
 
     They go to ``<output>/<folder of the prompt>/seed<k>.{npz,gif,mp4,a.bvh,b.bvh,glb}``. A seed gives the same noise
-    for every prompt, and up to rounding the same motion however many are asked for. Everything that can be refused is
-    refused before torch is imported.
+    for every prompt (each motion of a request has its own), and up to rounding the same motion however many are asked
+    for. Everything that can be refused is refused before torch is imported.
 
     Args:
         config: a profile whose place of the text tower, sampling settings and runtime are used; none: the checkpoint's
@@ -67,6 +68,8 @@ def run(
     check_formats(formats)
     weights = DEMO if weights is None else Path(weights)
     recipe = recipes.read(weights)
+    if not recipe.individual:  # a request has them for models that do
+        prompts = [replace(one, persons=None) if one.request else one for one in prompts]
     check_request(recipe, str(weights), prompts, frames=frames, guidance=guidance, steps=steps)
     if config is not None:
         check_profile(config, recipe, weights)
@@ -81,17 +84,20 @@ def run(
     used = recipe if config is None else config
     changes = {"guidance": guidance, "sampling_steps": steps}
     diffusion = used.diffusion.model_dump(mode="json") | {k: v for k, v in changes.items() if v is not None}
-    knobs = {"text": used.text.model_dump(mode="json"), "diffusion": diffusion, "frames": length}
+    knobs = {"text": used.text.model_dump(mode="json"), "diffusion": diffusion}
     motions = model.motions(prompts, range(seeds), frames=frames, guidance=guidance, steps=steps)
     written = []
     for prompt, seed in product(prompts, range(seeds)):
         stem = Path(output) / prompt.folder / f"seed{seed}"
         targets = [stem.with_suffix(f".{name}") for name in ("npz", *formats)]
         outputs = [file for target in targets for file in places(target)]
-        drawn = {"sample": seed, "noise": model.noise_seed(seed)}
-        with provenance.recorded("sample", outputs, [weights], knobs, drawn) as notes:
+        drawn = {"sample": seed, "noise": model.noise_seed(seed, prompt)}
+        asked_for = {**knobs, "frames": prompt.frames or length}
+        with provenance.recorded("sample", outputs, [weights], asked_for, drawn) as notes:
             motion = next(motions)
             asked = {"caption": prompt.caption, "individual": prompt.persons or ("", ""), "seed": seed}
+            if prompt.request is not None:
+                asked["clip"] = prompt.request.clip
             notes.update(asked | dict(motion.details))
             for target in targets:
                 motion.save(target)

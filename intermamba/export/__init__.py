@@ -1,4 +1,4 @@
-"""Motions for other programs: BVH, a file a person, and GLB, both persons in one file.
+"""Motions for other programs: BVH, one file per person, and GLB, both persons in one file.
 
 Bones of generated motions change their length a little from frame to frame. Files keep that: every joint's translation
 is animated, so that positions in the file are those of the sample to :data:`TOLERANCE`.
@@ -36,7 +36,8 @@ def save(stem: Path, kind: str, content: Mapping[str, Any]) -> None:
         content: the arrays of a sample's npz (docs/reference/files.md).
     """
     names = [str(name) for name in content["rotation_joint_names"]]
-    motion = animate(np.asarray(content["joints"]), np.asarray(content["rotations"]), names)
+    bones = np.asarray(content["bones"]) if "bones" in content else None
+    motion = animate(np.asarray(content["joints"]), np.asarray(content["rotations"]), names, bones)
     fps, caption = int(content["fps"]), str(content["caption"])
     if kind == "glb":
         with files.atomic(places(stem, kind)[0]) as part:

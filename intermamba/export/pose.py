@@ -3,7 +3,7 @@
 Positions lead. A joint with several children (pelvis, chest) is turned so that they fit best; that is also where the
 pelvis of InterHuman, whose features hold no rotation of it, gets one. A joint with one child keeps the model's
 rotation, turned on by the smallest angle that makes its bone point at the child. Joints at the ends keep the model's.
-Where the model turns fingers as well, they hang from the wrists, on bones of the neutral skeleton.
+Where the model turns fingers as well, they hang from the wrists, on the bones of the model's body.
 """
 
 from collections.abc import Sequence
@@ -35,14 +35,19 @@ class Animation:
 
 
 def animate(
-    joints: Float[np.ndarray, "T 2 22 3"], rotations: Float[np.ndarray, "T 2 J 3 3"], names: Sequence[str]
+    joints: Float[np.ndarray, "T 2 22 3"],
+    rotations: Float[np.ndarray, "T 2 J 3 3"],
+    names: Sequence[str],
+    bones: Float[np.ndarray, "55 3"] | None = None,
 ) -> Animation:
-    """The animation whose joints stand where ``joints`` says.
+    """The animation whose joints are where ``joints`` says.
 
     Args:
         joints: global positions of the body.
         rotations: of the joints called ``names``, relative to their parents; joints without one are taken as unturned.
         names: of any joints; those of the face are left out, and fingers if they are not all there.
+        bones: of the body that was turned: each joint's offset from its parent in the T-pose, metres; none: the
+            project's neutral skeleton.
     """
     joints = joints.astype(np.float64)
     local = np.tile(np.eye(3), (*joints.shape[:3], 1, 1))
@@ -50,9 +55,10 @@ def animate(
     for joint, name in enumerate(BODY):
         if name in known:
             local[:, :, joint] = rotations[:, :, known[name]]
-    bones = joints - joints[:, :, np.maximum(BODY_PARENTS, 0)]
-    offsets = np.array(OFFSETS[: len(BODY)])
-    lengths = np.linalg.norm(bones, axis=-1).mean(0)
+    between = joints - joints[:, :, np.maximum(BODY_PARENTS, 0)]
+    skeleton = np.array(OFFSETS) if bones is None else bones.astype(np.float64)
+    offsets = skeleton[: len(BODY)]
+    lengths = np.linalg.norm(between, axis=-1).mean(0)
     rest = offsets / np.maximum(np.linalg.norm(offsets, axis=-1, keepdims=True), 1e-9) * lengths[..., None]
 
     turned = np.empty_like(local)
@@ -61,23 +67,25 @@ def animate(
         children = _CHILDREN[joint]
         if len(children) == 1:
             pointing = np.einsum("tpij,j->tpi", turned[:, :, joint], offsets[children[0]])
-            turned[:, :, joint] = _smallest(pointing, bones[:, :, children[0]]) @ turned[:, :, joint]
+            turned[:, :, joint] = _smallest(pointing, between[:, :, children[0]]) @ turned[:, :, joint]
         elif children:
-            turned[:, :, joint] = _best(offsets[children], bones[:, :, children])
+            turned[:, :, joint] = _best(offsets[children], between[:, :, children])
         relative = turned[:, :, joint] if parent < 0 else turned[:, :, parent].swapaxes(-1, -2) @ turned[:, :, joint]
         local[:, :, joint] = relative
-    translations = np.einsum("tpjki,tpjk->tpji", turned[:, :, np.maximum(BODY_PARENTS, 0)], bones)
+    translations = np.einsum("tpjki,tpjk->tpji", turned[:, :, np.maximum(BODY_PARENTS, 0)], between)
     translations[:, :, 0] = joints[:, :, 0]
     body = Animation(BODY, BODY_PARENTS, rest, local, translations)
     if not known.keys() >= set(HANDS):
         return body
-    return _with_hands(body, rotations[:, :, [known[name] for name in HANDS]])
+    return _with_hands(body, rotations[:, :, [known[name] for name in HANDS]], skeleton)
 
 
-def _with_hands(body: Animation, rotations: Float[np.ndarray, "T 2 30 3 3"]) -> Animation:
+def _with_hands(
+    body: Animation, rotations: Float[np.ndarray, "T 2 30 3 3"], skeleton: Float[np.ndarray, "55 3"]
+) -> Animation:
     names = BODY + HANDS
     fingers = [INDEX[name] for name in HANDS]
-    rest = np.tile(np.array(OFFSETS)[fingers], (2, 1, 1))
+    rest = np.tile(skeleton[fingers], (2, 1, 1))
     return Animation(
         names,
         (*body.parents, *(names.index(JOINTS[PARENTS[joint]]) for joint in fingers)),

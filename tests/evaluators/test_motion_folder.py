@@ -4,9 +4,11 @@ import doctest
 import json
 import os
 import pickle
+import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +25,20 @@ from evaluators.folder import LISTED, MotionFolder, export, read, write
 from evaluators.results import METRICS, summarise
 from evaluators.results import read as read_results
 from evaluators.sources import RealSource
-from intermamba import files, paths, requests
+from intermamba import files, models, paths, requests
+from intermamba.checkpoints import trained as checkpoint
+from intermamba.checkpoints.recipe import describe
 from intermamba.config import Config, InterClipConfig, InterXMatcherConfig, load
 from intermamba.data import interhuman, interx
 from intermamba.data.dataset import Batch, ClipDataset, all_captions
 from intermamba.data.splits import Clip, SplitFile, write_split
 from intermamba.errors import ConfigError, DataError, StateError
+from intermamba.representation import representation
 from intermamba.rotations import axis_angle_to_matrix, columns_to_matrix, matrix_to_columns
 from intermamba.seeds import derive
+from intermamba.skeleton import OFFSETS
 from intermamba.text import cache, tower
+from intermamba.text.names import tower_name
 from workflow.cli import app
 from workflow.evaluation import external as command
 from workflow.evaluation import prompts, reference
@@ -297,6 +304,26 @@ def answered(study: tuple[Config, str], folder: Path, sets: int) -> Path:
     return folder
 
 
+def untrained(config: Config, dataset: str, path: Path) -> Path:
+    """A checkpoint of a small denoiser that has seen nothing: its motions are noise around a rest pose."""
+    features = representation(dataset).features
+    torch.manual_seed(0)
+    model = models.build(
+        "intermamba", features=features, max_frames=32, text_width=config.text.width, **config.model.model_dump()
+    )
+    for weight in model.parameters():
+        if not weight.any():  # what starts at zero would hide noise and text
+            torch.nn.init.normal_(weight, std=0.1)
+    about = describe(config, dataset, "intermamba", origin="synthetic", tower=tower_name(config.text))
+    mean, std = torch.zeros(features), torch.full((features,), 0.05)
+    if dataset == "interhuman":
+        mean[:66] = torch.tensor(OFFSETS[:22]).cumsum(0).flatten()
+    else:
+        mean.view(56, 6)[:55] = torch.tensor([1.0, 0, 0, 0, 1, 0])
+    checkpoint.save(path, checkpoint.Trained(model, mean, std, about))
+    return path
+
+
 class TestPrompts:
     @pytest.mark.parametrize("sets", [1, 3])
     def test_a_folder_that_answers_every_request_is_whole(
@@ -338,6 +365,25 @@ class TestPrompts:
             assert column in shown
         assert "c23" in shown
         assert "27 requests for 36 motions" in shown  # 24 clips, and 3 captions with 4 motions each
+
+    def test_samples_of_the_requests_can_be_evaluated(self, study: tuple[Config, str], tmp_path: Path) -> None:
+        config, dataset = study
+        prompts.run(config, dataset, 1, tmp_path / "requests.csv")
+        weights = untrained(config, dataset, tmp_path / "weights.safetensors")
+        words = ["sample", "--checkpoint", str(weights), "--prompts", str(tmp_path / "requests.csv")]
+        app([*words, "--output", str(tmp_path / "made"), "--format", "npz"], standalone_mode=False)
+        source = open_folder(study, tmp_path / "made")
+        assert (len(source.paths), source.sets) == (CLIPS + 3 * 4, 1)
+        asked = requests.read(tmp_path / "requests.csv")
+        for one in asked:
+            (made, *_) = [path for path in source.paths if path.parent.name.startswith(f"{one.clip}-repeat-0")]
+            file, motion = read(made, dataset)
+            assert file.clip == one.clip
+            if one.samples is None:
+                assert (file.caption, len(motion)) == (one.caption, one.frames)
+        assert len({read(path, dataset)[1].tobytes() for path in source.paths}) == len(source.paths)
+        found = pd.read_csv(command.run(config, dataset, tmp_path / "made"))
+        assert set(found["metric"]) == set(METRICS)
 
     def test_more_sets_than_repeats_are_refused(self, study: tuple[Config, str]) -> None:
         with pytest.raises(ConfigError, match="--sets 4: 1 to 3, the repeats of protocol"):
@@ -430,6 +476,12 @@ def test_the_example_of_evaluate_runs(study: tuple[Config, str], monkeypatch: py
     example = doctest.DocTestFinder(recurse=False).find(command.evaluate, "evaluate", globs={})[0]
     outcome = doctest.DocTestRunner().run(example)
     assert (outcome.failed, outcome.attempted) == (0, 4)
+
+
+def test_evaluate_is_an_entry_point_of_the_api() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["intermamba.api"]
+    point = EntryPoint("evaluate", declared["evaluate"], "intermamba.api")
+    assert point.load() is command.evaluate
 
 
 class TestLayouts:

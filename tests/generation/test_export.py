@@ -20,7 +20,7 @@ FRAMES, FPS = 12, 30
 CAPTION = "Two people “bow”."
 
 
-def sample(noise: float, pelvis: bool = False, hands: bool = False) -> dict:
+def sample(noise: float, pelvis: bool = False, hands: bool = False, bones: np.ndarray | None = None) -> dict:
     """Two people who turn about and bend everything, smoothly; ``noise`` in metres is added to every joint.
 
     With ``hands`` all 55 joints turn, as Inter-X's do; ``whole`` holds where they are.
@@ -32,7 +32,10 @@ def sample(noise: float, pelvis: bool = False, hands: bool = False) -> dict:
     rotations = Rotation.from_rotvec(turns.reshape(-1, 3)).as_matrix().reshape(FRAMES, 2, 55, 3, 3)
     translation = np.array([0.0, 0.9, 0.0]) + time[..., 0] * np.array([[[0.5, 0, 0.2], [-0.4, 0.1, 0]]])
     whole = forward_kinematics(
-        torch.from_numpy(rotations), torch.from_numpy(translation), torch.tensor(OFFSETS).double(), PARENTS
+        torch.from_numpy(rotations),
+        torch.from_numpy(translation),
+        torch.tensor(OFFSETS if bones is None else bones).double(),
+        PARENTS,
     ).numpy()
     joints = whole[:, :, :22]
     chosen = slice(0, 55) if hands else slice(0 if pelvis else 1, 22)
@@ -40,7 +43,7 @@ def sample(noise: float, pelvis: bool = False, hands: bool = False) -> dict:
     joints = joints + random.normal(scale=noise, size=joints.shape)
     return {
         "joints": joints.astype(np.float32), "rotations": kept.astype(np.float32), "rotation_joint_names": names,
-        "fps": FPS, "caption": CAPTION, "whole": whole,
+        "fps": FPS, "caption": CAPTION, "whole": whole, **({} if bones is None else {"bones": bones}),
     }  # fmt: skip
 
 
@@ -105,9 +108,10 @@ def test_positions_survive(tmp_path: Path, noise: float, pelvis: bool) -> None:
     assert document.scenes[0].extras == {"caption": CAPTION}
 
 
-def test_fingers_follow_the_wrists(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bones", [None, 1.2 * np.array(OFFSETS)], ids=["neutral", "a user's body"])
+def test_fingers_follow_the_wrists(tmp_path: Path, bones: np.ndarray | None) -> None:
     gltf = pytest.importorskip("pygltflib")
-    content = sample(0.0, hands=True)
+    content = sample(0.0, hands=True, bones=bones)
     for kind in export.FORMATS:
         export.save(tmp_path / "seed0", kind, content)
     shown = BODY + HANDS

@@ -24,7 +24,7 @@ from intermamba.prompts import Prompt, pair_up, read_prompts
 from intermamba.representation import representation
 from intermamba.rotations import forward_kinematics
 from intermamba.sample import run
-from intermamba.skeleton import OFFSETS, PARENTS
+from intermamba.skeleton import JOINTS, OFFSETS, PARENTS
 from intermamba.text import cache
 from intermamba.text.live import LiveText
 from intermamba.text.tower import load as load_tower
@@ -117,6 +117,22 @@ def test_a_file_explains_itself(config: Config) -> None:
     joints = forward_kinematics(rotations, translation, torch.tensor(OFFSETS), parents)
     body = [names.index(name) for name in found["joint_names"]]
     np.testing.assert_allclose(joints[..., body, :], found["joints"], atol=1e-5)
+
+
+def test_a_users_body_shapes_the_sample(config: Config) -> None:
+    """Of a model that was trained with a user's SMPL-X body, joints and exports have that body's bones."""
+    weights = trained(config, "interx")
+    bones = np.array(OFFSETS) * np.random.default_rng(0).uniform(0.8, 1.2, (55, 1))
+    checkpoint.save(weights, replace(checkpoint.load(weights), offsets=bones))
+    written = run(None, weights, [Prompt(BOW)], formats=("bvh",))
+    found = np.load(written[0])
+    for joint, parent in enumerate(PARENTS[:22]):
+        if parent >= 0:
+            length = np.linalg.norm(found["joints"][:, :, joint] - found["joints"][:, :, parent], axis=-1)
+            np.testing.assert_allclose(length, np.linalg.norm(bones[joint]), atol=1e-4)
+    np.testing.assert_array_equal(found["bones"], bones)
+    finger = written[1].read_text().split("left_index1")[1].split("OFFSET")[1].split()[:3]
+    np.testing.assert_allclose(np.array(finger, float), bones[JOINTS.index("left_index1")], atol=1e-4)
 
 
 def test_a_motion_depends_on_its_seed_and_prompt_alone(config: Config) -> None:

@@ -42,9 +42,9 @@ def test_every_number_of_the_prose_is_checked(monkeypatch: pytest.MonkeyPatch) -
     sourced = [
         f"Python {python} or newer",
         f"gives its {flops['InterGen']} or {flops['Ours (UltraLight)']}",
-        f"and {SCAN_FLOPS / 2} for each channel",
+        f"and {SCAN_FLOPS / 2} multiply-accumulates for each channel",
         f"(`smoke`: at most {frames['smoke']} frames, `paper`: {frames['paper']})",
-        "license](LICENSE) (Apache-2.0)",
+        "License](LICENSE): Apache-2.0",
     ]
     prose = re.sub(r"<!-- (.+?): begin -->.*?<!-- \1: end -->", "", PROSE, flags=re.DOTALL)
     for text in sourced:

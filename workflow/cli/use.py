@@ -21,7 +21,10 @@ def sample(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Weights of a trained denoiser; by default the demo that comes with it.")
     ] = None,
-    prompts: Annotated[Path | None, typer.Option(help="File of more prompts, one per line.")] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help="File of more prompts, one per line; or what `intermamba prompts` wrote."),
+    ] = None,
     person_a: Annotated[
         list[str] | None,
         typer.Option(help="What person a does, once per prompt; for models that read it (in2IN)."),
@@ -44,16 +47,19 @@ def sample(
 
     Needs no params.yaml: a checkpoint holds all settings. Without --checkpoint it uses the package's demo checkpoint.
     """
+    from intermamba import requests
     from intermamba import sample as command
-    from intermamba.prompts import pair_up, read_prompts
+    from intermamba.prompts import from_requests, pair_up, read_prompts
 
-    captions = [*(prompt or []), *(read_prompts(prompts) if prompts else [])]
+    asked = requests.read(prompts) if prompts and prompts.suffix.lower() in requests.FORMATS else []
+    captions = [*(prompt or []), *(read_prompts(prompts) if prompts and not asked else [])]
+    every = [*pair_up(captions, person_a or [], person_b or []), *from_requests(asked)]
     remarks: list[str] = []
-    with progress("sample", len(captions) * seeds, "motion") as advance:
+    with progress("sample", len(every) * seeds, "motion") as advance:
         written = command.run(
             None if profile is None else load(profile),
             checkpoint,
-            pair_up(captions, person_a or [], person_b or []),
+            every,
             frames=frames,
             seeds=seeds,
             output=output,

@@ -28,7 +28,8 @@ def _command(name: str, command: Any) -> str:
     rows = [[f"`{one.name.upper()}`", *_meaning(one)] for one in arguments]
     rows += [[", ".join(f"`{flag}`" for flag in one.opts), *_meaning(one)] for one in options]
     table = pipes([["Option", "Meaning", "Default"], [":--"] * 3, *rows]) if rows else ""
-    return f"### intermamba {name}\n\n    {usage}\n\n{_prose(command.help or '')}\n\n{table}"
+    example = f"\n    {command.epilog.removeprefix('Example: ')}\n" if command.epilog else ""
+    return f"### intermamba {name}\n\n    {usage}\n\n{_prose(command.help or '')}\n{example}\n{table}"
 
 
 def _meaning(parameter: Any) -> list[str]:

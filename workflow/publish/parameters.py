@@ -46,7 +46,7 @@ def _sections(section: type[Section], place: tuple[str, ...]) -> Iterator[str]:
         anchor = "-".join(part.strip("<>") for part in place)
         yield f"## `{'.'.join(place)}` {{ #{anchor} }}\n\n{_plain(section.__doc__ or '')}\n"
     if rows:
-        yield _table(["Knob", "Meaning", "Kind", *map(_shown, PROFILES)], rows)
+        yield _table(["Knob", "Meaning", *map(_shown, PROFILES)], rows)
     for here, (keys, within) in inner.items():
         yield from _sections(within, (*here, *keys))
 
@@ -63,7 +63,8 @@ def _inside(annotation: Any) -> tuple[tuple[str, ...], type[Section]] | None:
 
 def _row(place: Sequence[str], field: FieldInfo) -> list[str]:
     values = ["<br>".join(dict.fromkeys(map(_shown, _at(_values(name), place)))) or "—" for name in PROFILES]
-    return [f"`{place[-1]}`", _plain(field.description or ""), _kind(field.annotation, field.metadata), *values]
+    meaning = f"{_plain(field.description or '')}<br><small>{_kind(field.annotation, field.metadata)}</small>"
+    return [f"`{place[-1]}`", meaning, *values]
 
 
 @cache

@@ -69,7 +69,7 @@ def _place(file: File) -> str:
 
 
 class Roles(griffe.Extension):
-    """Docstrings as Markdown: reStructuredText's roles become code, and its tables code blocks."""
+    """Docstrings as mkdocstrings reads them."""
 
     def on_instance(self, *, obj: griffe.Object, **_: Any) -> None:
         """Rewrite the docstring of ``obj`` in place."""
@@ -78,6 +78,9 @@ class Roles(griffe.Extension):
 
 
 def as_markdown(docstring: str) -> str:
-    """``docstring`` with roles such as ``:func:`name``` as code, and tables with ``====`` borders as code blocks."""
+    """``docstring`` with roles such as ``:func:`name``` as code, and ``Example:`` as a section of examples; tables with
+    ``====`` borders become code blocks.
+    """
     text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", docstring)
+    text = re.sub(r"(?m)^Example:$", "Examples:", text)
     return re.sub(r"(?ms)^====.*^====[^\n]*$", r"```text\n\g<0>\n```", text)
