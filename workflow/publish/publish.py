@@ -1,8 +1,9 @@
-"""Copy finished results into ``docs`` and the README: ``python -m workflow.publish [smoke|paper|bench|study]``.
+"""Copy finished results into ``docs`` and the README: ``python -m workflow.publish [smoke|paper|bench|study|demo]``.
 
 ``smoke`` publishes a whole run of that profile, ``paper`` what was measured at the paper's sizes without data, and
 ``bench`` what ``intermamba bench --profile smoke`` measured. ``study`` copies nothing: the results of that profile are
-committed where the pipeline writes them. A test holds the README against all of them.
+committed where the pipeline writes them. ``demo`` puts one of its trainings into the package. A test holds the README
+against all of them.
 """
 
 import shlex
@@ -15,7 +16,7 @@ from intermamba import files
 from intermamba.config import load
 from intermamba.errors import ConfigError, StateError, unknown
 from intermamba.paths import COMMITTED, RECORD, path, record_of
-from workflow.publish import paper_size, readme, speed
+from workflow.publish import demo, paper_size, readme, speed
 
 
 def publish(what: str) -> None:
@@ -42,8 +43,10 @@ def publish(what: str) -> None:
         main = path("bench", profile="smoke", table=speed.TABLES[0], format="csv")
         shown = [main.with_name(name) for name in ("bench.md", "scan.png", "growth.png")]
         _copy([*_recorded(main, "bench --profile smoke"), *shown, record_of(main)], speed.FOLDER, "bench")
+    elif what == "demo":
+        demo.publish()
     elif what != COMMITTED:
-        raise ConfigError(unknown("results", what, ("smoke", "paper", "bench", COMMITTED), "workflow.publish"))
+        raise ConfigError(unknown("results", what, ("smoke", "paper", "bench", COMMITTED, "demo"), "workflow.publish"))
     readme.write()
 
 
