@@ -24,14 +24,12 @@ from intermamba.data import interhuman, interx, plausibility
 from intermamba.data.dataset import Batch, EpochSampler, Item, collate
 from intermamba.data.raw import check_numbers, read_archive
 from intermamba.data.splits import SplitFile
-from intermamba.errors import DataError
+from intermamba.errors import DataError, shortened
 from intermamba.representation import representation
 from intermamba.rotations import matrix_to_columns, matrix_to_rows
 
 SHORTEST: Mapping[Dataset, int] = {"interhuman": 1, "interx": UNIT}
 """Feature frames that an evaluator needs at least."""
-LISTED = 20
-"""Problems spelled out in one message."""
 _NAMES = ("clip", "caption", "repeat", "sample")
 _ARRAYS = ("motion", "joints", "rotations", "translation")
 _LAYOUTS: Mapping[Dataset, str] = {
@@ -90,11 +88,10 @@ class MotionFolder:
         self._sizes: list[plausibility.Size] = []
         problems = self._sort_in() if self.paths else [f"no .npz file in {self.folder}, at any depth."]
         if problems:
-            more = [f"... and {len(problems) - LISTED} more."] if len(problems) > LISTED else []
             raise DataError(
                 f"{self.folder}: {len(problems)} problem(s) with the motions for {split.dataset}; "
                 "nothing was evaluated. docs/howto/own-motions.md describes the layout.\n  "
-                + "\n  ".join([*problems[:LISTED], *more])
+                + "\n  ".join(shortened(problems))
             )
         self.warnings = plausibility.check(self._sizes, self._body.floor, str(self.folder))
 

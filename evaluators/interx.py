@@ -18,11 +18,9 @@ from evaluators.word_vectors import POS_TAGS
 from intermamba.checkpoints.reading import load_strictly, read_checkpoint, state_dict
 from intermamba.config import InterXMatcherConfig
 from intermamba.data.dataset import Batch
-from intermamba.data.interx import RAW, features
+from intermamba.data.interx import RAW, UNIT, features
 from intermamba.errors import DataError
 
-UNIT = 4
-"""Frames of one movement: the convolutions halve time twice."""
 _PARTS = ("movement_encoder", "text_encoder", "motion_encoder")
 
 

@@ -9,13 +9,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from intermamba.representation import Representation
-from intermamba.skeleton import BONE_ENDS, BONE_STARTS, FEET_HEIGHT
+from intermamba.skeleton import BONE_ENDS, BONE_STARTS, FEET_HEIGHT, TOUCHING
 
 TOES = (10, 11)
 GROUNDED = FEET_HEIGHT[1]
 """Metres above the floor, below which a toe is taken to stand: InterGen's height for toes."""
-TOUCH = 0.1
-"""Metres between the nearest joints, below which two persons touch [InterGen's joint affinity]."""
 
 
 def measure(
@@ -47,10 +45,10 @@ def foot_skate(
 
 
 def contact(joints: Float[Tensor, "B T P J 3"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, " B"]:
-    """Share of frames, in percent, in which some joint of one person is within :data:`TOUCH` of the other."""
+    """Share of frames, in percent, in which some joint of one person is within :data:`TOUCHING` of the other."""
     first, second = joints.unbind(2)
     nearest = torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist").amin((-2, -1))
-    return 100 * ((nearest < TOUCH) & mask).sum(1) / mask.sum(1)
+    return 100 * ((nearest < TOUCHING) & mask).sum(1) / mask.sum(1)
 
 
 def bone_drift(joints: Float[Tensor, "B T P J 3"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, " B"]:

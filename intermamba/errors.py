@@ -4,7 +4,7 @@ Every problem with input, configuration or state raises a subclass of :class:`In
 its message without a traceback. Anything else that escapes is a bug of ours and keeps its traceback.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -26,6 +26,12 @@ class StateError(InterMambaError):
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during work that can go on; the message says how."""
+
+
+def shortened(problems: Sequence[str], most: int = 20) -> list[str]:
+    """The first ``most`` problems of a long list, and a line that counts the rest."""
+    more = [f"... and {len(problems) - most:,} more."] if len(problems) > most else []
+    return [*problems[:most], *more]
 
 
 def unknown(kind: str, value: object, allowed: Iterable[str], where: str) -> str:

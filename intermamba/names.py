@@ -29,5 +29,6 @@ def solver_name(solver: str) -> str:
 
 
 def revision_name(record: Mapping[str, Any]) -> str:
-    """The code of a provenance record: the short commit, and whether the tree had changes."""
-    return str(record["code"]["revision"])[:7] + (" with changes" if record["code"]["dirty"] else "")
+    """The code of a provenance record: the short commit, if there was a checkout, and whether the tree had changes."""
+    commit = record["code"]["revision"]
+    return (commit[:7] if commit else "no checkout") + (" with changes" if record["code"]["dirty"] else "")

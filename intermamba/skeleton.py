@@ -48,6 +48,8 @@ FEET_HEIGHT = (0.12, 0.05, 0.12, 0.05)
 """Below this height in metres a joint of FEET can be in contact [InterGen]."""
 FEET_SQUARED_STEP = 0.001
 """Below this squared displacement a frame, in square metres, it is [InterGen]."""
+TOUCHING = 0.1
+"""Metres between two joints, below which two people touch [InterGen's joint affinity]."""
 
 _RIGHT_AND_MIDDLE = {
     "pelvis": (0.0, 0.0, 0.0), "spine1": (0.0, 0.11, -0.02), "spine2": (0.0, 0.13, 0.0), "spine3": (0.0, 0.06, 0.02),

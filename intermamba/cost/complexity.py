@@ -12,7 +12,7 @@ Apart from them stands ``text``, the trained text encoder over a clip's captions
 guided sampling is then ``passes`` (clips that guidance sends through the denoiser in a step) times ``sampling_steps``
 times the pass, plus the text encoder.
 
-Time is that of a whole guided DDIM sampling of one clip from the encoded caption on, all passes of a step as one batch.
+Time is that of a whole guided sampling of one clip from the encoded caption on, all passes of a step as one batch.
 """
 
 import os
@@ -44,8 +44,8 @@ KNOBS = ("complexity", "model", "diffusion", "text", f"datasets.{DATASET}.max_fr
 """What the counts and times depend on."""
 
 TIME_COLUMNS = (
-    "method", "repeat", "seconds", "sampling_steps", "guidance", "frames", "batch", "warmup_steps", "device", "dtype",
-    "threads",
+    "method", "repeat", "seconds", "solver", "sampling_steps", "guidance", "frames", "batch", "warmup_steps", "device",
+    "dtype", "threads",
 )  # fmt: skip
 """Of ``complexity_time.csv``: a timed sampling, and the conditions it was timed under."""
 
@@ -218,6 +218,7 @@ def samplings(models: dict[str, Denoiser], config: Config) -> Iterator[dict[str,
                 "method": name,
                 "repeat": repeat,
                 "seconds": time.perf_counter() - start,
+                "solver": config.diffusion.solver,
                 "sampling_steps": config.diffusion.sampling_steps,
                 "guidance": config.diffusion.guidance,
                 "frames": settings.frames,

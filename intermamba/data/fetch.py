@@ -16,12 +16,9 @@ from intermamba.config import Config, Dataset, DatasetConfig
 from intermamba.data import SYNTHETIC_MARKER
 from intermamba.data.layouts import Layout, layout
 from intermamba.data.raw import read_lines
-from intermamba.errors import DataError
+from intermamba.errors import DataError, shortened
 from intermamba.progress import SILENT, Progress
 from intermamba.provenance import recorded
-
-LISTED = 20
-"""Problems spelled out in one message."""
 
 _ID = re.compile(r"\w[\w.-]*")
 
@@ -176,9 +173,7 @@ def _read_splits(place: Layout, found: list[str]) -> dict[str, list[str]]:
 def _summary(found: Iterable[str], root: Path, dataset: str) -> str:
     found = list(found)
     lines = [f"{dataset}: {len(found)} problem(s) under {root}; nothing was written."]
-    lines += [f"  {problem}" for problem in found[:LISTED]]
-    if len(found) > LISTED:
-        lines.append(f"  ... and {len(found) - LISTED} more.")
+    lines += [f"  {problem}" for problem in shortened(found)]
     lines.append(
         f"Remedy: restore these files from the owners' download, or point datasets.{dataset}.source in params.yaml at "
         "a complete folder. To go on without clips that are absent, list their ids under "

@@ -24,7 +24,7 @@ FEATURES = 336
 LONGEST = 1000
 """Clips of this many frames (at 30 fps) or more are dropped."""
 UNIT = 4
-"""Windows are multiples of this many frames: the evaluator sees one motion token for four frames."""
+"""Windows are multiples of this many frames: the evaluator halves time twice."""
 POSES = {"root_orient": (3,), "pose_body": (21, 3), "pose_lhand": (15, 3), "pose_rhand": (15, 3), "trans": (3,)}
 """Arrays of a file and their axes after the frames."""
 

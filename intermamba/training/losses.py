@@ -22,12 +22,19 @@ from torch.nn import functional
 
 from intermamba.config import LossConfig
 from intermamba.representation import Representation
-from intermamba.skeleton import BONE_ENDS, BONE_STARTS, FEET, FEET_HEIGHT, FEET_SQUARED_STEP, LEFT_HIP, RIGHT_HIP
+from intermamba.skeleton import (
+    BONE_ENDS,
+    BONE_STARTS,
+    FEET,
+    FEET_HEIGHT,
+    FEET_SQUARED_STEP,
+    LEFT_HIP,
+    RIGHT_HIP,
+    TOUCHING,
+)
 
 NEAR = 1.0
 """Metres; predicted distances below it count in the distance map [InterGen]."""
-TOUCHING = 0.1
-"""Metres; true distances below it are pulled to zero by the joint affinity [InterGen]."""
 _EPSILON = 1e-7
 """Keeps means over nothing at zero [InterGen]."""
 _FLOOR = 1e-6

@@ -15,6 +15,7 @@ from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import ConfigError, DataError, unknown
 from intermamba.models import variants
+from intermamba.names import revision_name
 from intermamba.paths import COMMITTED, committed, record_of
 from workflow.graph.stages import Stage, table
 
@@ -54,7 +55,7 @@ def run(config: Config) -> None:
         shown.add_row(
             stage.name,
             f"{len(records)}/{len(jobs)}",
-            ", ".join(sorted(map(_revision, records), key=str)[-1:]),
+            ", ".join(sorted(map(revision_name, records))[-1:]),
             ", ".join(sorted(notes)),
         )
     Console().print(shown)
@@ -62,11 +63,6 @@ def run(config: Config) -> None:
         Console().print(f"{absent} files of data and weights are not part of the repository and not here.")
     if wrong:
         raise DataError("artefacts that are not what their records say:\n  " + "\n  ".join(wrong))
-
-
-def _revision(record: dict) -> str:
-    code = record["code"]
-    return f"{(code['revision'] or 'no checkout')[:12]}{' + changes' if code['dirty'] else ''}"
 
 
 def _problems(job: Stage) -> Iterator[str]:

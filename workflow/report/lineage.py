@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from intermamba import files
+from intermamba.names import revision_name
 from intermamba.paths import record_of
 from workflow.graph.stages import Stage
 
@@ -40,16 +41,10 @@ class Lineage:
 
     @property
     def revisions(self) -> list[str]:
-        """Code revisions, shortened; with a sign where the tree had changes."""
-        return sorted({revision(record) for record in self.records.values()})
+        """Code revisions (:func:`revision_name`)."""
+        return sorted({revision_name(record) for record in self.records.values()})
 
     @property
     def seconds(self) -> float:
         """Wall time of all stage runs together."""
         return float(sum(record["wall_seconds"] for record in self.records.values()))
-
-
-def revision(record: Mapping[str, Any]) -> str:
-    """Short commit of a record; ``+`` stands for changes that were not committed."""
-    code = record["code"]
-    return f"{(code['revision'] or 'no checkout')[:10]}{'+' if code['dirty'] else ''}"

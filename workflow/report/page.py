@@ -15,11 +15,11 @@ import pandas as pd
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
-from intermamba.names import dataset_name, origin_name, reference_name
+from intermamba.names import dataset_name, origin_name, reference_name, revision_name
 from intermamba.render.people import PERSON_COLOURS, RADII
 from intermamba.skeleton import BODY, BODY_PARENTS
 from workflow.evaluation.gallery import REAL, Shown, rounded
-from workflow.report.lineage import Lineage, revision
+from workflow.report.lineage import Lineage
 from workflow.results.headline import Headline
 from workflow.tables.claims import CAPTION, NOTES, balance, topics
 from workflow.tables.claims import NUMBER as CLAIMS
@@ -87,7 +87,7 @@ def render(report: Report) -> str:
         loader=DictLoader(sources), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"dataset": dataset_name, "origin": origin_name, "base64": _base64}
-    environment.globals |= {"revision": revision, "command": _command, "arrows": ARROWS, "share": _share}
+    environment.globals |= {"revision": revision_name, "command": _command, "arrows": ARROWS, "share": _share}
     tables = [
         # The claims have a section of their own.
         {"number": table.number, "caption": table.caption, "elsewhere": True}

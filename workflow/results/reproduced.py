@@ -13,7 +13,7 @@ from intermamba import files
 from intermamba.config import Config, Dataset
 from intermamba.errors import ConfigError, DataError, unknown
 from intermamba.models.options import Variant
-from intermamba.names import dataset_name, origin_name, reference_name
+from intermamba.names import dataset_name, origin_name, reference_name, solver_name
 from intermamba.paths import path
 from workflow.results import reported
 from workflow.results.aggregate import REFERENCES, metric_files
@@ -196,10 +196,11 @@ def cost(study: Study, dataset: Dataset) -> list[Block]:
 def timing(times: pd.DataFrame) -> str:
     """How the samplings of ``complexity_time.csv`` were timed, in one phrase."""
     one, repeats = times.iloc[0], times.groupby("method").size().min()
+    solver = solver_name(one.get("solver", "ddim"))  # files from before the column was added were all made with DDIM
     return (
         f"{repeats} samplings each of {one['frames']} frames at batch {one['batch']}, {one['sampling_steps']} steps of "
-        f"DDIM with guidance {one['guidance']}, the models taking turns after {one['warmup_steps']} steps each to warm "
-        f"up, on {one['device']} in {one['dtype']}, {one['threads']} thread{'' if one['threads'] == 1 else 's'}"
+        f"{solver} with guidance {one['guidance']}, the models taking turns after {one['warmup_steps']} steps each to "
+        f"warm up, on {one['device']} in {one['dtype']}, {one['threads']} thread{'' if one['threads'] == 1 else 's'}"
     )
 
 
