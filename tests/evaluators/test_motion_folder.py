@@ -4,12 +4,15 @@ import doctest
 import json
 import os
 import pickle
+import re
+import sys
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -304,6 +307,15 @@ def answered(study: tuple[Config, str], folder: Path, sets: int) -> Path:
     return folder
 
 
+def danced(frames: int) -> tuple[list[np.ndarray], np.ndarray, torch.Tensor]:
+    """Two dancers: raw columns of each, joints (T, 2, 22, 3) with y up, and rotations (T, 2, 21, 3, 3)."""
+    people = [dancer(frames, 0.4, 0.3, 0.2, phase) for phase in (0.0, 2.0)]
+    points = np.stack([raw[:, :66].reshape(frames, 22, 3) for raw in people], axis=1)
+    y_up = np.stack([points[..., 0], points[..., 2], -points[..., 1]], axis=-1)
+    columns = torch.from_numpy(np.stack([raw[:, 66:].reshape(frames, 21, 6) for raw in people], axis=1))
+    return people, y_up, columns_to_matrix(columns)
+
+
 def untrained(config: Config, dataset: str, path: Path) -> Path:
     """A checkpoint of a small denoiser that has seen nothing: its motions are noise around a rest pose."""
     features = representation(dataset).features
@@ -332,6 +344,28 @@ class TestPrompts:
         found = pd.read_csv(command.run(*study, answered(study, tmp_path, sets), "answers"))
         assert set(found["metric"]) == set(METRICS)  # MModality too
         assert open_folder(study, tmp_path).sets == sets
+
+    def test_the_script_of_the_guide_answers_every_request(
+        self, study: tuple[Config, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if study[1] != "interhuman":
+            pytest.skip("the script is for InterHuman")
+        prompts.run(*study, 2, tmp_path / "prompts.jsonl")
+        script = re.search(r"```python\n(.*?)```", (ROOT / "docs/howto/own-motions.md").read_text(), re.DOTALL)
+        assert script
+
+        def generate(caption: str, frames: int) -> tuple[np.ndarray, torch.Tensor]:
+            return danced(frames)[1:]
+
+        method = ModuleType("my_method")
+        monkeypatch.setattr(method, "generate", generate, raising=False)
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, "my_method", method)
+            patch.chdir(tmp_path)
+            exec(script[1], {})
+        folder = open_folder(study, tmp_path / "motions")
+        assert folder.sets == 2
+        assert not folder.warnings
 
     def test_requests_are_what_the_models_here_are_sampled_with(
         self, study: tuple[Config, str], tmp_path: Path
@@ -488,11 +522,7 @@ class TestLayouts:
     """Each layout of a motion gives the features of the dataset's own pipeline."""
 
     def test_interhuman_joints_and_rotations(self, tmp_path: Path) -> None:
-        people = [dancer(20, 0.4, 0.3, 0.2, phase) for phase in (0.0, 2.0)]
-        points = np.stack([raw[:, :66].reshape(20, 22, 3) for raw in people], axis=1)
-        y_up = np.stack([points[..., 0], points[..., 2], -points[..., 1]], axis=-1)
-        columns = torch.from_numpy(np.stack([raw[:, 66:].reshape(20, 21, 6) for raw in people], axis=1))
-        turned = columns_to_matrix(columns)
+        people, y_up, turned = danced(20)
         np.savez(tmp_path / "a.npz", clip="c", caption="t", joints=y_up, rotations=turned.numpy())
         file, motion = read(tmp_path / "a.npz", "interhuman")
         raw = [
