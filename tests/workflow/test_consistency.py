@@ -96,7 +96,7 @@ def test_unknown_claims_get_the_nearest(study: Path) -> None:
 def test_every_row_names_what_it_was_computed_from() -> None:
     for block in consistency.table().blocks:
         for row in block.rows:
-            sources = row.cells["verdict"].details["source"].split()
+            sources = row.cells["verdict"].details["source"].split("; ")
             assert sources[0] == str(path("paper_text"))
             assert (len(sources) == 1) == (row.cells["verdict"].text == "as read")
 

@@ -336,7 +336,8 @@ def plays_past(tab, frame: int) -> None:
 
 
 def settle(tab) -> None:
-    """Until what was asked for is drawn."""
+    """Until what was asked for is drawn; a canvas that was never drawn has the width of its definition, 300."""
+    tab.wait_for_function("() => [...document.querySelectorAll('#viewer canvas')].every(one => one.width !== 300)")
     tab.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
