@@ -1,10 +1,9 @@
 # The study as one graph. Every rule is one line of the `intermamba` command line; what a stage reads, writes and depends
-# on is in workflow/graph/stages.py, from which dvc.yaml is compiled as well.
+# on is declared in workflow/graph/stages.py, from which dvc.yaml is compiled as well.
 #
 #   snakemake --cores all                             the profile params.yaml names (smoke)
 #   snakemake --cores all --config profile=study      another one
 
-import os
 import sys
 from pathlib import Path
 
@@ -12,8 +11,9 @@ from snakemake.exceptions import WorkflowError
 
 from intermamba.config import load
 from intermamba.errors import ConfigError, InterMambaError, unknown
-from workflow.graph.lock import RUNNER, check, hold
-from workflow.graph.stages import knobs, table, targets
+from intermamba.job import digest
+from workflow.graph.lock import RUNNER, check, exclusive
+from workflow.graph.stages import as_wildcards, table, targets
 
 try:
     for key in config:
@@ -21,13 +21,12 @@ try:
             raise ConfigError(unknown("key", key, ["profile"], "--config; knobs are set in params.yaml"))
     STUDY = load(config.get("profile"))
     check(STUDY.profile, "snakemake")
+    STAGES = table(STUDY)
 except InterMambaError as error:
     raise WorkflowError(str(error))
 
-STAGES = table(STUDY)
-LOGS = f"results/{STUDY.profile}/logs"
-THREADS = STUDY.runtime.threads
 GPUS = 0 if STUDY.runtime.accelerator == "cpu" else STUDY.runtime.devices
+THREADS = {"one": 1, "runtime": STUDY.runtime.threads, "machine": workflow.cores}
 
 # `intermamba` is the one beside this Python, whether or not its environment is activated.
 shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH" {RUNNER}=snakemake; ')
@@ -37,24 +36,34 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-def knobs_of(name):
-    """Values of a stage's knobs for a job: when one changes, Snakemake runs the job again."""
-    def values(wildcards):
-        filled = [knob.format(**wildcards) for knob in STAGES[name].knobs]
-        return knobs(STUDY, filled)
-    return values
+def inputs(stage):
+    return lambda wildcards: [str(path) for path in stage.job(**wildcards).reads]
 
 
-def told(name, category):
-    """Outputs of a stage, those for readers marked for `snakemake --report`."""
-    look = {"caption": f"../report/captions/{name}.rst", "category": category}
-    mark = lambda path: report(path, labels={"file": Path(path).name}, **look)
-    return [mark(path) if path.endswith((".png", ".csv", ".html")) else path for path in STAGES[name].outputs]
+def knobs(stage):
+    """Each section of knobs of a job as its name and a hash: when one changes, Snakemake runs the job again and names it."""
+    return [lambda wildcards, knob=knob: digest(STUDY, knob.format(**wildcards)) for knob in stage.knobs]
+
+
+def command(stage):
+    return lambda wildcards: stage.job(**wildcards).command
+
+
+def outputs(stage):
+    """Results stay in place while a stage runs and are put back if it fails (`update`), but its record does not: a
+    missing record is what makes the stage run again. What is for readers is marked for `snakemake --report`.
+    """
+    for path in stage.outputs.values():
+        if stage.category and path.endswith((".png", ".csv", ".html")):
+            look = {"caption": f"workflow/report/captions/{stage.name}.rst", "category": stage.category}
+            path = report(path, labels={"file": Path(path).name}, **look)
+        yield update(path)
+    yield stage.record
 
 
 onstart:
     try:
-        held = hold(STUDY.profile)
+        exclusive(STUDY.profile)
     except InterMambaError as error:
         raise WorkflowError(str(error))
 
@@ -63,6 +72,16 @@ rule all:
     default_target: True
     input: targets(STAGES)
 
-include: "workflow/rules/data.smk"
-include: "workflow/rules/models.smk"
-include: "workflow/rules/results.smk"
+for stage in STAGES.values():
+    if stage.items:
+        rule:
+            name: stage.name.replace("-", "_")
+            message: as_wildcards(stage.message)
+            input: inputs(stage)
+            output: list(outputs(stage))
+            log: stage.log + ".log"
+            benchmark: stage.log + ".tsv"
+            threads: THREADS[stage.threads]
+            resources: mem_mb=stage.memory, gpu=GPUS if stage.gpu else 0
+            params: *knobs(stage), command=command(stage)
+            shell: "{params.command} > {log} 2>&1"

@@ -13,9 +13,20 @@ from intermamba.errors import ConfigError
 from intermamba.models.options import Variant
 
 FOLDER = Path(__file__).parent
+OWN = Path("ablations")
+"""Folder of further variants, beside the params.yaml of the working directory."""
 
 
-def load(folder: Path = FOLDER) -> dict[str, Variant]:
+def load() -> dict[str, Variant]:
+    """Every variant of this package and of the working directory, by name; of one name, the working directory's.
+
+    Raises:
+        ConfigError: as :func:`read`.
+    """
+    return read(FOLDER) | read(OWN)
+
+
+def read(folder: Path) -> dict[str, Variant]:
     """Every variant of ``folder``, by name.
 
     Raises:
@@ -25,6 +36,7 @@ def load(folder: Path = FOLDER) -> dict[str, Variant]:
     for path in sorted(folder.glob("*.yaml")):
         try:
             variant = Variant.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+            variant = variant.model_copy(update={"file": str(path.absolute())})
         except yaml.YAMLError as error:
             raise ConfigError(f"{path}: not valid YAML: {error}") from error
         except ValidationError as error:

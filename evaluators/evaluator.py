@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from evaluators.interclip import InterCLIP
 from evaluators.interx import TextMotionMatcher, rest_padded
 from evaluators.word_vectors import vectorise
-from intermamba import files, paths
+from intermamba import files
 from intermamba.checkpoints.reading import load_strictly
 from intermamba.config import Config, Dataset
 from intermamba.data.dataset import Batch
@@ -135,21 +135,22 @@ def official(dataset: Dataset, checkpoint: str | Path, cache: TextCache) -> Inte
     return network
 
 
-def load(config: Config, dataset: Dataset, device: str | torch.device = "cpu") -> InterClipEvaluator | InterXEvaluator:
+def load(
+    config: Config, dataset: Dataset, path: str | Path, cache: TextCache, device: str | torch.device = "cpu"
+) -> InterClipEvaluator | InterXEvaluator:
     """The evaluator of ``dataset``, ready to evaluate: of the configured sizes, or of its own where it is official.
 
+    Its weights are at ``path``; ``cache`` has the captions that it will be asked about.
+
     Raises:
-        StateError: no weights yet, or weights of another dataset.
+        StateError: no weights, or weights of another dataset.
         DataError: weights of other sizes than configured.
     """
-    where = {"profile": config.profile, "dataset": dataset}
-    path = files.require(paths.path("evaluator", **where), "train-evaluator")
-    weights, metadata = files.read_tensors(path)
+    weights, metadata = files.read_tensors(files.require(path))
     if metadata.get("dataset") != dataset:
         raise StateError(
             f"{path}: weights for {metadata.get('dataset')!r}, wanted {dataset!r}. Train the evaluator again."
         )
-    cache = TextCache(paths.path("text", **where))
     evaluator: InterClipEvaluator | InterXEvaluator
     if metadata.get("weights") != "official":
         evaluator = build(config, dataset, cache)

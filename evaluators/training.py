@@ -6,7 +6,6 @@ Both evaluators train on the clips of the dataset's training mode, motion un-nor
 """
 
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
 import torch
@@ -16,11 +15,12 @@ from evaluators.evaluator import InterClipEvaluator, InterXEvaluator, build, off
 from evaluators.interx import MovementConvDecoder
 from evaluators.phases import Matching, MovementAutoencoder, Phase, ShiftMatching, WindowAutoencoder
 from evaluators.protocol import load as load_protocol
-from intermamba import files, paths, provenance
+from intermamba import files
 from intermamba.config import Config, Dataset
 from intermamba.data.dataset import ClipDataset, Item, WindowDataset, loader
 from intermamba.data.splits import SplitFile
 from intermamba.errors import ConfigError
+from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
 from intermamba.representation import representation
 from intermamba.seeds import derive
@@ -32,8 +32,8 @@ Loaders = tuple["DataLoader[Item]", "DataLoader[Item]"]
 CLIP_TEMPERATURE = 0.07  # Radford et al. 2021, 2.5
 
 
-def run(config: Config, dataset: Dataset, progress: Progress = SILENT) -> None:
-    """Train the evaluator of ``dataset``, or take over the official checkpoint that the configuration names.
+def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
+    """Train the evaluator of a dataset, or take over the official checkpoint that the configuration names.
 
     Raises:
         StateError: an input stage has not run.
@@ -41,23 +41,18 @@ def run(config: Config, dataset: Dataset, progress: Progress = SILENT) -> None:
         DataError: the official checkpoint is broken, or does not fit the dataset and its captions.
     """
     torch.set_num_threads(config.runtime.threads)
-    where = {"profile": config.profile, "dataset": dataset}
-    outputs = [paths.path("evaluator", **where), paths.path("evaluator_log", **where)]
-    train = files.require(paths.path("split", split="train", **where), "preprocess")
-    validation = files.require(paths.path("split", split="val", **where), "preprocess")
-    text = files.require(paths.path("text", **where), "encode-text")
-    knobs = {key: config.section(key) for key in ("evaluator", f"datasets.{dataset}", f"protocol.{dataset}")}
+    job.require()
+    dataset = job.dataset
     root = derive(config.seed, "evaluator", dataset)
-    checkpoint = config.evaluator.checkpoint[dataset]
+    checkpoint = next(iter(job.all("checkpoint")), None)
 
-    cache, split = TextCache(text), SplitFile(train)
+    cache, split = TextCache(job["text"]), SplitFile(job["train"])
     taken = official(dataset, checkpoint, cache) if checkpoint else None  # before anything is hashed or begun
-    inputs = [train, validation, text, *([Path(checkpoint)] if checkpoint else [])]
-    with provenance.recorded("train-evaluator", outputs, inputs, knobs, {"root": root}) as notes:
+    with job.recorded(config, {"root": root}) as notes:
         if taken:
             network, curve = taken, pd.DataFrame(columns=CURVE)
         else:
-            evaluator, curve = fit(config, dataset, cache, split, SplitFile(validation), root, progress)
+            evaluator, curve = fit(config, dataset, cache, split, SplitFile(job["val"]), root, progress)
             network = evaluator.network
         metadata = {
             "dataset": dataset,
@@ -67,8 +62,8 @@ def run(config: Config, dataset: Dataset, progress: Progress = SILENT) -> None:
         }
         if not checkpoint and config.evaluator.training[dataset].recipe == "official":
             metadata["recipe"] = "official"
-        files.write_tensors(outputs[0], network.state_dict(), metadata)
-        files.write_csv(outputs[1], curve)
+        files.write_tensors(job["evaluator"], network.state_dict(), metadata)
+        files.write_csv(job["log"], curve)
         notes.update(metadata, parameters=sum(weight.numel() for weight in network.parameters()))
 
 

@@ -1,6 +1,5 @@
 """Atomic files: a reader sees the old file or the whole new one, never a half-written one."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -10,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
+
 from intermamba.errors import DataError, StateError
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 _LONGEST_HEADER = 100_000_000
 """Bytes; safetensors itself reads no longer one."""
+
+
+LOCK = ".lock"
+"""Name of the file by which a process holds a folder."""
 
 
 @contextmanager
@@ -49,12 +54,13 @@ def alone_in(folder: str | Path) -> Iterator[None]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
+    lock = folder / LOCK
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        with FileLock(lock):
+            yield
     finally:
-        os.close(handle)
+        if [*folder.iterdir()] == [lock]:
+            lock.unlink()
         with suppress(OSError):
             folder.rmdir()
 
@@ -142,11 +148,16 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def require(path: str | Path, stage: str) -> Path:
-    """``path``, if it exists; else an error that names the stage that makes it."""
+def require(path: str | Path, command: str | None = None) -> Path:
+    """``path``, if it exists.
+
+    Raises:
+        StateError: it does not; the message names the ``intermamba`` command that makes it, where one is given.
+    """
     path = Path(path)
     if not path.exists():
+        first = f"`intermamba {command}` first, or `snakemake --cores all` for everything" if command else ""
         raise StateError(
-            f"{path} does not exist. Run `intermamba {stage}` first, or `snakemake --cores all` for everything."
+            f"{path} does not exist. Run {first or '`snakemake --cores all` if it is a result of a stage'}."
         )
     return path

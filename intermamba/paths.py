@@ -50,6 +50,12 @@ TEMPLATES = {
     "claims_list": "results/paper/reported/claims.yaml",
 }
 
+STATISTICS = {
+    "intergen": ("global_mean.npy", "global_std.npy"),
+    "in2in": ("interhuman_mean.npy", "interhuman_std.npy"),
+}
+"""Names of the mean and standard deviation that the authors of a model ship with it."""
+
 RECORD = ".prov.json"
 """What the name of a provenance record ends in."""
 
@@ -80,6 +86,22 @@ def path(name: str, **fields: object) -> Path:
 def raw_folder(profile: str, dataset: str) -> Path:
     """Folder into which ``fetch`` writes a synthetic dataset in its official raw layout."""
     return Path("data") / profile / "raw" / dataset
+
+
+def local(place: str | Path) -> str:
+    """A file of a package as the graph names it: relative to the working directory if it lies there, else absolute."""
+    place = Path(place).absolute()
+    return str(place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place)
+
+
+def statistics_of(folder: str | Path, variant: str) -> tuple[Path, Path]:
+    """Files of mean and standard deviation that come with an official checkpoint: those that are in the folder, else
+    those that the authors of ``variant`` ship.
+    """
+    pairs = {name: tuple(Path(folder) / file for file in files) for name, files in STATISTICS.items()}
+    ordered = sorted(pairs.items(), key=lambda entry: entry[0] != variant)
+    mean, std = next((pair for _, pair in ordered if all(file.is_file() for file in pair)), ordered[0][1])
+    return mean, std
 
 
 def record_of(artefact: str | Path) -> Path:

@@ -80,6 +80,12 @@ def processor() -> str:
     return f"{names[0]} ({platform.machine()} CPU)" if names else f"{platform.machine()} CPU"
 
 
+def peak_memory() -> int:
+    """Bytes that this process has held at most."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
 @contextmanager
 def recorded(
     stage: str,
@@ -118,7 +124,7 @@ def recorded(
             "threads": sys.modules["torch"].get_num_threads() if "torch" in sys.modules else 1,
             "started": started.isoformat(timespec="seconds"),
             "wall_seconds": round(time.perf_counter() - clock, 3),
-            "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "peak_memory_mib": peak_memory() // 2**20,
             "notes": notes,
         },
     )

@@ -27,19 +27,14 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "params.yaml",
         "dvc.yaml",
         "profiles",
-        "workflow/rules",
         "ablations",
         "results/paper/reported",
     ):
         source, target = ROOT / name, tree / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
-    (tree / "evaluators").mkdir()
-    shutil.copy(ROOT / "evaluators/protocols.yaml", tree / "evaluators/protocols.yaml")
-    # The packages come from the installation or the checkout, never from the copied folders.
-    for package in ("ablations", "workflow"):
-        for module in (tree / package).glob("*.py"):
-            module.unlink()
+    for module in (tree / "ablations").glob("*.py"):
+        module.unlink()  # the package comes from the checkout
     monkeypatch.chdir(tree)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.delenv("DVC_STAGE", raising=False)

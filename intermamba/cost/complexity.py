@@ -31,10 +31,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from intermamba import files, provenance
 from intermamba.config import Config, Dataset, ModelConfig
 from intermamba.diffusion import Diffusion
+from intermamba.job import Job
 from intermamba.models import PAPER, Denoiser, build, find
 from intermamba.models.astm import Scan
 from intermamba.models.layers import ChannelConv
-from intermamba.paths import path
 from intermamba.representation import representation
 from intermamba.seeds import derive
 
@@ -82,7 +82,7 @@ SCAN_FLOPS = 9
 """Of a channel, step and state of a scan [mamba_ssm's own formula]."""
 
 
-def run(config: Config, *, timed: bool = True, advance: Callable[[int], None] | None = None) -> None:
+def run(config: Config, job: Job, *, timed: bool = True, advance: Callable[[int], None] | None = None) -> None:
     """Measure every model of the study; write ``complexity.csv`` and, because times differ from run to run, the times
     apart in ``complexity_time.csv`` beside it.
 
@@ -91,11 +91,10 @@ def run(config: Config, *, timed: bool = True, advance: Callable[[int], None] | 
     Needs no data. ``timed=False`` counts only; ``advance`` is called with 1 after each timed sampling.
     """
     names = list(dict.fromkeys(variant for _, variant, _ in config.rows()))
-    counts, times = (path(name, profile=config.profile) for name in ("complexity", "complexity_time"))
+    counts, times = job["complexity"], job["complexity_time"]
     seed = derive(config.seed, "complexity")
-    knobs = {name: config.section(name) for name in KNOBS}
-    outputs = [counts, times] if timed else [counts]
-    with provenance.recorded("complexity", outputs, config=knobs, seeds={"weights": seed}):
+    written = job if timed else replace(job, outputs={"complexity": counts})
+    with written.recorded(config, {"weights": seed}):
         sizes = {"profile": Sizes.of(config), "paper": PAPER_SIZES}
         rows = [{"method": name, "sizes": which, **count(name, at)} for name in names for which, at in sizes.items()]
         files.write_csv(counts, pd.DataFrame(rows))
@@ -253,7 +252,8 @@ def threads(config: Config) -> int:
 
 def cores(wanted: int) -> int:
     """As many threads, but no more than this process may use cores."""
-    return min(wanted, len(os.sched_getaffinity(0)))
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(wanted, usable)
 
 
 def untrained(name: str, config: Config, frames: int, device: str) -> Denoiser:

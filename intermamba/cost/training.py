@@ -5,7 +5,6 @@ clips as long as the window; loading data is left out. Memory is the most that a
 allocated, or on a CPU the resident set.
 """
 
-import resource
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -103,7 +102,7 @@ def measure(config: Config, variant: str, steps: int, warmup: int, batch: int) -
             raise StateError(_too_big(variant, batch)) from error
     lower, median, upper = np.quantile(clock.seconds[warmup:], [0.25, 0.5, 0.75])
     cuda = device(config) == "cuda"
-    held = torch.cuda.max_memory_allocated() if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    held = torch.cuda.max_memory_allocated() if cuda else provenance.peak_memory()
     return {
         "method": variant,
         "parameters": sum(value.numel() for value in module.model.parameters() if value.requires_grad),

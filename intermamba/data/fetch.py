@@ -17,8 +17,8 @@ from intermamba.data import SYNTHETIC_MARKER
 from intermamba.data.layouts import Layout, layout
 from intermamba.data.raw import read_lines
 from intermamba.errors import DataError, shortened
+from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
-from intermamba.provenance import recorded
 
 _ID = re.compile(r"\w[\w.-]*")
 
@@ -38,7 +38,7 @@ class Inspection:
     """Every file that is used."""
 
 
-def run(config: Config, dataset: Dataset, progress: Progress = SILENT) -> None:
+def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     """Make the embedded dataset, or check the owners' files in place; write ``manifest.json``.
 
     ``progress`` counts clips.
@@ -46,12 +46,11 @@ def run(config: Config, dataset: Dataset, progress: Progress = SILENT) -> None:
     Raises:
         DataError: files are missing or broken; the message lists them by name.
     """
+    dataset = job.dataset
     settings = config.datasets[dataset]
     root, synthetic = raw_root(config, dataset), settings.source == "synthetic"
-    manifest = paths.path("manifest", profile=config.profile, dataset=dataset)
-    knobs = {f"datasets.{dataset}": config.section(f"datasets.{dataset}")}
     seeds = {"synthetic": settings.synthetic.seed} if synthetic else {}
-    with recorded("fetch", [manifest], config=knobs, seeds=seeds) as notes:
+    with job.recorded(config, seeds) as notes:
         if synthetic:
             _write_synthetic(root, dataset, settings, progress)
         # Embedded clips count while they are made; counting them again while they are checked would confuse.
@@ -65,7 +64,7 @@ def run(config: Config, dataset: Dataset, progress: Progress = SILENT) -> None:
         notes |= {**about, "clips": counts}
         notes |= {"ignored": found.ignored, "missing_allowed": found.missing_allowed}
         files.write_json(
-            manifest,
+            job["manifest"],
             {
                 "dataset": dataset,
                 **about,

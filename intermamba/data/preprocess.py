@@ -18,8 +18,8 @@ from intermamba.data.fetch import raw_root
 from intermamba.data.layouts import layout
 from intermamba.data.splits import Clip, SplitFile, write_split
 from intermamba.errors import DataError, StateError
+from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
-from intermamba.provenance import recorded
 from intermamba.representation import representation
 
 STD_FLOOR = 1e-3
@@ -30,7 +30,7 @@ LOOKED_AT = 64
 """Clips by which the plausibility of units and axes is checked."""
 
 
-def run(config: Config, dataset: Dataset, progress: Progress = SILENT) -> None:
+def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     """Write ``train/val/test.safetensors`` and ``stats.safetensors`` from the files that ``fetch`` has checked.
 
     ``progress`` counts clips.
@@ -39,23 +39,19 @@ def run(config: Config, dataset: Dataset, progress: Progress = SILENT) -> None:
         StateError: ``fetch`` has not run, or ran for another source.
         DataError: files have changed since, a split would be empty, or the motions cannot be in metres.
     """
+    dataset = job.dataset
     settings = config.datasets[dataset]
-    common = {"profile": config.profile, "dataset": dataset}
-    manifest_path = files.require(paths.path("manifest", **common), f"fetch --dataset {dataset}")
-    outputs = {split: paths.path("split", split=split, **common) for split in paths.SPLITS}
-    stats = paths.path("stats", **common)
-    knobs = {f"datasets.{dataset}": config.section(f"datasets.{dataset}")}
-    with recorded("preprocess", [*outputs.values(), stats], [manifest_path], knobs) as notes:
-        manifest = files.read_json(manifest_path)
+    with job.recorded(config) as notes:
+        manifest = files.read_json(job["manifest"])
         root = raw_root(config, dataset)
-        _check_unchanged(manifest, root, manifest_path)
+        _check_unchanged(manifest, root, job)
         place = layout(dataset, root, settings)
         body: dict[str, Any] = {"skeleton": place.skeleton(), "offsets": place.offsets()}
         notes |= {"origin": manifest["origin"], "skeleton": body["skeleton"]}
         notes |= {"tokeniser": place.tokeniser(), "missing_allowed": manifest["missing_allowed"], "dropped": {}}
         with ExitStack() as all_or_none:
-            parts = {split: all_or_none.enter_context(files.atomic(path)) for split, path in outputs.items()}
-            stats_part = all_or_none.enter_context(files.atomic(stats))
+            parts = {split: all_or_none.enter_context(files.atomic(job[split])) for split in paths.SPLITS}
+            stats_part = all_or_none.enter_context(files.atomic(job["stats"]))
             progress.start(sum(map(len, manifest["clips"].values())))
             for split, part in parts.items():
                 dropped: dict[str, int] = {}
@@ -83,9 +79,10 @@ def plausible(split: SplitFile, settings: DatasetConfig) -> tuple[str, ...]:
     return plausibility.check(sizes, body.floor, f"{split.split} split of {split.dataset}")
 
 
-def _check_unchanged(manifest: dict[str, Any], root: Path, path: Path) -> None:
+def _check_unchanged(manifest: dict[str, Any], root: Path, job: Job) -> None:
+    path = job["manifest"]
     if manifest["root"] != str(root):
-        raise StateError(f"{path} is about {manifest['root']}, not {root}. Run `intermamba fetch` again.")
+        raise StateError(f"{path} is about {manifest['root']}, not {root}. {job.again(path)}")
     changed = [
         name
         for name, entry in manifest["files"].items()
@@ -94,7 +91,7 @@ def _check_unchanged(manifest: dict[str, Any], root: Path, path: Path) -> None:
     if changed:
         raise DataError(
             f"{root}: {len(changed)} file(s) have changed or gone since fetch: {', '.join(changed[:5])}. "
-            "Run `intermamba fetch` again."
+            f"{job.again(path)}"
         )
 
 

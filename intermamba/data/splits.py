@@ -115,7 +115,7 @@ class SplitFile:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = files.require(path, "preprocess")
+        self.path = files.require(path)
         try:
             metadata = self._file.metadata() or {}
             self.dataset, self.split, self.origin = (metadata[key] for key in ("dataset", "split", "origin"))

@@ -3,19 +3,33 @@
 Importing this package imports no torch; :class:`Denoiser` and the model classes load when first asked for.
 """
 
+import inspect
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from intermamba.config import ModelConfig
 from intermamba.errors import ConfigError, unknown
+from intermamba.models import options
 from intermamba.models.options import OPTIONS, In2InOptions, InterGenOptions, InterMambaOptions, PaperRow, Variant
 
 if TYPE_CHECKING:
     from intermamba.models.denoiser import AdaptiveWeight, Denoiser
 
-__all__ = ["PAPER", "AdaptiveWeight", "Denoiser", "PaperRow", "Variant", "build", "check_sizes", "find", "variants"]
+__all__ = [
+    "PAPER",
+    "AdaptiveWeight",
+    "Denoiser",
+    "PaperRow",
+    "Variant",
+    "build",
+    "check_sizes",
+    "find",
+    "source",
+    "variants",
+]
 
 PAPER = ModelConfig(
     width=1024,
@@ -63,6 +77,21 @@ def find(name: str) -> Variant:
     if name not in known:
         raise ConfigError(unknown("model variant", name, known, "the bases and the ablations folder"))
     return known[name]
+
+
+def source(name: str) -> Path:
+    """The file that defines a variant: its own, else the module of the entry point that offers it.
+
+    Raises:
+        ConfigError: unknown name.
+    """
+    if file := find(name).file:
+        return Path(file)
+    for point in entry_points(group="intermamba.variants"):
+        offered = point.load()
+        if name in offered() and (module := inspect.getsourcefile(offered)):
+            return Path(module)
+    return Path(options.__file__)  # a bare architecture
 
 
 def build(

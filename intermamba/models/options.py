@@ -120,6 +120,8 @@ class Variant(Frozen):
     """Rows of the paper that report it; none for rows of our own."""
     note: str = ""
     """What a reader must know to compare it fairly."""
+    file: str | None = Field(default=None, exclude=True, repr=False)
+    """The file that defines it, filled in where it is read."""
 
     @model_validator(mode="after")
     def _buildable(self) -> "Variant":

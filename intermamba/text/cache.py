@@ -14,12 +14,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from intermamba import files, paths, provenance
-from intermamba.config import Config, Dataset
+from intermamba import files, paths
+from intermamba.config import Config
 from intermamba.data.dataset import all_captions
 from intermamba.data.raw import read_word_vectors
 from intermamba.data.splits import SplitFile
 from intermamba.errors import StateError
+from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
 from intermamba.text.tower import Tower, load
 
@@ -31,7 +32,7 @@ class TextCache:
 
     def __init__(self, path: str | Path) -> None:
         self._path = path
-        tensors, metadata = files.read_tensors(files.require(path, "encode-text"))
+        tensors, metadata = files.read_tensors(files.require(path))
         self.tower = metadata["tower"]
         self.trained = metadata["trained"] == "true"
         self._index = {caption: index for index, caption in enumerate(json.loads(metadata["captions"]))}
@@ -105,19 +106,16 @@ def write(
     files.write_tensors(path, tensors, metadata)
 
 
-def run(config: Config, dataset: Dataset, progress: Progress = SILENT) -> None:
+def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     """Stage ``encode-text``: every caption of every split, mirrored ones included, through the frozen tower once."""
     torch.set_num_threads(config.runtime.threads)
-    where = {"profile": config.profile, "dataset": dataset}
-    splits = [paths.path("split", split=split, **where) for split in paths.SPLITS]
-    output = paths.path("text", **where)
-    with provenance.recorded("encode-text", [output], splits, config.section("text")) as notes:
-        captions = all_captions([SplitFile(split) for split in splits], config.datasets[dataset])
+    with job.recorded(config) as notes:
+        captions = all_captions([SplitFile(job[split]) for split in paths.SPLITS], config.datasets[job.dataset])
         tower = load(config.text)
         words: tuple[str, ...] = ()
         vectors = None
-        if dataset == "interx":
-            root = files.read_json(paths.path("manifest", **where))["root"]
+        if job.dataset == "interx":
+            root = files.read_json(job["manifest"])["root"]
             words, vectors = read_word_vectors(Path(root) / "glove")
-        write(output, tower, captions, getattr(torch, config.text.precision), words, vectors, progress)
+        write(job["text"], tower, captions, getattr(torch, config.text.precision), words, vectors, progress)
         notes.update(captions=len(captions), tower=tower.name, trained=tower.trained)

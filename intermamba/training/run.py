@@ -3,18 +3,18 @@
 import hashlib
 import json
 import shutil
-from pathlib import Path
 
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from intermamba import files, paths, provenance
+from intermamba import files
 from intermamba.checkpoints.recipe import describe
 from intermamba.checkpoints.trained import Trained, save
-from intermamba.config import Config, Dataset
+from intermamba.config import Config
 from intermamba.data.dataset import ClipDataset, Mode, loader
 from intermamba.data.splits import SplitFile
 from intermamba.errors import Interrupted
+from intermamba.job import Job, values
 from intermamba.models import build
 from intermamba.progress import SILENT, Progress
 from intermamba.representation import representation
@@ -25,29 +25,22 @@ from intermamba.training.history import History
 from intermamba.training.module import DenoisingModule
 
 MODES: tuple[Mode, ...] = ("train", "fixed")
-KNOBS = ("training", "model", "diffusion", "losses")
 
 
-def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: Progress = SILENT) -> None:
-    """Train ``variant`` and write its weights and histories; a killed run goes on from its last checkpoint."""
+def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
+    """Train a variant and write its weights and histories; a killed run goes on from its last checkpoint."""
     torch.set_num_threads(config.runtime.threads)
-    where = {"profile": config.profile, "dataset": dataset, "variant": variant, "seed": seed}
-    outputs = [paths.path(name, **where) for name in ("weights", "training_log", "adaptive_log")]
-    inputs = [paths.path("split", split=split, **where) for split in ("train", "val")]
-    inputs += [paths.path(name, **where) for name in ("stats", "text")]
-    for path in inputs:
-        files.require(path, "preprocess" if path.name != "text.safetensors" else "encode-text")
-    knobs = {name: config.section(name) for name in KNOBS} | {"dataset": config.section(f"datasets.{dataset}")}
+    dataset, variant, seed = job.dataset, job.variant, job.seed
     # The same for all variants: with one training seed they see the same clips, noise and steps in the same order.
     root = derive(config.seed, "train", dataset, seed)
 
-    with provenance.recorded("train", outputs, inputs, knobs, {"training": seed, "root": root}) as notes:
-        splits = [SplitFile(path) for path in inputs[:2]]
+    with job.recorded(config, {"training": seed, "root": root}) as notes:
+        splits = [SplitFile(job[name]) for name in ("train", "val")]
         settings, body = config.datasets[dataset], representation(dataset, splits[0].offsets)
-        cache = TextCache(inputs[3])
+        cache = TextCache(job["text"])
         # Before the work, so that what no checkpoint can hold costs no training.
         recipe = describe(config, dataset, variant, origin=splits[0].origin, tower=cache.tower)
-        stats = files.read_tensors(inputs[2])[0]
+        stats = files.read_tensors(job["stats"])[0]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(root, "weights"))
             model = build(
@@ -69,7 +62,7 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: Pro
             )
             for split, mode in zip(splits, MODES, strict=True)
         )
-        resume = _Resume(outputs[0].parent / "resume", config, knobs, inputs, variant)
+        resume = _Resume(config, job)
         history = History(config.training.log_every_steps, resume.folder)
         with quiet():
             engine = trainer(
@@ -87,8 +80,8 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: Pro
             except KeyboardInterrupt:
                 raise Interrupted(resume.advice()) from None
         if engine.is_global_zero:
-            history.write(*outputs[1:])
-            save(outputs[0], Trained(model, stats["mean"], stats["std"], recipe, splits[0].offsets))
+            history.write(job["training_log"], job["adaptive_log"])
+            save(job["weights"], Trained(model, stats["mean"], stats["std"], recipe, splits[0].offsets))
         notes.update(
             origin=splits[0].origin,
             skeleton=splits[0].skeleton,
@@ -103,8 +96,10 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: Pro
 class _Resume:
     """The checkpoint of an unfinished run, tied to what it was started with."""
 
-    def __init__(self, folder: Path, config: Config, knobs: dict, inputs: list[Path], variant: str) -> None:
-        identity = json.dumps([knobs, [files.sha256(path) for path in inputs], variant, config.runtime.devices])
+    def __init__(self, config: Config, job: Job) -> None:
+        folder = job["weights"].parent / "resume"
+        knobs = values(config, [name for name in job.knobs if name != "runtime"])
+        identity = json.dumps([knobs, [files.sha256(path) for path in job.reads], job.variant, config.runtime.devices])
         name = hashlib.sha256(identity.encode()).hexdigest()[:16]
         self.folder, self._file = folder, folder / f"{name}.ckpt"
         # A checkpoint of other knobs or other data must never be continued.

@@ -71,10 +71,10 @@ def test_loading_needs_no_torch():
 def test_a_broken_file_is_named_with_its_problem(tmp_path, change, message):
     (tmp_path / "row.yaml").write_text(yaml.safe_dump({**GOOD, **change}))
     with pytest.raises(ConfigError, match=f"row.yaml: .*{message}"):
-        ablations.load(tmp_path)
+        ablations.read(tmp_path)
 
 
 def test_a_file_that_is_no_yaml_is_named(tmp_path):
     (tmp_path / "row.yaml").write_text("name: [")
     with pytest.raises(ConfigError, match=r"row\.yaml: not valid YAML"):
-        ablations.load(tmp_path)
+        ablations.read(tmp_path)

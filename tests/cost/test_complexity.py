@@ -11,6 +11,7 @@ from intermamba.config import load
 from intermamba.cost import complexity
 from intermamba.models import build
 from intermamba.paths import path
+from workflow.graph import stages
 
 VARIANTS = ablations.load()
 
@@ -113,7 +114,7 @@ def tiny(tmp_path, monkeypatch):
 
 def test_stage_writes_counts_and_times_apart(tiny):
     done = []
-    complexity.run(tiny, advance=done.append)
+    stages.job(tiny, "complexity").run(tiny, advance=done.append)
     counts, times = path("complexity", profile="smoke"), path("complexity_time", profile="smoke")
     first = counts.read_bytes()
     table = pd.read_csv(counts)
@@ -128,12 +129,12 @@ def test_stage_writes_counts_and_times_apart(tiny):
     assert len(done) == len(seconds)
     record = json.loads(counts.with_name("complexity.csv.prov.json").read_text())
     assert len(record["outputs"]) == 2
-    complexity.run(tiny)
+    stages.job(tiny, "complexity").run(tiny)
     assert counts.read_bytes() == first
 
 
 def test_counting_alone_writes_no_times(tiny):
-    complexity.run(tiny, timed=False)
+    stages.job(tiny, "complexity").run(tiny, timed=False)
     assert path("complexity", profile="smoke").exists()
     assert not path("complexity_time", profile="smoke").exists()
 
@@ -143,6 +144,6 @@ def test_what_was_timed_before_an_interruption_is_kept(tiny):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        complexity.run(tiny, advance=stop)
+        stages.job(tiny, "complexity").run(tiny, advance=stop)
     assert len(pd.read_csv(path("complexity_time", profile="smoke"))) == 1
     assert not path("complexity", profile="smoke").with_name("complexity.csv.prov.json").exists()

@@ -14,9 +14,10 @@ import pytest
 from counted import Counted
 from data_folders import body_model, config_for, dump, smplx, to_hdf5, write_interhuman, write_interx
 from scipy.sparse import csc_array
+from stages import run as run_stage
 
 from intermamba import files, paths
-from intermamba.data import SYNTHETIC_MARKER, fetch, preprocess
+from intermamba.data import SYNTHETIC_MARKER, fetch
 from intermamba.data.dataset import ClipDataset
 from intermamba.data.splits import SplitFile
 from intermamba.errors import ConfigError, DataError, StateError
@@ -344,7 +345,7 @@ def test_malformed_input_names_file_and_remedy(tmp_path: Path, form: str, name: 
     root = write(tmp_path / "raw")
     damage(root)
     with pytest.raises(DataError, match=message) as error:
-        fetch.run(config_for(dataset, root, **changes), dataset)
+        run_stage("fetch", config_for(dataset, root, **changes), dataset)
     assert "Remedy: restore these files" in str(error.value)
     assert f"datasets.{dataset}.allow_missing" in str(error.value)
     assert not artefacts(tmp_path)
@@ -355,12 +356,12 @@ def test_huge_claims_are_refused_before_they_are_read(tmp_path: Path, monkeypatc
     root = write_interx(tmp_path / "raw")
     monkeypatch.setattr("intermamba.data.raw.MEMBER_LIMIT", 1000)
     with pytest.raises(DataError, match=r"unpacks to .* bytes; at most 1000 are read"):
-        fetch.run(config_for("interx", root), "interx")
+        run_stage("fetch", config_for("interx", root), "interx")
     for limit, file in (("TEXT_LIMIT", "train.txt"), ("PICKLE_LIMIT", "interaction_order.pkl")):
         with monkeypatch.context() as small:
             small.setattr(f"intermamba.data.raw.{limit}", 5)
             with pytest.raises(DataError, match=rf"{file}: \d+ bytes; at most 5 are read"):
-                fetch.run(config_for("interx", root), "interx")
+                run_stage("fetch", config_for("interx", root), "interx")
     header = (
         b"\x93NUMPY\x01\x00v\x00"
         + b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 492), }".ljust(117)
@@ -376,7 +377,7 @@ def test_all_problems_come_at_once_and_the_list_is_bounded(tmp_path: Path) -> No
     root = write_interhuman(tmp_path / "raw")
     (root / "split/val.txt").write_text("\n".join(f"9{number:02}" for number in range(30)))
     with pytest.raises(DataError) as error:
-        fetch.run(config_for("interhuman", root), "interhuman")
+        run_stage("fetch", config_for("interhuman", root), "interhuman")
     message = str(error.value)
     assert "150 problem(s)" in message  # two motions, the captions, and those of each person
     assert message.count(": missing.") == 20
@@ -386,14 +387,14 @@ def test_all_problems_come_at_once_and_the_list_is_bounded(tmp_path: Path) -> No
 
 def test_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere: no such folder"):
-        fetch.run(config_for("interhuman", tmp_path / "nowhere"), "interhuman")
+        run_stage("fetch", config_for("interhuman", tmp_path / "nowhere"), "interhuman")
 
 
 @pytest.mark.parametrize("dataset", WRITE)
 def test_manifest_lists_every_file(tmp_path: Path, dataset: str) -> None:
     root = WRITE[dataset](tmp_path / "raw")
     done = Counted()
-    fetch.run(config_for(dataset, root), dataset, done)
+    run_stage("fetch", config_for(dataset, root), dataset, done)
     path = paths.path("manifest", profile="smoke", dataset=dataset)
     manifest = json.loads(path.read_text())
     assert manifest["dataset"] == dataset
@@ -412,10 +413,10 @@ def test_manifest_lists_every_file(tmp_path: Path, dataset: str) -> None:
 def test_captions_of_the_persons_are_wanted_only_where_asked_for(tmp_path: Path) -> None:
     root = write_interhuman(tmp_path / "raw")
     shutil.rmtree(root / "annots_individual")
-    fetch.run(config_for("interhuman", root, individual=False), "interhuman")
+    run_stage("fetch", config_for("interhuman", root, individual=False), "interhuman")
     config = config_for("interx", write_interx(tmp_path / "interx"), individual=True)
     with pytest.raises(ConfigError, match=r"datasets\.interx\.individual is true, but"):
-        fetch.run(config, "interx")
+        run_stage("fetch", config, "interx")
 
 
 def test_split_files_may_lie_at_the_top(tmp_path: Path) -> None:
@@ -423,7 +424,7 @@ def test_split_files_may_lie_at_the_top(tmp_path: Path) -> None:
     for path in (root / "split").iterdir():
         path.rename(root / path.name)
     (root / "split").rmdir()
-    fetch.run(config_for("interhuman", root), "interhuman")
+    run_stage("fetch", config_for("interhuman", root), "interhuman")
 
 
 def test_ignored_and_allowed_clips_are_left_out_and_told(tmp_path: Path) -> None:
@@ -431,47 +432,47 @@ def test_ignored_and_allowed_clips_are_left_out_and_told(tmp_path: Path) -> None
     (root / "split/ignore_list.txt").write_text("32\n777\n")
     (root / P1).unlink()
     config = config_for("interhuman", root, allow_missing=("12", "13"))
-    fetch.run(config, "interhuman")
+    run_stage("fetch", config, "interhuman")
     manifest = files.read_json(paths.path("manifest", profile="smoke", dataset="interhuman"))
     assert manifest["clips"] == {"train": ["11", "13"], "val": ["21"], "test": ["31"]}
     assert manifest["ignored"] == ["32"]
     assert manifest["missing_allowed"] == ["12"]
-    preprocess.run(config, "interhuman")
+    run_stage("preprocess", config, "interhuman")
 
 
 def test_numpy_integers_in_the_order_are_fine(tmp_path: Path) -> None:
     root = write_interx(tmp_path / "raw")
     order = {name: np.int64(1) for name in ("11", "12", "13", "21", "31", "32")}
     (root / "annots/interaction_order.pkl").write_bytes(pickle.dumps(order))
-    fetch.run(config_for("interx", root, order="official"), "interx")
+    run_stage("fetch", config_for("interx", root, order="official"), "interx")
 
 
 def test_order_needs_every_clip(tmp_path: Path) -> None:
     root = write_interx(tmp_path / "raw")
     dump(root / "annots/interaction_order.pkl", {"11": 0})
-    fetch.run(config_for("interx", root), "interx")  # not needed as recorded
+    run_stage("fetch", config_for("interx", root), "interx")  # not needed as recorded
     with pytest.raises(DataError, match=r"interaction_order.pkl: no entry for 12"):
-        fetch.run(config_for("interx", root, order="actor_first"), "interx")
+        run_stage("fetch", config_for("interx", root, order="actor_first"), "interx")
 
 
 def test_unneeded_keys_of_an_archive_are_not_read(tmp_path: Path) -> None:
     root = write_interx(tmp_path / "raw")
     with zipfile.ZipFile(root / X1, "a") as archive:
         archive.writestr("gender2.npy", pickle.dumps(Payload()))
-    fetch.run(config_for("interx", root), "interx")
+    run_stage("fetch", config_for("interx", root), "interx")
     assert not (tmp_path / "executed").exists()
 
 
 def test_interx_without_an_order_is_as_recorded(tmp_path: Path) -> None:
     root = write_interx(tmp_path / "raw")
     (root / "annots/interaction_order.pkl").unlink()
-    fetch.run(config_for("interx", root), "interx")
+    run_stage("fetch", config_for("interx", root), "interx")
 
 
 def test_processed_clips_that_are_allowed_to_be_missing(tmp_path: Path) -> None:
     root = to_hdf5(write_interx(tmp_path / "raw"))
     h5(lambda _: None)(root)
-    fetch.run(config_for("interx", root, allow_missing=("12",)), "interx")
+    run_stage("fetch", config_for("interx", root, allow_missing=("12",)), "interx")
     manifest = files.read_json(paths.path("manifest", profile="smoke", dataset="interx"))
     assert manifest["missing_allowed"] == ["12"]
     assert manifest["clips"]["train"] == ["11", "13"]
@@ -485,7 +486,7 @@ def test_processed_clips_that_are_allowed_to_be_missing(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_manifest_says_what_was_found(tmp_path: Path, form: str, expected: tuple[str, int, str | None]) -> None:
     dataset = form.partition(",")[0]
-    fetch.run(config_for(dataset, FORMS[form][0](tmp_path / "raw")), dataset)
+    run_stage("fetch", config_for(dataset, FORMS[form][0](tmp_path / "raw")), dataset)
     manifest = files.read_json(paths.path("manifest", profile="smoke", dataset=dataset))
     assert (manifest["format"], manifest["fps"], manifest["skeleton"]) == expected
 
@@ -496,13 +497,13 @@ def test_manifest_names_the_users_body(tmp_path: Path) -> None:
     model = tmp_path / "elsewhere.npz"
     np.savez(model, **body_model(), joint2num=np.array({"pelvis": 0}, dtype=object))  # not needed, so not looked at
     config = config_for("interx", root, skeleton=str(model))
-    fetch.run(config, "interx")
+    run_stage("fetch", config, "interx")
     manifest = files.read_json(paths.path("manifest", profile="smoke", dataset="interx"))
     assert manifest["skeleton"] == f"smplx-{files.sha256(model)[:12]}"
     assert manifest["files"][str(model)]["sha256"] == files.sha256(model)
     model.write_bytes(model.read_bytes() + b"more")
     with pytest.raises(DataError, match=r"1 file\(s\) have changed or gone since fetch: .*elsewhere.npz"):
-        preprocess.run(config, "interx")
+        run_stage("preprocess", config, "interx")
 
 
 def test_nothing_is_ever_unpacked_into_a_folder(tmp_path: Path) -> None:
@@ -521,14 +522,14 @@ def test_preprocess_needs_fetch(tmp_path: Path) -> None:
     root = write_interhuman(tmp_path / "raw")
     config = config_for("interhuman", root)
     with pytest.raises(StateError, match=r"manifest.json does not exist. Run `intermamba fetch"):
-        preprocess.run(config, "interhuman")
-    fetch.run(config, "interhuman")
+        run_stage("preprocess", config, "interhuman")
+    run_stage("fetch", config, "interhuman")
     other = config_for("interhuman", write_interhuman(tmp_path / "other"))
     with pytest.raises(StateError, match=r"is about .*raw, not .*other"):
-        preprocess.run(other, "interhuman")
+        run_stage("preprocess", other, "interhuman")
     np.save(root / P1, np.zeros((99, 492), np.float32))
     with pytest.raises(DataError, match=rf"1 file\(s\) have changed or gone since fetch: {P1}"):
-        preprocess.run(config, "interhuman")
+        run_stage("preprocess", config, "interhuman")
     assert not list((tmp_path / "data").rglob("*.safetensors"))
 
 
@@ -538,12 +539,12 @@ def test_embedded_data_pass_the_same_checks(tmp_path: Path, dataset: str) -> Non
     settings = config.datasets[dataset]
     sizes = settings.synthetic.model_copy(update={"train": 6, "val": 2, "test": 2})
     config = config_for(dataset, "synthetic", synthetic=sizes)
-    fetch.run(config, dataset)
+    run_stage("fetch", config, dataset)
     manifest = files.read_json(paths.path("manifest", profile="smoke", dataset=dataset))
     assert manifest["origin"] == "synthetic"
     assert manifest["root"] == f"data/smoke/raw/{dataset}"
     assert manifest["counts"] == {"train": 6, "val": 2, "test": 2}
-    preprocess.run(config, dataset)
+    run_stage("preprocess", config, dataset)
     for split in paths.SPLITS:
         clips = SplitFile(paths.path("split", profile="smoke", dataset=dataset, split=split))
         assert clips.origin == "synthetic"
@@ -555,5 +556,5 @@ def test_a_generated_folder_stays_synthetic_wherever_it_lies(tmp_path: Path) -> 
     """Naming it as a source, as if it were the owners' data, must not turn its results into official ones."""
     root = write_interhuman(tmp_path / "raw")
     (root / SYNTHETIC_MARKER).write_text("")
-    fetch.run(config_for("interhuman", root), "interhuman")
+    run_stage("fetch", config_for("interhuman", root), "interhuman")
     assert files.read_json(paths.path("manifest", profile="smoke", dataset="interhuman"))["origin"] == "synthetic"

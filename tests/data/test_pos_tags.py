@@ -7,13 +7,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 from data_folders import config_for, to_hdf5, write_interx
+from stages import run as run_stage
 from torch import Tensor
 
 from evaluators.evaluator import InterXEvaluator
 from evaluators.interx import TextMotionMatcher
 from intermamba import files, paths
 from intermamba.config import InterXMatcherConfig
-from intermamba.data import fetch, inventory, pos_tags, preprocess
+from intermamba.data import inventory, pos_tags
 from intermamba.data.dataset import Batch
 from intermamba.data.splits import SplitFile
 from intermamba.errors import DataError
@@ -112,8 +113,8 @@ class TestRawCaptions:
             for path, text in texts.items():
                 path.write_text(text)
         config = config_for("interx", root)
-        fetch.run(config, "interx")
-        preprocess.run(config, "interx")
+        run_stage("fetch", config, "interx")
+        run_stage("preprocess", config, "interx")
         split = SplitFile(paths.path("split", profile="smoke", dataset="interx", split="test"))
         assert split.captions(0)[1] == "They greet each other."
         assert split.tokens(0)[1] == ("they/NOUN", "greet/NOUN", "each/NOUN", "other/NOUN")
@@ -125,14 +126,14 @@ class TestRawCaptions:
     @pytest.mark.usefixtures("no_spacy")
     def test_without_spacy_nothing_is_written(self, root: Path, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"need spaCy, which is not installed.*texts_processed"):
-            fetch.run(config_for("interx", root), "interx")
+            run_stage("fetch", config_for("interx", root), "interx")
         assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file() and "lock" not in path.name]
 
     @pytest.mark.usefixtures("tagger")
     def test_a_caption_without_a_word_names_its_file(self, root: Path) -> None:
         (root / "texts/12.txt").write_text("They wave.\n123\n")
         with pytest.raises(DataError, match=r"texts/12\.txt: caption '123' has no word"):
-            fetch.run(config_for("interx", root), "interx")
+            run_stage("fetch", config_for("interx", root), "interx")
 
     @pytest.mark.usefixtures("no_spacy")
     def test_the_inventory_tells_what_is_needed(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,10 +16,11 @@ from data_folders import (
     write_interhuman,
     write_interx,
 )
+from stages import run as run_stage
 
 from intermamba import files, paths
 from intermamba.config import Config
-from intermamba.data import fetch, interhuman, interx, preprocess
+from intermamba.data import interhuman, interx, preprocess
 from intermamba.data.layouts import layout
 from intermamba.data.splits import Clip, SplitFile, write_split
 from intermamba.errors import DataError, StateError
@@ -35,8 +36,8 @@ def _in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def prepare(dataset: str, root: Path, **changes: object) -> Config:
     config = config_for(dataset, root, **changes)
-    fetch.run(config, dataset)
-    preprocess.run(config, dataset)
+    run_stage("fetch", config, dataset)
+    run_stage("preprocess", config, dataset)
     return config
 
 
@@ -203,12 +204,12 @@ def test_a_file_that_breaks_on_the_way_leaves_the_old_artefacts(tmp_path: Path) 
     motion = root / "motions_processed/person1/32.npy"  # read last
     motion.write_bytes(b"\x00" * motion.stat().st_size)
     with pytest.raises(DataError, match=r"person1/32.npy: truncated"):
-        preprocess.run(config, "interhuman")
+        run_stage("preprocess", config, "interhuman")
     assert {path: path.read_bytes() for path in (tmp_path / "data").rglob("*.safetensors")} == before
 
 
 def test_not_a_split_file(tmp_path: Path) -> None:
-    with pytest.raises(StateError, match=r"none.safetensors does not exist. Run `intermamba preprocess`"):
+    with pytest.raises(StateError, match=r"none.safetensors does not exist. Run `snakemake"):
         SplitFile(tmp_path / "none.safetensors")
     path = tmp_path / "split.safetensors"
     motion = np.zeros((3, 2, 192), np.float32)

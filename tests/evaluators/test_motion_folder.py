@@ -36,6 +36,7 @@ from intermamba.data import interhuman, interx
 from intermamba.data.dataset import Batch, ClipDataset, all_captions
 from intermamba.data.splits import Clip, SplitFile, write_split
 from intermamba.errors import ConfigError, DataError, StateError
+from intermamba.job import Job, values
 from intermamba.representation import representation
 from intermamba.rotations import axis_angle_to_matrix, columns_to_matrix, matrix_to_columns
 from intermamba.seeds import derive
@@ -46,6 +47,7 @@ from workflow.cli import app
 from workflow.evaluation import external as command
 from workflow.evaluation import prompts, reference
 from workflow.evaluation.setup import Bench
+from workflow.graph import stages
 
 CLIPS = 24
 SMALL = {"batch": 8, "repeats": 3, "diversity_pairs": 12}
@@ -97,6 +99,15 @@ def build(config: Config, dataset: str) -> None:
     files.write_tensors(paths.path("evaluator", **where), network.state_dict(), metadata)
 
 
+def job_of(config: Config, dataset: str) -> Job:
+    """A job with what every evaluation on a dataset reads."""
+    return stages.job(config, "evaluate-reference", dataset=dataset)
+
+
+def bench_of(config: Config, dataset: str) -> Bench:
+    return Bench(config, job_of(config, dataset))
+
+
 @pytest.fixture(scope="module", params=["interhuman", "interx"])
 def study(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Config, str]]:
     """Everything a folder of motions is evaluated with, in a folder that becomes the working directory."""
@@ -133,7 +144,7 @@ class Shaken:
 
 
 def open_folder(study: tuple[Config, str], folder: Path) -> MotionFolder:
-    bench = Bench(*study)
+    bench = bench_of(*study)
     return MotionFolder(folder, bench.split, bench.settings, bench.protocol, bench.root)
 
 
@@ -146,22 +157,22 @@ class TestFolder:
     def test_our_own_motions_get_our_own_numbers(self, study: tuple[Config, str], tmp_path: Path) -> None:
         """Written out and read back, a source is evaluated to the last bit as it was: clips, batches, pairs and all."""
         config, dataset = study
-        bench = Bench(config, dataset)
+        bench = bench_of(config, dataset)
         source = Shaken(bench.real)
         expected = bench.measure({"mine": source}, "re-evaluated")
         export(tmp_path / "mine", source, bench.protocol, bench.root, sets=3)
-        output = command.run(config, dataset, tmp_path / "mine", "mine")
+        output = command.run(config, job_of(config, dataset), tmp_path / "mine", "mine")
         assert output == Path(f"results/smoke/{dataset}/mine/motions/metrics.csv")
         pd.testing.assert_frame_equal(pd.read_csv(output), _through_csv(expected, tmp_path))
         assert set(expected["metric"]) >= {"top1", "fid", "multimodality"}
 
     def test_the_record_tells_what_was_evaluated(self, study: tuple[Config, str], tmp_path: Path) -> None:
         config, dataset = study
-        bench = Bench(config, dataset)
+        bench = bench_of(config, dataset)
         digests = []
         for name in ("a", "b"):
             export(tmp_path / name, Shaken(bench.real), bench.protocol, bench.root, sets=1)
-            output = command.run(config, dataset, tmp_path / name, "twice")
+            output = command.run(config, job_of(config, dataset), tmp_path / name, "twice")
             record = json.loads(paths.record_of(output).read_text())
             digests.append(record["notes"]["motions"])
         assert digests[0] == digests[1]  # of the motions, not of where they lie
@@ -171,11 +182,12 @@ class TestFolder:
         assert record["notes"]["folder"] == str(tmp_path / "b")
         assert {"origin", "tower", "evaluator", "skeleton"} <= set(record["notes"])
         assert record["seeds"]["root"] == bench.root
-        assert record["config"]["protocol"]["name"] == bench.protocol.name
-        assert len(record["inputs"]) == 3
+        job = job_of(config, dataset)
+        assert record["config"] == values(config, job.knobs)
+        assert set(record["inputs"]) == set(map(str, job.reads))
 
     def test_one_set_is_shown_in_every_repeat(self, study: tuple[Config, str], tmp_path: Path) -> None:
-        bench = Bench(*study)
+        bench = bench_of(*study)
         export(tmp_path, Shaken(bench.real), bench.protocol, bench.root, sets=1)
         folder = open_folder(study, tmp_path)
         assert folder.sets == 1
@@ -192,7 +204,7 @@ class TestFolder:
     def test_without_samples_there_is_no_mmodality(self, study: tuple[Config, str], tmp_path: Path) -> None:
         config, dataset = study
         motions_of(study, tmp_path)
-        found = pd.read_csv(command.run(config, dataset, tmp_path))
+        found = pd.read_csv(command.run(config, job_of(config, dataset), tmp_path))
         assert found["method"].unique().tolist() == [tmp_path.name]  # called after its folder
         assert set(found["metric"]) == set(METRICS) - {"multimodality"}
         assert set(found["block"]) == {"re-evaluated"}
@@ -203,7 +215,7 @@ class TestFolder:
     ) -> None:
         fixed = protocols.load("").model_copy(update={"mode": "fixed"})
         monkeypatch.setattr(protocols, "load", lambda _: fixed)
-        bench = Bench(*study)
+        bench = bench_of(*study)
         motions_of(study, tmp_path)
         folder = open_folder(study, tmp_path)
         for source in (folder, bench.real):
@@ -230,7 +242,7 @@ def motions_of(study: tuple[Config, str], folder: Path) -> Path:
 
 def recorded(study: tuple[Config, str], folder: Path, change: Callable[[str, dict[str, Any]], None]) -> Path:
     """The motions of the test split in the layout of joints or rotations, each changed."""
-    dataset, bench = study[1], Bench(*study)
+    dataset, bench = study[1], bench_of(*study)
     for batch in bench.real.batches(0):
         for row, name in enumerate(batch.clip):
             motion = batch.motion[row, : batch.length[row]]
@@ -266,14 +278,14 @@ class TestUnits:
     def test_metres_with_y_up_are_not_remarked_upon(
         self, study: tuple[Config, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        output = command.run(*study, recorded(study, tmp_path / "good", lambda *_: None))
+        output = command.run(study[0], job_of(*study), recorded(study, tmp_path / "good", lambda *_: None))
         assert json.loads(paths.record_of(output).read_text())["notes"]["warnings"] == []
         assert "warning" not in capsys.readouterr().err
 
     def test_centimetres_are_refused(self, study: tuple[Config, str], tmp_path: Path) -> None:
         folder = recorded(study, tmp_path / "centimetres", _scaled)
         with pytest.raises(DataError, match="this looks like centimetres: divide by 100") as error:
-            command.run(*study, folder)
+            command.run(study[0], job_of(*study), folder)
         assert str(error.value).startswith(f"{folder}: ")
         assert not Path(f"results/smoke/{study[1]}/centimetres").exists()
 
@@ -281,14 +293,14 @@ class TestUnits:
         self, study: tuple[Config, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         folder = recorded(study, tmp_path / "z_up", _z_up)
-        notes = json.loads(paths.record_of(command.run(*study, folder)).read_text())["notes"]
+        notes = json.loads(paths.record_of(command.run(study[0], job_of(*study), folder)).read_text())["notes"]
         assert any("y is not up" in sentence for sentence in notes["warnings"])
         assert f"warning: {folder}: bodies extend along" in capsys.readouterr().err
 
 
 def answered(study: tuple[Config, str], folder: Path, sets: int) -> Path:
     """A folder that answers each request of ``prompts``: the ground truth of its length, with noise."""
-    bench = Bench(*study)
+    bench = bench_of(*study)
     prompts.run(*study, sets, folder / "requests.jsonl")
     noise = np.random.default_rng(0)
     for number, request in enumerate(requests.read(folder / "requests.jsonl")):
@@ -341,7 +353,7 @@ class TestPrompts:
     def test_a_folder_that_answers_every_request_is_whole(
         self, study: tuple[Config, str], tmp_path: Path, sets: int
     ) -> None:
-        found = pd.read_csv(command.run(*study, answered(study, tmp_path, sets), "answers"))
+        found = pd.read_csv(command.run(study[0], job_of(*study), answered(study, tmp_path, sets), "answers"))
         assert set(found["metric"]) == set(METRICS)  # MModality too
         assert open_folder(study, tmp_path).sets == sets
 
@@ -370,7 +382,7 @@ class TestPrompts:
     def test_requests_are_what_the_models_here_are_sampled_with(
         self, study: tuple[Config, str], tmp_path: Path
     ) -> None:
-        bench = Bench(*study)
+        bench = bench_of(*study)
         prompts.run(*study, 3, tmp_path / "requests.jsonl")
         asked = requests.read(tmp_path / "requests.jsonl")
         for repeat in range(3):
@@ -416,7 +428,7 @@ class TestPrompts:
             if one.samples is None:
                 assert (file.caption, len(motion)) == (one.caption, one.frames)
         assert len({read(path, dataset)[1].tobytes() for path in source.paths}) == len(source.paths)
-        found = pd.read_csv(command.run(config, dataset, tmp_path / "made"))
+        found = pd.read_csv(command.run(config, job_of(config, dataset), tmp_path / "made"))
         assert set(found["metric"]) == set(METRICS)
 
     def test_more_sets_than_repeats_are_refused(self, study: tuple[Config, str]) -> None:
@@ -433,9 +445,9 @@ class TestBeside:
         config, dataset = study
         motions_of(study, tmp_path / "mine")
         assert "run `intermamba evaluate-reference" in " ".join(self.shown(study, tmp_path, capsys).split())
-        reference.run(config, dataset)
+        reference.run(config, job_of(config, dataset))
         run = paths.path("run_metrics", profile="smoke", dataset=dataset, variant="intermamba", seed=0)
-        bench = Bench(config, dataset)
+        bench = bench_of(config, dataset)
         made = bench.measure({"intermamba": Shaken(bench.real)}, "reproduced", 0)
         files.write_csv(run, made)
         text = self.shown(study, tmp_path, capsys)
@@ -449,7 +461,7 @@ class TestBeside:
             left.unlink()
 
     def shown(self, study: tuple[Config, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
-        command.run(*study, tmp_path / "mine")
+        command.run(study[0], job_of(*study), tmp_path / "mine")
         return capsys.readouterr().out
 
 
@@ -468,12 +480,12 @@ class TestPython:
         with pytest.warns(UserWarning, match="bodies|people|bones|joint"):  # these motions are cosines
             found = command.evaluate(folder, dataset)
         assert found.index.unique("method").tolist() == ["mine", "real", "shuffled"]
-        written = summarise(read_results(command.run(config, dataset, folder)))
+        written = summarise(read_results(command.run(config, job_of(config, dataset), folder)))
         for row in written.to_dict("records"):
             # The ground truth is embedded in other batches, which changes rounding.
             expected = pytest.approx((row["mean"], row["interval"]), rel=1e-5, abs=1e-7)
             assert tuple(found.loc[("mine", row["metric"]), ["mean", "interval"]]) == expected
-        reference.run(config, dataset)
+        reference.run(config, job_of(config, dataset))
         place = paths.path("reference_metrics", profile="smoke", dataset=dataset)
         for row in summarise(read_results(place)).to_dict("records"):
             assert found.loc[(row["method"], row["metric"]), "mean"] == pytest.approx(row["mean"], rel=1e-5, abs=1e-7)
@@ -694,7 +706,7 @@ class TestMalformed:
         with np.load(folder / "c05.npz") as content:
             damage(folder, dict(content))
         with pytest.raises(DataError, match=message) as error:
-            command.run(*study, folder, "theirs")
+            command.run(study[0], job_of(*study), folder, "theirs")
         assert str(error.value).startswith(f"{folder}: ")
         assert "nothing was evaluated. docs/howto/own-motions.md describes the layout" in str(error.value)
         assert not Path("results/smoke/interhuman/theirs").exists()
@@ -743,19 +755,19 @@ class TestMalformed:
     @pytest.mark.parametrize("method", ["intermamba", "real", "shuffled"])
     def test_names_of_our_rows_are_taken(self, study: tuple[Config, str], tmp_path: Path, method: str) -> None:
         with pytest.raises(ConfigError, match="is the name of a row of this project"):
-            command.run(*study, tmp_path, method)
+            command.run(study[0], job_of(*study), tmp_path, method)
 
     @pytest.mark.parametrize("method", ["../x", "a b", "-x", "ü"])
     def test_a_method_is_a_plain_name(self, study: tuple[Config, str], tmp_path: Path, method: str) -> None:
         with pytest.raises(ConfigError, match="letters, digits and"):
-            command.run(*study, tmp_path, method)
+            command.run(study[0], job_of(*study), tmp_path, method)
 
     def test_without_an_evaluator_the_stage_is_named(
         self, study: tuple[Config, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
         with pytest.raises(StateError, match="intermamba preprocess"):
-            command.run(*study, tmp_path, "theirs")
+            command.run(study[0], job_of(*study), tmp_path, "theirs")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import stages
 import torch
 from data_folders import dancer
 from places import ROOT
@@ -23,7 +24,7 @@ from intermamba.config import Config, InterClipConfig, InterXMatcherConfig, load
 from intermamba.data import interx
 from intermamba.data.dataset import ClipDataset, WindowDataset, all_captions, loader
 from intermamba.data.splits import Clip, SplitFile, write_split
-from intermamba.errors import ConfigError, DataError, StateError
+from intermamba.errors import ConfigError, DataError
 from intermamba.text import cache, tower
 
 KINDS = ("bow", "hug", "kick", "push", "walk", "wave", "shake", "dance")
@@ -91,7 +92,7 @@ def small(config: Config, dataset: str) -> Config:
 @pytest.fixture(scope="module")
 def trained(study: tuple[Config, str]) -> Path:
     config, dataset = study
-    training.run(config, dataset)
+    stages.run("train-evaluator", config, dataset)
     return paths.path("evaluator", profile="smoke", dataset=dataset)
 
 
@@ -110,7 +111,7 @@ def test_artefacts(study: tuple[Config, str], trained: Path) -> None:
     for phase in phases:
         losses = curve[(curve["phase"] == phase) & (curve["split"] == "train")]["loss"]
         assert losses.iloc[-1] < losses.iloc[0]
-    assert not list(trained.parent.glob(".*"))
+    assert {file.name for file in trained.parent.glob(".*")} <= {files.LOCK}
 
 
 def test_learns_what_it_is_told(study: tuple[Config, str], trained: Path) -> None:
@@ -119,7 +120,7 @@ def test_learns_what_it_is_told(study: tuple[Config, str], trained: Path) -> Non
     split = SplitFile(paths.path("split", split="test", profile="smoke", dataset=dataset))
     real = RealSource(split, config.datasets[dataset], protocol)
     measured = [
-        evaluate(evaluators.load(config, dataset), protocol, real, {"": source}, seed=0)
+        evaluate(stages.evaluator_of(config, dataset), protocol, real, {"": source}, seed=0)
         .groupby("metric")["value"]
         .mean()
         for source in (real, ShuffledSource(real))
@@ -132,7 +133,7 @@ def test_learns_what_it_is_told(study: tuple[Config, str], trained: Path) -> Non
 
 def test_embeddings_do_not_depend_on_the_batch(study: tuple[Config, str], trained: Path) -> None:
     config, dataset = study
-    evaluator = evaluators.load(config, dataset)
+    evaluator = stages.evaluator_of(config, dataset)
     split = SplitFile(paths.path("split", split="test", profile="smoke", dataset=dataset))
     clips = ClipDataset(split, config.datasets[dataset], "fixed", 0)
     embedded = []
@@ -170,7 +171,7 @@ def test_weights_of_other_sizes_are_refused(study: tuple[Config, str], trained: 
     }
     other = config.model_copy(update={"evaluator": config.evaluator.model_copy(update=sizes)})
     with pytest.raises(DataError, match="expected"):
-        evaluators.load(other, dataset)
+        stages.evaluator_of(other, dataset)
 
 
 def test_an_official_checkpoint_evaluates_at_its_own_sizes(
@@ -198,8 +199,8 @@ def test_an_official_checkpoint_evaluates_at_its_own_sizes(
 
     evaluator = config.evaluator.model_copy(update={"checkpoint": {dataset: str(checkpoint)}})
     config = config.model_copy(update={"evaluator": evaluator})
-    training.run(config, dataset)
-    evaluator = evaluators.load(config, dataset)
+    stages.run("train-evaluator", config, dataset)
+    evaluator = stages.evaluator_of(config, dataset)
     split = SplitFile(paths.path("split", split="test", **where))
     batch = next(iter(loader(ClipDataset(split, config.datasets[dataset], "fixed", 0), 8, 32, False, False)))
     own = type(evaluator)(network.eval(), text)
@@ -219,13 +220,13 @@ def test_an_official_checkpoint_that_does_not_fit_stops_before_anything(
     evaluator = config.evaluator.model_copy(update={"checkpoint": {dataset: str(tmp_path / "broken.tar")}})
     monkeypatch.setattr("intermamba.provenance.recorded", None)
     with pytest.raises(DataError, match=r"broken\.tar"):
-        training.run(config.model_copy(update={"evaluator": evaluator}), dataset)
+        stages.run("train-evaluator", config.model_copy(update={"evaluator": evaluator}), dataset)
 
 
-def test_without_weights_the_stage_is_named(study: tuple[Config, str], tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(StateError, match="train-evaluator"):
-        evaluators.load(*study)
+def test_without_weights_the_command_that_trains_them_is_named(study: tuple[Config, str]) -> None:
+    config, dataset = study
+    job = stages.job(config, "evaluate-reference", dataset=dataset)
+    assert f"Run `intermamba train-evaluator --profile smoke --dataset {dataset}` first" in job.remedy(job["evaluator"])
 
 
 def test_a_validation_split_smaller_than_a_batch(study: tuple[Config, str]) -> None:
@@ -392,12 +393,12 @@ def test_weights_of_the_official_recipe_say_so(study: tuple[Config, str], tmp_pa
         (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / source).write_bytes(source.read_bytes())
     monkeypatch.chdir(tmp_path)
-    training.run(officially(config), dataset)
+    stages.run("train-evaluator", officially(config), dataset)
     weights = paths.path("evaluator", **where)
     assert files.read_tensors(weights)[1] | {"tower": ""} == {
         "dataset": "interx", "origin": "synthetic", "weights": "trained", "recipe": "official", "tower": "",
     }  # fmt: skip
-    assert evaluators.load(config, dataset).embed_motion
+    assert stages.evaluator_of(config, dataset).embed_motion
 
 
 @only_interx

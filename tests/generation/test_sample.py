@@ -8,12 +8,12 @@ import imageio_ffmpeg
 import numpy as np
 import official_files
 import pytest
+import stages
 import torch
 from PIL import Image
 from typer.testing import CliRunner
 
 from intermamba import files
-from intermamba.checkpoints import adopt
 from intermamba.checkpoints import trained as checkpoint
 from intermamba.checkpoints.recipe import describe
 from intermamba.config import Config, Dataset, load
@@ -199,7 +199,7 @@ def test_a_model_of_three_captions_reads_all_three(config: Config) -> None:
 
 def test_an_adopted_official_checkpoint_is_like_any_other(config: Config) -> None:
     official = official_files.write(Path.cwd())
-    adopt.adopt(config, "interhuman", "intergen", official, Path("adopted.safetensors"))
+    stages.adopt(config, "interhuman", "intergen", official, Path("adopted.safetensors"))
     with np.load(run(config, "adopted.safetensors", [Prompt(BOW)], frames=15, formats=("gif",))[0]) as found:
         assert (found["variant"], found["origin"], found["tower"]) == ("intergen", "official", TOWER)
         assert len(found["joints"]) == 15

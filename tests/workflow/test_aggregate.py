@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import workflow_study as made_up
+from stages import run as run_stage
 
 from evaluators.results import METRICS
 from intermamba import files
@@ -29,7 +30,7 @@ def table(name):
 
 
 def test_every_row_of_every_run_is_there_once_in_order(study):
-    aggregate.run(study)
+    run_stage("aggregate", study)
     metrics = table("metrics")
     runs = len(list(study.rows()))
     assert (
@@ -50,14 +51,14 @@ def test_the_order_of_files_does_not_matter(study):
 
 def test_two_runs_of_the_stage_write_the_same_bytes(study):
     names = ("metrics", "summary", "summary_json", "alpha_beta")
-    aggregate.run(study)
+    run_stage("aggregate", study)
     first = [files.sha256(path(name, profile="smoke")) for name in names]
-    aggregate.run(study)
+    run_stage("aggregate", study)
     assert first == [files.sha256(path(name, profile="smoke")) for name in names]
 
 
 def test_the_nested_summary_holds_the_means(study):
-    aggregate.run(study)
+    run_stage("aggregate", study)
     tree = files.read_json(path("summary_json", profile="smoke"))
     metrics = table("metrics")
     chosen = metrics.query("dataset == 'interx' and method == 'intergen' and metric == 'fid'")["value"]
@@ -67,7 +68,7 @@ def test_the_nested_summary_holds_the_means(study):
 
 
 def test_alpha_beta_names_the_weights_and_leaves_out_models_without(study):
-    aggregate.run(study)
+    run_stage("aggregate", study)
     curves = table("alpha_beta")
     columns = ["dataset", "variant", "seed", "step", "block", "module", "branch", "symbol", "value"]
     assert list(curves.columns) == columns
@@ -80,7 +81,7 @@ def test_a_study_without_any_fusion_weights_gives_a_header(tmp_path, monkeypatch
     config = made_up.config({"interhuman": {"intergen": (0,)}})
     monkeypatch.chdir(tmp_path)
     made_up.write(config)
-    aggregate.run(config)
+    run_stage("aggregate", config)
     assert table("alpha_beta").empty
     assert "symbol" in table("alpha_beta").columns
 
@@ -89,7 +90,7 @@ def test_several_training_seeds_are_kept_apart(tmp_path, monkeypatch):
     config = made_up.config({"interhuman": {"intermamba": (0, 3)}})
     monkeypatch.chdir(tmp_path)
     made_up.write(config)
-    aggregate.run(config)
+    run_stage("aggregate", config)
     row = table("summary").query("method == 'intermamba' and metric == 'fid'").iloc[0]
     assert (row["seeds"], row["repeats"]) == (2, 20)
     assert row["seed_std"] == pytest.approx(0.003 / np.sqrt(2))  # the made-up seeds 0 and 3 are 0.003 apart
@@ -99,7 +100,7 @@ def test_official_checkpoints_are_rows_of_their_own(tmp_path, monkeypatch):
     config = made_up.config(official=made_up.OFFICIAL)
     monkeypatch.chdir(tmp_path)
     made_up.write(config)
-    aggregate.run(config)
+    run_stage("aggregate", config)
     rows = table("summary").query("dataset == 'interhuman' and metric == 'fid' and method == 'intergen'")
     means = rows.set_index("block")["mean"]
     assert means["re-evaluated"] == pytest.approx(1.1 * means["reproduced"])
@@ -111,10 +112,10 @@ def test_official_checkpoints_are_rows_of_their_own(tmp_path, monkeypatch):
     official = path("official_metrics", profile="smoke", dataset="interhuman", variant="intergen")
     shutil.copy(path("run_metrics", **RUN | {"variant": "intergen"}), official)
     with pytest.raises(DataError, match="block must be re-evaluated at this place; found reproduced"):
-        aggregate.run(config)
+        run_stage("aggregate", config)
     official.unlink()
     with pytest.raises(StateError, match="intermamba re-evaluate"):
-        aggregate.run(config)
+        run_stage("aggregate", config)
 
 
 @pytest.mark.parametrize("condition", ["origin", "skeleton", "tower", "evaluator", "protocol"])
@@ -123,7 +124,7 @@ def test_rows_measured_differently_are_refused_naming_both_files(study, conditio
     file = path("run_metrics", **RUN)
     files.write_csv(file, other)
     with pytest.raises(DataError) as error:
-        aggregate.run(study)
+        run_stage("aggregate", study)
     reference = path("reference_metrics", profile="smoke", dataset="interhuman")
     for part in (condition, "another/1", str(file), str(reference)):
         assert part in str(error.value)
@@ -133,28 +134,28 @@ def test_rows_measured_differently_are_refused_naming_both_files(study, conditio
 def test_a_file_at_the_wrong_place_is_refused(study):
     shutil.copy(path("run_metrics", **RUN | {"variant": "intergen"}), path("run_metrics", **RUN))
     with pytest.raises(DataError, match="method must be intermamba at this place; found intergen"):
-        aggregate.run(study)
+        run_stage("aggregate", study)
 
 
 def test_a_row_that_stands_twice_is_refused(study):
     frame = made_up.metrics("interhuman", "intermamba", 0)
     files.write_csv(path("run_metrics", **RUN), pd.concat([frame, frame.iloc[[0]]]))
     with pytest.raises(DataError, match="stands there twice"):
-        aggregate.run(study)
+        run_stage("aggregate", study)
 
 
 def test_an_unknown_metric_gets_the_nearest_match(study):
     frame = made_up.metrics("interhuman", "intermamba", 0).replace({"metric": {"fid": "fids"}})
     files.write_csv(path("run_metrics", **RUN), frame)
     with pytest.raises(DataError, match=r"unknown metric 'fids'.*Did you mean 'fid'"):
-        aggregate.run(study)
+        run_stage("aggregate", study)
 
 
 def test_an_unknown_branch_is_refused(study):
     log = made_up.adaptive("intermamba").replace({"branch": {"spatial": "spatialy"}})
     files.write_csv(path("adaptive_log", **RUN), log)
     with pytest.raises(DataError, match="branch 'spatialy'"):
-        aggregate.run(study)
+        run_stage("aggregate", study)
 
 
 @pytest.mark.parametrize(
@@ -165,4 +166,4 @@ def test_a_missing_file_names_its_stage(study, name, stage):
     fields = {"dataset": "interhuman", "profile": "smoke"} if name == "reference_metrics" else RUN
     path(name, **fields).unlink()
     with pytest.raises(StateError, match=f"intermamba {stage}"):
-        aggregate.run(study)
+        run_stage("aggregate", study)

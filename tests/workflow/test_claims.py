@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import workflow_study as made_up
+from stages import run as run_stage
 
 import ablations
-from intermamba import files
+from intermamba import files, models
 from intermamba.errors import ConfigError
 from intermamba.paths import path
-from workflow.results import aggregate, claims
+from workflow.results import claims
 from workflow.results.reproduced import read
 
 ROWS = {"intermamba": (0, 1, 2), "intergen": (0, 1, 2), "without_temporal": (0, 1, 2), "my_idea_100%": (0,)}
@@ -22,9 +23,10 @@ def study(tmp_path, monkeypatch):
     files_of_paper = made_up.ROOT / "results" / "paper"
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "paper").symlink_to(files_of_paper)
+    monkeypatch.setattr(models, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
     config = made_up.config({"interhuman": ROWS})
     made_up.write(config)
-    aggregate.run(config)
+    run_stage("aggregate", config)
     return config
 
 
@@ -60,7 +62,7 @@ def quality(name="a", first="intermamba", second="intergen", metric="top1", expe
 
 
 def decide(config, *which, **options):
-    study = read(config, made_up.VARIANTS)[0]
+    study = read(config, made_up.VARIANTS)
     return claims.decide(which, study, metrics(config, **options), weights())
 
 
@@ -161,11 +163,11 @@ def test_a_broken_claim_is_named(tmp_path):
 
 def test_the_stage_writes_a_row_a_claim_and_again_to_the_byte(study, monkeypatch):
     monkeypatch.setattr(claims, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
-    claims.run(study)
+    run_stage("claims", study)
     file = path("claims", profile="smoke")
     first = files.sha256(file)
     frame = pd.read_csv(file)
     assert list(frame.columns) == list(claims.COLUMNS)
     assert set(frame["verdict"]) <= {"holds", "does not hold", "inconclusive", "not run"}
-    claims.run(study)
+    run_stage("claims", study)
     assert files.sha256(file) == first

@@ -85,17 +85,17 @@ def test_an_unknown_row_of_the_study_stops_validation(study: Path, edit_params: 
 
 
 def test_the_second_tool_is_refused(study: Path) -> None:
-    lock.claim("smoke", None)
+    lock.take("smoke", None)
     assert not (study / "results/smoke").exists()
-    lock.claim("smoke", "snakemake")
-    lock.claim("smoke", "snakemake")
+    lock.take("smoke", "snakemake")
+    lock.take("smoke", "snakemake")
     with pytest.raises(StateError, match=r"belong to snakemake, and dvc must not.*make clean PROFILE=smoke"):
-        lock.claim("smoke", "dvc")
-    lock.claim("study", "dvc")
+        lock.take("smoke", "dvc")
+    lock.take("study", "dvc")
 
 
 def test_snakemake_stops_before_touching_dvcs_results(study: Path) -> None:
-    lock.claim("smoke", "dvc")
+    lock.take("smoke", "dvc")
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "1"], capture_output=True, text=True, check=False
     )

@@ -9,6 +9,7 @@ import pytest
 import workflow_study as made_up
 from matplotlib.collections import PathCollection
 from matplotlib.colors import same_color, to_hex
+from stages import run as run_stage
 
 from evaluators.perturbations import catalogue
 from evaluators.results import summarise
@@ -23,7 +24,6 @@ from workflow.figures.learning import learning
 from workflow.figures.sampling_steps import few_steps
 from workflow.figures.sensitivity import BLIND, FOOLED, noticed
 from workflow.figures.style import BRANCHES, save, themed
-from workflow.results import aggregate
 from workflow.results.reproduced import read
 
 ORIGINS = {"interhuman": "synthetic", "interx": "synthetic"}
@@ -88,12 +88,12 @@ def finished(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(figures, "variants", lambda: made_up.VARIANTS)
     made_up.write(config)
-    aggregate.run(config)
+    run_stage("aggregate", config)
     return config
 
 
 def test_the_stage_draws_from_the_aggregated_results(finished):
-    figures.run(finished)
+    run_stage("figures", finished)
     for name in ("figure2", "figure7", "figure8", "learning", "steps", "sensitivity"):
         for suffix, start in (("pdf", b"%PDF"), ("png", b"\x89PNG")):
             assert path("own_figure", profile="smoke", figure=name, format=suffix).read_bytes().startswith(start)
@@ -118,11 +118,11 @@ def test_what_the_judges_notice_is_told_apart_by_colour():
 def test_a_missing_input_names_its_stage(finished, name, stage):
     path(name, profile="smoke").unlink()
     with pytest.raises(StateError, match=f"intermamba {stage}"):
-        figures.run(finished)
+        run_stage("figures", finished)
 
 
 def panels(config):
-    study, _ = read(config, made_up.VARIANTS)
+    study = read(config, made_up.VARIANTS)
     return [reported_panel(made_up.VARIANTS), *measured_panels(study)]
 
 
@@ -136,7 +136,7 @@ def test_figure2_joins_the_papers_tables_1_and_3(finished):
 
 
 def test_figure2_shows_what_was_measured_with_its_conditions(finished):
-    (panel,) = measured_panels(read(finished, made_up.VARIANTS)[0])
+    (panel,) = measured_panels(read(finished, made_up.VARIANTS))
     assert [point.method for point in panel.points] == ["intergen", "intermamba"]  # no ablation of the paper
     ours = panel.points[1]
     assert (ours.precision, panel.chance) == pytest.approx((0.21, 0.03))
@@ -164,7 +164,7 @@ def test_figure2_never_mixes_reported_and_measured(finished):
 
 def test_figure2_of_a_study_without_interhuman_is_the_papers_alone(finished):
     runs = {"interx": {"intermamba": (0,)}}
-    study, _ = read(finished.model_copy(update={"runs": runs}), made_up.VARIANTS)
+    study = read(finished.model_copy(update={"runs": runs}), made_up.VARIANTS)
     assert measured_panels(study) == []
     with themed():
         assert len(figure2([reported_panel(made_up.VARIANTS)]).axes) == 1
@@ -191,7 +191,7 @@ def test_labels_of_bubbles_keep_apart():
 def test_figures_of_a_study_without_the_full_model_say_so(finished):
     """No figure is refused because another has nothing to show."""
     few = finished.model_copy(update={"runs": {"interhuman": {"intergen": (0,)}}})
-    figures.run(few)
+    run_stage("figures", few)
     for name in ("figure8", "steps"):
         assert path("own_figure", profile="smoke", figure=name, format="png").exists()
     for figure in (figure8(curves().iloc[:0], ORIGINS, "smoke"), few_steps(pd.DataFrame(), pd.DataFrame(), "smoke")):

@@ -14,8 +14,10 @@ from dvc.repo import Repo
 from places import ROOT
 
 from intermamba import config
+from intermamba.errors import StateError
 from intermamba.paths import committed
 from workflow.graph import dvc as compiler
+from workflow.graph.lock import exclusive
 from workflow.graph.stages import table, targets
 
 PROFILES = ("smoke", "study", "paper")
@@ -25,11 +27,16 @@ class Job(NamedTuple):
     command: str
     inputs: frozenset[str]
     outputs: frozenset[str]
+    knobs: frozenset[str]
 
 
 def of_table(profile: str) -> set[Job]:
     stages = table(config.load(profile)).values()
-    return {Job(job.command, frozenset(job.inputs), frozenset(job.outputs)) for stage in stages for job in stage.jobs()}
+    return {
+        Job(job.command, frozenset(map(str, job.reads)), frozenset(map(str, job.writes)), frozenset(job.knobs))
+        for stage in stages
+        for job in stage.jobs()
+    }
 
 
 _ASK_SNAKEMAKE = """
@@ -46,7 +53,9 @@ with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
     )
     flow.dag(DAGSettings(forceall=True)).execute_workflow(executor="dryrun")
     jobs = [job for job in flow._workflow.dag.jobs if job.shellcmd]
-    print(json.dumps([[job.shellcmd, list(map(str, job.input)), list(map(str, job.output))] for job in jobs]))
+    print(json.dumps([
+        [job.shellcmd, list(map(str, job.input)), list(map(str, job.output)), [*job.params]] for job in jobs
+    ]))
 """
 
 
@@ -55,22 +64,37 @@ def of_snakemake(profile: str) -> set[Job]:
     done = subprocess.run([sys.executable, "-c", _ASK_SNAKEMAKE, profile], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return {
-        Job(re.sub(r" > \S+ 2>&1$", "", command), frozenset(inputs), frozenset(outputs))
-        for command, inputs, outputs in json.loads(done.stdout)
+        Job(
+            re.sub(r" > \S+ 2>&1$", "", shell),
+            frozenset(inputs),
+            frozenset(outputs),
+            frozenset(knob.split()[0] for knob in knobs if not shell.startswith(knob)),  # a name and a hash each
+        )
+        for shell, inputs, outputs, knobs in json.loads(done.stdout)
     }
 
 
-def of_dvc(tree: Path) -> set[Job]:
-    """Stages DVC resolved from dvc.yaml, from its own index."""
+def of_dvc(tree: Path, expected: set[Job]) -> set[Job]:
+    """Stages DVC resolved from dvc.yaml, from its own index.
+
+    It tracks keys of params.yaml: a stage's knobs, or a section around one that some item does not have by itself.
+    """
+    knobs = {job.command: job.knobs for job in expected}
     with Repo.init(str(tree), no_scm=True, force=True) as repo:
         return {
             Job(
                 stage.cmd,
                 frozenset(str(dep.def_path) for dep in stage.deps if not isinstance(dep, ParamsDependency)),
                 frozenset(str(out.def_path) for out in stage.outs),
+                frozenset(knob for knob in knobs[stage.cmd] if _tracked(knob, stage.deps)),
             )
             for stage in repo.index.stages
         }
+
+
+def _tracked(knob: str, deps: list) -> bool:
+    keys = {key for dep in deps if isinstance(dep, ParamsDependency) for key in dep.params}
+    return any(f"base.{knob}.".startswith(f"{key}.") for key in keys)
 
 
 def dvc_names(tree: Path) -> set[str]:
@@ -84,7 +108,7 @@ def test_one_graph(study: Path, profile: str) -> None:
     (study / "dvc.yaml").write_text(compiler.compile_document(config.load(profile)))
     expected = of_table(profile)
     assert of_snakemake(profile) == expected
-    assert of_dvc(study) == expected
+    assert of_dvc(study, expected) == expected
 
 
 def test_official_checkpoints_join_the_graph_where_a_profile_names_them(
@@ -93,19 +117,23 @@ def test_official_checkpoints_join_the_graph_where_a_profile_names_them(
     assert not {"adopt", "re-evaluate"} & {stage.split("@")[0] for stage in dvc_names(study)}
     entry = "{checkpoint: models/intergen.ckpt, normalisation: models}"
     edit_params("official: {} #", f"official: {{interhuman: {{intergen: {entry}, in2in: {entry}}}}} #")
+    (study / "models").mkdir()
+    for name in ("intergen.ckpt", "global_mean.npy", "global_std.npy"):
+        (study / "models" / name).touch()
     (study / "dvc.yaml").write_text(compiler.compile_document(config.load()))
     expected = of_table("smoke")
     official = [job for job in expected if job.command.startswith(("intermamba adopt", "intermamba re-evaluate"))]
     assert len(official) == 4
     assert of_snakemake("smoke") == expected
-    assert of_dvc(study) == expected
+    assert of_dvc(study, expected) == expected
     assert {"adopt@interhuman-intergen", "re-evaluate@interhuman-in2in"} <= dvc_names(study)
     (aggregate,) = (job for job in expected if job.command.startswith("intermamba aggregate"))
     assert "results/smoke/interhuman/intergen/official/metrics.csv" in aggregate.inputs
 
 
-def test_committed_dvc_yaml_is_up_to_date(study: Path) -> None:
-    assert (study / "dvc.yaml").read_text() == compiler.compile_document(config.load())
+def test_committed_dvc_yaml_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert Path("dvc.yaml").read_text() == compiler.compile_document(config.load())
 
 
 def test_git_ignores_what_is_not_committed_and_dvc_leaves_the_rest_to_git(study: Path) -> None:
@@ -122,17 +150,23 @@ def test_git_ignores_what_is_not_committed_and_dvc_leaves_the_rest_to_git(study:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_data_flows_one_way(profile: str) -> None:
     """Every input is a file of the repository or the output of an earlier stage; nothing is written twice."""
-    written: set[str] = set()
+    written: set[Path] = set()
     for stage in table(config.load(profile)).values():
         jobs = list(stage.jobs())
         for job in jobs:
-            for path in job.inputs:
-                assert path in written or path.startswith(("ablations/", "evaluators/", "results/paper/reported/")), (
-                    path
-                )
+            for path in job.reads:
+                assert path in written or str(path).startswith(
+                    ("ablations/", "evaluators/", "results/paper/reported/")
+                ), path
         for job in jobs:
-            assert not written & set(job.outputs)
-            written |= set(job.outputs)
+            assert not written & set(job.writes)
+            written |= set(job.writes)
+
+
+def test_one_pipeline_at_a_time(study: Path) -> None:
+    exclusive("smoke")
+    with pytest.raises(StateError, match="another pipeline runs over this profile"):
+        exclusive("smoke")
 
 
 def test_snakemake_reads_its_profile(study: Path) -> None:

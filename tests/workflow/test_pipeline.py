@@ -18,6 +18,7 @@ from micro import MICRO, merge
 
 from intermamba import config
 from intermamba.errors import DataError
+from intermamba.job import values
 from intermamba.paths import path
 from workflow.cli import app
 from workflow.graph.stages import table
@@ -54,7 +55,8 @@ def run_all() -> None:
 
 def deterministic(stages: dict) -> dict[str, bytes]:
     """Bytes of every artefact that must not differ between runs."""
-    found = [Path(name) for stage in stages.values() for job in stage.jobs() for name in job.results]
+    jobs = [job for stage in stages.values() for job in stage.jobs()]
+    found = [output for job in jobs for name, output in job.outputs.items() if name not in job.measured]
     kinds = ("tex", "md", "csv")
     timed = {path("table", profile="smoke", number=3, format=kind) for kind in kinds}
     timed |= {path("own_table", profile="smoke", table="claims", format=kind) for kind in kinds}
@@ -91,6 +93,11 @@ def test_the_graph_repeats_byte_for_byte(micro: Path) -> None:
         "**Official checkpoints, evaluated in this run"
         in path("table", profile="smoke", number=1, format="md").read_text()
     )
+    for job in (job for stage in stages.values() for job in stage.jobs()):
+        record = json.loads(job.record.read_text())
+        assert set(record["inputs"]) == set(map(str, job.reads)), job.command
+        assert set(record["outputs"]) == set(map(str, job.outputs.values())), job.command
+        assert record["config"] == values(config.load(), job.knobs), job.command
     app(["validate"], standalone_mode=False)
 
     for folder in ("data", "results/smoke"):

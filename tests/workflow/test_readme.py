@@ -62,7 +62,7 @@ def test_the_readmes_example_is_a_valid_variant(tmp_path: Path) -> None:
     example = re.search(r"( +name: my_idea\n(?: +\w+: .*\n)+)", page)
     assert example
     (tmp_path / "my_idea.yaml").write_text(yaml.safe_dump(yaml.safe_load(example[1])))
-    assert ablations.load(tmp_path)["my_idea"].options()
+    assert ablations.read(tmp_path)["my_idea"].options()
 
 
 def test_every_inferred_choice_of_the_models_is_explained() -> None:

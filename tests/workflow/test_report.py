@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import workflow_study as made_up
 from places import PHONE
+from stages import run as run_stage
 
 import ablations
 from intermamba import files
@@ -26,7 +27,7 @@ from workflow.figures import build as figures
 from workflow.graph import stages
 from workflow.report import build
 from workflow.report.page import Report, packed, render, sortable
-from workflow.results import aggregate, claims
+from workflow.results import claims
 from workflow.tables import build as tables
 from workflow.tables import pdf
 from workflow.tables.tabular import Cell
@@ -37,27 +38,28 @@ SCRIPTS = made_up.ROOT / "workflow/report"
 def finish(config: Config) -> None:
     """Everything before the report, in the working directory; made-up runs have made-up records."""
     made_up.write(config)
-    aggregate.run(config)
-    claims.run(config)
-    tables.run(config)
-    figures.run(config)
+    run_stage("aggregate", config)
+    run_stage("claims", config)
+    run_stage("tables", config)
+    run_stage("figures", config)
     for stage in stages.table(config).values():
         for job in stage.jobs():
-            record = record_of(job.results[0])
+            record = job.record
             if stage.name != "report" and not record.exists():
-                outputs = dict.fromkeys((*job.results, *job.measured), "0" * 64)
+                outputs = {str(path): "0" * 64 for path in job.outputs.values()}
+                inputs = {str(path): "1" * 64 for path in job.reads}
                 notes = {"origin": "synthetic", "clips": {"train": 3, "val": 2, "test": 1}}
                 files.write_json(
                     record,
                     {
                         "stage": stage.name, "command": job.command, "config": {"knob": "<b>"}, "seeds": {"root": 1},
-                        "code": {"revision": "f" * 40, "dirty": True}, "inputs": dict.fromkeys(job.inputs, "1" * 64),
+                        "code": {"revision": "f" * 40, "dirty": True}, "inputs": inputs,
                         "outputs": outputs, "versions": {"python": "3"}, "device": "some CPU", "threads": 1,
                         "started": "2026-01-02T03:04:05+00:00", "wall_seconds": 1.5, "peak_memory_mib": 10,
                         "notes": notes,
                     },
                 )  # fmt: skip
-            for name in (*job.results, *job.measured):
+            for name in job.outputs.values():
                 if stage.name != "report" and not Path(name).exists():
                     files.write_text(name, "made up")
 
@@ -77,7 +79,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
             patch.setattr(module, "variants", lambda: made_up.VARIANTS)
         patch.setattr(claims, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
         finish(config)
-        build.run(config)
+        run_stage("report", config)
         yield config
 
 
@@ -188,7 +190,7 @@ def test_claims_are_told_in_sentences_and_rounded(finished: Config, page: str, m
     assert 'id="claims"' in page
     caught: list[Report] = []
     monkeypatch.setattr(build, "render", lambda report: caught.append(report) or render(report))
-    build.run(finished)
+    run_stage("report", finished)
     row = {
         "topic": "Quality", "claim": "A & B help", "where": "Table 5", "metric": "top1",
         "paper_first": 0.475, "paper_second": 0.371,
@@ -216,14 +218,14 @@ def test_a_missing_input_names_its_stage(finished: Config) -> None:
     file.unlink()
     try:
         with pytest.raises(StateError, match="intermamba tables"):
-            build.run(finished)
+            run_stage("report", finished)
     finally:
         file.write_bytes(content)
 
 
 def test_without_latex_the_record_says_so(finished: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pdf.shutil, "which", lambda _: None)
-    _, told = build.run(finished)
+    _, told = run_stage("report", finished)
     record = files.read_json(record_of(path("report", profile="smoke")))
     assert record["notes"]["pdf"] == told == pdf.MISSING
     assert not path("report_document", profile="smoke").with_suffix(".pdf").exists()
@@ -234,7 +236,7 @@ def test_without_latex_the_record_says_so(finished: Config, monkeypatch: pytest.
 
 @pytest.mark.skipif(not any(map(shutil.which, ("latexmk", "pdflatex", "tectonic"))), reason="no LaTeX here")
 def test_latex_makes_a_pdf(finished: Config) -> None:
-    build.run(finished)
+    run_stage("report", finished)
     made = path("report_document", profile="smoke").with_suffix(".pdf")
     assert made.read_bytes().startswith(b"%PDF")
     first = made.read_bytes()
@@ -246,7 +248,7 @@ def test_latex_makes_a_pdf(finished: Config) -> None:
         pdf.compile_document(broken)
     with pytest.MonkeyPatch.context() as patch:  # a LaTeX without the packages is no failure of the report
         patch.setattr(build.latex, "document", lambda *_: broken.read_text())
-        _, told = build.run(finished)
+        _, told = run_stage("report", finished)
     assert told.startswith("PDF not made: results/smoke/report/report.tex: ")
 
 

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 import workflow_study as made_up
 from places import ROOT
+from stages import run as run_stage
 
 import ablations
 from evaluators.perturbations import catalogue
-from intermamba import files
+from intermamba import files, models
 from intermamba.errors import ConfigError, DataError, StateError
 from intermamba.paths import path
-from workflow.results import aggregate, claims
+from workflow.results import claims
 from workflow.tables import build as tables
 
 REPORTED = ROOT / "results" / "paper" / "reported"
@@ -31,11 +32,12 @@ def place(folder, monkeypatch, runs=None, official=None):
     config = made_up.config(runs or RUNS, official)
     shutil.copytree(REPORTED, folder / "results" / "paper" / "reported")
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(models, "variants", lambda: made_up.VARIANTS)
     monkeypatch.setattr(tables, "variants", lambda: made_up.VARIANTS)
     monkeypatch.setattr(claims, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
     made_up.write(config)
-    aggregate.run(config)
-    claims.run(config)
+    run_stage("aggregate", config)
+    run_stage("claims", config)
     return config
 
 
@@ -62,7 +64,7 @@ def mark(frame, block, method, metric):
 
 
 def test_all_files_are_written_and_again_to_the_byte(study):
-    tables.run(study)
+    run_stage("tables", study)
     folder = path("document", profile="smoke").parent
     tabled = (
         *(f"table{number}" for number in range(1, 6)),
@@ -73,26 +75,26 @@ def test_all_files_are_written_and_again_to_the_byte(study):
         "context",
     )
     names = {f"{name}.{form}" for name in tabled for form in ("tex", "md", "csv")} | {"all.tex"}
-    assert {file.name for file in folder.iterdir()} == names | {"all.tex.prov.json"}
+    assert {file.name for file in folder.iterdir()} == names | {"all.tex.prov.json", files.LOCK}
     first = {name: files.sha256(folder / name) for name in names}
-    tables.run(study)
+    run_stage("tables", study)
     assert first == {name: files.sha256(folder / name) for name in names}
 
 
 def test_only_table_3_depends_on_timings(study):
-    tables.run(study)
+    run_stage("tables", study)
     folder = path("document", profile="smoke").parent
     first = {file.name: files.sha256(file) for file in folder.glob("table*")}
     file = path("complexity_time", profile="smoke")
     times = pd.read_csv(file)
     files.write_csv(file, times.assign(seconds=times["seconds"] * 1.1))
-    tables.run(study)
+    run_stage("tables", study)
     changed = {file.name for file in folder.glob("table*") if files.sha256(file) != first[file.name]}
     assert changed == {"table3.tex", "table3.md", "table3.csv"}
 
 
 def test_rows_stand_where_the_paper_has_them_and_others_join_the_comparison(study):
-    tables.run(study)
+    run_stage("tables", study)
     assert methods(cells(1)) == ["real", "shuffled", "intergen", "intermamba", OWN]
     assert methods(cells(2)) == ["real", "shuffled", "intergen", "intermamba", "without_temporal"]
     assert methods(cells(3)) == ["intergen", "intermamba", OWN]
@@ -102,7 +104,7 @@ def test_rows_stand_where_the_paper_has_them_and_others_join_the_comparison(stud
 
 
 def test_each_block_has_its_own_best_and_second(study):
-    tables.run(study)
+    run_stage("tables", study)
     table1 = cells(1)
     assert mark(table1, "reported", "InterMamba (Ours)", "top1") == "best"
     assert mark(table1, "reported", "InterMamba (light)", "top1") == "second"
@@ -117,7 +119,7 @@ def test_each_block_has_its_own_best_and_second(study):
 
 
 def test_a_method_at_chance_gets_no_mark_where_captions_matter(study):
-    tables.run(study)
+    run_stage("tables", study)
     table4 = cells(4)
     assert mark(table4, "reproduced", "intermamba", "top1") == "best"
     assert mark(table4, "reproduced", "without_temporal", "top1") == ""  # 0.020, below the shuffled 0.030
@@ -125,14 +127,14 @@ def test_a_method_at_chance_gets_no_mark_where_captions_matter(study):
 
 
 def test_two_scales_in_one_printed_column_are_not_ranked(study):
-    tables.run(study)
+    run_stage("tables", study)
     printed = cells(5).query("metric == 'printed'")
     assert list(printed["shown"]) == ["0.371", "0.409", "0.605", "0.705"]
     assert not printed["mark"].any()
 
 
 def test_the_heading_says_what_the_run_was(study):
-    tables.run(study)
+    run_stage("tables", study)
     for number in (1, 2, 4, 5):
         for part in ("synthetic", "-tiny/1", "text tower untrained", "profile smoke", "training seed 0"):
             assert part in text(number, "md")
@@ -142,7 +144,7 @@ def test_the_heading_says_what_the_run_was(study):
 
 
 def test_the_heading_names_the_skeleton_where_there_is_one(study):
-    tables.run(study)
+    run_stage("tables", study)
     assert "synthetic embedded split; skeleton neutral; protocol interx-tiny/1" in text(2, "md").lower()
     assert "skeleton" not in text(1, "md")
 
@@ -151,26 +153,26 @@ def test_the_heading_names_the_skeleton_where_there_is_one(study):
 def test_a_fingerprint_that_looks_like_a_number_stays_text(study, fingerprint):
     file = path("summary", profile="smoke")
     files.write_csv(file, pd.read_csv(file).assign(evaluator=fingerprint))
-    tables.run(study)
+    run_stage("tables", study)
     assert f"Evaluator weights: {fingerprint}." in text(1, "md")
 
 
 def test_rows_that_were_not_run_are_named_beneath(study):
-    tables.run(study)
+    run_stage("tables", study)
     for number in (1, 3):
         assert "Not run in this profile: InterMamba (light)." in text(number, "md")
     assert "Not run" not in text(2, "md")
 
 
 def test_reported_numbers_keep_their_printed_digits(study):
-    tables.run(study)
+    run_stage("tables", study)
     assert r"\textbf{0.4573}$^{\pm .004}$" in text(2, "tex")
     assert r"0.002$^{\pm .0002}$" in text(2, "tex")
     assert "8.5347 <sup>±.055</sup>" in text(2, "md")
 
 
 def test_a_cell_leads_to_the_files_behind_it(study):
-    tables.run(study)
+    run_stage("tables", study)
     for number in range(1, 6):
         frame = cells(number)
         sources = frame.loc[frame["mean"] != "", "source"]
@@ -183,7 +185,7 @@ def test_a_cell_leads_to_the_files_behind_it(study):
 
 def test_several_seeds_are_told_and_rows_with_fewer_say_so(tmp_path, monkeypatch):
     config = place(tmp_path, monkeypatch, {"interhuman": {"intermamba": (0, 3), "intergen": (0,)}})
-    tables.run(config)
+    run_stage("tables", config)
     assert "training seeds 0, 3" in text(1, "md")
     assert "InterGen (training seed 0)" in text(1, "md")
     row = cells(1).query("method == 'intermamba' and metric == 'fid'")
@@ -200,26 +202,27 @@ def test_several_seeds_are_told_and_rows_with_fewer_say_so(tmp_path, monkeypatch
 
 def test_an_unknown_variant_gets_the_nearest_match(study):
     other = study.model_copy(update={"runs": {"interhuman": {"intermambo": (0,)}}})
-    with pytest.raises(ConfigError, match=r"unknown variant 'intermambo'.*Did you mean 'intermamba'"):
-        tables.run(other)
+    with pytest.raises(ConfigError, match=r"unknown model variant 'intermambo'.*Did you mean 'intermamba'"):
+        run_stage("tables", other)
 
 
 def test_a_row_the_paper_does_not_have_gets_the_nearest_match(study, monkeypatch):
     wrong = made_up.variant("wrong", "Wrong", table1="InterMamba (lite)")
-    monkeypatch.setattr(tables, "variants", lambda: made_up.VARIANTS | {"wrong": wrong})
+    for module in (models, tables):
+        monkeypatch.setattr(module, "variants", lambda: made_up.VARIANTS | {"wrong": wrong})
     with pytest.raises(ConfigError, match=r"unknown row of Table 1 'InterMamba \(lite\)'.*'InterMamba \(light\)'"):
-        tables.run(study)
+        run_stage("tables", study)
 
 
 def test_a_summary_older_than_the_runs_is_refused(study):
     runs = {"interhuman": {**study.runs["interhuman"], "intermamba_light": (0,)}}
     with pytest.raises(DataError, match="no reproduced row of 'intermamba_light' on interhuman"):
-        tables.run(study.model_copy(update={"runs": runs}))
+        run_stage("tables", study.model_copy(update={"runs": runs}))
 
 
 def test_official_checkpoints_have_a_block_of_their_own_between_the_two(tmp_path, monkeypatch):
     study = place(tmp_path, monkeypatch, official=made_up.OFFICIAL)
-    tables.run(study)
+    run_stage("tables", study)
     frame = cells(1)
     assert list(dict.fromkeys(frame["block"])) == ["reported", "re-evaluated", "reproduced"]
     assert methods(frame, "re-evaluated") == ["real", "shuffled", "intergen"]
@@ -241,7 +244,7 @@ def test_official_checkpoints_have_a_block_of_their_own_between_the_two(tmp_path
 
 
 def test_a_study_without_official_checkpoints_has_no_such_block(study):
-    tables.run(study)
+    run_stage("tables", study)
     assert set(cells(1)["block"]) == {"reported", "reproduced"}
 
 
@@ -249,7 +252,7 @@ def test_a_study_without_official_checkpoints_has_no_such_block(study):
 def test_a_missing_input_names_its_stage(study, name, stage):
     path(name, profile="smoke").unlink()
     with pytest.raises(StateError, match=f"intermamba {stage}"):
-        tables.run(study)
+        run_stage("tables", study)
 
 
 def test_the_real_variants_find_their_rows(tmp_path, monkeypatch):
@@ -268,7 +271,7 @@ def test_the_real_variants_find_their_rows(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex (texlive-latex-extra) on the PATH")
 def test_the_document_compiles_without_overfull_boxes(study):
-    tables.run(study)
+    run_stage("tables", study)
     document = path("document", profile="smoke")
     done = subprocess.run(
         ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", document.name],
@@ -294,7 +297,7 @@ class TestSensitivity:
         )
 
     def test_one_block_an_evaluator_and_one_row_a_damage(self, study):
-        tables.run(study)
+        run_stage("tables", study)
         frame = self.cells()
         for dataset in ("interhuman", "interx"):
             rows = frame[frame["dataset"] == dataset]
@@ -304,7 +307,7 @@ class TestSensitivity:
         assert "multimodality" not in set(frame["metric"])
 
     def test_changes_and_marks(self, study):
-        tables.run(study)
+        run_stage("tables", study)
         frame = self.cells().query("dataset == 'interhuman'").set_index(["method", "metric"])
         assert frame.loc[("real", "top1"), "shown"] == "0.450"
         assert frame.loc[("joints-1", "top1"), ["shown", "mark"]].tolist() == ["0.000", "blind"]
@@ -314,7 +317,7 @@ class TestSensitivity:
         assert float(frame.loc[("captions", "top1"), "mean"]) == pytest.approx(-0.045)
 
     def test_signs_reach_every_format(self, study):
-        tables.run(study)
+        run_stage("tables", study)
         plain, tex = (
             path("own_table", profile="smoke", table="sensitivity", format=form).read_text() for form in ("md", "tex")
         )
@@ -328,9 +331,9 @@ class TestSensitivity:
         frame = pd.read_csv(file)
         files.write_csv(file, frame[frame["method"] != "captions"])
         with pytest.raises(DataError, match=r"sensitivity\.csv: not the perturbations of this code"):
-            tables.run(study)
+            run_stage("tables", study)
 
     def test_an_evaluator_that_was_not_asked(self, study):
         path("sensitivity", profile="smoke", dataset="interx").unlink()
         with pytest.raises(StateError, match="intermamba sensitivity"):
-            tables.run(study)
+            run_stage("tables", study)

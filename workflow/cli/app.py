@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from intermamba.config import Config, Dataset, load
+from intermamba.config import Config, load
+from intermamba.job import Job
+from intermamba.models import find
 
 INTERRUPTED = 128 + signal.SIGINT
 """Exit code of a command that Ctrl-C ended, as shells have it."""
@@ -64,22 +66,28 @@ SeedOption = Annotated[int, typer.Option("--seed", help="Training seed of the ro
 
 
 def open_profile(profile: str | None) -> Config:
-    """Configuration of a command, with this working tree claimed for the tool that runs it."""
-    from workflow.graph.lock import claim, runner
+    """Configuration of a command, with this working tree taken for the tool that runs it."""
+    from workflow.graph.lock import runner, take
 
     config = load(profile)
-    claim(config.profile, runner())
+    take(config.profile, runner())
     return config
 
 
-def open_dataset(profile: str | None, dataset: str) -> tuple[Config, Dataset]:
-    """Configuration of a command on one dataset.
+def open_job(profile: str | None, stage: str, **item: object) -> tuple[Config, Job]:
+    """Configuration and job of a stage's command, for any item, in the study or not.
 
     Raises:
-        ConfigError: no such dataset.
+        ConfigError: no such dataset or variant.
     """
+    from workflow.graph.stages import job
+
     config = open_profile(profile)
-    return config, config.dataset(dataset, "--dataset")
+    if "dataset" in item:
+        config.dataset(str(item["dataset"]), "--dataset")
+    if "variant" in item:
+        find(str(item["variant"]))
+    return config, job(config, stage, **item)
 
 
 def listed(names: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from intermamba.models import find
-from workflow.cli.app import COST, Profile, app, open_profile
+from workflow.cli.app import COST, Profile, app, open_job, open_profile
 from workflow.cli.progress import progress
 
 
@@ -17,12 +17,12 @@ def complexity(
     counts_only: Annotated[bool, typer.Option("--counts-only", help="Time nothing: seconds at any size.")] = False,
 ) -> None:
     """Count parameters and multiply-accumulates of every row, and time its sampler; needs no data."""
-    config = open_profile(profile)
+    config, job = open_job(profile, "complexity")
     from intermamba.cost import complexity as stage
 
     planned = len(stage.timed_rows(config)) * stage.repeats(config)
     with progress("complexity", planned, "timing", still=True) as advance:
-        stage.run(config, timed=not counts_only, advance=advance)
+        stage.run(config, job, timed=not counts_only, advance=advance)
 
 
 @app.command(rich_help_panel=COST, epilog="Example: intermamba budget --profile paper --variant intermamba --steps 10")

@@ -6,8 +6,7 @@ import typer
 
 from intermamba.config import load
 from intermamba.errors import ConfigError
-from intermamba.models import find
-from workflow.cli.app import STAGES, DatasetOption, Profile, SeedOption, VariantOption, app, open_dataset, open_profile
+from workflow.cli.app import STAGES, DatasetOption, Profile, SeedOption, VariantOption, app, open_job
 from workflow.cli.progress import progress
 
 
@@ -29,31 +28,25 @@ def fetch(
         raise typer.Exit(0 if inventory.run(load(profile)) else 1)
     if dataset is None:
         raise ConfigError("fetch: give --dataset interhuman or --dataset interx, or --check to see what is there.")
-    config, name = open_dataset(profile, dataset)
-    from intermamba.data import fetch as stage
-
+    config, job = open_job(profile, "fetch", dataset=dataset)
     with progress(f"fetch {dataset}", unit="clip") as advance:
-        stage.run(config, name, advance)
+        job.run(config, progress=advance)
 
 
 @app.command(rich_help_panel=STAGES, epilog="Example: intermamba preprocess --dataset interhuman")
 def preprocess(dataset: DatasetOption, profile: Profile = None) -> None:
     """Official processing of the raw files into one memory-mappable file a split, with statistics."""
-    config, name = open_dataset(profile, dataset)
-    from intermamba.data import preprocess as stage
-
+    config, job = open_job(profile, "preprocess", dataset=dataset)
     with progress(f"preprocess {dataset}", unit="clip") as advance:
-        stage.run(config, name, advance)
+        job.run(config, progress=advance)
 
 
 @app.command("encode-text", rich_help_panel=STAGES, epilog="Example: intermamba encode-text --dataset interhuman")
 def encode_text(dataset: DatasetOption, profile: Profile = None) -> None:
     """Run the frozen text tower once over all captions."""
-    config, name = open_dataset(profile, dataset)
-    from intermamba.text import cache as stage
-
+    config, job = open_job(profile, "encode-text", dataset=dataset)
     with progress(f"encode-text {dataset}", unit="caption") as advance:
-        stage.run(config, name, advance)
+        job.run(config, progress=advance)
 
 
 @app.command(
@@ -61,11 +54,9 @@ def encode_text(dataset: DatasetOption, profile: Profile = None) -> None:
 )
 def train_evaluator(dataset: DatasetOption, profile: Profile = None) -> None:
     """Train the evaluator of a dataset (or load its official checkpoint)."""
-    config, name = open_dataset(profile, dataset)
-    from evaluators import training as stage
-
+    config, job = open_job(profile, "train-evaluator", dataset=dataset)
     with progress(f"train-evaluator {dataset}") as advance:
-        stage.run(config, name, advance)
+        job.run(config, progress=advance)
 
 
 @app.command(
@@ -73,21 +64,17 @@ def train_evaluator(dataset: DatasetOption, profile: Profile = None) -> None:
 )
 def evaluate_reference(dataset: DatasetOption, profile: Profile = None) -> None:
     """Evaluate the real test motions, with their captions and with captions shuffled: ceiling and chance."""
-    config, name = open_dataset(profile, dataset)
-    from workflow.evaluation import reference as stage
-
+    config, job = open_job(profile, "evaluate-reference", dataset=dataset)
     with progress(f"evaluate-reference {dataset}", unit="repeat") as advance:
-        stage.run(config, name, advance)
+        job.run(config, progress=advance)
 
 
 @app.command(rich_help_panel=STAGES, epilog="Example: intermamba sensitivity --dataset interhuman")
 def sensitivity(dataset: DatasetOption, profile: Profile = None) -> None:
     """Damage real test motions in many ways, and see which metrics notice and which are blind to it."""
-    config, name = open_dataset(profile, dataset)
-    from workflow.evaluation import reference as stage
-
+    config, job = open_job(profile, "sensitivity", dataset=dataset)
     with progress(f"sensitivity {dataset}", unit="repeat") as advance:
-        stage.run_sensitivity(config, name, advance)
+        job.run(config, progress=advance)
 
 
 @app.command(
@@ -95,12 +82,9 @@ def sensitivity(dataset: DatasetOption, profile: Profile = None) -> None:
 )
 def train(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, profile: Profile = None) -> None:
     """Train one row of the study; a killed run goes on from its last checkpoint."""
-    config, name = open_dataset(profile, dataset)
-    find(variant)
-    from intermamba.training import run as stage
-
+    config, job = open_job(profile, "train", dataset=dataset, variant=variant, seed=seed)
     with progress(f"train {variant} on {dataset}, seed {seed}") as advance:
-        stage.run(config, name, variant, seed, advance)
+        job.run(config, progress=advance)
 
 
 @app.command(
@@ -108,21 +92,16 @@ def train(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, 
 )
 def steps(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, profile: Profile = None) -> None:
     """Evaluate a trained row when it samples in fewer and more steps, with DDIM and DPM-Solver++."""
-    config, name = open_dataset(profile, dataset)
-    find(variant)
-    from workflow.evaluation import sampling_steps as stage
-
+    config, job = open_job(profile, "steps", dataset=dataset, variant=variant, seed=seed)
     with progress(f"steps {variant} on {dataset}, seed {seed}", unit="repeat") as advance:
-        stage.run(config, name, variant, seed, advance)
+        job.run(config, progress=advance)
 
 
-@app.command("show-real", rich_help_panel=STAGES, epilog="Example: intermamba show-real --dataset interhuman")
-def show_real(dataset: DatasetOption, profile: Profile = None) -> None:
+@app.command("show-reference", rich_help_panel=STAGES, epilog="Example: intermamba show-reference --dataset interhuman")
+def show_reference(dataset: DatasetOption, profile: Profile = None) -> None:
     """Keep the real motions of a few test clips, chosen by their captions, for the report."""
-    config, name = open_dataset(profile, dataset)
-    from workflow.evaluation import gallery as stage
-
-    stage.run_real(config, name)
+    config, job = open_job(profile, "show-reference", dataset=dataset)
+    job.run(config)
 
 
 @app.command(
@@ -130,11 +109,8 @@ def show_real(dataset: DatasetOption, profile: Profile = None) -> None:
 )
 def show(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, profile: Profile = None) -> None:
     """Let a trained row perform the captions of the same test clips, for the report."""
-    config, name = open_dataset(profile, dataset)
-    find(variant)
-    from workflow.evaluation import gallery as stage
-
-    stage.run(config, name, variant, seed)
+    config, job = open_job(profile, "show", dataset=dataset, variant=variant, seed=seed)
+    job.run(config)
 
 
 @app.command(
@@ -144,55 +120,42 @@ def show(dataset: DatasetOption, variant: VariantOption, seed: SeedOption = 0, p
 )
 def re_evaluate(dataset: DatasetOption, variant: VariantOption, profile: Profile = None) -> None:
     """Evaluate an official checkpoint on the test split, by the rules of evaluate."""
-    config, name = open_dataset(profile, dataset)
-    find(variant)
-    from workflow.evaluation import generated as stage
-
+    config, job = open_job(profile, "re-evaluate", dataset=dataset, variant=variant)
     with progress(f"re-evaluate {variant} on {dataset}", unit="repeat") as advance:
-        stage.run(config, name, variant, None, advance)
+        job.run(config, progress=advance)
 
 
 @app.command(rich_help_panel=STAGES, epilog="Example: intermamba aggregate --profile smoke")
 def aggregate(profile: Profile = None) -> None:
     """Gather every row's metrics into metrics.csv, summary.csv, summary.json and alpha_beta.csv."""
-    config = open_profile(profile)
-    from workflow.results import aggregate as stage
-
-    stage.run(config)
+    config, job = open_job(profile, "aggregate")
+    job.run(config)
 
 
 @app.command(rich_help_panel=STAGES, epilog="Example: intermamba claims --profile smoke")
 def claims(profile: Profile = None) -> None:
     """Decide what the paper claims on the results of this profile, with tests over trainings."""
-    config = open_profile(profile)
-    from workflow.results import claims as stage
-
-    stage.run(config)
+    config, job = open_job(profile, "claims")
+    job.run(config)
 
 
 @app.command(rich_help_panel=STAGES, epilog="Example: intermamba tables --profile smoke")
 def tables(profile: Profile = None) -> None:
     """Write Tables 1 to 5 as LaTeX, Markdown and CSV: reported beside reproduced, never mixed."""
-    config = open_profile(profile)
-    from workflow.tables import build as stage
-
-    stage.run(config)
+    config, job = open_job(profile, "tables")
+    job.run(config)
 
 
 @app.command(rich_help_panel=STAGES, epilog="Example: intermamba figures --profile smoke")
 def figures(profile: Profile = None) -> None:
     """Draw Figures 2 (quality over time of sampling), 7 (motions) and 8 (adaptive weights over training)."""
-    config = open_profile(profile)
-    from workflow.figures import build as stage
-
-    stage.run(config)
+    config, job = open_job(profile, "figures")
+    job.run(config)
 
 
 @app.command(rich_help_panel=STAGES, epilog="Example: intermamba report --profile smoke")
 def report(profile: Profile = None) -> None:
     """Write everything as one page that needs no network, and as a PDF where LaTeX is installed."""
-    config = open_profile(profile)
-    from workflow.report import build as stage
-
-    for line in stage.run(config):
+    config, job = open_job(profile, "report")
+    for line in job.run(config):
         typer.echo(line)

@@ -7,9 +7,8 @@ import typer
 
 from intermamba.config import OfficialConfig, load
 from intermamba.errors import ConfigError, unknown
-from intermamba.models import find
 from intermamba.paths import SAMPLES, record_of
-from workflow.cli.app import USE, DatasetOption, Profile, app, listed, open_dataset
+from workflow.cli.app import USE, DatasetOption, Profile, app, listed, open_job, open_profile
 from workflow.cli.progress import progress
 
 
@@ -114,19 +113,17 @@ def evaluate(
     profile: Profile = None,
 ) -> None:
     """Evaluate a trained row, or a folder of motions, by the dataset's protocol, every repeat with its own seed."""
-    config, name = open_dataset(profile, dataset)
     if motions is not None and variant is None and seed is None:
+        config, job = open_job(profile, "evaluate-reference", dataset=dataset)
         from workflow.evaluation import external as folder
 
         with progress(f"evaluate {motions} on {dataset}", unit="repeat") as advance:
-            written = folder.run(config, name, motions, method, advance)
+            written = folder.run(config, job, motions, method, advance)
         typer.echo(f"Metrics: {written}\nRecord:  {record_of(written)}")
     elif variant is not None and motions is None and method is None:
-        find(variant)
-        from workflow.evaluation import generated as stage
-
+        config, job = open_job(profile, "evaluate", dataset=dataset, variant=variant, seed=seed or 0)
         with progress(f"evaluate {variant} on {dataset}, seed {seed or 0}", unit="repeat") as advance:
-            stage.run(config, name, variant, seed or 0, advance)
+            job.run(config, progress=advance)
     else:
         raise ConfigError(
             "evaluate takes either a trained row (--variant, --seed) or a folder of motions (--motions, --method)."
@@ -145,10 +142,10 @@ def prompts(
     profile: Profile = None,
 ) -> None:
     """List the test clips and captions that a method has to answer to be evaluated with `evaluate --motions`."""
-    config, name = open_dataset(profile, dataset)
+    config = open_profile(profile)
     from workflow.evaluation import prompts as command
 
-    command.run(config, name, sets, output)
+    command.run(config, config.dataset(dataset, "--dataset"), sets, output)
 
 
 @app.command(
@@ -166,13 +163,15 @@ def adopt(
     profile: Profile = None,
 ) -> None:
     """Make an official checkpoint of InterGen or in2IN one of ours: the profile's, or any other."""
-    config, name = open_dataset(profile, dataset)
-    from intermamba.checkpoints import adopt as stage
-
-    if checkpoint and normalisation and output:
-        source = OfficialConfig(checkpoint=str(checkpoint), normalisation=str(normalisation))
-        stage.adopt(config, name, variant, source, output)
-    elif checkpoint or normalisation or output:
+    given = (checkpoint, normalisation, output)
+    if not any(given):
+        config, job = open_job(profile, "adopt", dataset=dataset, variant=variant)
+        job.run(config)
+        return
+    if not (checkpoint and normalisation and output):
         raise ConfigError("--checkpoint, --normalisation and --output belong together: give all three or none.")
-    else:
-        stage.run(config, name, variant)
+    from workflow.graph import stages
+
+    source = OfficialConfig(checkpoint=str(checkpoint), normalisation=str(normalisation))
+    config, job = stages.adoption(open_profile(profile), dataset, variant, source, output)
+    job.run(config)

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,20 +17,22 @@ import pandas as pd
 from evaluators.folder import MotionFolder
 from evaluators.protocol import Source
 from evaluators.results import summarise
-from intermamba import files, paths, provenance
-from intermamba.config import Config, Dataset, load
+from intermamba import files, paths
+from intermamba.config import Config, load
 from intermamba.data.splits import SplitFile
 from intermamba.errors import ConfigError
+from intermamba.job import Job
 from intermamba.models import variants
 from intermamba.progress import SILENT, Progress
 from workflow.evaluation import comparison, reference
 from workflow.evaluation.setup import Bench
+from workflow.graph import stages
 from workflow.results.aggregate import REFERENCES
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)
 
 
-def run(config: Config, dataset: Dataset, folder: Path, method: str | None = None, progress: Progress = SILENT) -> Path:
+def run(config: Config, job: Job, folder: Path, method: str | None = None, progress: Progress = SILENT) -> Path:
     """Evaluate the motions in ``folder`` as ``method`` (the folder's name); returns the ``metrics.csv`` it wrote.
 
     Clips, batches, captions, reference motions and seeds are those of the study's own rows on the dataset; those rows
@@ -41,12 +44,12 @@ def run(config: Config, dataset: Dataset, folder: Path, method: str | None = Non
         DataError: the files are not what docs/howto/own-motions.md describes, or not in metres.
     """
     method = _checked(method or folder.resolve().name)
-    bench = Bench(config, dataset)
+    bench = Bench(config, job)
     source = MotionFolder(folder, bench.split, bench.settings, bench.protocol, bench.root)
     for sentence in source.warnings:
         sys.stderr.write(f"warning: {folder}: {sentence}\n")
-    output = paths.path("motions_metrics", profile=config.profile, dataset=dataset, variant=method)
-    with provenance.recorded("evaluate", [output], bench.inputs, bench.knobs, bench.seeds) as notes:
+    output = paths.path("motions_metrics", profile=config.profile, dataset=job.dataset, variant=method)
+    with replace(job, stage="evaluate", outputs={"metrics": output}).recorded(config, bench.seeds) as notes:
         found = bench.measure({method: source}, "re-evaluated", progress=progress)
         files.write_csv(output, found)
         notes.update(
@@ -57,7 +60,7 @@ def run(config: Config, dataset: Dataset, folder: Path, method: str | None = Non
             motions=_digest(source),
             warnings=source.warnings,
         )
-    comparison.show(found, comparison.finished(config, dataset, found))
+    comparison.show(found, comparison.finished(config, job.dataset, found))
     return output
 
 
@@ -101,7 +104,7 @@ def evaluate(
     config = load(profile)
     given = isinstance(motions, Mapping)
     method = _checked(method or ("motions" if isinstance(motions, Mapping) else Path(motions).resolve().name))
-    bench = Bench(config, config.dataset(dataset))
+    bench = Bench(config, stages.job(config, "evaluate-reference", dataset=config.dataset(dataset)))
     with tempfile.TemporaryDirectory() as spare:
         folder = _written(motions, Path(spare), bench.split) if isinstance(motions, Mapping) else Path(motions)
         source = MotionFolder(folder, bench.split, bench.settings, bench.protocol, bench.root)

@@ -1,4 +1,4 @@
-"""Stages ``show-real`` and ``show``: the motions of a few test prompts, real and made by each model, to be looked at.
+"""Stages ``show-reference`` and ``show``: motions of a few test prompts, reference and generated, to be looked at.
 
 The prompts are chosen by a rule from the captions alone, so that nobody picks what looks good. Joints are kept as
 16-bit integers, each motion with a scale of its own: 4 m from the origin that rounds to a tenth of a millimetre.
@@ -16,13 +16,14 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int16
 
-from intermamba import files, paths, provenance
+from intermamba import files
 from intermamba.config import Config, Dataset
 from intermamba.data.dataset import ClipDataset, Item
 from intermamba.data.splits import SplitFile
 from intermamba.device import device_for
 from intermamba.errors import DataError, StateError
 from intermamba.generate import MotionGenerator
+from intermamba.job import Job
 from intermamba.representation import Representation, floor_under, representation
 from intermamba.seeds import derive
 from intermamba.text.cache import TextCache
@@ -83,21 +84,19 @@ def prompts(config: Config, dataset: Dataset, split: SplitFile) -> list[Item]:
     return [clips[0, index] for index in chosen]
 
 
-def run_real(config: Config, dataset: Dataset) -> None:
-    """Write the real motions of the chosen test clips."""
-    where = {"profile": config.profile, "dataset": dataset}
-    test = files.require(paths.path("split", split="test", **where), "preprocess")
-    output = paths.path("real_shown", **where)
-    knobs = {"report": config.section("report"), "dataset": config.section(f"datasets.{dataset}")}
-    with provenance.recorded("show-real", [output], [test], knobs) as notes:
-        split = SplitFile(test)
+def run_reference(config: Config, job: Job) -> None:
+    """Write the reference motions of the chosen test clips."""
+    dataset = job.dataset
+    with job.recorded(config) as notes:
+        split = SplitFile(job["test"])
         items = prompts(config, dataset, split)
         motions = [torch.from_numpy(item.motion) for item in items]
-        write(output, _shown(dataset, REAL, split.origin, "", items, motions, representation(dataset, split.offsets)))
+        body = representation(dataset, split.offsets)
+        write(job["shown"], _shown(dataset, REAL, split.origin, "", items, motions, body))
         notes.update(origin=split.origin, clips=[item.clip for item in items])
 
 
-def run(config: Config, dataset: Dataset, variant: str, seed: int) -> None:
+def run(config: Config, job: Job) -> None:
     """Write what a trained row makes of the chosen clips' captions and lengths, one motion each.
 
     Sampled as in ``evaluate``. The noise of a clip is the same for every row.
@@ -105,15 +104,11 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int) -> None:
     Raises:
         StateError: a stage before this one has not run, or the weights are another row's.
     """
-    where = {"profile": config.profile, "dataset": dataset, "variant": variant, "seed": seed}
-    names = {"split": "preprocess", "text": "encode-text", "weights": "train"}
-    inputs = [files.require(paths.path(name, split="test", **where), stage) for name, stage in names.items()]
-    output = paths.path("shown", **where)
-    knobs = {name: config.section(name) for name in ("report", "diffusion", f"datasets.{dataset}")}
+    dataset = job.dataset
     root = derive(config.seed, "show", dataset)
-    with provenance.recorded("show", [output], inputs, knobs, {"root": root}) as notes:
+    with job.recorded(config, {"root": root}) as notes:
         torch.set_num_threads(config.runtime.threads)
-        split, cache, trained = SplitFile(inputs[0]), TextCache(inputs[1]), load(inputs[2], dataset, variant, "train")
+        split, cache, trained = SplitFile(job["test"]), TextCache(job["text"]), load(config, job)
         items = prompts(config, dataset, split)
         device = device_for(config.runtime)
         generator = MotionGenerator(trained, cache, config.diffusion, device, config.runtime.sampler)
@@ -127,7 +122,7 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int) -> None:
         ).cpu()
         motions = [motion[:length] for motion, length in zip(made, lengths, strict=True)]
         body = representation(dataset, split.offsets)
-        write(output, _shown(dataset, variant, trained.origin, trained.tower, items, motions, body))
+        write(job["shown"], _shown(dataset, job.variant, trained.origin, trained.tower, items, motions, body))
         notes.update(origin=trained.origin, tower=trained.tower, clips=[item.clip for item in items])
 
 

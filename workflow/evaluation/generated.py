@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any
 
 import torch
 
 from evaluators.results import BlockName
 from evaluators.sources import RealSource
-from intermamba import files, paths, provenance
+from intermamba import files
 from intermamba.checkpoints import trained as checkpoint
-from intermamba.config import Config, Dataset
+from intermamba.checkpoints.recipe import Recipe, describe
+from intermamba.config import Config
 from intermamba.data.dataset import Batch
 from intermamba.errors import StateError
 from intermamba.generate import MotionGenerator
+from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
 from intermamba.seeds import derive
 from workflow.evaluation.setup import Bench
@@ -58,48 +60,46 @@ class GeneratedSource:
         return torch.cat(pieces)
 
 
-def run(config: Config, dataset: Dataset, variant: str, seed: int | None, progress: Progress = SILENT) -> None:
-    """Evaluate a model: the run with training ``seed``, or the official checkpoint (``None``). One rule for both."""
-    kind = _OFFICIAL if seed is None else _TRAINED
-    bench = Bench(config, dataset)
-    where = {"profile": config.profile, "dataset": dataset, "variant": variant, "seed": seed}
-    weights = files.require(paths.path(kind.weights, **where), kind.maker)
-    output = paths.path(kind.metrics, **where)
-    trained = load(weights, dataset, variant, kind.maker)
-    knobs = bench.knobs | {"diffusion": config.section("diffusion")}
-    with provenance.recorded(kind.stage, [output], [*bench.inputs, weights], knobs, bench.seeds) as notes:
+def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
+    """Evaluate a model: a run, or an official checkpoint, which has no training seed. One rule for both."""
+    bench = Bench(config, job)
+    trained = load(config, job)
+    block: BlockName = "re-evaluated" if job.seed is None else "reproduced"
+    with job.recorded(config, bench.seeds) as notes:
         generator = MotionGenerator(trained, bench.cache, config.diffusion, bench.device, config.runtime.sampler)
         source = GeneratedSource(generator, bench.real, config.runtime.sampling_batch)
-        files.write_csv(output, bench.measure({variant: source}, kind.block, seed, progress))
+        files.write_csv(job["metrics"], bench.measure({job.variant: source}, block, job.seed, progress))
         notes.update(bench.notes)
 
 
-def load(weights: Path, dataset: Dataset, variant: str, maker: str) -> checkpoint.Trained:
-    """The trained row that ``weights`` must hold; ``maker`` is the stage that writes them.
+def load(config: Config, job: Job) -> checkpoint.Trained:
+    """The trained model that the input ``weights`` of a job must hold: of this profile, unless it is an official one.
 
     Raises:
         StateError: it is another one.
     """
+    weights = job["weights"]
     trained = checkpoint.load(weights)
-    if (trained.variant, trained.dataset) != (variant, dataset):
+    if (trained.variant, trained.dataset) != (job.variant, job.dataset):
         raise StateError(
-            f"{weights}: holds {trained.variant!r} trained on {trained.dataset!r}, not {variant!r} on {dataset!r}. "
-            f"Delete it and run `intermamba {maker}` again."
+            f"{weights}: holds {trained.variant!r} trained on {trained.dataset!r}, not {job.variant!r} on "
+            f"{job.dataset!r}. {job.again(weights)}"
         )
+    if job.seed is not None:
+        planned = describe(config, job.dataset, job.variant, origin=trained.origin, tower=trained.tower)
+        pairs = zip(_settings(trained.recipe).items(), _settings(planned).values(), strict=True)
+        if other := [f"{name} {value} in place of {wanted}" for (name, value), wanted in pairs if value != wanted]:
+            raise StateError(
+                f"{weights}: not trained with profile {config.profile!r}: {', '.join(other)}. {job.again(weights)}"
+            )
     return trained
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """What differs between evaluating a model trained here and evaluating its authors' weights: places and labels."""
-
-    stage: str
-    maker: str
-    """The stage that makes its weights."""
-    weights: str
-    metrics: str
-    block: BlockName
-
-
-_TRAINED = _Kind("evaluate", "train", "weights", "run_metrics", "reproduced")
-_OFFICIAL = _Kind("re-evaluate", "adopt", "official_weights", "official_metrics", "re-evaluated")
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """What the weights of a profile have in common."""
+    return {
+        **{f"model.{name}": value for name, value in recipe.sizes.model_dump().items()},
+        **{f"text.{name}": getattr(recipe.text, name) for name in ("tower", "width", "context")},
+        "diffusion.steps": recipe.diffusion.steps,
+        "max_frames": recipe.max_frames,
+    }

@@ -4,18 +4,18 @@ from evaluators import sensitivity
 from evaluators.protocol import Source
 from evaluators.results import SHUFFLED
 from evaluators.sources import SharedSource, ShuffledSource
-from intermamba import files, paths, provenance
-from intermamba.config import Config, Dataset
+from intermamba import files
+from intermamba.config import Config
+from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
 from workflow.evaluation.setup import Bench
 
 
-def run(config: Config, dataset: Dataset, progress: Progress = SILENT) -> None:
+def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     """Evaluate the real test motions, with their own captions and with captions shuffled."""
-    bench = Bench(config, dataset)
-    output = paths.path("reference_metrics", profile=config.profile, dataset=dataset)
-    with provenance.recorded("evaluate-reference", [output], bench.inputs, bench.knobs, bench.seeds) as notes:
-        files.write_csv(output, bench.measure(sources(bench), "reference", progress=progress))
+    bench = Bench(config, job)
+    with job.recorded(config, bench.seeds) as notes:
+        files.write_csv(job["metrics"], bench.measure(sources(bench), "reference", progress=progress))
         notes.update(bench.notes)
 
 
@@ -25,11 +25,10 @@ def sources(bench: Bench) -> dict[str, Source]:
     return {"real": drawn, SHUFFLED: ShuffledSource(drawn)}
 
 
-def run_sensitivity(config: Config, dataset: Dataset, progress: Progress = SILENT) -> None:
+def run_sensitivity(config: Config, job: Job, progress: Progress = SILENT) -> None:
     """Evaluate the real test motions under every perturbation, to see which metric notices what."""
-    bench = Bench(config, dataset, config.sensitivity.repeats)
-    output = paths.path("sensitivity", profile=config.profile, dataset=dataset)
-    with provenance.recorded("sensitivity", [output], bench.inputs, bench.knobs, bench.seeds) as notes:
+    bench = Bench(config, job, config.sensitivity.repeats)
+    with job.recorded(config, bench.seeds) as notes:
         found = sensitivity.measure(bench.evaluator, bench.protocol, bench.real, bench.root, progress, bench.body)
-        files.write_csv(output, bench.rows(found, "reference"))
+        files.write_csv(job["metrics"], bench.rows(found, "reference"))
         notes.update(bench.notes)

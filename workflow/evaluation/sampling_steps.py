@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from evaluators.protocol import Source
-from intermamba import files, paths, provenance
-from intermamba.config import Config, Dataset
+from intermamba import files
+from intermamba.config import Config
 from intermamba.data.dataset import Batch
 from intermamba.generate import MotionGenerator
+from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
 from workflow.evaluation.generated import GeneratedSource, load
 from workflow.evaluation.setup import Bench
@@ -27,19 +28,15 @@ class OneEach:
         return
 
 
-def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: Progress = SILENT) -> None:
+def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     """Evaluate a row under every solver and number of steps, on the same clips, captions and noise.
 
     Raises:
         StateError: a stage before this one has not run.
     """
-    bench = Bench(config, dataset, config.steps.repeats)
-    where = {"profile": config.profile, "dataset": dataset, "variant": variant, "seed": seed}
-    weights = files.require(paths.path("weights", **where), "train")
-    output = paths.path("steps", **where)
-    trained = load(weights, dataset, variant, "train")
-    knobs = bench.knobs | {"diffusion": config.section("diffusion"), "steps": config.section("steps")}
-    with provenance.recorded("steps", [output], [*bench.inputs, weights], knobs, bench.seeds) as notes:
+    bench = Bench(config, job, config.steps.repeats)
+    trained = load(config, job)
+    with job.recorded(config, bench.seeds) as notes:
         sources: dict[str, Source] = {}
         for solver, counts in config.steps.solvers.items():
             for count in counts:
@@ -49,8 +46,8 @@ def run(config: Config, dataset: Dataset, variant: str, seed: int, progress: Pro
                 sources[f"{solver}:{count}"] = OneEach(
                     GeneratedSource(generator, bench.real, config.runtime.sampling_batch)
                 )
-        found = bench.measure(sources, "reproduced", seed, progress)
+        found = bench.measure(sources, "reproduced", job.seed, progress)
         how = found["method"].str.rsplit(":", n=1, expand=True)
-        found = found.assign(method=variant, solver=how[0], steps=how[1].astype(int))
-        files.write_csv(output, found)
+        found = found.assign(method=job.variant, solver=how[0], steps=how[1].astype(int))
+        files.write_csv(job["metrics"], found)
         notes.update(bench.notes)

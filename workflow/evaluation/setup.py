@@ -1,7 +1,6 @@
 """The bench on which all motions of a dataset are evaluated: one evaluator, protocol, test split and root of seeds."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pandas as pd
 import torch
@@ -12,10 +11,10 @@ from evaluators.evaluator import fingerprint
 from evaluators.protocol import Protocol, Source
 from evaluators.results import BlockName, Origin, rows
 from evaluators.sources import RealSource
-from intermamba import files, paths
 from intermamba.config import Config, Dataset
 from intermamba.data.splits import SplitFile
 from intermamba.device import device_for
+from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
 from intermamba.representation import representation
 from intermamba.seeds import derive
@@ -31,6 +30,7 @@ class Bench:
     """What every evaluation on a dataset shares.
 
     Args:
+        job: has the inputs ``test``, ``text`` and ``evaluator``.
         repeats: how many in place of the protocol's.
 
     Raises:
@@ -38,35 +38,26 @@ class Bench:
         DataError: the evaluator's weights do not fit the profile.
     """
 
-    def __init__(self, config: Config, dataset: Dataset, repeats: int | None = None) -> None:
+    def __init__(self, config: Config, job: Job, repeats: int | None = None) -> None:
+        job.require()
         torch.set_num_threads(config.runtime.threads)
-        where = {"profile": config.profile, "dataset": dataset}
-        test, text, weights = (paths.path(name, split="test", **where) for name in ("split", "text", "evaluator"))
-        self.inputs: list[Path] = [
-            files.require(test, "preprocess"),
-            files.require(text, "encode-text"),
-            files.require(weights, "train-evaluator"),
-        ]
+        dataset = job.dataset
         self.device = device_for(config.runtime)
         named = protocols.load(config.protocol[dataset])
         self.protocol: Protocol = named if repeats is None else named.model_copy(update={"repeats": repeats})
-        self.split, self.settings = SplitFile(test), config.datasets[dataset]
+        self.split, self.settings = SplitFile(job["test"]), config.datasets[dataset]
         self.body = representation(dataset, self.split.offsets)
         self.real = RealSource(self.split, self.settings, self.protocol, config.runtime.workers)
-        self.evaluator = evaluators.load(config, dataset, self.device)
-        self.cache: TextCache = self.evaluator.cache
+        self.cache = TextCache(job["text"])
+        self.evaluator = evaluators.load(config, dataset, job["evaluator"], self.cache, self.device)
         self.root = root(config, dataset)
         self.seeds = {
             "root": self.root,
             "repeats": [protocols.repeat_seed(self.root, repeat) for repeat in range(self.protocol.repeats)],
         }
-        self.knobs = {
-            "protocol": self.protocol.model_dump(mode="json"),
-            "dataset": config.section(f"datasets.{dataset}"),
-        }
         self.notes = {"origin": self.split.origin, "skeleton": self.split.skeleton or "recorded"}
-        self.notes |= {"tower": self.cache.tower, "evaluator": fingerprint(weights)}
-        self.dataset = dataset
+        self.notes |= {"tower": self.cache.tower, "evaluator": fingerprint(job["evaluator"])}
+        self.dataset: Dataset = dataset
 
     def measure(
         self,

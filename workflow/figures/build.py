@@ -3,7 +3,7 @@
 To add a figure: write its function, and give it a line in :func:`run` and its number to ``workflow.graph.stages``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,12 +11,10 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from intermamba import files
 from intermamba.config import Config
+from intermamba.job import Job
 from intermamba.models import variants
 from intermamba.names import dataset_name, origin_name, reference_name
-from intermamba.paths import path
-from intermamba.provenance import recorded
 from workflow.evaluation.gallery import REAL
 from workflow.evaluation.gallery import read as read_shown
 from workflow.figures.figure2 import figure2, measured_panels, reported_panel
@@ -25,11 +23,11 @@ from workflow.figures.learning import learning
 from workflow.figures.sampling_steps import few_steps
 from workflow.figures.sensitivity import noticed
 from workflow.figures.style import BRANCHES, absent, save, themed
-from workflow.graph.stages import FIGURE_FORMATS, FULL_MODEL, table
+from workflow.graph.stages import FIGURE_FORMATS, FULL_MODEL
 from workflow.results.reproduced import read
 
 
-def run(config: Config) -> None:
+def run(config: Config, job: Job) -> None:
     """Draw every figure of the profile as PDF and PNG.
 
     Figure 2 shows times, and so differs between equal runs; the others do not.
@@ -38,50 +36,30 @@ def run(config: Config) -> None:
         StateError: a stage before this one has not run.
         DataError: a result is older than the rows that params.yaml asks for.
     """
-    source, losses = (
-        files.require(path(name, profile=config.profile), "aggregate") for name in ("alpha_beta", "learning")
-    )
-    study, inputs = read(config, variants())
-    inputs += [source, losses, *(path("reported", number=number) for number in (1, 3))]
-    motions, counted = _outputs(config, "show-real", "show"), _outputs(config, "steps")
-    inputs += motions + counted + (asked := _outputs(config, "sensitivity"))
-    names = ("figure7", "figure8", "learning", "steps", "sensitivity", "figure2")
-    seventh, eighth, learned, stepped, damaged, second = (_places(config, name) for name in names)
     origins = {
         str(name): "synthetic" if data.source == "synthetic" else "official" for name, data in config.datasets.items()
     }
-    outputs = [*seventh, *eighth, *learned, *stepped, *damaged, *second]
-    with recorded("figures", outputs, inputs, config={"profile": config.profile}), themed():
+    with job.recorded(config), themed():
+        study, profile = read(config, variants()), config.profile
         first = next(iter(config.runs))
         labels = {REAL: reference_name(origins[first])} | {name: one.label for name, one in study.variants.items()}
-        shown = [read_shown(file) for file in motions]
-        _save(figure7([one for one in shown if one.dataset == first], labels), seventh)
-        curves = pd.read_csv(source)
-        _save(figure8(curves[curves["variant"] == FULL_MODEL], origins, config.profile), eighth)
-        _save(learning(pd.read_csv(losses), study.label, origins, config.profile), learned)
-        _save(few_steps(_joined(counted), study.summary, config.profile), stepped)
-        _save(noticed(_joined(asked), config.profile), damaged)
-        _save(figure2([reported_panel(study.variants), *measured_panels(study)]), second)
+        shown = [read_shown(file) for file in job.all("shown")]
+        curves, losses = pd.read_csv(job["alpha_beta"]), pd.read_csv(job["learning"])
+        drawn = {
+            "figure7": figure7([one for one in shown if one.dataset == first], labels),
+            "figure8": figure8(curves[curves["variant"] == FULL_MODEL], origins, profile),
+            "learning": learning(losses, study.label, origins, profile),
+            "steps": few_steps(_joined(job.all("steps")), study.summary, profile),
+            "sensitivity": noticed(_joined(job.all("sensitivity")), profile),
+            "figure2": figure2([reported_panel(study.variants), *measured_panels(study)]),
+        }
+        for name, figure in drawn.items():
+            for suffix in FIGURE_FORMATS:
+                save(figure, job[f"{name}.{suffix}"])
 
 
-def _outputs(config: Config, *names: str) -> list[Path]:
-    """What every job of these stages writes first, in the stages' order."""
-    stages = table(config)
-    jobs = (job for name in names for job in stages[name].jobs())
-    return [files.require(job.results[0], job.command.removeprefix("intermamba ")) for job in jobs]
-
-
-def _joined(sources: list[Path]) -> pd.DataFrame:
+def _joined(sources: Sequence[Path]) -> pd.DataFrame:
     return pd.concat([pd.read_csv(file) for file in sources], ignore_index=True) if sources else pd.DataFrame()
-
-
-def _places(config: Config, name: str) -> list[Path]:
-    return [path("own_figure", profile=config.profile, figure=name, format=suffix) for suffix in FIGURE_FORMATS]
-
-
-def _save(figure: Figure, targets: list[Path]) -> None:
-    for target in targets:
-        save(figure, target)
 
 
 def figure8(curves: pd.DataFrame, origins: Mapping[str, str], profile: str) -> Figure:

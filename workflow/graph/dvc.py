@@ -7,6 +7,7 @@ committed one, for the default profile, up to date.
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -15,7 +16,7 @@ from intermamba import config as configuration
 from intermamba import files
 from intermamba.config import Config
 from intermamba.paths import committed
-from workflow.graph.stages import Stage, table
+from workflow.graph.stages import Item, Stage, table
 
 HEADER = """\
 # Compiled from workflow/graph/stages.py by `make dvc.yaml`; edit the table there. For another profile:
@@ -56,19 +57,35 @@ class _Plain(yaml.SafeDumper):
         return True
 
 
-def compile_stage(document: dict[str, Any], stage: Stage) -> dict[str, Any]:
-    """One stage of dvc.yaml."""
-    body: dict[str, Any] = {
-        "cmd": _item(stage.command),
-        "deps": [_item(path) for path in stage.inputs],
-        "params": sorted(set(_params(document, stage))),
-        "outs": [_output(path, root=not stage.inputs) for path in stage.outputs],
-    }
-    if not body["deps"]:
-        del body["deps"]
-    if stage.items == ({},):
-        return body
-    return {"foreach": {"-".join(item.values()): item for item in stage.items}, "do": body}
+def compile_stage(document: dict[str, Any], stage: Stage) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A stage of dvc.yaml by its name; several where its items do not have the same inputs, which DVC cannot say."""
+    kinds: dict[tuple[str, ...], list[Item]] = {}
+    for item in stage.items:
+        read = dict.fromkeys(path for paths in stage.filled(item).values() for path in paths)
+        kinds.setdefault(tuple(read), []).append(item)
+    common = min(kinds, key=len, default=())
+    for reads, items in kinds.items():
+        extra = [name for name, texts in stage.inputs.items() if set(texts) & (set(reads) - set(common))]
+        body: dict[str, Any] = {
+            "cmd": _item(stage.command),
+            "deps": [_item(path) for path in reads],
+            "params": sorted(set(_params(document, replace(stage, items=tuple(items))))),
+            "outs": [_output(path, root=not reads) for path in (*stage.outputs.values(), stage.record)],
+        }
+        if not body["deps"]:
+            del body["deps"]
+        if stage.fields:
+            body = {"foreach": {_key(stage, item): _used(item, body) for item in items}, "do": body}
+        yield "-with-".join([stage.name, *extra]), body
+
+
+def _key(stage: Stage, item: Item) -> str:
+    return "-".join(item[name] for name in stage.fields)
+
+
+def _used(item: Item, body: dict[str, Any]) -> dict[str, str]:
+    """The fields of an item that a stage names."""
+    return {name: value for name, value in item.items() if f"${{item.{name}}}" in str(body)}
 
 
 def _output(path: str, root: bool) -> str | dict[str, dict[str, bool]]:
@@ -84,7 +101,7 @@ def _output(path: str, root: bool) -> str | dict[str, dict[str, bool]]:
 def compile_document(config: Config) -> str:
     """The text of dvc.yaml for a profile."""
     document = configuration.read()
-    stages = {name: compile_stage(document, stage) for name, stage in table(config).items() if stage.items}
+    stages = dict(one for stage in table(config).values() for one in compile_stage(document, stage))
     results = f"results/{config.profile}"
     body = {
         "stages": stages,

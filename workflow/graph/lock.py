@@ -5,9 +5,10 @@ keep modification times, and may replace files by links. The first tool to run a
 other is refused before it touches anything.
 """
 
-import fcntl
 import os
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from intermamba import files
 from intermamba.errors import StateError
@@ -39,15 +40,19 @@ def check(profile: str, tool: str | None) -> None:
         )
 
 
-def claim(profile: str, tool: str | None) -> None:
+def take(profile: str, tool: str | None) -> None:
     """Check, and take ownership of a profile's results for ``tool``; a person's own commands own nothing."""
     check(profile, tool)
     if tool is not None and not _mark(profile).exists():
         files.write_text(_mark(profile), tool + "\n")
 
 
-def hold(profile: str) -> int:
-    """Refuse a second pipeline over a profile while this process lives; returns the open handle that holds it.
+_HELD: list[FileLock] = []
+"""Locks of this process: one that nothing refers to is released."""
+
+
+def exclusive(profile: str) -> None:
+    """Refuse a second pipeline over a profile as long as this process lives.
 
     Unlike Snakemake's own lock it dies with the process, so a killed run can simply be started again.
 
@@ -56,13 +61,12 @@ def hold(profile: str) -> int:
     """
     folder = _mark(profile).parent
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT)
+    lock = FileLock(folder / ".pipeline.lock")
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
+        lock.acquire(timeout=0)
+    except Timeout:
         raise StateError(f"{folder}: another pipeline runs over this profile. Wait for it, or stop it first.") from None
-    return handle
+    _HELD.append(lock)
 
 
 def _mark(profile: str) -> Path:

@@ -1,88 +1,129 @@
-"""The stage table: what each stage runs, reads, writes and depends on.
+"""The stage table: what each stage runs, reads, writes and depends on, declared once.
 
-The Snakefile takes its inputs, outputs and commands from here and ``dvc.yaml`` is compiled from here (``python -m
-workflow.graph.dvc``), so that the two tools run one graph of one command line. Braces such as ``{dataset}`` are what
-a stage repeats over: Snakemake's wildcards, the items of a ``foreach`` in DVC.
+The Snakefile makes its rules from here, ``dvc.yaml`` is compiled from here (``python -m workflow.graph.dvc``), and the
+command line hands the :class:`~intermamba.job.Job` made here to the function that runs the stage. Braces such as
+``{dataset}`` are what a stage repeats over: Snakemake's wildcards, the items of a ``foreach`` in DVC.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
 from itertools import product
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
-from intermamba.config import Config
-from intermamba.errors import ConfigError
-from intermamba.models import find
-from intermamba.paths import SPLITS, record_of, template
+from intermamba.config import Config, OfficialConfig
+from intermamba.errors import ConfigError, unknown
+from intermamba.job import Job
+from intermamba.models import find, source
+from intermamba.paths import SPLITS, local, record_of, statistics_of, template
 
 TABLES = range(1, 6)
 """The paper's."""
 OWN_TABLES = ("sensitivity", "consistency", "claims", "physical", "context")
 """Tables that the paper does not have."""
 TABLE_FORMATS = ("tex", "md", "csv")
-FIGURES = (7, 8)
+FIGURES = ("figure7", "figure8")
 OWN_FIGURES = ("learning", "steps", "sensitivity")
 """Figures that the paper does not have."""
-TIMED_FIGURES = (2,)
+TIMED_FIGURES = ("figure2",)
 """Figures that show timings."""
 FIGURE_FORMATS = ("pdf", "png")
 FULL_MODEL = "intermamba"
-PROTOCOLS = "evaluators/protocols.yaml"
-TOLD = ("tables", "figures", "claims")
+REPORTED = ("tables", "figures", "claims")
 """Stages whose outputs the report shows, where a profile has them."""
 
+Item = Mapping[str, str]
+Threads = Literal["one", "runtime", "machine"]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """One stage, for every item it repeats over."""
 
     name: str
-    arguments: str
-    """What follows ``intermamba <name> --profile <profile>``."""
-    inputs: tuple[str, ...]
-    results: tuple[str, ...]
-    """Deterministic outputs, the main one first."""
+    profile: str
+    function: str
+    """``module:function`` that runs it: ``function(config, job, ...)``."""
+    message: str
+    """What it does to an item, for the terminal."""
+    inputs: Mapping[str, tuple[str, ...]]
+    """Templates by name. One that an item fills with nothing is no input of that item."""
+    outputs: Mapping[str, str]
+    """Templates by name, the main one first."""
     knobs: tuple[str, ...]
     """Sections of the configuration whose change makes the stage run again."""
-    items: tuple[dict[str, str], ...]
-    """Values of the braces, one dictionary a repetition: a single empty one for a stage that runs once, none for one
-    that a profile does not use."""
-    profile: str
+    fields: tuple[str, ...] = ()
+    """Names of what identifies an item; options of the command line."""
+    items: tuple[Item, ...] = ({},)
+    """Values of the braces, one mapping per repetition: a single empty one for a stage that runs once, none for a stage
+    that a profile does not use. Beside ``fields`` they may hold places of files that differ by item."""
+    complete: Callable[..., Item] = dict
+    """From the values of ``fields`` to a whole item, also for one that is not in the study."""
     measured: tuple[str, ...] = ()
-    """Outputs that hold timings and so differ between runs."""
+    """Names of outputs that hold timings and so differ between runs."""
+    threads: Threads = "one"
+    """One; those of the profile's runtime; or all, so that nothing runs beside it."""
+    memory: int = 1000
+    """Megabytes that one job needs."""
+    gpu: bool = False
+    category: str = ""
+    """Section of ``snakemake --report`` that shows its outputs; none for those not meant for readers."""
 
     @property
     def command(self) -> str:
-        return " ".join(["intermamba", self.name, "--profile", self.profile, self.arguments]).strip()
+        options = [f"--{name} {{{name}}}" for name in self.fields]
+        return " ".join(["intermamba", self.name, "--profile", self.profile, *options])
 
     @property
-    def shell(self) -> str:
-        """The command as a Snakemake rule runs it: its braces are wildcards, its output goes to the rule's log."""
-        return re.sub(r"\{(\w+)\}", r"{wildcards.\1}", self.command) + " > {log} 2>&1"
+    def log(self) -> str:
+        """Where the output of a job goes under Snakemake, without suffix."""
+        place = "-".join(f"{{{name}}}" for name in self.fields)
+        return f"results/{self.profile}/logs/{self.name}" + (f"/{place}" if place else "")
 
     @property
-    def outputs(self) -> tuple[str, ...]:
-        """Everything the stage writes, its provenance record included."""
-        return (*self.results, *self.measured, str(record_of(self.results[0])))
+    def record(self) -> str:
+        """Template of its provenance record."""
+        return str(record_of(next(iter(self.outputs.values()))))
 
-    def jobs(self) -> Iterator["Stage"]:
-        """The stage once for each item, with its braces filled."""
+    def jobs(self) -> Iterator[Job]:
+        """The jobs of the study."""
+        return map(self._job, self.items)
+
+    def job(self, **identity: str) -> Job:
+        """The job of one item, also of one that is not in the study.
+
+        Raises:
+            ConfigError: the item cannot be completed: an unknown variant, a checkpoint that no profile names.
+        """
         for item in self.items:
+            if identity.items() <= item.items():
+                return self._job(item)
+        return self._job(self.complete(**identity))
 
-            def fill(texts: tuple[str, ...], item: dict[str, str] = item) -> tuple[str, ...]:
-                return tuple(text.format(**item) for text in texts)
+    def _job(self, item: Item) -> Job:
+        inputs = {name: tuple(Path(text.format(**item)) for text in texts) for name, texts in self.filled(item).items()}
+        return Job(
+            stage=self.name,
+            command=self.command.format(**item),
+            item={name: item[name] for name in self.fields},
+            inputs=inputs,
+            outputs={name: Path(text.format(**item)) for name, text in self.outputs.items()},
+            knobs=tuple(knob.format(**item) for knob in self.knobs),
+            measured=frozenset(self.measured),
+            function=self.function,
+        )
 
-            yield Stage(
-                self.name,
-                self.arguments.format(**item),
-                fill(self.inputs),
-                fill(self.results),
-                fill(self.knobs),
-                ({},),
-                self.profile,
-                fill(self.measured),
-            )
+    def filled(self, item: Item) -> dict[str, tuple[str, ...]]:
+        """Templates of those inputs that ``item`` has."""
+        return {name: tuple(one for one in texts if one.format(**item)) for name, texts in self.inputs.items()}
+
+
+def as_wildcards(text: str) -> str:
+    """``text`` with its braces as Snakemake's wildcards."""
+    return re.sub(r"\{(\w+)\}", r"{wildcards.\1}", text)
 
 
 def table(config: Config) -> dict[str, Stage]:
@@ -91,7 +132,6 @@ def table(config: Config) -> dict[str, Stage]:
     Raises:
         ConfigError: a row of the study needs captions that its dataset is not asked to have.
     """
-    profile = config.profile
     models = [("runs", *row[:2]) for row in config.rows()] + [("official", *row) for row in config.adopted()]
     for section, dataset, variant in models:
         if find(variant).base == "in2in" and not config.datasets[dataset].individual:
@@ -99,201 +139,347 @@ def table(config: Config) -> dict[str, Stage]:
                 f"{section}.{dataset}.{variant}: it reads a caption of each person, but datasets.{dataset}.individual "
                 "is false. Set it to true (docs/howto/real-data.md says which files that needs) or take the row out."
             )
+    return declare(config)
+
+
+def declare(config: Config) -> dict[str, Stage]:
+    """As :func:`table`, for a profile whose rows need not fit: enough to run one job of it."""
+    profile = config.profile
 
     def at(name: str, **fields: object) -> str:
         return template(name, profile=profile, **fields)
 
+    stages: dict[str, Stage] = {}
+
     def stage(
         name: str,
-        arguments: str,
-        inputs: tuple[str, ...],
-        results: tuple[str, ...],
+        function: str,
+        message: str,
+        *,
+        inputs: Mapping[str, str | Sequence[str]],
+        outputs: Mapping[str, str],
         knobs: tuple[str, ...],
-        items: tuple[dict[str, str], ...] = ({},),
-        measured: tuple[str, ...] = (),
-    ) -> Stage:
-        return Stage(name, arguments, inputs, results, knobs, items, profile, measured)
+        **rest: Any,
+    ) -> None:
+        several = {key: (value,) if isinstance(value, str) else tuple(value) for key, value in inputs.items()}
+        stages[name] = Stage(
+            name=name,
+            profile=profile,
+            function=function,
+            message=message,
+            inputs=several,
+            outputs=outputs,
+            knobs=knobs,
+            **rest,
+        )
 
-    datasets: tuple[dict[str, str], ...] = tuple({"dataset": name} for name in config.runs)
-    rows = tuple({"dataset": data, "variant": name, "seed": str(seed)} for data, name, seed in config.rows())
-    adopted: tuple[dict[str, str], ...] = tuple({"dataset": data, "variant": name} for data, name in config.adopted())
-    performers = tuple(
-        {"dataset": data, "variant": name, "seed": str(seed)}
-        for data, name, seed in config.rows()
-        if seed == config.runs[data][name][0] and not find(name).ablation
-    )
-    motions = tuple(at("real_shown", **item) for item in datasets) + tuple(at("shown", **item) for item in performers)
-    steps = tuple(at("steps", **item) for item in performers if item["variant"] == FULL_MODEL)
-    variants = tuple(f"ablations/{name}.yaml" for name in sorted({row["variant"] for row in rows}))
-    reported = tuple(at("reported", number=number) for number in TABLES)
-    metrics = [at("reference_metrics", **item) for item in datasets] + [at("run_metrics", **row) for row in rows]
-    metrics += [at("official_metrics", **item) for item in adopted]
-    each, model = "--dataset {dataset}", "--dataset {dataset} --variant {variant}"
-    run = f"{model} --seed {{seed}}"
-    train, val, test = (at("split", split=split) for split in SPLITS)
-    evaluator = (test, at("text"), at("evaluator"), PROTOCOLS)
-    evaluating = ("protocol.{dataset}", "datasets.{dataset}", "runtime", "seed")
+    @cache
+    def recipe(variant: str) -> str:
+        return local(source(variant))
 
-    stages = [
-        stage("fetch", each, (), (at("manifest"),), ("datasets.{dataset}",), datasets),
-        stage(
-            "preprocess", each, (at("manifest"),), (train, val, test, at("stats")), ("datasets.{dataset}",), datasets
-        ),
-        stage(
-            "encode-text",
-            each,
-            (train, val, test, at("manifest")),
-            (at("text"),),
-            ("text", "datasets.{dataset}", "runtime"),
-            datasets,
-        ),
-        stage(
-            "train-evaluator",
-            each,
-            (train, val, at("text"), PROTOCOLS),
-            (at("evaluator"), at("evaluator_log")),
-            ("evaluator", "protocol.{dataset}", "datasets.{dataset}", "runtime", "seed"),
-            datasets,
-        ),
-        stage("evaluate-reference", each, evaluator, (at("reference_metrics"),), evaluating, datasets),
-        stage("sensitivity", each, evaluator, (at("sensitivity"),), (*evaluating, "sensitivity"), datasets),
-        stage(
-            "train",
-            run,
-            (train, val, at("stats"), at("text"), "ablations/{variant}.yaml"),
-            (at("weights"), at("training_log"), at("adaptive_log")),
-            ("training", "model", "diffusion", "losses", "datasets.{dataset}", "runtime", "seed"),
-            rows,
-        ),
-        stage("evaluate", run, (*evaluator, at("weights")), (at("run_metrics"),), (*evaluating, "diffusion"), rows),
-        stage(
-            "steps",
-            run,
-            (*evaluator, at("weights")),
-            (at("steps"),),
-            (*evaluating, "diffusion", "steps"),
-            tuple(row for row in performers if row["variant"] == FULL_MODEL),
-        ),
-        stage("show-real", each, (test,), (at("real_shown"),), ("report", "datasets.{dataset}", "seed"), datasets),
-        stage(
-            "show",
-            run,
-            (test, at("text"), at("weights")),
-            (at("shown"),),
-            ("report", "diffusion", "datasets.{dataset}", "runtime", "seed"),
-            performers,
-        ),
-        stage("adopt", model, (), (at("official_weights"),), ("official.{dataset}.{variant}", "text"), adopted),
-        stage(
-            "re-evaluate",
-            model,
-            (*evaluator, at("official_weights")),
-            (at("official_metrics"),),
-            (*evaluating, "diffusion"),
-            adopted,
-        ),
-        stage(
-            "aggregate",
-            "",
-            (*metrics, *(at(log, **row) for row in rows for log in ("adaptive_log", "training_log")), PROTOCOLS),
-            (at("metrics"), at("summary"), at("summary_json"), at("alpha_beta"), at("learning")),
-            ("runs", "official", "protocol"),
-        ),
-        stage(
-            "complexity",
-            "",
-            variants,
-            (at("complexity"),),
-            ("complexity", "model", "text", "diffusion", "datasets", "runs", "runtime"),
-            measured=(at("complexity_time"),),
-        ),
-        stage(
-            "claims",
-            "",
-            (
-                *(at("metrics"), at("summary"), at("alpha_beta"), at("complexity"), at("complexity_time")),
-                *(at("claims_list"), *variants, *reported, PROTOCOLS),
-            ),
-            (at("claims"),),
-            ("runs",),
-        ),
-        stage(
-            "tables",
-            "",
-            (
-                *(at("summary"), at("complexity"), at("complexity_time"), at("claims")),
-                *(at("sensitivity", **item) for item in datasets),
-                *(*variants, *reported, at("paper_text"), at("context"), PROTOCOLS),
-            ),
-            (
-                at("document"),
-                *(at("table", number=n, format=f) for n, f in product(TABLES, TABLE_FORMATS)),
-                *(at("own_table", table=name, format=f) for name, f in product(OWN_TABLES, TABLE_FORMATS)),
-            ),
-            ("runs", "official", "protocol", "text", "datasets", "complexity"),
-        ),
-        stage(
-            "figures",
-            "",
-            (
-                at("alpha_beta"),
-                at("learning"),
-                at("summary"),
-                at("complexity"),
-                at("complexity_time"),
-                *(at("sensitivity", **item) for item in datasets),
-                *motions,
-                *steps,
-                *variants,
-                *(at("reported", number=n) for n in (1, 3)),
-            ),
-            (
-                *(at("figure", number=n, format=f) for n, f in product(FIGURES, FIGURE_FORMATS)),
-                *(at("own_figure", figure=name, format=f) for name, f in product(OWN_FIGURES, FIGURE_FORMATS)),
-            ),
-            ("runs", "datasets"),
-            measured=tuple(at("figure", number=n, format=f) for n, f in product(TIMED_FIGURES, FIGURE_FORMATS)),
-        ),
-    ]
-    return {one.name: one for one in (*stages, _report(stages))}
+    def run(dataset: str, variant: str, seed: str) -> Item:
+        return {"dataset": dataset, "variant": variant, "seed": seed, "recipe": recipe(variant)}
 
+    def of_dataset(dataset: str) -> Item:
+        checkpoint = config.evaluator.checkpoint.get(dataset) or ""  # type: ignore[call-overload]
+        return {"dataset": dataset, "evaluator_checkpoint": checkpoint}
 
-def _report(stages: Sequence[Stage]) -> Stage:
-    """The last stage: it shows what the stages before it made for readers and what that was made from, and is the only
-    one that reads their records.
-    """
-    profile = stages[0].profile
-    jobs = [job for stage in stages for job in stage.jobs()]
-    told = [job for job in jobs if job.name in TOLD]
-    return Stage(
-        "report",
-        "",
-        tuple(
-            dict.fromkeys(
-                [
-                    *(path for job in told for path in (*job.results, *job.measured, *job.inputs)),
-                    *(str(record_of(job.results[0])) for job in jobs),
-                ]
+    def official(dataset: str, variant: str) -> Item:
+        named = {f"{data}.{model}": config.official[data][model] for data, model in config.adopted()}
+        if (place := f"{dataset}.{variant}") not in named:
+            raise ConfigError(
+                unknown("official checkpoint", place, named, f"official of profile {profile!r} in params.yaml")
             )
-        ),
-        (template("report", profile=profile), template("report_document", profile=profile)),
-        tuple(dict.fromkeys(knob for job in told for knob in job.knobs)),
-        ({},),
-        profile,
+        mean, std = statistics_of(named[place].normalisation, variant)
+        places = {"checkpoint": named[place].checkpoint, "mean": str(mean), "std": str(std)}
+        return {"dataset": dataset, "variant": variant, **places}
+
+    datasets = tuple(of_dataset(name) for name in config.runs)
+    rows = tuple(run(data, name, str(seed)) for data, name, seed in config.rows())
+    adopted = tuple(official(data, name) for data, name in config.adopted())
+    performers = tuple(
+        row
+        for row in rows
+        if int(row["seed"]) == config.runs[row["dataset"]][row["variant"]][0]  # type: ignore[index]
+        and not find(row["variant"]).ablation
     )
+    full = tuple(row for row in performers if row["variant"] == FULL_MODEL)
+    variants = tuple(dict.fromkeys(recipe(name) for name in sorted({row["variant"] for row in rows})))
+    protocols = local(Path(str(resources.files("evaluators"))) / "protocols.yaml")
+    reported = [at("reported", number=number) for number in TABLES]
+
+    on_dataset: dict[str, Any] = {"fields": ("dataset",), "items": datasets, "complete": of_dataset}
+    on_run: dict[str, Any] = {"fields": ("dataset", "variant", "seed"), "complete": run}
+    on_official: dict[str, Any] = {"fields": ("dataset", "variant"), "items": adopted, "complete": official}
+    heavy: dict[str, Any] = {"threads": "runtime", "memory": 2500, "gpu": True}
+    train, val, test = ({split: at("split", split=split)} for split in SPLITS)
+    text = {"text": at("text")}
+    evaluation = {**test, **text, "evaluator": at("evaluator"), "protocols": protocols}
+    protocol = ("protocol.{dataset}", "datasets.{dataset}", "runtime", "seed")
+    measured = {name: at(name) for name in ("summary", "complexity", "complexity_time")}
+    sensitivity = [at("sensitivity", **item) for item in datasets]
+
+    stage(
+        "fetch",
+        "intermamba.data.fetch:run",
+        "fetch {dataset}",
+        inputs={},
+        outputs={"manifest": at("manifest")},
+        knobs=("datasets.{dataset}",),
+        **on_dataset,
+    )
+    stage(
+        "preprocess",
+        "intermamba.data.preprocess:run",
+        "preprocess {dataset}",
+        inputs={"manifest": at("manifest")},
+        outputs={**train, **val, **test, "stats": at("stats")},
+        knobs=("datasets.{dataset}",),
+        memory=2000,
+        **on_dataset,
+    )
+    stage(
+        "encode-text",
+        "intermamba.text.cache:run",
+        "encode the captions of {dataset}",
+        inputs={**train, **val, **test, "manifest": at("manifest"), "tower": _weights(config)},
+        outputs=text,
+        knobs=("text", "datasets.{dataset}", "runtime"),
+        threads="runtime",
+        memory=2000,
+        **on_dataset,
+    )
+    stage(
+        "train-evaluator",
+        "evaluators.training:run",
+        "train the evaluator of {dataset}",
+        inputs={**train, **val, **text, "protocols": protocols, "checkpoint": "{evaluator_checkpoint}"},
+        outputs={"evaluator": at("evaluator"), "log": at("evaluator_log")},
+        knobs=("evaluator", "protocol.{dataset}", "datasets.{dataset}", "runtime", "seed"),
+        **on_dataset,
+        **heavy,
+    )
+    stage(
+        "evaluate-reference",
+        "workflow.evaluation.reference:run",
+        "evaluate the reference motions of {dataset}",
+        inputs=evaluation,
+        outputs={"metrics": at("reference_metrics")},
+        knobs=protocol,
+        **on_dataset,
+        **heavy,
+    )
+    stage(
+        "sensitivity",
+        "workflow.evaluation.reference:run_sensitivity",
+        "measure what the evaluator of {dataset} notices",
+        inputs=evaluation,
+        outputs={"metrics": at("sensitivity")},
+        knobs=(*protocol, "sensitivity"),
+        **on_dataset,
+        **heavy,
+    )
+    stage(
+        "train",
+        "intermamba.training.run:run",
+        "train {variant} on {dataset}, seed {seed}",
+        inputs={**train, **val, "stats": at("stats"), **text, "recipe": "{recipe}"},
+        outputs={"weights": at("weights"), "training_log": at("training_log"), "adaptive_log": at("adaptive_log")},
+        knobs=("training", "model", "diffusion", "losses", "datasets.{dataset}", "runtime", "seed"),
+        items=rows,
+        **on_run,
+        **heavy,
+    )
+    stage(
+        "evaluate",
+        "workflow.evaluation.generated:run",
+        "evaluate {variant} on {dataset}, seed {seed}",
+        inputs={**evaluation, "weights": at("weights")},
+        outputs={"metrics": at("run_metrics")},
+        knobs=(*protocol, "diffusion"),
+        items=rows,
+        **on_run,
+        **heavy,
+    )
+    stage(
+        "steps",
+        "workflow.evaluation.sampling_steps:run",
+        "sample {variant} on {dataset} in fewer and more steps",
+        inputs={**evaluation, "weights": at("weights")},
+        outputs={"metrics": at("steps")},
+        knobs=(*protocol, "diffusion", "steps"),
+        items=full,
+        **on_run,
+        **heavy,
+    )
+    stage(
+        "show-reference",
+        "workflow.evaluation.gallery:run_reference",
+        "keep reference motions of {dataset} for the report",
+        inputs=test,
+        outputs={"shown": at("real_shown")},
+        knobs=("report", "datasets.{dataset}", "seed"),
+        **on_dataset,
+    )
+    stage(
+        "show",
+        "workflow.evaluation.gallery:run",
+        "make motions of {variant} on {dataset} for the report",
+        inputs={**test, **text, "weights": at("weights")},
+        outputs={"shown": at("shown")},
+        knobs=("report", "diffusion", "datasets.{dataset}", "runtime", "seed"),
+        items=performers,
+        **on_run,
+        **heavy,
+    )
+    stage(
+        "adopt",
+        "intermamba.checkpoints.adopt:run",
+        "adopt the official {variant} for {dataset}",
+        inputs={"checkpoint": "{checkpoint}", "mean": "{mean}", "std": "{std}"},
+        outputs={"weights": at("official_weights")},
+        knobs=("official.{dataset}.{variant}", "text"),
+        memory=3000,
+        **on_official,
+    )
+    stage(
+        "re-evaluate",
+        "workflow.evaluation.generated:run",
+        "evaluate the official {variant} on {dataset}",
+        inputs={**evaluation, "weights": at("official_weights")},
+        outputs={"metrics": at("official_metrics")},
+        knobs=(*protocol, "diffusion"),
+        **on_official,
+        **(heavy | {"memory": 4000}),
+    )
+    stage(
+        "aggregate",
+        "workflow.results.aggregate:run",
+        "gather metrics",
+        inputs={
+            "reference_metrics": [at("reference_metrics", **item) for item in datasets],
+            "run_metrics": [at("run_metrics", **row) for row in rows],
+            "official_metrics": [at("official_metrics", **item) for item in adopted],
+            **{log: [at(log, **row) for row in rows] for log in ("adaptive_log", "training_log")},
+            "protocols": protocols,
+        },
+        outputs={name: at(name) for name in ("metrics", "summary", "summary_json", "alpha_beta", "learning")},
+        knobs=("runs", "official", "protocol"),
+    )
+    stage(
+        "complexity",
+        "intermamba.cost.complexity:run",
+        "count and time every model",
+        inputs={"variants": variants},
+        outputs={name: at(name) for name in ("complexity", "complexity_time")},
+        measured=("complexity_time",),
+        knobs=("complexity", "model", "text", "diffusion", "datasets", "runs", "runtime"),
+        threads="machine",
+        memory=5000,
+        gpu=True,
+    )
+    stage(
+        "claims",
+        "workflow.results.claims:run",
+        "decide the paper's claims",
+        inputs={
+            **{name: at(name) for name in ("metrics", "alpha_beta", "claims_list")},
+            **measured,
+            "variants": variants,
+            "reported": reported,
+            "protocols": protocols,
+        },
+        outputs={"claims": at("claims")},
+        knobs=("runs",),
+    )
+    stage(
+        "tables",
+        "workflow.tables.build:run",
+        "write the tables",
+        inputs={
+            **measured,
+            **{name: at(name) for name in ("claims", "paper_text", "context")},
+            "sensitivity": sensitivity,
+            "variants": variants,
+            "reported": reported,
+            "protocols": protocols,
+        },
+        outputs={
+            "document": at("document"),
+            **{f"table{n}.{form}": at("table", number=n, format=form) for n, form in product(TABLES, TABLE_FORMATS)},
+            **{f"{n}.{form}": at("own_table", table=n, format=form) for n, form in product(OWN_TABLES, TABLE_FORMATS)},
+        },
+        knobs=("runs", "official", "protocol", "text", "datasets", "complexity"),
+        category="Tables",
+    )
+    drawn = product((*FIGURES, *OWN_FIGURES, *TIMED_FIGURES), FIGURE_FORMATS)
+    stage(
+        "figures",
+        "workflow.figures.build:run",
+        "draw the figures",
+        inputs={
+            **measured,
+            **{name: at(name) for name in ("alpha_beta", "learning")},
+            "sensitivity": sensitivity,
+            "shown": [at("real_shown", **item) for item in datasets] + [at("shown", **item) for item in performers],
+            "steps": [at("steps", **item) for item in full],
+            "variants": variants,
+            "reported": [at("reported", number=n) for n in (1, 3)],
+        },
+        outputs={f"{name}.{form}": at("own_figure", figure=name, format=form) for name, form in drawn},
+        measured=tuple(f"{name}.{form}" for name, form in product(TIMED_FIGURES, FIGURE_FORMATS)),
+        knobs=("runs", "datasets"),
+        category="Figures",
+    )
+    # The last stage shows what the stages before it made for readers and what that was made from, and is the only one
+    # that reads their records.
+    before = [job for one in stages.values() for job in one.jobs()]
+    shown = [job for job in before if job.stage in REPORTED]
+    stage(
+        "report",
+        "workflow.report.build:run",
+        "write the report",
+        inputs={
+            "shown": list(dict.fromkeys(str(path) for job in shown for path in (*job.outputs.values(), *job.reads))),
+            "records": [str(job.record) for job in before],
+        },
+        outputs={"page": at("report"), "document": at("report_document")},
+        knobs=tuple(dict.fromkeys(knob for job in shown for knob in job.knobs)),
+        category="Report",
+    )
+    return stages
+
+
+def _weights(config: Config) -> str:
+    """The file of the text tower's weights, where the profile names a file."""
+    weights = config.text.weights
+    return weights if config.text.tower == "clip" and weights and Path(weights).is_file() else ""
+
+
+def job(config: Config, name: str, **identity: object) -> Job:
+    """The job of a stage on one item, in the study or not, which knows the commands that make its inputs.
+
+    Raises:
+        ConfigError: the item cannot be: an unknown variant, a checkpoint that the profile does not name.
+    """
+    stages = declare(config)
+    found = stages[name].job(**{key: str(value) for key, value in identity.items()})
+    makers = {path: one.command for stage in stages.values() for one in stage.jobs() for path in one.writes}
+    for stage in stages.values():  # of an item that is not in the study
+        if set(stage.fields) <= set(found.item):
+            made = {Path(text.format(**found.item)) for text in stage.outputs.values()}
+            makers |= dict.fromkeys(made, stage.command.format(**found.item))
+    return replace(found, makers={path: makers[path] for path in found.reads if path in makers})
+
+
+def adoption(config: Config, dataset: str, variant: str, source: OfficialConfig, output: Path) -> tuple[Config, Job]:
+    """The configuration and job that adopt a checkpoint which the profile does not name, as ``output``."""
+    config = config.model_copy(update={"official": {dataset: {variant: source}}})
+    return config, replace(job(config, "adopt", dataset=dataset, variant=variant), outputs={"weights": output})
 
 
 def targets(stages: dict[str, Stage]) -> list[str]:
-    """What `snakemake` without arguments makes: outputs that nothing reads, unless to tell of them."""
-    read = {path for stage in stages.values() if stage.name != "report" for job in stage.jobs() for path in job.inputs}
-    made = (path for stage in stages.values() for job in stage.jobs() for path in (*job.results, *job.measured))
-    return [path for path in made if path not in read]
-
-
-def knobs(config: Config, names: Iterable[str]) -> dict[str, Any]:
-    """Values of the named sections, without those knobs that do not change what is computed."""
-    values = {name: config.section(name) for name in names}
-    if "runtime" in values:
-        # Threads change rounding, and with it bytes; the rest of `runtime` only moves the work about.
-        values["runtime"] = {name: values["runtime"][name] for name in ("threads", "accelerator", "devices")}
-    return values
+    """What `snakemake` without arguments makes: outputs that nothing reads but the report."""
+    read = {path for stage in stages.values() if stage.name != "report" for job in stage.jobs() for path in job.reads}
+    made = (path for stage in stages.values() for job in stage.jobs() for path in job.outputs.values())
+    return [str(path) for path in made if path not in read]

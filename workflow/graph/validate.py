@@ -4,7 +4,8 @@ It answers a reviewer's first question, whether the files on disk are the ones t
 artefacts came from another code revision or a dirty tree.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 from rich.console import Console
@@ -14,10 +15,11 @@ from evaluators.protocol import load as load_protocol
 from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import ConfigError, DataError, unknown
+from intermamba.job import Job
 from intermamba.models import variants
 from intermamba.names import revision_name
-from intermamba.paths import COMMITTED, committed, record_of
-from workflow.graph.stages import Stage, table
+from intermamba.paths import COMMITTED, committed
+from workflow.graph.stages import table
 
 
 def run(config: Config) -> None:
@@ -37,14 +39,15 @@ def run(config: Config) -> None:
     shown = Table(
         "stage", "done", "code revision", "data and weights", title=f"profile {config.profile}", title_justify="left"
     )
+    sha256 = cache(files.sha256)  # the output of one job is the input of others
     wrong: list[str] = []
-    finished: list[Stage] = []
+    finished: list[Job] = []
     for stage in table(config).values():
         if not (jobs := list(stage.jobs())):
             continue
-        done = [job for job in jobs if record_of(job.results[0]).exists()]
-        records = [files.read_json(record_of(job.results[0])) for job in done]
-        wrong += [problem for job in done for problem in _problems(job)]
+        done = [job for job in jobs if job.record.exists()]
+        records = [files.read_json(job.record) for job in done]
+        wrong += [problem for job in done for problem in _problems(job, sha256)]
         finished += done
         notes = {
             f"{key}={record['notes'][key]}"
@@ -59,22 +62,30 @@ def run(config: Config) -> None:
             ", ".join(sorted(notes)),
         )
     Console().print(shown)
-    if absent := sum(not Path(path).exists() and _left_out(path, job) for job in finished for path in job.outputs):
+    if absent := sum(not path.exists() and _left_out(path) for job in finished for path in job.writes):
         Console().print(f"{absent} files of data and weights are not part of the repository and not here.")
     if wrong:
         raise DataError("artefacts that are not what their records say:\n  " + "\n  ".join(wrong))
 
 
-def _problems(job: Stage) -> Iterator[str]:
-    """Files of a finished job that are gone or changed since its record was written."""
-    for path, digest in files.read_json(record_of(job.results[0]))["outputs"].items():
+def _problems(job: Job, sha256: Callable[[str], str]) -> Iterator[str]:
+    """Files of a finished job that are gone or changed since its record was written, what it read among them."""
+    record = files.read_json(job.record)
+    for path, digest in record["outputs"].items():
         if not Path(path).exists():
-            if not _left_out(path, job):
+            if not _left_out(path):
                 yield f"{path}: recorded by `{job.command}`, but gone; run it again"
-        elif files.sha256(path) != digest:
+        elif sha256(path) != digest:
             yield f"{path}: changed after `{job.command}` wrote it; delete it and run the stage again"
+    for path, digest in record["inputs"].items():
+        if not Path(path).exists():
+            if not _left_out(path):
+                yield f"{path}: read by `{job.command}`, but gone"
+        elif sha256(path) != digest:
+            yield f"{path}: changed after `{job.command}` read it; run the stage again"
 
 
-def _left_out(path: str, job: Stage) -> bool:
-    """Whether a file of the committed profile is not committed itself."""
-    return job.profile == COMMITTED and not committed(path)
+def _left_out(path: str | Path) -> bool:
+    """Whether a file belongs to the committed profile and is not committed itself."""
+    parts = Path(path).parts
+    return parts[:2] in (("data", COMMITTED), ("results", COMMITTED)) and not committed(path)

@@ -75,8 +75,8 @@ def stages() -> str:
 def _followers() -> dict[str, set[str]]:
     """For each stage, those that read what it makes."""
     used = [one for one in table(load()).values() if one.items]
-    maker = {file: one.name for one in used for job in one.jobs() for file in job.outputs}
-    reads = {one.name: {maker.get(file) for job in one.jobs() for file in job.inputs} for one in used}
+    maker = {file: one.name for one in used for job in one.jobs() for file in job.writes}
+    reads = {one.name: {maker.get(file) for job in one.jobs() for file in job.reads} for one in used}
     return {one.name: {other for other, makers in reads.items() if one.name in makers} for one in used}
 
 

@@ -59,7 +59,7 @@ def _relative(content: str, document: Path) -> str:
 def study_summary() -> str:
     """The committed study in a paragraph for each dataset and one picture."""
     config = load(COMMITTED)
-    results, _ = read(config, variants())
+    results = read(config, variants())
     (picture, *_) = _pictures()
     return f"{_about(facts(config), config)}\n\n{_sentences(results)}\n\n{picture}"
 
@@ -67,7 +67,7 @@ def study_summary() -> str:
 def study() -> str:
     """The committed study: what was run, what came out, the claims, tables and pictures."""
     config = load(COMMITTED)
-    results, _ = read(config, variants())
+    results = read(config, variants())
     claims = pd.read_csv(path("claims", profile=COMMITTED))
     tables = [_own_block(path("table", profile=COMMITTED, number=number, format="md")) for number in TABLES]
     first, *others = _pictures()

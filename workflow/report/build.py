@@ -8,13 +8,13 @@ import pandas as pd
 from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import StateError
+from intermamba.job import Job
 from intermamba.models import variants
 from intermamba.names import dataset_name, origin_name, solver_name
 from intermamba.paths import SPLITS, path
-from intermamba.provenance import recorded
 from workflow.evaluation import gallery
 from workflow.evaluation.gallery import Shown
-from workflow.graph.stages import Stage, table
+from workflow.graph.stages import table
 from workflow.report.lineage import Lineage
 from workflow.report.page import TITLE, Download, Picture, Report, render
 from workflow.results.headline import Headline, headline
@@ -62,7 +62,7 @@ EMBEDDED = 64 * 1024
 """Bytes of the largest file that the page holds itself; larger ones lie beside it."""
 
 
-def run(config: Config) -> tuple[Path, str]:
+def run(config: Config, job: Job) -> tuple[Path, str]:
     """Write the report of a profile; returns the page, and the PDF's place or why there is none.
 
     The PDF is an extra: no LaTeX, or one without a package that the document needs, is no failure of the report.
@@ -71,13 +71,10 @@ def run(config: Config) -> tuple[Path, str]:
         StateError: a stage before this one has not run.
         DataError: a result is older than the rows that params.yaml asks for.
     """
-    stages = table(config)
-    (stage,) = stages["report"].jobs()
-    before = [one for name, one in stages.items() if name != "report"]
-    inputs = [files.require(name, _maker(before, name)) for name in stage.inputs]
-    page, document = (Path(name) for name in stage.results)
-    study, _ = read(config, variants())
-    with recorded("report", [page, document], inputs, {"profile": config.profile}) as notes:
+    before = [one for name, one in table(config).items() if name != "report"]
+    inputs, page, document = job.reads, job["page"], job["document"]
+    with job.recorded(config) as notes:
+        study = read(config, variants())
         metrics, claims = (pd.read_csv(path(name, profile=config.profile)) for name in ("metrics", "claims"))
         headlines = tuple(headline(study, metrics, dataset) for dataset in config.runs)
         lineage = Lineage.of(before)
@@ -118,15 +115,6 @@ def _place(figure: Path) -> tuple[int, str]:
     """Figures in the order of their numbers; one without goes last."""
     names = list(FIGURES)
     return names.index(figure.stem) if figure.stem in names else len(names), figure.stem
-
-
-def _maker(stages: Iterable[Stage], name: str) -> str:
-    """Command of the stage that makes ``name``, for an error message."""
-    for stage in stages:
-        for job in stage.jobs():
-            if name in job.outputs:
-                return job.command.removeprefix("intermamba ")
-    return "fetch"
 
 
 def _document(made: Iterable[Table], profile: str, figures: Iterable[Path], summary: Sequence[tuple[str, str]]) -> str:

@@ -6,7 +6,6 @@ from typing import Any
 
 from intermamba import files
 from intermamba.names import revision_name
-from intermamba.paths import record_of
 from workflow.graph.stages import Stage
 
 
@@ -30,9 +29,9 @@ class Lineage:
         made: dict[str, str] = {}
         for stage in stages:
             for job in stage.jobs():
-                record = str(record_of(job.results[0]))
+                record = str(job.record)
                 records[record] = files.read_json(files.require(record, job.command.removeprefix("intermamba ")))
-                made |= dict.fromkeys((*job.results, *job.measured), record)
+                made |= dict.fromkeys(map(str, job.outputs.values()), record)
         return cls(records, made)
 
     def note(self, name: str) -> list[str]:

@@ -11,8 +11,8 @@ from evaluators.results import COLUMNS, METRICS, SHUFFLED, BlockName, read, summ
 from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import DataError
+from intermamba.job import Job
 from intermamba.paths import path
-from intermamba.provenance import recorded
 from intermamba.training import ADAPTIVE_COLUMNS
 
 REFERENCES = ("real", SHUFFLED)
@@ -34,35 +34,22 @@ SYMBOLS = {"temporal": "alpha", "spatial": "beta"}
 """Names of the two fusion weights in the paper's Equation 9 and Figure 8."""
 
 
-def run(config: Config) -> None:
+def run(config: Config, job: Job) -> None:
     """Write ``metrics.csv``, ``summary.csv``, ``summary.json``, ``alpha_beta.csv`` and ``learning.csv`` of the profile.
 
     Raises:
         StateError: a run has not been evaluated.
         DataError: a file does not hold what its place promises, or two files of a dataset were measured differently.
     """
-    profile = config.profile
-    metrics, logs, losses = metric_files(config), log_files(config, "adaptive_log"), log_files(config, "training_log")
-    names = ("metrics", "summary", "summary_json", "alpha_beta", "learning")
-    outputs = {name: path(name, profile=profile) for name in names}
-    for file, place in metrics.items():
-        files.require(file, place.stage)
-    for file in (*logs, *losses):
-        files.require(file, "train")
-    knobs = {
-        "profile": profile,
-        "runs": config.section("runs"),
-        "official": config.section("official"),
-        "protocol": config.section("protocol"),
-    }
-    with recorded("aggregate", outputs.values(), inputs=[*metrics, *logs, *losses], config=knobs) as notes:
-        table = gather(metrics)
+    rows = list(config.rows())
+    with job.recorded(config) as notes:
+        table = gather(metric_files(config))
         summary = summarise(table)
-        files.write_csv(outputs["metrics"], table)
-        files.write_csv(outputs["summary"], summary)
-        files.write_json(outputs["summary_json"], nested(summary))
-        files.write_csv(outputs["alpha_beta"], gather_adaptive(logs))
-        files.write_csv(outputs["learning"], gather_losses(losses))
+        files.write_csv(job["metrics"], table)
+        files.write_csv(job["summary"], summary)
+        files.write_json(job["summary_json"], nested(summary))
+        files.write_csv(job["alpha_beta"], gather_adaptive(dict(zip(job.all("adaptive_log"), rows, strict=True))))
+        files.write_csv(job["learning"], gather_losses(dict(zip(job.all("training_log"), rows, strict=True))))
         notes["rows"] = len(table)
 
 
@@ -75,8 +62,6 @@ class Place:
     methods: tuple[str, ...]
     seed: int | None
     """Of the training; ``None`` for what was not trained here."""
-    stage: str
-    """The stage that writes it."""
 
 
 def metric_files(config: Config) -> dict[Path, Place]:
@@ -84,26 +69,14 @@ def metric_files(config: Config) -> dict[Path, Place]:
     found: dict[Path, Place] = {}
     for dataset in config.runs:
         file = path("reference_metrics", profile=config.profile, dataset=dataset)
-        found[file] = Place(dataset, "reference", REFERENCES, None, "evaluate-reference")
+        found[file] = Place(dataset, "reference", REFERENCES, None)
     for dataset, variant, seed in config.rows():
         file = path("run_metrics", profile=config.profile, dataset=dataset, variant=variant, seed=seed)
-        found[file] = Place(dataset, "reproduced", (variant,), seed, "evaluate")
+        found[file] = Place(dataset, "reproduced", (variant,), seed)
     for dataset, variant in config.adopted():
         file = path("official_metrics", profile=config.profile, dataset=dataset, variant=variant)
-        found[file] = Place(dataset, "re-evaluated", (variant,), None, "re-evaluate")
+        found[file] = Place(dataset, "re-evaluated", (variant,), None)
     return found
-
-
-def log_files(config: Config, name: str) -> dict[Path, tuple[str, str, int]]:
-    """Every log called ``name`` of the study, with its dataset, variant and training seed."""
-    return {
-        path(name, profile=config.profile, dataset=dataset, variant=variant, seed=seed): (
-            dataset,
-            variant,
-            seed,
-        )
-        for dataset, variant, seed in config.rows()
-    }
 
 
 def gather(sources: dict[Path, Place]) -> pd.DataFrame:

@@ -19,9 +19,8 @@ from evaluators.results import METRICS, SHUFFLED
 from intermamba import files
 from intermamba.config import Config, Dataset, Section
 from intermamba.errors import ConfigError, unknown
+from intermamba.job import Job
 from intermamba.models import variants
-from intermamba.paths import path
-from intermamba.provenance import recorded
 from workflow.results import reported
 from workflow.results.contrasts import (
     Blocks,
@@ -134,23 +133,17 @@ class Finding:
     p_corrected: float | None = None
 
 
-def run(config: Config) -> None:
+def run(config: Config, job: Job) -> None:
     """Write ``claims.csv``: one row per claim.
 
     Raises:
         StateError: a stage before this one has not run.
         ConfigError: a claim names what does not exist.
     """
-    profile = config.profile
-    study, inputs = read(config, variants())
-    sources = {name: path(name, profile=profile) for name in ("metrics", "alpha_beta")}
-    inputs += [*(files.require(file, "aggregate") for file in sources.values()), path("claims_list")]
-    inputs += [path("reported", number=number) for number in range(1, 6)]
-    output = path("claims", profile=profile)
-    with recorded("claims", [output], inputs, config={"profile": profile, "runs": config.section("runs")}):
-        claims = load(path("claims_list"))
-        findings = decide(claims, study, pd.read_csv(sources["metrics"]), pd.read_csv(sources["alpha_beta"]))
-        files.write_csv(output, pd.DataFrame([_row(one) for one in findings], columns=list(COLUMNS)))
+    with job.recorded(config):
+        study, claims = read(config, variants()), load(job["claims_list"])
+        findings = decide(claims, study, pd.read_csv(job["metrics"]), pd.read_csv(job["alpha_beta"]))
+        files.write_csv(job["claims"], pd.DataFrame([_row(one) for one in findings], columns=list(COLUMNS)))
 
 
 def load(file: Path) -> list[Claim]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
@@ -135,17 +134,17 @@ class Study:
         )
 
 
-def read(config: Config, variants: Mapping[str, Variant]) -> tuple[Study, list[Path]]:
-    """The results of a profile, and the files they were read from.
+def read(config: Config, variants: Mapping[str, Variant]) -> Study:
+    """The results of a profile.
 
     Raises:
         StateError: a stage before this one has not run.
     """
-    stages = {"summary": "aggregate", "complexity": "complexity", "complexity_time": "complexity"}
-    inputs = [files.require(path(name, profile=config.profile), stage) for name, stage in stages.items()]
+    names = ("summary", "complexity", "complexity_time")
+    inputs = (files.require(path(name, profile=config.profile)) for name in names)
     # A fingerprint of twelve digits, or of digits and an `e`, would read as a number.
     summary, complexity, times = (pd.read_csv(file, dtype={"evaluator": str}) for file in inputs)
-    return Study(config, summary, complexity, times, variants), inputs
+    return Study(config, summary, complexity, times, variants)
 
 
 def quality(study: Study, number: int, dataset: Dataset) -> list[Block]:

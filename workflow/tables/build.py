@@ -8,16 +8,14 @@ A variant without such a row, a reader's own for example, joins the table of its
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 
 from evaluators.results import LEARNED, METRICS, PHYSICAL
 from intermamba import files
 from intermamba.config import Config, Dataset
+from intermamba.job import Job
 from intermamba.models import variants
-from intermamba.paths import path
-from intermamba.provenance import recorded
 from workflow.results import reported
 from workflow.results.reproduced import (
     Study,
@@ -76,7 +74,7 @@ QUALITY_MARKS = (
 )
 
 
-def run(config: Config) -> None:
+def run(config: Config, job: Job) -> None:
     """Write ``table1`` to ``table5`` and the project's own tables in three formats, and ``all.tex`` of all.
 
     Everything but the timings of Table 3, and the claims on them, is a function of the metrics, to the byte.
@@ -86,31 +84,16 @@ def run(config: Config) -> None:
         DataError: a result is older than the rows that params.yaml asks for.
         ConfigError: a run names a variant that does not exist.
     """
-    profile = config.profile
-    study, inputs = read(config, variants())
-    inputs += [*(path("reported", number=number) for number in range(1, 6)), path("paper_text"), path("context")]
-    inputs += [files.require(path("sensitivity", profile=profile, dataset=name), "sensitivity") for name in config.runs]
-    inputs += [files.require(path("claims", profile=profile), "claims")]
-    tables = build(study)
-    document = path("document", profile=profile)
-
-    def place(table: Table, suffix: str) -> Path:
-        return path("own_table", profile=profile, table=table.stem, format=suffix)
-
-    outputs = [document, *(place(table, suffix) for table in tables for suffix in ("tex", "md", "csv"))]
-    with recorded(
-        "tables",
-        outputs,
-        inputs,
-        config={"profile": profile, **{name: config.section(name) for name in ("runs", "official")}},
-    ):
+    with job.recorded(config):
+        tables = build(read(config, variants()))
         for table in tables:
-            files.write_text(place(table, "tex"), latex.table(table))
-            files.write_text(place(table, "md"), markdown.table(table))
-            files.write_csv(place(table, "csv"), tidy(table))
+            files.write_text(job[f"{table.stem}.tex"], latex.table(table))
+            files.write_text(job[f"{table.stem}.md"], markdown.table(table))
+            files.write_csv(job[f"{table.stem}.csv"], tidy(table))
         introduction = [("", f"{APART} {NUMBERS} For a cell's run, see results/README.md.")]
-        names = [place(table, "tex").name for table in tables]
-        files.write_text(document, latex.document(f"Tables of profile {profile}", introduction, names))
+        names = [job[f"{table.stem}.tex"].name for table in tables]
+        title = f"Tables of profile {config.profile}"
+        files.write_text(job["document"], latex.document(title, introduction, names))
 
 
 def build(study: Study) -> list[Table]:

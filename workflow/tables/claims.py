@@ -98,7 +98,7 @@ def table(config: Config) -> Table:
         StateError: the claims have not been decided.
         DataError: a column is missing.
     """
-    file = files.require(path("claims", profile=config.profile), "claims")
+    file = files.require(path("claims", profile=config.profile))
     found = topics(pd.read_csv(file))
     blocks = [Block("claims", topic, tuple(_row(one, str(file)) for one in claims)) for topic, claims in found.items()]
     columns = tuple(Column(name, label, width=width) for name, (label, width) in WIDTHS.items())

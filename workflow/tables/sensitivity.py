@@ -47,7 +47,7 @@ def table(config: Config) -> Table:
 
 
 def _block(config: Config, dataset: Dataset) -> Block:
-    file = str(files.require(path("sensitivity", profile=config.profile, dataset=dataset), "sensitivity"))
+    file = str(files.require(path("sensitivity", profile=config.profile, dataset=dataset)))
     frame = read(file)
     labels = {REAL: reference_name(str(frame["origin"].iloc[0])), **{one.name: one.label for one in catalogue(dataset)}}
     if list(frame["method"].unique()) != list(labels):

@@ -1,0 +1,139 @@
+"""A job: one run of a stage on one item, as the graph declares it and as the function that runs it receives it.
+
+What a job declares is all there is: its inputs are checked and hashed, the values of its knobs and its outputs are
+recorded, and the stage's function takes every path from it. The stage table (:mod:`workflow.graph.stages`) makes jobs.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+from intermamba import provenance
+from intermamba.config import Config, Dataset
+from intermamba.errors import StateError
+from intermamba.paths import record_of
+
+RUNTIME = ("threads", "accelerator", "devices")
+"""Knobs of ``runtime`` that can change bytes (threads change rounding); the others only move the work about."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one run of a stage reads, writes and depends on.
+
+    ``job["weights"]`` is the file of that name among inputs and outputs, ``job.all("metrics")`` all files of a name.
+    """
+
+    stage: str
+    command: str
+    """Its command line."""
+    item: Mapping[str, str]
+    """What it runs on: ``dataset``, ``variant``, ``seed``, as far as the stage has them."""
+    inputs: Mapping[str, tuple[Path, ...]]
+    outputs: Mapping[str, Path]
+    """The main one first; its provenance record lies beside it."""
+    knobs: tuple[str, ...] = ()
+    """Sections of the configuration that it depends on."""
+    measured: frozenset[str] = frozenset()
+    """Names of outputs that hold timings, and so differ between equal runs."""
+    function: str = ""
+    """``module:function`` that runs it."""
+    makers: Mapping[Path, str] = field(default_factory=dict, compare=False)
+    """Command that makes each input which a stage makes."""
+
+    def __getitem__(self, name: str) -> Path:
+        (path,) = self.all(name)
+        return path
+
+    def all(self, name: str) -> tuple[Path, ...]:
+        """Every file called ``name``; none for an input that this item does not have.
+
+        Raises:
+            KeyError: the stage declares no such name.
+        """
+        return (self.outputs[name],) if name in self.outputs else self.inputs[name]
+
+    @property
+    def dataset(self) -> Dataset:
+        return cast("Dataset", self.item["dataset"])
+
+    @property
+    def variant(self) -> str:
+        return self.item["variant"]
+
+    @property
+    def seed(self) -> int | None:
+        """Training seed; ``None`` for what was not trained here."""
+        return int(self.item["seed"]) if "seed" in self.item else None
+
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        """All inputs, each once."""
+        return tuple(dict.fromkeys(path for paths in self.inputs.values() for path in paths))
+
+    @property
+    def record(self) -> Path:
+        """Its provenance record."""
+        return record_of(next(iter(self.outputs.values())))
+
+    @property
+    def writes(self) -> tuple[Path, ...]:
+        """All outputs and the record."""
+        return (*self.outputs.values(), self.record)
+
+    def run(self, config: Config, **how: Any) -> Any:
+        """Run it in this process; ``how`` is what its function takes beside the job, such as ``progress``."""
+        module, _, function = self.function.partition(":")
+        return getattr(import_module(module), function)(config, self, **how)
+
+    def require(self) -> None:
+        """Refuse to run without an input.
+
+        Raises:
+            StateError: an input does not exist; the message has the command that makes it.
+        """
+        for path in self.reads:
+            if not path.exists():
+                raise StateError(f"{path} does not exist. {self.remedy(path)}")
+
+    def remedy(self, path: Path) -> str:
+        """What to do about an input that is missing or wrong."""
+        if path in self.makers:
+            return f"Run `{self.makers[path]}` first, or `snakemake --cores all` for everything."
+        return "No stage makes it: restore it, or correct its place in params.yaml."
+
+    def again(self, path: Path) -> str:
+        """What to do about an input whose content does not fit: make it again, where a stage makes it."""
+        return f"Delete it and run `{self.makers[path]}` again." if path in self.makers else "Give another file."
+
+    @contextmanager
+    def recorded(self, config: Config, seeds: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+        """Run the stage and, if it succeeds, write its record: see :func:`intermamba.provenance.recorded`.
+
+        Raises:
+            StateError: an input does not exist.
+        """
+        self.require()
+        with provenance.recorded(
+            self.stage, self.outputs.values(), self.reads, values(config, self.knobs), seeds
+        ) as notes:
+            yield notes
+
+
+def values(config: Config, knobs: Iterable[str]) -> dict[str, Any]:
+    """Values of the named sections, without those knobs that do not change what is computed."""
+    found = {name: config.section(name) for name in knobs}
+    if "runtime" in found:
+        found["runtime"] = {name: found["runtime"][name] for name in RUNTIME}
+    return found
+
+
+def digest(config: Config, knob: str) -> str:
+    """A section's name and a hash of its values."""
+    text = json.dumps(values(config, [knob]), sort_keys=True)
+    return f"{knob} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
