@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from intermamba.config import load
 from intermamba.errors import ConfigError, InterMambaError, unknown
 from intermamba.job import digest
 from workflow.graph.lock import RUNNER, check, exclusive
 from workflow.graph.stages import as_wildcards, table, targets
+from workflow.graph.terminal import take_over
 
 try:
     for key in config:
@@ -25,6 +27,7 @@ try:
 except InterMambaError as error:
     raise WorkflowError(str(error))
 
+take_over(logger, workflow.output_settings, STUDY.profile)
 GPUS = 0 if STUDY.runtime.accelerator == "cpu" else STUDY.runtime.devices
 THREADS = {"one": 1, "runtime": STUDY.runtime.threads, "machine": workflow.cores}
 

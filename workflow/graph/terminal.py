@@ -1,0 +1,152 @@
+"""What a pipeline run prints: one line per finished stage, the log of a failing one, and where the results are.
+
+Snakemake's own messages list every file of a stage and every value of its knobs. They remain for its options
+``--dry-run``, ``--verbose``, ``--printshellcmds`` and ``--quiet``, and in ``.snakemake/log``.
+"""
+
+import logging
+import shutil
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from intermamba.paths import path
+from intermamba.progress import duration
+
+NOISE = ("CalledProcessError in file", "no backup found", "Exiting because a job execution failed")
+"""Parts of Snakemake's messages that say no more than that a stage failed."""
+
+LINES = 20
+"""Lines shown of a failed stage's log: the error message and what was done just before."""
+
+
+def take_over(logger: logging.Logger, settings: Any, profile: str) -> None:
+    """Replace Snakemake's stream handler by :class:`Terminal`, unless its ``settings`` ask for other output."""
+    if settings.dryrun or settings.verbose or settings.printshellcmds or settings.quiet:
+        return
+    for handler in logger.handlers[:]:
+        if handler.name == "DefaultStreamHandler" and isinstance(handler, logging.StreamHandler):
+            logger.removeHandler(handler)
+            logger.addHandler(Terminal(handler, profile))
+
+
+class Forecast:
+    """Time that the rest of a run takes, from the mean time of each rule's finished jobs."""
+
+    def __init__(self, jobs: Mapping[str, int]) -> None:
+        self._jobs = Counter(jobs)
+        self._seconds: dict[str, list[float]] = {}
+
+    def finish(self, rule: str, seconds: float) -> None:
+        self._seconds.setdefault(rule, []).append(seconds)
+
+    @property
+    def total(self) -> int:
+        return self._jobs.total()
+
+    @property
+    def done(self) -> int:
+        return sum(map(len, self._seconds.values()))
+
+    def left(self, elapsed: float) -> float | None:
+        """Seconds left after ``elapsed`` seconds; ``None`` until half of all jobs are of rules whose time is known."""
+        if 2 * sum(self._jobs[rule] for rule in self._seconds) < self.total:
+            return None
+        busy = sum(map(sum, self._seconds.values()))
+        mean = {rule: sum(times) / len(times) for rule, times in self._seconds.items()}
+        work = sum(
+            (count - len(self._seconds.get(rule, ()))) * mean.get(rule, busy / self.done)
+            for rule, count in self._jobs.items()
+        )
+        return work * elapsed / busy  # jobs that run at the same time share it
+
+
+class Terminal(logging.Handler):
+    """Prints Snakemake's events; hands warnings and errors to the handler in whose place it stands."""
+
+    def __init__(self, default: "logging.StreamHandler[Any]", profile: str) -> None:
+        super().__init__()
+        self._default, self._profile = default, profile
+        self._running: dict[int, tuple[str, str, float]] = {}
+        self._forecast, self._began = Forecast({}), time.monotonic()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields: dict[str, Any] = record.__dict__
+        match str(fields.get("event", "")):
+            case "run_info":
+                self._plan(fields["stats"])
+            case "job_info" if fields["rule_msg"]:
+                self._running[fields["jobid"]] = (fields["rule_name"], fields["rule_msg"], time.monotonic())
+            case "job_finished" if fields["job_id"] in self._running:
+                self._finish(*self._running.pop(fields["job_id"]))
+            case "job_error" if fields["jobid"] in self._running:
+                self._fail(self._running.pop(fields["jobid"])[1], fields["log"])
+            case "job_error":
+                pass  # Snakemake repeats them at the end
+            case _ if any(part in record.getMessage() for part in NOISE):
+                pass
+            case _ if record.levelno >= logging.WARNING:
+                self._clear()
+                self._default.handle(record)
+            case _ if "Nothing to be done" in record.getMessage():
+                self._print("\n".join([record.getMessage(), *where(self._profile)]))
+        self._status()
+
+    def _plan(self, stats: Mapping[str, int]) -> None:
+        self._forecast = Forecast({rule: count for rule, count in stats.items() if rule not in ("all", "total")})
+        self._began = time.monotonic()
+        total = self._forecast.total
+        self._print(
+            f"Profile {self._profile}: {total} {'job' if total == 1 else 'jobs'}, logs in {logs(self._profile)}"
+        )
+
+    def _finish(self, rule: str, message: str, began: float) -> None:
+        now = time.monotonic()
+        self._forecast.finish(rule, now - began)
+        done, total = self._forecast.done, self._forecast.total
+        left = self._forecast.left(now - self._began)
+        rest = "" if left is None or done == total else f", about {duration(left)} left"
+        self._print(f"[{done:>{len(str(total))}}/{total}] {message}: {duration(now - began)}{rest}")
+        if done == total:
+            self._print("\n".join([f"Finished in {duration(now - self._began)}.", *where(self._profile)]))
+
+    def _fail(self, message: str, files: list[str]) -> None:
+        self._print(f"FAILED: {message}")
+        for file in filter(Path.is_file, map(Path, files)):
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+            self._print("\n".join(f"    {line}" for line in lines[-LINES:]))
+            self._print(f"  (end of {file})")
+
+    def _print(self, text: str) -> None:
+        self._clear()
+        self._default.stream.write(text + "\n")
+        self._default.flush()
+
+    def _status(self) -> None:
+        """On a terminal: what runs now, in a line that the next one replaces."""
+        if self._running and self._default.stream.isatty():
+            running = "; ".join(message for _, message, _ in self._running.values())
+            self._default.stream.write(f"\r\x1b[Krunning: {running}"[: shutil.get_terminal_size().columns])
+            self._default.flush()
+
+    def _clear(self) -> None:
+        if self._default.stream.isatty():
+            self._default.stream.write("\r\x1b[K")
+
+
+def logs(profile: str) -> str:
+    """Folder of the logs of a profile's stages."""
+    return f"results/{profile}/logs"
+
+
+def where(profile: str) -> list[str]:
+    """What to look at after a run: those of the results that exist."""
+    shown = {
+        "report": path("report", profile=profile),
+        "as PDF": path("report_document", profile=profile).with_suffix(".pdf"),
+        "tables": path("table", profile=profile, number=1, format="md").parent,
+        "numbers": path("summary", profile=profile),
+    }
+    return [f"  {name:<8} {place}" for name, place in shown.items() if place.exists()]
