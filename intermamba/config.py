@@ -516,7 +516,9 @@ def read(path: str | Path = "params.yaml") -> dict[str, Any]:
     try:
         document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}). Run from the project's top folder.") from error
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}). Run this in a study's folder; `intermamba init` starts one."
+        ) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
     keys = {"profile", "base", "profiles"}

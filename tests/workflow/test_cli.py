@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 import typer
+from places import ROOT
 from typer.testing import CliRunner
 
+from intermamba.config import load
 from intermamba.errors import StateError
 from workflow.cli import app
-from workflow.graph import lock
+from workflow.graph import lock, starter
 
 STAGES = (
     "fetch", "preprocess", "encode-text", "train-evaluator", "train", "evaluate", "adopt", "re-evaluate", "sensitivity",
@@ -74,6 +76,42 @@ def test_a_wrong_request_is_one_message(study: Path, words: list[str], parts: li
     for part in parts:
         assert part in done.stderr
     assert not list(study.rglob("*.safetensors"))
+
+
+def test_init_starts_a_study_and_overwrites_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["init", "mine"], catch_exceptions=False)
+    written = [Path(name) for name in done.stdout.splitlines()[:-1]]
+    assert written == [Path("mine") / name for name in starter.sources()]
+    for name in (
+        "params.yaml",
+        "Snakefile",
+        "profiles/default/config.yaml",
+        "results/paper/reported/table1.csv",
+    ):
+        assert not (tmp_path / "mine" / name).is_symlink()
+        assert (tmp_path / "mine" / name).read_bytes() == (ROOT / name).read_bytes()
+    monkeypatch.chdir(tmp_path / "mine")
+    assert load("study").profile == "study"
+    for kept in written[1:]:
+        (tmp_path / kept).unlink()
+    Path("Snakefile").write_text("my own")
+    with pytest.raises(StateError, match=r"Snakefile exists already; init overwrites nothing"):
+        starter.write(".")
+    assert [path.name for path in Path().iterdir() if path.is_file()] == ["Snakefile"]
+    assert Path("Snakefile").read_text() == "my own"
+    with pytest.raises(StateError, match=r"cannot be written to"):
+        starter.write("Snakefile/below")
+
+
+def test_without_a_study_a_command_says_how_to_start_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    done = intermamba("complexity")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "params.yaml: cannot be read" in done.stderr
+    assert "`intermamba init` starts one" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unknown_row_of_the_study_stops_validation(study: Path, edit_params: Callable[[str, str], None]) -> None:

@@ -37,7 +37,7 @@ app = typer.Typer(
 )
 
 USE = "Use a model"
-STUDY = "Check a study"
+STUDY = "Start and check a study"
 STAGES = "Stages of the pipeline, in the order in which they run"
 COST = "Measure cost"
 

@@ -1,0 +1,40 @@
+"""``intermamba init``: the files that a study needs, from the package into a folder.
+
+``workflow/starter`` holds those of the repository's top folder, as links; an installed package holds copies.
+"""
+
+import os
+import shutil
+from importlib import resources
+from pathlib import Path
+
+from intermamba import files
+from intermamba.errors import StateError
+
+
+def sources() -> dict[Path, Path]:
+    """Every file of a study, by its path in the study's folder, in order."""
+    starter = Path(str(resources.files("workflow"))) / "starter"
+    found = (Path(folder) / name for folder, _, names in os.walk(starter, followlinks=True) for name in names)
+    return {path.relative_to(starter): path for path in sorted(found)}
+
+
+def write(folder: str | Path = ".") -> list[Path]:
+    """Put the files of a study into ``folder``; returns them in order.
+
+    Raises:
+        StateError: one of them is there already, or cannot be written; none is overwritten.
+    """
+    targets = {Path(folder) / place: source for place, source in sources().items()}
+    if there := [path for path in targets if path.exists()]:
+        others = f", and {len(there) - 1} more" if len(there) > 1 else ""
+        raise StateError(
+            f"{there[0]} exists already{others}; init overwrites nothing. Use this study, or name another folder."
+        )
+    try:
+        for target, source in targets.items():
+            with files.atomic(target) as part:
+                shutil.copyfile(source, part)
+    except OSError as error:
+        raise StateError(f"{folder}: cannot be written to ({error.strerror}). Name another folder.") from error
+    return list(targets)
