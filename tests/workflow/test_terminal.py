@@ -93,11 +93,13 @@ def test_a_failing_stage_shows_the_end_of_its_log(tmp_path: Path) -> None:
     assert lines[LINES + 1 :] == [f"  (end of {log})", "At least one job did not complete successfully."]
 
 
-def test_warnings_and_nothing_to_do_are_said() -> None:
+def test_warnings_an_interrupt_and_nothing_to_do_are_said() -> None:
     logger = pipeline(screen := Screen())
     logger.warning("Careful.")
+    logger.info("Terminating processes on user request, this might take some time.")
     logger.info("Nothing to be done (all requested files are present and up to date).")
     assert "Careful." in screen.getvalue()
+    assert "Terminating processes on user request" in screen.getvalue()
     assert "Nothing to be done" in screen.getvalue()
 
 

@@ -18,6 +18,9 @@ from intermamba.progress import duration
 NOISE = ("CalledProcessError in file", "no backup found", "Exiting because a job execution failed")
 """Parts of Snakemake's messages that say no more than that a stage failed."""
 
+STOPPING = ("Terminating processes", "Shutting down")
+"""Beginnings of what Snakemake says to Ctrl-C."""
+
 LINES = 20
 """Lines shown of a failed stage's log: the error message and what was done just before."""
 
@@ -87,7 +90,7 @@ class Terminal(logging.Handler):
                 pass  # Snakemake repeats them at the end
             case _ if any(part in record.getMessage() for part in NOISE):
                 pass
-            case _ if record.levelno >= logging.WARNING:
+            case _ if record.levelno >= logging.WARNING or record.getMessage().startswith(STOPPING):
                 self._clear()
                 self._default.handle(record)
             case _ if "Nothing to be done" in record.getMessage():
