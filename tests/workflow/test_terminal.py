@@ -93,6 +93,14 @@ def test_a_failing_stage_shows_the_end_of_its_log(tmp_path: Path) -> None:
     assert lines[LINES + 1 :] == [f"  (end of {log})", "At least one job did not complete successfully."]
 
 
+def test_a_stage_that_was_killed_says_nothing_itself(tmp_path: Path) -> None:
+    (tmp_path / "train.log").touch()
+    logger = pipeline(screen := Screen())
+    begin(logger, 0, "train", "train intermamba")
+    logger.error("Error in rule", extra={"event": "job_error", "jobid": 0, "log": [str(tmp_path / "train.log")]})
+    assert "the process was killed" in screen.getvalue()
+
+
 def test_warnings_an_interrupt_and_nothing_to_do_are_said() -> None:
     logger = pipeline(screen := Screen())
     logger.warning("Careful.")

@@ -119,6 +119,7 @@ class Terminal(logging.Handler):
         self._print(f"FAILED: {message}")
         for file in filter(Path.is_file, map(Path, files)):
             lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = lines or ["no message: the process was killed, perhaps because memory ran out"]
             self._print("\n".join(f"    {line}" for line in lines[-LINES:]))
             self._print(f"  (end of {file})")
 
