@@ -1,16 +1,23 @@
 """The documentation: links lead somewhere, every page is reached, and what is generated says what the code does."""
 
 import csv
+import inspect
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from places import ROOT
 
+from intermamba.api import Model
 from intermamba.config import Config, Section
+from intermamba.motion import Motion
+from intermamba.prompts import Prompt
+from intermamba.requests import Request
+from intermamba.skeleton import BODY
 from workflow.publish import parameters, pictures, readme, site
 
 DOCS = ROOT / "docs"
@@ -123,6 +130,20 @@ def test_every_column_is_documented(name: str) -> None:
     part = FILES.split(f"## {CSV[name]}\n")[1].split("\n## ")[0]
     rows = " ".join(line.split("|")[1] for line in part.splitlines() if line.startswith("| `"))
     assert not [column for column in columns if f"`{column}`" not in rows]
+
+
+def test_every_array_of_a_sample_is_documented() -> None:
+    """All that a motion can hold: of an answer to a request, on a user's body; ``details`` as a model gives them."""
+    request = Request(clip="1", caption_index=0, caption="They bow.", frames=15, samples=2)
+    joints = np.zeros((15, 2, 22, 3), np.float32)
+    rotations = np.zeros((15, 2, 21, 3, 3), np.float32)
+    features = np.zeros((15, 2, 262), np.float32)
+    prompt = Prompt("They bow.", request=request, sample=0)
+    motion = Motion(prompt, joints, rotations, BODY[1:], joints[:, :, 0], features, 30, 0.0, 0, bones=np.zeros((55, 3)))
+    part = FILES.split("## Sample\n")[1].split("\n## ")[0]
+    details = re.findall(r'^ {12}"(\w+)": ', inspect.getsource(Model.motions), re.MULTILINE)
+    assert len(details) == 7
+    assert not [name for name in (*motion.arrays(), *details) if f"`{name}`" not in part]
 
 
 def test_links_between_files_become_links_of_the_site() -> None:
