@@ -50,7 +50,8 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         target = _target(link[1], here).removeprefix(DOCS)
         return f"]({posixpath.relpath(target, folder)}"
 
-    return LINK.sub(in_site, markdown)
+    # The escape of the repository's tables, which Python-Markdown would print.
+    return LINK.sub(in_site, markdown).replace("\\<", "&lt;")
 
 
 def targets(text: str, place: str) -> Iterator[str]:
