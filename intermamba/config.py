@@ -19,6 +19,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Dataset = Literal["interhuman", "interx"]
 OfficialModel = Literal["intergen", "in2in"]
 Sampler = Literal["plain", "graph"]
+METHOD_NAME = r"[A-Za-z0-9][A-Za-z0-9_.+-]*"
+"""What a method whose motions are given may be called: the name of a folder of results."""
 
 
 class Section(BaseModel):
@@ -304,6 +306,15 @@ class OfficialConfig(Section):
     """Folder of the mean and deviation it was trained with, as its authors ship them."""
 
 
+class MotionsConfig(Section):
+    """Motions that another project generated, to be evaluated beside the rows trained here."""
+
+    folder: str
+    """Folder of ``.npz`` files."""
+    label: str
+    """Name of their row in the tables."""
+
+
 class SensitivityConfig(Section):
     """Measurement of what the evaluators notice."""
 
@@ -418,6 +429,8 @@ class Config(Section):
     ``null`` a dataset."""
     official: dict[Dataset, dict[OfficialModel, OfficialConfig]]
     """Official checkpoints to evaluate, by dataset and model."""
+    motions: dict[Dataset, dict[str, MotionsConfig]]
+    """Motions of other projects to evaluate, by dataset and method."""
     report: ReportConfig
     """Contents of the report."""
     runtime: RuntimeConfig
@@ -452,11 +465,12 @@ class Config(Section):
         for name in self.runs:
             if name not in self.datasets or name not in self.protocol:
                 raise ValueError(f"runs.{name}: needs datasets.{name} and protocol.{name}")
-        for name in self.official:
-            if name not in self.runs:
-                raise ValueError(
-                    f"official.{name}: needs rows of {name} under runs, whose data and evaluator it shares"
-                )
+        for section, entries in (("official", self.official), ("motions", self.motions)):
+            for name in entries:
+                if name not in self.runs:
+                    raise ValueError(
+                        f"{section}.{name}: needs rows of {name} under runs, whose data and evaluator it shares"
+                    )
         if self.model.width % self.model.heads:
             raise ValueError(f"model.width {self.model.width} is not a multiple of model.heads {self.model.heads}")
         if self.text.width % self.model.text_heads:
@@ -492,6 +506,12 @@ class Config(Section):
         for dataset, models in self.official.items():
             for model in models:
                 yield dataset, model
+
+    def external(self) -> Iterator[tuple[Dataset, str]]:
+        """Every method whose motions are given: dataset, method."""
+        for dataset, methods in self.motions.items():
+            for method in methods:
+                yield dataset, method
 
     def rows(self) -> Iterator[tuple[Dataset, str, int]]:
         """Every training of the study: dataset, variant, seed."""

@@ -143,8 +143,13 @@ def read_metadata(path: str | Path) -> dict[str, str]:
 
 
 def sha256(path: str | Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
-    with Path(path).open("rb") as file:
+    """Hexadecimal SHA-256 of a file's bytes; of a folder, over the names in it and the hashes of all files."""
+    path = Path(path)
+    if path.is_dir():
+        found = sorted((file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file())
+        listed = "".join(f"{name}\0{sha256(file)}\n" for name, file in found)
+        return hashlib.sha256(listed.encode()).hexdigest()
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -20,7 +20,7 @@ TEMPLATES = {
     "steps": "results/{profile}/{dataset}/{variant}/seed{seed}/steps.csv",
     "official_weights": "results/{profile}/{dataset}/{variant}/official/weights.safetensors",
     "official_metrics": "results/{profile}/{dataset}/{variant}/official/metrics.csv",
-    "motions_metrics": "results/{profile}/{dataset}/{variant}/motions/metrics.csv",
+    "motions_metrics": "results/{profile}/{dataset}/{method}/motions/metrics.csv",
     "reference_metrics": "results/{profile}/{dataset}/real/metrics.csv",
     # the motions of the report's prompts
     "real_shown": "results/{profile}/{dataset}/real/shown.safetensors",

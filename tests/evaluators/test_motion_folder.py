@@ -104,6 +104,13 @@ def job_of(config: Config, dataset: str) -> Job:
     return stages.job(config, "evaluate-reference", dataset=dataset)
 
 
+def evaluated(study: tuple[Config, str], folder: Path, method: str | None = None) -> Path:
+    """The ``metrics.csv`` of the motions in a folder."""
+    job = stages.evaluation_of(*study, method or folder.name, folder)
+    command.run(study[0], job)
+    return job["metrics"]
+
+
 def bench_of(config: Config, dataset: str) -> Bench:
     return Bench(config, job_of(config, dataset))
 
@@ -161,7 +168,7 @@ class TestFolder:
         source = Shaken(bench.real)
         expected = bench.measure({"mine": source}, "re-evaluated")
         export(tmp_path / "mine", source, bench.protocol, bench.root, sets=3)
-        output = command.run(config, job_of(config, dataset), tmp_path / "mine", "mine")
+        output = evaluated(study, tmp_path / "mine", "mine")
         assert output == Path(f"results/smoke/{dataset}/mine/motions/metrics.csv")
         pd.testing.assert_frame_equal(pd.read_csv(output), _through_csv(expected, tmp_path))
         assert set(expected["metric"]) >= {"top1", "fid", "multimodality"}
@@ -172,17 +179,16 @@ class TestFolder:
         digests = []
         for name in ("a", "b"):
             export(tmp_path / name, Shaken(bench.real), bench.protocol, bench.root, sets=1)
-            output = command.run(config, job_of(config, dataset), tmp_path / name, "twice")
+            output = evaluated(study, tmp_path / name, "twice")
             record = json.loads(paths.record_of(output).read_text())
-            digests.append(record["notes"]["motions"])
+            digests.append(record["inputs"][str(tmp_path / name)])
         assert digests[0] == digests[1]  # of the motions, not of where they lie
-        assert record["stage"] == "evaluate"
+        assert record["stage"] == "evaluate-motions"
         assert record["notes"]["sets"] == 1
         assert record["notes"]["files"] == CLIPS + 3 * 4
-        assert record["notes"]["folder"] == str(tmp_path / "b")
         assert {"origin", "tower", "evaluator", "skeleton"} <= set(record["notes"])
         assert record["seeds"]["root"] == bench.root
-        job = job_of(config, dataset)
+        job = stages.evaluation_of(config, dataset, "twice", tmp_path / "b")
         assert record["config"] == values(config, job.knobs)
         assert set(record["inputs"]) == set(map(str, job.reads))
 
@@ -202,9 +208,8 @@ class TestFolder:
         assert all(torch.equal(seen[0][1][name], seen[2][1][name]) for name in seen[0][1])
 
     def test_without_samples_there_is_no_mmodality(self, study: tuple[Config, str], tmp_path: Path) -> None:
-        config, dataset = study
         motions_of(study, tmp_path)
-        found = pd.read_csv(command.run(config, job_of(config, dataset), tmp_path))
+        found = pd.read_csv(evaluated(study, tmp_path))
         assert found["method"].unique().tolist() == [tmp_path.name]  # called after its folder
         assert set(found["metric"]) == set(METRICS) - {"multimodality"}
         assert set(found["block"]) == {"re-evaluated"}
@@ -278,14 +283,14 @@ class TestUnits:
     def test_metres_with_y_up_are_not_remarked_upon(
         self, study: tuple[Config, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        output = command.run(study[0], job_of(*study), recorded(study, tmp_path / "good", lambda *_: None))
+        output = evaluated(study, recorded(study, tmp_path / "good", lambda *_: None))
         assert json.loads(paths.record_of(output).read_text())["notes"]["warnings"] == []
         assert "warning" not in capsys.readouterr().err
 
     def test_centimetres_are_refused(self, study: tuple[Config, str], tmp_path: Path) -> None:
         folder = recorded(study, tmp_path / "centimetres", _scaled)
         with pytest.raises(DataError, match="this looks like centimetres: divide by 100") as error:
-            command.run(study[0], job_of(*study), folder)
+            evaluated(study, folder)
         assert str(error.value).startswith(f"{folder}: ")
         assert not Path(f"results/smoke/{study[1]}/centimetres").exists()
 
@@ -293,7 +298,7 @@ class TestUnits:
         self, study: tuple[Config, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         folder = recorded(study, tmp_path / "z_up", _z_up)
-        notes = json.loads(paths.record_of(command.run(study[0], job_of(*study), folder)).read_text())["notes"]
+        notes = json.loads(paths.record_of(evaluated(study, folder)).read_text())["notes"]
         assert any("y is not up" in sentence for sentence in notes["warnings"])
         assert f"warning: {folder}: bodies extend along" in capsys.readouterr().err
 
@@ -353,7 +358,7 @@ class TestPrompts:
     def test_a_folder_that_answers_every_request_is_whole(
         self, study: tuple[Config, str], tmp_path: Path, sets: int
     ) -> None:
-        found = pd.read_csv(command.run(study[0], job_of(*study), answered(study, tmp_path, sets), "answers"))
+        found = pd.read_csv(evaluated(study, answered(study, tmp_path, sets), "answers"))
         assert set(found["metric"]) == set(METRICS)  # MModality too
         assert open_folder(study, tmp_path).sets == sets
 
@@ -428,7 +433,7 @@ class TestPrompts:
             if one.samples is None:
                 assert (file.caption, len(motion)) == (one.caption, one.frames)
         assert len({read(path, dataset)[1].tobytes() for path in source.paths}) == len(source.paths)
-        found = pd.read_csv(command.run(config, job_of(config, dataset), tmp_path / "made"))
+        found = pd.read_csv(evaluated(study, tmp_path / "made"))
         assert set(found["metric"]) == set(METRICS)
 
     def test_more_sets_than_repeats_are_refused(self, study: tuple[Config, str]) -> None:
@@ -461,7 +466,7 @@ class TestBeside:
             left.unlink()
 
     def shown(self, study: tuple[Config, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
-        command.run(study[0], job_of(*study), tmp_path / "mine")
+        evaluated(study, tmp_path / "mine")
         return capsys.readouterr().out
 
 
@@ -480,7 +485,7 @@ class TestPython:
         with pytest.warns(UserWarning, match="bodies|people|bones|joint"):  # these motions are cosines
             found = command.evaluate(folder, dataset)
         assert found.index.unique("method").tolist() == ["mine", "real", "shuffled"]
-        written = summarise(read_results(command.run(config, job_of(config, dataset), folder)))
+        written = summarise(read_results(evaluated(study, folder)))
         for row in written.to_dict("records"):
             # The ground truth is embedded in other batches, which changes rounding.
             expected = pytest.approx((row["mean"], row["interval"]), rel=1e-5, abs=1e-7)
@@ -706,7 +711,7 @@ class TestMalformed:
         with np.load(folder / "c05.npz") as content:
             damage(folder, dict(content))
         with pytest.raises(DataError, match=message) as error:
-            command.run(study[0], job_of(*study), folder, "theirs")
+            evaluated(study, folder, "theirs")
         assert str(error.value).startswith(f"{folder}: ")
         assert "nothing was evaluated. docs/howto/own-motions.md describes the layout" in str(error.value)
         assert not Path("results/smoke/interhuman/theirs").exists()
@@ -755,19 +760,19 @@ class TestMalformed:
     @pytest.mark.parametrize("method", ["intermamba", "real", "shuffled"])
     def test_names_of_our_rows_are_taken(self, study: tuple[Config, str], tmp_path: Path, method: str) -> None:
         with pytest.raises(ConfigError, match="is the name of a row of this project"):
-            command.run(study[0], job_of(*study), tmp_path, method)
+            evaluated(study, tmp_path, method)
 
     @pytest.mark.parametrize("method", ["../x", "a b", "-x", "ü"])
     def test_a_method_is_a_plain_name(self, study: tuple[Config, str], tmp_path: Path, method: str) -> None:
         with pytest.raises(ConfigError, match="letters, digits and"):
-            command.run(study[0], job_of(*study), tmp_path, method)
+            evaluated(study, tmp_path, method)
 
     def test_without_an_evaluator_the_stage_is_named(
         self, study: tuple[Config, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
         with pytest.raises(StateError, match="intermamba preprocess"):
-            command.run(study[0], job_of(*study), tmp_path, "theirs")
+            evaluated(study, tmp_path, "theirs")
 
 
 @pytest.mark.parametrize(
@@ -784,3 +789,9 @@ def test_either_a_row_or_a_folder(words: list[str], monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(ROOT)
     with pytest.raises(ConfigError, match=r"either a trained row .* or a folder of motions"):
         app(["evaluate", "--dataset", "interhuman", *words], standalone_mode=False)
+
+
+def test_a_folder_that_is_not_there_is_one_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(ConfigError, match=f"--motions {tmp_path}/none: no such folder"):
+        app(["evaluate", "--dataset", "interhuman", "--motions", f"{tmp_path}/none"], standalone_mode=False)

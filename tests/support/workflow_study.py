@@ -8,7 +8,7 @@ import ablations
 from evaluators.perturbations import catalogue
 from evaluators.results import METRICS
 from intermamba import files
-from intermamba.config import Config, OfficialConfig, load
+from intermamba.config import Config, MotionsConfig, OfficialConfig, load
 from intermamba.models.options import Variant
 from intermamba.paths import path
 from intermamba.skeleton import BODY_PARENTS, OFFSETS
@@ -16,9 +16,11 @@ from workflow.evaluation import gallery
 
 HOSTILE = 'They say </script><b>"hello"</b> & wave $x$ {{ 7 }}.'
 OFFICIAL = {"interhuman": {"intergen": OfficialConfig(checkpoint="intergen.ckpt", normalisation="data")}}
+MOTIONS = {"interhuman": {"theirs": MotionsConfig(folder="submissions/theirs", label="Theirs & co_")}}
 MEANS = {
     "real": (0.45, 0.61, 0.70, 0.27, 3.75, 7.95, None, 9.5, 31.0, 2.5),
     "shuffled": (0.03, 0.06, 0.09, 0.28, 6.10, 7.94, None, 9.5, 31.0, 2.5),
+    "theirs": (0.25, 0.39, 0.50, 8.7, 4.70, 7.70, None, 12.5, 28.0, 4.0),
     "intermamba": (0.21, 0.35, 0.46, 11.2, 4.90, 7.50, 1.10, 9.5, 31.0, 2.5),
     "intergen": (0.18, 0.30, 0.40, 10.4, 5.05, 7.61, 1.20, 9.5, 31.0, 2.5),
     "my_idea_100%": (0.21, 0.33, 0.44, 9.9, 4.95, 7.55, 1.00, 9.5, 31.0, 2.5),
@@ -48,13 +50,14 @@ VARIANTS = {
 }
 
 
-def config(runs=None, official=None) -> Config:
-    """The smoke profile with the given runs and official checkpoints."""
+def config(runs=None, official=None, motions=None) -> Config:
+    """The smoke profile with the given runs, official checkpoints and motions of other projects."""
     runs = runs or {
         "interhuman": {"intermamba": (0,), "intergen": (0,), "without_temporal": (0,)},
         "interx": {"intermamba": (0,), "intergen": (0,)},
     }
-    return load("smoke", ROOT / "params.yaml").model_copy(update={"runs": runs, "official": official or {}})
+    changes = {"runs": runs, "official": official or {}, "motions": motions or {}}
+    return load("smoke", ROOT / "params.yaml").model_copy(update=changes)
 
 
 def metrics(dataset: str, method: str, seed: int | None = None, **conditions) -> pd.DataFrame:
@@ -111,6 +114,9 @@ def write(study: Config) -> None:
         where = {"profile": profile, "dataset": dataset, "variant": variant}
         frame = metrics(dataset, variant, block="re-evaluated")
         files.write_csv(path("official_metrics", **where), frame.assign(value=frame["value"] * 1.1))
+    for dataset, method in study.external():
+        file = path("motions_metrics", profile=profile, dataset=dataset, method=method)
+        files.write_csv(file, metrics(dataset, method, block="re-evaluated"))
     names = sorted({variant for _, variant, _ in study.rows()})
     columns = ["method", "sizes", "parameters", "macs_dense", "macs_attention", "macs_scan", "macs_text"]
     sizes = {"profile": 1000, "paper": 1}

@@ -14,7 +14,7 @@ from dvc.repo import Repo
 from places import ROOT
 
 from intermamba import config
-from intermamba.errors import StateError
+from intermamba.errors import ConfigError, StateError
 from intermamba.paths import committed
 from workflow.graph import dvc as compiler
 from workflow.graph.lock import exclusive
@@ -129,6 +129,46 @@ def test_official_checkpoints_join_the_graph_where_a_profile_names_them(
     assert {"adopt@interhuman-intergen", "re-evaluate@interhuman-in2in"} <= dvc_names(study)
     (aggregate,) = (job for job in expected if job.command.startswith("intermamba aggregate"))
     assert "results/smoke/interhuman/intergen/official/metrics.csv" in aggregate.inputs
+
+
+THEIRS = "{interhuman: {theirs: {folder: submissions/theirs, label: Theirs}}}"
+
+
+def test_motions_join_the_graph_where_a_profile_names_them(
+    study: Path, edit_params: Callable[[str, str], None]
+) -> None:
+    assert not any(stage.startswith("evaluate-motions") for stage in dvc_names(study))
+    edit_params("motions: {} #", f"motions: {THEIRS} #")
+    (study / "submissions/theirs").mkdir(parents=True)
+    (study / "dvc.yaml").write_text(compiler.compile_document(config.load()))
+    expected = of_table("smoke")
+    (job,) = (one for one in expected if one.command.startswith("intermamba evaluate-motions"))
+    assert job.command.endswith("--dataset interhuman --method theirs")
+    assert "submissions/theirs" in job.inputs
+    assert "results/smoke/interhuman/theirs/motions/metrics.csv" in job.outputs
+    assert of_snakemake("smoke") == expected
+    assert of_dvc(study, expected) == expected
+    (aggregate,) = (one for one in expected if one.command.startswith("intermamba aggregate"))
+    assert "results/smoke/interhuman/theirs/motions/metrics.csv" in aggregate.inputs
+
+
+def test_motions_that_are_not_there_are_one_error(study: Path, edit_params: Callable[[str, str], None]) -> None:
+    edit_params("motions: {} #", f"motions: {THEIRS} #")
+    message = "motions.interhuman.theirs of profile 'smoke' in params.yaml: no folder submissions/theirs"
+    with pytest.raises(ConfigError, match=message):
+        table(config.load())
+    asked = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert message in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["intermamba", "real", "shuffled", "my motions"])
+def test_motions_have_a_name_of_their_own(study: Path, edit_params: Callable[[str, str], None], name: str) -> None:
+    (study / "submissions/theirs").mkdir(parents=True)
+    edit_params("motions: {} #", f"motions: {THEIRS} #".replace("theirs: {", f"{name}: {{"))
+    with pytest.raises(ConfigError, match=f"motions.interhuman.{name} .*(name of a row|letters, digits)"):
+        table(config.load())
 
 
 def test_committed_dvc_yaml_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:

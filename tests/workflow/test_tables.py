@@ -27,9 +27,9 @@ RUNS = {
 }
 
 
-def place(folder, monkeypatch, runs=None, official=None):
+def place(folder, monkeypatch, runs=None, official=None, motions=None):
     """A finished study in ``folder``, up to the stage before the tables."""
-    config = made_up.config(runs or RUNS, official)
+    config = made_up.config(runs or RUNS, official, motions)
     shutil.copytree(REPORTED, folder / "results" / "paper" / "reported")
     monkeypatch.chdir(folder)
     monkeypatch.setattr(models, "variants", lambda: made_up.VARIANTS)
@@ -241,6 +241,22 @@ def test_official_checkpoints_have_a_block_of_their_own_between_the_two(tmp_path
     assert [document.index(heading) for heading in headings] == sorted(map(document.index, headings))
     for number in (2, 4, 5):
         assert "re-evaluated" not in set(cells(number)["block"])
+
+
+@pytest.mark.parametrize("official", [{}, made_up.OFFICIAL])
+def test_motions_of_other_projects_are_re_evaluated_rows(tmp_path, monkeypatch, official):
+    run_stage("tables", place(tmp_path, monkeypatch, official=official, motions=made_up.MOTIONS))
+    frame = cells(1)
+    assert methods(frame, "re-evaluated") == ["real", "shuffled", *(["intergen"] if official else []), "theirs"]
+    row = frame.query("method == 'theirs' and metric == 'top3'").iloc[0]
+    assert (row["label"], row["shown"]) == ("Theirs & co_", "0.500")
+    assert row["shown_interval"]
+    assert row["source"] == "results/smoke/interhuman/theirs/motions/metrics.csv"
+    document = text(1, "md")
+    expected = "Official checkpoints and motions" if official else "Motions"
+    assert f"**{expected} of other projects, evaluated in this run" in document
+    assert "Theirs & co_: motions as found in submissions/theirs" in document.replace("\\", "")
+    assert "theirs" not in text(3, "csv")  # their cost is not known
 
 
 def test_a_study_without_official_checkpoints_has_no_such_block(study):

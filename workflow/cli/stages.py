@@ -125,6 +125,22 @@ def re_evaluate(dataset: DatasetOption, variant: VariantOption, profile: Profile
         job.run(config, progress=advance)
 
 
+@app.command(
+    "evaluate-motions",
+    rich_help_panel=STAGES,
+    epilog="Example: intermamba evaluate-motions --dataset interhuman --method my_method",
+)
+def evaluate_motions(
+    dataset: DatasetOption,
+    method: Annotated[str, typer.Option("--method", help="A name under `motions` in params.yaml.")],
+    profile: Profile = None,
+) -> None:
+    """Evaluate motions of another project that the profile names, as a row of the tables."""
+    config, job = open_job(profile, "evaluate-motions", dataset=dataset, method=method)
+    with progress(f"evaluate {method} on {dataset}", unit="repeat") as advance:
+        job.run(config, progress=advance)
+
+
 @app.command(rich_help_panel=STAGES, epilog="Example: intermamba aggregate --profile smoke")
 def aggregate(profile: Profile = None) -> None:
     """Gather every row's metrics into metrics.csv, summary.csv, summary.json and alpha_beta.csv."""

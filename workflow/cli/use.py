@@ -7,7 +7,7 @@ import typer
 
 from intermamba.config import OfficialConfig, load
 from intermamba.errors import ConfigError, unknown
-from intermamba.paths import SAMPLES, record_of
+from intermamba.paths import SAMPLES
 from workflow.cli.app import USE, DatasetOption, Profile, app, listed, open_job, open_profile
 from workflow.cli.progress import progress
 
@@ -114,12 +114,16 @@ def evaluate(
 ) -> None:
     """Evaluate a trained row, or a folder of motions, by the dataset's protocol, every repeat with its own seed."""
     if motions is not None and variant is None and seed is None:
-        config, job = open_job(profile, "evaluate-reference", dataset=dataset)
-        from workflow.evaluation import external as folder
+        config = open_profile(profile)
+        from workflow.graph.stages import evaluation_of
 
+        name = config.dataset(dataset, "--dataset")
+        if not motions.is_dir():
+            raise ConfigError(f"--motions {motions}: no such folder. docs/howto/own-motions.md says what it holds.")
+        job = evaluation_of(config, name, method or motions.resolve().name, motions)
         with progress(f"evaluate {motions} on {dataset}", unit="repeat") as advance:
-            written = folder.run(config, job, motions, method, advance)
-        typer.echo(f"Metrics: {written}\nRecord:  {record_of(written)}")
+            job.run(config, progress=advance)
+        typer.echo(f"Metrics: {job['metrics']}\nRecord:  {job.record}")
     elif variant is not None and motions is None and method is None:
         config, job = open_job(profile, "evaluate", dataset=dataset, variant=variant, seed=seed or 0)
         with progress(f"evaluate {variant} on {dataset}, seed {seed or 0}", unit="repeat") as advance:

@@ -12,7 +12,7 @@ from intermamba.names import reference_name
 from workflow.results.aggregate import CONDITIONS, REFERENCES
 
 _HEADINGS = {"top1": "Top 1", "top2": "Top 2", "top3": "Top 3"}
-_WIDTH = 116  # of the table where no terminal sets one
+_WIDTH = 122  # of the table where no terminal sets one
 
 
 def finished(config: Config, dataset: Dataset, found: pd.DataFrame) -> pd.DataFrame:
@@ -39,7 +39,7 @@ def show(found: pd.DataFrame, others: pd.DataFrame) -> None:
     measured = [name for name in METRICS if name in set(found["metric"])]
     console = _console()
     table = Table(title=f"{one['method']} on {one['dataset']}, protocol {one['protocol']}")
-    table.add_column("method", overflow="fold")
+    table.add_column("method", min_width=12)
     for name in measured:
         table.add_column(_HEADINGS.get(name) or METRICS[name].label.replace(" (", "\n("), justify="right")
     methods = dict.fromkeys([one["method"], *REFERENCES, *others["method"]])

@@ -2,13 +2,10 @@
 Python.
 """
 
-import re
 import sys
 import tempfile
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -17,51 +14,34 @@ import pandas as pd
 from evaluators.folder import MotionFolder
 from evaluators.protocol import Source
 from evaluators.results import summarise
-from intermamba import files, paths
+from intermamba import files
 from intermamba.config import Config, load
 from intermamba.data.splits import SplitFile
-from intermamba.errors import ConfigError
 from intermamba.job import Job
-from intermamba.models import variants
 from intermamba.progress import SILENT, Progress
 from workflow.evaluation import comparison, reference
 from workflow.evaluation.setup import Bench
 from workflow.graph import stages
-from workflow.results.aggregate import REFERENCES
-
-_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)
 
 
-def run(config: Config, job: Job, folder: Path, method: str | None = None, progress: Progress = SILENT) -> Path:
-    """Evaluate the motions in ``folder`` as ``method`` (the folder's name); returns the ``metrics.csv`` it wrote.
+def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
+    """Evaluate the motions of a job, and print the result beside the finished rows that were measured in the same way.
 
-    Clips, batches, captions, reference motions and seeds are those of the study's own rows on the dataset; those rows
-    that are finished are printed beside the result.
+    Clips, batches, captions, reference motions and seeds are those of the study's own rows on the dataset.
 
     Raises:
-        ConfigError: ``method`` is the name of a row of this project, or no plain name.
-        StateError: the dataset has no evaluator yet.
+        StateError: the folder does not exist, or the dataset has no evaluator yet.
         DataError: the files are not what docs/howto/own-motions.md describes, or not in metres.
     """
-    method = _checked(method or folder.resolve().name)
     bench = Bench(config, job)
-    source = MotionFolder(folder, bench.split, bench.settings, bench.protocol, bench.root)
+    source = MotionFolder(job["motions"], bench.split, bench.settings, bench.protocol, bench.root)
     for sentence in source.warnings:
-        sys.stderr.write(f"warning: {folder}: {sentence}\n")
-    output = paths.path("motions_metrics", profile=config.profile, dataset=job.dataset, variant=method)
-    with replace(job, stage="evaluate", outputs={"metrics": output}).recorded(config, bench.seeds) as notes:
-        found = bench.measure({method: source}, "re-evaluated", progress=progress)
-        files.write_csv(output, found)
-        notes.update(
-            bench.notes,
-            folder=str(folder),
-            files=len(source.paths),
-            sets=source.sets,
-            motions=_digest(source),
-            warnings=source.warnings,
-        )
+        sys.stderr.write(f"warning: {source.folder}: {sentence}\n")
+    with job.recorded(config, bench.seeds) as notes:
+        found = bench.measure({job.item["method"]: source}, "re-evaluated", progress=progress)
+        files.write_csv(job["metrics"], found)
+        notes.update(bench.notes, files=len(source.paths), sets=source.sets, warnings=source.warnings)
     comparison.show(found, comparison.finished(config, job.dataset, found))
-    return output
 
 
 def evaluate(
@@ -103,7 +83,8 @@ def evaluate(
     """
     config = load(profile)
     given = isinstance(motions, Mapping)
-    method = _checked(method or ("motions" if isinstance(motions, Mapping) else Path(motions).resolve().name))
+    method = method or ("motions" if isinstance(motions, Mapping) else Path(motions).resolve().name)
+    stages.check_method(method, "method")
     bench = Bench(config, stages.job(config, "evaluate-reference", dataset=config.dataset(dataset)))
     with tempfile.TemporaryDirectory() as spare:
         folder = _written(motions, Path(spare), bench.split) if isinstance(motions, Mapping) else Path(motions)
@@ -117,14 +98,6 @@ def evaluate(
     return summary.set_index(["method", "metric"])[["mean", "interval", "repeats"]]
 
 
-def _checked(method: str) -> str:
-    if not _NAME.fullmatch(method):
-        raise ConfigError(f"method {method!r}: letters, digits and . _ + - only; it names a folder of results.")
-    if method in (*REFERENCES, *variants()):
-        raise ConfigError(f"method {method!r} is the name of a row of this project. Choose another.")
-    return method
-
-
 def _written(motions: Mapping[str, np.ndarray | Mapping[str, np.ndarray]], folder: Path, split: SplitFile) -> Path:
     """``motions`` as files of ``folder``, so that they pass through the same checks."""
     for number, (clip, value) in enumerate(motions.items()):
@@ -133,11 +106,3 @@ def _written(motions: Mapping[str, np.ndarray | Mapping[str, np.ndarray]], folde
             fields["caption"] = np.array(split.captions(split.ids.index(clip))[0])
         np.savez(folder / f"{number:06}.npz", clip=np.array(clip), **fields)  # type: ignore[arg-type]
     return folder
-
-
-def _digest(source: MotionFolder) -> str:
-    """SHA-256 over names and contents of all files: the motions' identity, whatever their folder is called."""
-    digest = sha256()
-    for path in source.paths:
-        digest.update(f"{path.relative_to(source.folder).as_posix()}\0{files.sha256(path)}\n".encode())
-    return digest.hexdigest()

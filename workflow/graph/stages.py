@@ -14,10 +14,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from intermamba.config import Config, OfficialConfig
+from intermamba.config import METHOD_NAME, Config, MotionsConfig, OfficialConfig
 from intermamba.errors import ConfigError, unknown
 from intermamba.job import Job
-from intermamba.models import find, source
+from intermamba.models import find, source, variants
 from intermamba.paths import SPLITS, local, record_of, statistics_of, template
 
 TABLES = range(1, 6)
@@ -130,8 +130,14 @@ def table(config: Config) -> dict[str, Stage]:
     """All stages of a profile by name, in the order of the data's flow.
 
     Raises:
-        ConfigError: a row of the study needs captions that its dataset is not asked to have.
+        ConfigError: a row of the study needs captions that its dataset is not asked to have; or motions that are not
+            there, or are called like another row.
     """
+    for name, method in config.external():
+        where = f"motions.{name}.{method} of profile {config.profile!r} in params.yaml"
+        check_method(method, where)
+        if not Path(folder := config.motions[name][method].folder).is_dir():
+            raise ConfigError(f"{where}: no folder {folder}. Put the motions there, or take the entry out.")
     models = [("runs", *row[:2]) for row in config.rows()] + [("official", *row) for row in config.adopted()]
     for section, dataset, variant in models:
         if find(variant).base == "in2in" and not config.datasets[dataset].individual:
@@ -140,6 +146,20 @@ def table(config: Config) -> dict[str, Stage]:
                 "is false. Set it to true (docs/howto/real-data.md says which files that needs) or take the row out."
             )
     return declare(config)
+
+
+def check_method(name: str, where: str) -> None:
+    """Whether motions may be called ``name``.
+
+    Raises:
+        ConfigError: it names no folder of results, or another row.
+    """
+    from workflow.results.aggregate import REFERENCES
+
+    if not re.fullmatch(METHOD_NAME, name):
+        raise ConfigError(f"{where}: {name!r} names a folder of results; letters, digits and . _ + - only.")
+    if name in (*REFERENCES, *variants()):
+        raise ConfigError(f"{where}: {name!r} is the name of a row of this project. Choose another.")
 
 
 def declare(config: Config) -> dict[str, Stage]:
@@ -194,9 +214,16 @@ def declare(config: Config) -> dict[str, Stage]:
         places = {"checkpoint": named[place].checkpoint, "mean": str(mean), "std": str(std)}
         return {"dataset": dataset, "variant": variant, **places}
 
+    def external(dataset: str, method: str) -> Item:
+        named = {f"{data}.{name}": config.motions[data][name].folder for data, name in config.external()}
+        if (place := f"{dataset}.{method}") not in named:
+            raise ConfigError(unknown("motions", place, named, f"motions of profile {profile!r} in params.yaml"))
+        return {"dataset": dataset, "method": method, "folder": named[place]}
+
     datasets = tuple(of_dataset(name) for name in config.runs)
     rows = tuple(run(data, name, str(seed)) for data, name, seed in config.rows())
     adopted = tuple(official(data, name) for data, name in config.adopted())
+    given = tuple(external(data, method) for data, method in config.external())
     performers = tuple(
         row
         for row in rows
@@ -204,7 +231,7 @@ def declare(config: Config) -> dict[str, Stage]:
         and not find(row["variant"]).ablation
     )
     full = tuple(row for row in performers if row["variant"] == FULL_MODEL)
-    variants = tuple(dict.fromkeys(recipe(name) for name in sorted({row["variant"] for row in rows})))
+    recipes = tuple(dict.fromkeys(recipe(name) for name in sorted({row["variant"] for row in rows})))
     protocols = local(Path(str(resources.files("evaluators"))) / "protocols.yaml")
     reported = [at("reported", number=number) for number in TABLES]
 
@@ -353,6 +380,18 @@ def declare(config: Config) -> dict[str, Stage]:
         **(heavy | {"memory": 4000}),
     )
     stage(
+        "evaluate-motions",
+        "workflow.evaluation.external:run",
+        "evaluate the motions of {method} on {dataset}",
+        inputs={**evaluation, "motions": "{folder}"},
+        outputs={"metrics": at("motions_metrics")},
+        knobs=protocol,
+        fields=("dataset", "method"),
+        items=given,
+        complete=external,
+        **heavy,
+    )
+    stage(
         "aggregate",
         "workflow.results.aggregate:run",
         "gather metrics",
@@ -360,6 +399,7 @@ def declare(config: Config) -> dict[str, Stage]:
             "reference_metrics": [at("reference_metrics", **item) for item in datasets],
             "run_metrics": [at("run_metrics", **row) for row in rows],
             "official_metrics": [at("official_metrics", **item) for item in adopted],
+            "motions_metrics": [at("motions_metrics", **item) for item in given],
             **{log: [at(log, **row) for row in rows] for log in ("adaptive_log", "training_log")},
             "protocols": protocols,
         },
@@ -370,7 +410,7 @@ def declare(config: Config) -> dict[str, Stage]:
         "complexity",
         "intermamba.cost.complexity:run",
         "count and time every model",
-        inputs={"variants": variants},
+        inputs={"variants": recipes},
         outputs={name: at(name) for name in ("complexity", "complexity_time")},
         measured=("complexity_time",),
         knobs=("complexity", "model", "text", "diffusion", "datasets", "runs", "runtime"),
@@ -385,7 +425,7 @@ def declare(config: Config) -> dict[str, Stage]:
         inputs={
             **{name: at(name) for name in ("metrics", "alpha_beta", "claims_list")},
             **measured,
-            "variants": variants,
+            "variants": recipes,
             "reported": reported,
             "protocols": protocols,
         },
@@ -400,7 +440,7 @@ def declare(config: Config) -> dict[str, Stage]:
             **measured,
             **{name: at(name) for name in ("claims", "paper_text", "context")},
             "sensitivity": sensitivity,
-            "variants": variants,
+            "variants": recipes,
             "reported": reported,
             "protocols": protocols,
         },
@@ -409,7 +449,7 @@ def declare(config: Config) -> dict[str, Stage]:
             **{f"table{n}.{form}": at("table", number=n, format=form) for n, form in product(TABLES, TABLE_FORMATS)},
             **{f"{n}.{form}": at("own_table", table=n, format=form) for n, form in product(OWN_TABLES, TABLE_FORMATS)},
         },
-        knobs=("runs", "official", "protocol", "text", "datasets", "complexity"),
+        knobs=("runs", "official", "motions", "protocol", "text", "datasets", "complexity"),
         category="Tables",
     )
     drawn = product((*FIGURES, *OWN_FIGURES, *TIMED_FIGURES), FIGURE_FORMATS)
@@ -423,7 +463,7 @@ def declare(config: Config) -> dict[str, Stage]:
             "sensitivity": sensitivity,
             "shown": [at("real_shown", **item) for item in datasets] + [at("shown", **item) for item in performers],
             "steps": [at("steps", **item) for item in full],
-            "variants": variants,
+            "variants": recipes,
             "reported": [at("reported", number=n) for n in (1, 3)],
         },
         outputs={f"{name}.{form}": at("own_figure", figure=name, format=form) for name, form in drawn},
@@ -476,6 +516,17 @@ def adoption(config: Config, dataset: str, variant: str, source: OfficialConfig,
     """The configuration and job that adopt a checkpoint which the profile does not name, as ``output``."""
     config = config.model_copy(update={"official": {dataset: {variant: source}}})
     return config, replace(job(config, "adopt", dataset=dataset, variant=variant), outputs={"weights": output})
+
+
+def evaluation_of(config: Config, dataset: str, method: str, folder: Path) -> Job:
+    """The job that evaluates motions which the profile does not name.
+
+    Raises:
+        ConfigError: ``method`` names no folder of results, or another row.
+    """
+    check_method(method, "method")
+    motions = {dataset: {method: MotionsConfig(folder=str(folder), label=method)}}
+    return job(config.model_copy(update={"motions": motions}), "evaluate-motions", dataset=dataset, method=method)
 
 
 def targets(stages: dict[str, Stage]) -> list[str]:

@@ -76,6 +76,9 @@ def metric_files(config: Config) -> dict[Path, Place]:
     for dataset, variant in config.adopted():
         file = path("official_metrics", profile=config.profile, dataset=dataset, variant=variant)
         found[file] = Place(dataset, "re-evaluated", (variant,), None)
+    for dataset, method in config.external():
+        file = path("motions_metrics", profile=config.profile, dataset=dataset, method=method)
+        found[file] = Place(dataset, "re-evaluated", (method,), None)
     return found
 
 

@@ -49,7 +49,8 @@ class Study:
         return self.variants[name]
 
     def label(self, method: str) -> str:
-        return self.variant(method).label
+        given = {name: one.label for methods in self.config.motions.values() for name, one in methods.items()}
+        return given.get(method) or self.variant(method).label
 
     def reference_label(self, dataset: Dataset, method: str) -> str:
         """Label of the ground truth or of chance, by where the motions of ``dataset`` come from."""
@@ -93,7 +94,7 @@ class Study:
         if chosen.empty:
             raise DataError(
                 f"{path('summary', profile=self.config.profile)} has no {block} row of {method!r} on {dataset}. It is "
-                "older than `runs` or `official` in params.yaml: run `intermamba aggregate` again."
+                "older than `runs`, `official` or `motions` in params.yaml: run `intermamba aggregate` again."
             )
         return chosen
 
@@ -172,13 +173,25 @@ def every_row(study: Study, dataset: Dataset) -> list[Block]:
 
 
 def re_evaluated(study: Study, dataset: Dataset) -> list[Block]:
-    """One block: real data, chance, and official checkpoints evaluated in this run; none where it has none."""
-    methods = study.config.official.get(dataset, {})
+    """One block: real data, chance, and what others made and this run evaluated, checkpoints and motions; none where
+    there is neither.
+    """
+    official, motions = (study.config.official.get(dataset, {}), study.config.motions.get(dataset, {}))
+    methods = [*official, *motions]
     if not methods:
         return []
     rows = [*_references(study, dataset), *(_quality_row(study, dataset, "re-evaluated", name) for name in methods)]
-    heading = f"Official checkpoints, evaluated in this run, profile {study.config.profile}"
+    what = " and ".join([*["official checkpoints"] * bool(official), *["motions of other projects"] * bool(motions)])
+    heading = f"{what.capitalize()}, evaluated in this run, profile {study.config.profile}"
     return [Block("re-evaluated", heading, tuple(rows), measured_on(study, dataset))]
+
+
+def given_motions(study: Study, dataset: Dataset) -> list[str]:
+    """A note per method whose motions were given: where they are from."""
+    return [
+        f"{one.label}: motions as found in {one.folder}; how they were generated is not recorded here."
+        for one in study.config.motions.get(dataset, {}).values()
+    ]
 
 
 def cost(study: Study, dataset: Dataset) -> list[Block]:

@@ -23,6 +23,7 @@ from workflow.results.reproduced import (
     conditions,
     cost,
     every_row,
+    given_motions,
     parameters,
     quality,
     re_evaluated,
@@ -123,7 +124,13 @@ def _comparison(study: Study, number: int, dataset: Dataset, caption: str) -> Ta
     frame = reported.read(number)
     columns = _learned()
     blocks = [reported.block(frame), *re_evaluated(study, dataset), *quality(study, number, dataset)]
-    notes = [QUALITY_MARKS, APART, *conditions(study, number, dataset, official=dataset), *_as_printed(frame)]
+    notes = [
+        QUALITY_MARKS,
+        APART,
+        *conditions(study, number, dataset, official=dataset),
+        *given_motions(study, dataset),
+        *_as_printed(frame),
+    ]
     return _table(number, caption, columns, blocks, notes)
 
 
