@@ -1,0 +1,98 @@
+"""Steps of the how-to guides, taken from the documents and followed to the letter in a small study."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from micro import MICRO, merge
+from places import ROOT
+
+from intermamba import config, files
+from intermamba.paths import RECORD, path
+from workflow.cli import app
+from workflow.graph.stages import table
+
+VARIANT = (ROOT / "docs/howto/own-variant.md").read_text()
+MOTIONS = (ROOT / "docs/howto/own-motions.md").read_text()
+TRAINED = "results/smoke/interhuman/intermamba/seed0/weights.safetensors"
+
+
+def run_all() -> None:
+    """Every job of the graph in order, each by its own command line, in this process: imports are paid once."""
+    for stage in table(config.load()).values():
+        for job in stage.jobs():
+            app(job.command.split()[1:], standalone_mode=False)
+
+
+def add_to_profile(line: str) -> None:
+    """Add a line to the profile smoke of params.yaml."""
+    text = Path("params.yaml").read_text()
+    assert text.count("\n  smoke:\n") == 1
+    Path("params.yaml").write_text(text.replace("\n  smoke:\n", f"\n  smoke:\n    {line}"))
+
+
+def snakemake() -> "subprocess.CompletedProcess[str]":
+    """The command that both guides end with."""
+    (command,) = set(re.findall(r"`(snakemake [^`]*)`", VARIANT + MOTIONS))
+    return subprocess.run([sys.executable, "-m", *command.split()], capture_output=True, text=True, check=False)
+
+
+def for_readers() -> dict[str, str]:
+    """Hashes of tables, figures and report."""
+    found = (file for name in ("tables", "figures", "report") for file in Path("results/smoke", name).glob("*.*"))
+    return {str(file): files.sha256(file) for file in found if not file.name.endswith(RECORD)}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)  # some twelve processes, each of which imports torch
+def test_guides_add_rows_and_keep_the_others(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The package of variants is that of the tree, as in a checkout.
+    shutil.copy(ROOT / "ablations/__init__.py", study / "ablations/__init__.py")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(study), str(ROOT)]))
+    document = yaml.safe_load(Path("params.yaml").read_text())
+    document["profiles"]["smoke"] = merge(document["profiles"]["smoke"], MICRO)
+    document["base"]["runs"] = {"interhuman": {"intermamba": [0], "intergen": [0]}}
+    Path("params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    run_all()
+    before = {file: file.stat().st_mtime_ns for file in Path("results/smoke").rglob("weights.safetensors")}
+
+    (place,) = re.findall(r"Write `(ablations/[^`]*)`", VARIANT)
+    variant, line = map(textwrap.dedent, re.findall(r"```yaml\n(.*?)^ *```", VARIANT, re.MULTILINE | re.DOTALL))
+    Path(place).write_text(variant)
+    add_to_profile(line)
+
+    fill = {"FOLDER": "submissions/mine", "WEIGHTS": TRAINED}
+    said = re.sub("FOLDER|WEIGHTS", lambda name: fill[name[0]], MOTIONS)
+    commands = dict(re.findall(r"^ {4}intermamba (prompts|sample|evaluate) ([^[\n]*)", said, re.MULTILINE))
+    for command in ("prompts", "sample", "evaluate"):
+        app([command, *commands[command].split()], standalone_mode=False)
+    assert path("motions_metrics", profile="smoke", dataset="interhuman", method="mine").exists()
+    (line,) = re.findall(r"^ {4}(motions: .*\n)", said, re.MULTILINE)
+    add_to_profile(line)
+
+    done = snakemake()
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = {file: file.stat().st_mtime_ns for file in Path("results/smoke").rglob("weights.safetensors")}
+    assert after.pop(path("weights", profile="smoke", dataset="interhuman", variant="my_idea", seed=0))
+    assert after == before  # nothing else was trained again
+    rows = pd.read_csv(path("table", profile="smoke", number=1, format="csv")).groupby("block")["method"].agg(set)
+    assert rows["reproduced"] == {"real", "shuffled", "intermamba", "intergen", "my_idea"}
+    assert rows["re-evaluated"] == {"real", "shuffled", "my_method"}
+    page = path("report", profile="smoke").read_text()
+    (label,) = re.findall(r"^label: (.*)$", variant, flags=re.MULTILINE)
+    assert label in page
+    assert "My method" in page
+    app(["validate"], standalone_mode=False)
+
+    kept = for_readers()
+    assert {Path(name).parent.name for name in kept} == {"tables", "figures", "report"}
+    path("reported", number=1).write_text("broken\n")
+    assert snakemake().returncode == 1
+    assert for_readers() == kept  # a stage that fails costs no good output
