@@ -14,7 +14,8 @@ from workflow.cli.progress import progress
 def fetch(
     dataset: Annotated[str | None, typer.Option("--dataset", help="interhuman or interx.")] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Only tell what is there: exit code 0 if all that is asked for is, else 1.")
+        bool,
+        typer.Option("--check", help="List what is there and what is missing; exit code 1 if anything is missing."),
     ] = False,
     profile: Profile = None,
 ) -> None:

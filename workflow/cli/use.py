@@ -166,7 +166,7 @@ def adopt(
     output: Annotated[Path | None, typer.Option(help="Where to write the adopted weights.")] = None,
     profile: Profile = None,
 ) -> None:
-    """Make an official checkpoint of InterGen or in2IN one of ours: the profile's, or any other."""
+    """Convert an official checkpoint of InterGen or in2IN to this project's format, the profile's or any other."""
     given = (checkpoint, normalisation, output)
     if not any(given):
         config, job = open_job(profile, "adopt", dataset=dataset, variant=variant)
