@@ -101,6 +101,11 @@ class _Autoencoder(Phase):
         self._close("val")
 
 
+def _penalty(movements: Float[Tensor, "B S K"]) -> Float[Tensor, ""]:
+    """For movements that are neither small nor smooth."""
+    return MOVEMENT_PENALTY * (movements.abs().mean() + movements.diff(dim=1).abs().mean())
+
+
 class MovementAutoencoder(_Autoencoder):
     """Standard recipe: whole clips, for a quarter of the epochs."""
 
@@ -119,8 +124,7 @@ class MovementAutoencoder(_Autoencoder):
         drawn = self.decoder(movements)[:, : frames.shape[1]]
         error = (drawn - frames[:, : drawn.shape[1]]).abs().mean(dim=-1)
         mask = batch.mask[:, : drawn.shape[1]]
-        penalty = movements.abs().mean() + movements.diff(dim=1).abs().mean()
-        return error[mask].mean() + MOVEMENT_PENALTY * penalty
+        return error[mask].mean() + _penalty(movements)
 
 
 class WindowAutoencoder(_Autoencoder):
@@ -140,7 +144,7 @@ class WindowAutoencoder(_Autoencoder):
         # Nothing lies behind a window: its last movement sees the convolutions' own padding, not frames of zeros.
         movements = self.encoder.movements(frames)
         error = (self.decoder(movements) - frames).abs().mean()
-        return error + MOVEMENT_PENALTY * (movements.abs().mean() + movements.diff(dim=1).abs().mean())
+        return error + _penalty(movements)
 
 
 class Matching(Phase):

@@ -13,6 +13,7 @@ from torch import Tensor
 from intermamba import files
 from intermamba.checkpoints import trained as checkpoints
 from intermamba.config import DiffusionConfig, Sampler, TextConfig
+from intermamba.device import device_for
 from intermamba.errors import ConfigError, StateError, unknown
 from intermamba.generate import MotionGenerator
 from intermamba.motion import Motion
@@ -50,8 +51,7 @@ def load(path: str | Path | None = None, *, device: str = "auto") -> "Model":
         raise ConfigError(unknown("device", device, DEVICES, "load"))
     if device == "cuda" and not torch.cuda.is_available():
         raise StateError("device 'cuda': no GPU that torch can use. Choose cpu or auto.")
-    chosen = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
-    return Model(DEMO if path is None else path, device=chosen)
+    return Model(DEMO if path is None else path, device="cuda" if device == "cuda" else device_for(device))
 
 
 class Model:
@@ -195,9 +195,7 @@ class Model:
             [0, 1]
         """
         check_request(self.recipe, str(self.path), prompts, frames=frames, guidance=guidance, steps=steps)
-        changes = {"guidance": guidance, "sampling_steps": steps}
-        known = {key: value for key, value in changes.items() if value is not None}
-        diffusion = self._diffusion.model_copy(update=known)
+        diffusion = self.diffusion(guidance=guidance, steps=steps)
         generator = MotionGenerator(self._trained, self._text, diffusion, self._device, self._sampler)
         details = {
             "variant": self.recipe.variant.name,
@@ -226,6 +224,18 @@ class Model:
                 if not features.isfinite().all():
                     raise StateError(f"{self.path}: {prompts[row].caption!r}, seed {seed}: the motion is not finite.")
                 yield self._motion(features, prompts[row], seed, details)
+
+    def diffusion(self, *, guidance: float | None = None, steps: int | None = None) -> DiffusionConfig:
+        """The sampling settings that a request uses: the model's own, but for what is given.
+
+        Example:
+            >>> import intermamba
+            >>> intermamba.load().diffusion(steps=7).sampling_steps
+            7
+        """
+        changes = {"guidance": guidance, "sampling_steps": steps}
+        known = {key: value for key, value in changes.items() if value is not None}
+        return self._diffusion.model_copy(update=known)
 
     def noise_seed(self, seed: int, prompt: Prompt | None = None) -> int:
         """The seed of torch's generator behind a motion's seed: one for all prompts, but one per motion of a request,

@@ -2,9 +2,7 @@
 
 import torch
 
-from intermamba.config import RuntimeConfig
 
-
-def device_for(runtime: RuntimeConfig) -> torch.device:
-    """The GPU, if the profile allows one and there is one."""
-    return torch.device("cuda" if runtime.accelerator == "auto" and torch.cuda.is_available() else "cpu")
+def device_for(accelerator: str) -> torch.device:
+    """The GPU if ``accelerator`` is ``auto``, as in ``runtime`` of a profile, and there is one."""
+    return torch.device("cuda" if accelerator == "auto" and torch.cuda.is_available() else "cpu")

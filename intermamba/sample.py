@@ -82,8 +82,7 @@ def run(
 
     length = recipe.max_frames if frames is None else frames
     used = recipe if config is None else config
-    changes = {"guidance": guidance, "sampling_steps": steps}
-    diffusion = used.diffusion.model_dump(mode="json") | {k: v for k, v in changes.items() if v is not None}
+    diffusion = model.diffusion(guidance=guidance, steps=steps).model_dump(mode="json")
     knobs = {"text": used.text.model_dump(mode="json"), "diffusion": diffusion}
     motions = model.motions(prompts, range(seeds), frames=frames, guidance=guidance, steps=steps)
     written = []
@@ -122,7 +121,7 @@ def _open(weights: Path, config: Config | None) -> Any:  # a Model, which needs 
     torch.set_num_threads(config.runtime.threads)
     return api.Model(
         weights,
-        device=device_for(config.runtime),
+        device=device_for(config.runtime.accelerator),
         text=config.text,
         diffusion=config.diffusion,
         seed=config.seed,

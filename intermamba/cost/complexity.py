@@ -30,6 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from intermamba import files, provenance
 from intermamba.config import Config, Dataset, ModelConfig
+from intermamba.device import device_for
 from intermamba.diffusion import Diffusion
 from intermamba.job import Job
 from intermamba.models import PAPER, Denoiser, build, find
@@ -237,7 +238,7 @@ def timed_rows(config: Config) -> list[str]:
 
 def device(config: Config) -> str:
     """``cuda`` where the profile allows an accelerator and there is one, else ``cpu``."""
-    return "cuda" if config.runtime.accelerator == "auto" and torch.cuda.is_available() else "cpu"
+    return device_for(config.runtime.accelerator).type
 
 
 def repeats(config: Config) -> int:

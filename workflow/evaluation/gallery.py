@@ -110,7 +110,7 @@ def run(config: Config, job: Job) -> None:
         torch.set_num_threads(config.runtime.threads)
         split, cache, trained = SplitFile(job["test"]), TextCache(job["text"]), load(config, job)
         items = prompts(config, dataset, split)
-        device = device_for(config.runtime)
+        device = device_for(config.runtime.accelerator)
         generator = MotionGenerator(trained, cache, config.diffusion, device, config.runtime.sampler)
         lengths = [len(item.motion) for item in items]
         made = generator(

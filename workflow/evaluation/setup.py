@@ -42,7 +42,7 @@ class Bench:
         job.require()
         torch.set_num_threads(config.runtime.threads)
         dataset = job.dataset
-        self.device = device_for(config.runtime)
+        self.device = device_for(config.runtime.accelerator)
         named = protocols.load(config.protocol[dataset])
         self.protocol: Protocol = named if repeats is None else named.model_copy(update={"repeats": repeats})
         self.split, self.settings = SplitFile(job["test"]), config.datasets[dataset]

@@ -177,21 +177,10 @@ def declare(config: Config) -> dict[str, Stage]:
         message: str,
         *,
         inputs: Mapping[str, str | Sequence[str]],
-        outputs: Mapping[str, str],
-        knobs: tuple[str, ...],
         **rest: Any,
     ) -> None:
         several = {key: (value,) if isinstance(value, str) else tuple(value) for key, value in inputs.items()}
-        stages[name] = Stage(
-            name=name,
-            profile=profile,
-            function=function,
-            message=message,
-            inputs=several,
-            outputs=outputs,
-            knobs=knobs,
-            **rest,
-        )
+        stages[name] = Stage(name=name, profile=profile, function=function, message=message, inputs=several, **rest)
 
     @cache
     def recipe(variant: str) -> str:
@@ -204,21 +193,21 @@ def declare(config: Config) -> dict[str, Stage]:
         checkpoint = config.evaluator.checkpoint.get(dataset) or ""  # type: ignore[call-overload]
         return {"dataset": dataset, "evaluator_checkpoint": checkpoint}
 
+    def named(section: str, kind: str, dataset: str, name: str) -> Any:
+        """An entry of ``official`` or ``motions``."""
+        entries = {f"{data}.{one}": entry for data, of in getattr(config, section).items() for one, entry in of.items()}
+        if (place := f"{dataset}.{name}") not in entries:
+            raise ConfigError(unknown(kind, place, entries, f"{section} of profile {profile!r} in params.yaml"))
+        return entries[place]
+
     def official(dataset: str, variant: str) -> Item:
-        named = {f"{data}.{model}": config.official[data][model] for data, model in config.adopted()}
-        if (place := f"{dataset}.{variant}") not in named:
-            raise ConfigError(
-                unknown("official checkpoint", place, named, f"official of profile {profile!r} in params.yaml")
-            )
-        mean, std = statistics_of(named[place].normalisation, variant)
-        places = {"checkpoint": named[place].checkpoint, "mean": str(mean), "std": str(std)}
+        one: OfficialConfig = named("official", "official checkpoint", dataset, variant)
+        mean, std = statistics_of(one.normalisation, variant)
+        places = {"checkpoint": one.checkpoint, "mean": str(mean), "std": str(std)}
         return {"dataset": dataset, "variant": variant, **places}
 
     def external(dataset: str, method: str) -> Item:
-        named = {f"{data}.{name}": config.motions[data][name].folder for data, name in config.external()}
-        if (place := f"{dataset}.{method}") not in named:
-            raise ConfigError(unknown("motions", place, named, f"motions of profile {profile!r} in params.yaml"))
-        return {"dataset": dataset, "method": method, "folder": named[place]}
+        return {"dataset": dataset, "method": method, "folder": named("motions", "motions", dataset, method).folder}
 
     datasets = tuple(of_dataset(name) for name in config.runs)
     rows = tuple(run(data, name, str(seed)) for data, name, seed in config.rows())

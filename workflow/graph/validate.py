@@ -4,9 +4,10 @@ It answers a reviewer's first question, whether the files on disk are the ones t
 artefacts came from another code revision or a dirty tree.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -47,7 +48,7 @@ def run(config: Config) -> None:
             continue
         done = [job for job in jobs if job.record.exists()]
         records = [files.read_json(job.record) for job in done]
-        wrong += [problem for job in done for problem in _problems(job, sha256)]
+        wrong += [found for job, record in zip(done, records, strict=True) for found in _problems(job, record, sha256)]
         finished += done
         notes = {
             f"{key}={record['notes'][key]}"
@@ -68,21 +69,23 @@ def run(config: Config) -> None:
         raise DataError("artefacts that are not what their records say:\n  " + "\n  ".join(wrong))
 
 
-def _problems(job: Job, sha256: Callable[[str], str]) -> Iterator[str]:
+def _problems(job: Job, record: Mapping[str, Any], sha256: Callable[[str], str]) -> Iterator[str]:
     """Files of a finished job that are gone or changed since its record was written, what it read among them."""
-    record = files.read_json(job.record)
-    for path, digest in record["outputs"].items():
-        if not Path(path).exists():
-            if not _left_out(path):
-                yield f"{path}: recorded by `{job.command}`, but gone; run it again"
-        elif sha256(path) != digest:
-            yield f"{path}: changed after `{job.command}` wrote it; delete it and run the stage again"
-    for path, digest in record["inputs"].items():
-        if not Path(path).exists():
-            if not _left_out(path):
-                yield f"{path}: read by `{job.command}`, but gone"
-        elif sha256(path) != digest:
-            yield f"{path}: changed after `{job.command}` read it; run the stage again"
+    gone = {
+        "outputs": f"recorded by `{job.command}`, but gone; run it again",
+        "inputs": f"read by `{job.command}`, but gone",
+    }
+    changed = {
+        "outputs": f"changed after `{job.command}` wrote it; delete it and run the stage again",
+        "inputs": f"changed after `{job.command}` read it; run the stage again",
+    }
+    for kind in gone:
+        for path, digest in record[kind].items():
+            if not Path(path).exists():
+                if not _left_out(path):
+                    yield f"{path}: {gone[kind]}"
+            elif sha256(path) != digest:
+                yield f"{path}: {changed[kind]}"
 
 
 def _left_out(path: str | Path) -> bool:

@@ -120,5 +120,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _plain(docstring: str) -> str:
     """A docstring as a line of Markdown."""
-    text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", " ".join(docstring.split()))
+    text = without_roles(" ".join(docstring.split()))
     return text.replace("``", "`").replace("|", "\\|")
+
+
+def without_roles(docstring: str) -> str:
+    """``docstring`` with roles such as ``:func:`name``` as code."""
+    return re.sub(r":\w+:`~?([^`]+)`", r"`\1`", docstring)

@@ -16,6 +16,8 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from workflow.publish.parameters import without_roles
+
 LINK = re.compile(r"\]\(([^)\s:#]+)(?=[)#])")
 """The file that a Markdown link or image leads to; addresses of other sites have a colon."""
 DOCS = "docs/"
@@ -82,6 +84,6 @@ def as_markdown(docstring: str) -> str:
     """``docstring`` with roles such as ``:func:`name``` as code, and ``Example:`` as a section of examples; tables with
     ``====`` borders become code blocks.
     """
-    text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", docstring)
+    text = without_roles(docstring)
     text = re.sub(r"(?m)^Example:$", "Examples:", text)
     return re.sub(r"(?ms)^====.*^====[^\n]*$", r"```text\n\g<0>\n```", text)
