@@ -40,6 +40,7 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from evaluators import evaluation
 from evaluators import protocol as protocols
 from evaluators.evaluator import InterClipEvaluator
 from evaluators.folder import MotionFolder, export
@@ -168,7 +169,7 @@ def ours(setting: Setting) -> pd.DataFrame:
     """The protocol for real motions and for the folder, from files to numbers."""
     folder = MotionFolder(setting.folder, setting.real.split, setting.real.settings, setting.protocol, SEED)
     sources = {"real": SharedSource(setting.real), "method": folder}
-    return protocols.evaluate(setting.evaluator, setting.protocol, setting.real, sources, SEED)
+    return evaluation.evaluate(setting.evaluator, setting.protocol, setting.real, sources, SEED)
 
 
 class Adapter:

@@ -16,8 +16,9 @@ import torch
 from jaxtyping import Float, Float32
 
 from evaluators import protocol as protocols
+from evaluators.evaluation import Source
 from evaluators.interx import UNIT
-from evaluators.protocol import Protocol, Source
+from evaluators.protocol import Protocol
 from intermamba import files
 from intermamba.config import Dataset, DatasetConfig
 from intermamba.data import interhuman, interx, plausibility
@@ -61,7 +62,7 @@ class MotionFolder:
         split: the test split.
         settings: of the dataset.
         protocol: how many repeats there are and what MModality needs.
-        seed: root of the repeats' seeds, as :func:`evaluators.protocol.evaluate` gets it.
+        seed: root of the repeats' seeds, as :func:`evaluators.evaluation.evaluate` gets it.
 
     Raises:
         DataError: files are broken, are not about this test split, or do not make up whole sets; all problems at once.

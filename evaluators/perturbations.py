@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from evaluators.protocol import Source
+from evaluators.evaluation import Source
 from intermamba.config import Dataset
 from intermamba.data import interhuman, interx
 from intermamba.data.dataset import Batch

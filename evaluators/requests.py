@@ -21,7 +21,7 @@ def requests(
         split: the test split.
         settings: of the dataset.
         protocol: which captions are drawn, and how many samples MModality needs.
-        seed: root of the repeats' seeds, as :func:`evaluators.protocol.evaluate` gets it.
+        seed: root of the repeats' seeds, as :func:`evaluators.evaluation.evaluate` gets it.
         sets: how many repeats get motions of their own.
 
     Raises:

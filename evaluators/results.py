@@ -109,7 +109,7 @@ _GROUP = ["dataset", "origin", "skeleton", "tower", "evaluator", "protocol", "bl
 
 
 def rows(origin: Origin, measured: pd.DataFrame) -> pd.DataFrame:
-    """Rows of ``metrics.csv`` from :func:`evaluators.protocol.evaluate`'s result, which names the methods."""
+    """Rows of ``metrics.csv`` from :func:`evaluators.evaluation.evaluate`'s result, which names the methods."""
     return validated(measured.assign(**asdict(origin)), f"results of {', '.join(measured['method'].unique())}")
 
 

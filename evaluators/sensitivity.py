@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from evaluators import protocol as protocols
+from evaluators import evaluation
+from evaluators.evaluation import Source
 from evaluators.evaluator import Evaluator
 from evaluators.perturbations import PerturbedSource, catalogue
-from evaluators.protocol import Protocol, Source
+from evaluators.protocol import Protocol
 from evaluators.results import METRICS
 from evaluators.sources import SharedSource
 from intermamba.errors import DataError
@@ -37,12 +38,12 @@ def measure(
 ) -> pd.DataFrame:
     """Metrics of real motions, undamaged (method ``real``) and under every perturbation (method: its name).
 
-    Columns as :func:`evaluators.protocol.evaluate` gives them. MModality is not among the metrics: real motions come
+    Columns as :func:`evaluators.evaluation.evaluate` gives them. MModality is not among the metrics: real motions come
     one a caption.
     """
     drawn = SharedSource(real)
     damaged = {one.name: PerturbedSource(drawn, one) for one in catalogue(protocol.dataset)}
-    return protocols.evaluate(evaluator, protocol, real, {REAL: drawn, **damaged}, seed, progress, body)
+    return evaluation.evaluate(evaluator, protocol, real, {REAL: drawn, **damaged}, seed, progress, body)
 
 
 def changes(frame: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from evaluators.protocol import Protocol, Source
+from evaluators.evaluation import Source
+from evaluators.protocol import Protocol
 from intermamba.config import DatasetConfig
 from intermamba.data.dataset import Batch, ClipDataset, loader
 from intermamba.data.splits import SplitFile

@@ -10,9 +10,11 @@ import torch
 from counted import Counted
 from torch import Tensor
 
+from evaluators import evaluation
 from evaluators import protocol as protocols
+from evaluators.evaluation import Source
 from evaluators.evaluator import Remembering
-from evaluators.protocol import Protocol, Source
+from evaluators.protocol import Protocol
 from evaluators.sources import ShuffledSource
 from intermamba.config import load as load_config
 from intermamba.data.dataset import Batch
@@ -67,7 +69,7 @@ def evaluate(
     evaluator, protocol: Protocol, reference: Source, source: Source, seed: int, progress=SILENT
 ) -> pd.DataFrame:
     """One source, evaluated."""
-    return protocols.evaluate(evaluator, protocol, reference, {"toy": source}, seed, progress)
+    return evaluation.evaluate(evaluator, protocol, reference, {"toy": source}, seed, progress)
 
 
 def means(frame: pd.DataFrame) -> dict[str, float]:
@@ -194,7 +196,7 @@ class TestEvaluate:
 
     def test_several_sources_are_evaluated_as_if_alone(self) -> None:
         sources = {"near": Toy(TINY, noise=0.1), "far": Toy(TINY, noise=0.5, samples=True)}
-        found = protocols.evaluate(ToyEvaluator(), TINY, Toy(TINY), sources, seed=3)
+        found = evaluation.evaluate(ToyEvaluator(), TINY, Toy(TINY), sources, seed=3)
         assert found["method"].unique().tolist() == ["near", "far"]
         for name, source in sources.items():
             alone = evaluate(ToyEvaluator(), TINY, Toy(TINY), source, seed=3)
@@ -215,7 +217,7 @@ class TestEvaluate:
 
         counting = Counting()
         real = Toy(TINY)  # without noise its 64 motions are the same in every draw
-        plain = protocols.evaluate(counting, TINY, real, {"real": real, "shuffled": ShuffledSource(real)}, seed=3)
+        plain = evaluation.evaluate(counting, TINY, real, {"real": real, "shuffled": ShuffledSource(real)}, seed=3)
         assert (counting.texts, counting.motions) == (64, 64)
         assert plain["repeat"].nunique() == 20
 

@@ -15,9 +15,9 @@ from places import ROOT
 from evaluators import evaluator as evaluators
 from evaluators import phases, training
 from evaluators import protocol as protocols
+from evaluators.evaluation import evaluate
 from evaluators.interclip import InterCLIP
 from evaluators.interx import UNIT, MovementConvEncoder, TextMotionMatcher, contrastive_shift
-from evaluators.protocol import evaluate
 from evaluators.sources import RealSource, ShuffledSource
 from intermamba import files, paths
 from intermamba.config import Config, InterClipConfig, InterXMatcherConfig, load

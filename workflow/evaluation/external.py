@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from evaluators.evaluation import Source
 from evaluators.folder import MotionFolder
-from evaluators.protocol import Source
 from evaluators.results import summarise
 from intermamba import files
 from intermamba.config import Config, load

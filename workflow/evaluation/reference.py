@@ -1,7 +1,7 @@
 """Stages ``evaluate-reference`` and ``sensitivity``: metrics of the reference motions, as they are and damaged."""
 
 from evaluators import sensitivity
-from evaluators.protocol import Source
+from evaluators.evaluation import Source
 from evaluators.results import SHUFFLED
 from evaluators.sources import SharedSource, ShuffledSource
 from intermamba import files

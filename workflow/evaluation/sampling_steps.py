@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from evaluators.protocol import Source
+from evaluators.evaluation import Source
 from intermamba import files
 from intermamba.config import Config
 from intermamba.data.dataset import Batch

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 import pandas as pd
 import torch
 
+from evaluators import evaluation
 from evaluators import evaluator as evaluators
 from evaluators import protocol as protocols
+from evaluators.evaluation import Source
 from evaluators.evaluator import fingerprint
-from evaluators.protocol import Protocol, Source
+from evaluators.protocol import Protocol
 from evaluators.results import BlockName, Origin, rows
 from evaluators.sources import RealSource
 from intermamba.config import Config, Dataset
@@ -67,7 +69,7 @@ class Bench:
         progress: Progress = SILENT,
     ) -> pd.DataFrame:
         """Rows of metrics.csv for sources named by their methods."""
-        found = protocols.evaluate(self.evaluator, self.protocol, self.real, sources, self.root, progress, self.body)
+        found = evaluation.evaluate(self.evaluator, self.protocol, self.real, sources, self.root, progress, self.body)
         return self.rows(found, block, training_seed)
 
     def rows(self, found: pd.DataFrame, block: BlockName, training_seed: int | None = None) -> pd.DataFrame:

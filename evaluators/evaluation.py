@@ -1,0 +1,164 @@
+"""Measuring sources of motion by a protocol."""
+
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+
+from evaluators import metrics, physical
+from evaluators.evaluator import Evaluator, Remembering
+from evaluators.protocol import Multimodality, Protocol, repeat_seed, source_seed, variations_seed
+from intermamba.data.dataset import Batch
+from intermamba.errors import DataError
+from intermamba.progress import SILENT, Progress
+from intermamba.representation import Representation
+from intermamba.seeds import derive
+
+
+@typing.runtime_checkable
+class Source(typing.Protocol):
+    """Motions to be evaluated, drawn anew for every repeat."""
+
+    def batches(self, repeat_seed: int) -> Iterator[Batch]:
+        """The test set once, in a shuffled order, in the protocol's batches."""
+        ...
+
+    def variations(self, repeat_seed: int, captions: int, samples: int) -> Iterator[Batch] | None:
+        """``captions`` times ``samples`` motions, all of a caption in a row, in batches of any size.
+
+        ``None`` for motions that come one a caption, as real ones do.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """One draw of a source in an evaluator's space, in float64."""
+
+    text: tuple[Float[np.ndarray, "_ K"], ...]
+    """Of every batch, however large."""
+    motion: tuple[Float[np.ndarray, "_ K"], ...]
+    physical: Mapping[str, float] = field(default_factory=dict)
+    """Means over clips of what is measured on the motions themselves."""
+
+    @property
+    def motions(self) -> Float[np.ndarray, "N K"]:
+        """Of all batches."""
+        return np.concatenate(self.motion)
+
+
+def evaluate(
+    evaluator: Evaluator,
+    protocol: Protocol,
+    reference: Source,
+    sources: Mapping[str, Source],
+    seed: int,
+    progress: Progress = SILENT,
+    body: Representation | None = None,
+) -> pd.DataFrame:
+    """Measure every one of ``sources`` against the real motions of ``reference``.
+
+    Each repeat draws the reference and the sources anew and independently, so that a real source has a Fréchet distance
+    to itself: that between two draws of captions, windows and person orders. Within a repeat all sources get one seed:
+    what one of them draws, the others draw as well, so methods are paired, in one call or in several. No caption or
+    motion is embedded twice in a call.
+
+    Args:
+        evaluator: embeds texts and motions.
+        protocol: what to measure.
+        reference: real motions, against which the Fréchet distance is taken.
+        sources: motions to be evaluated, by the name of the method; their texts come with them.
+        seed: root of the repeats' seeds.
+        progress: counts the repeats of all sources.
+        body: what the features mean, for the metrics that need no evaluator (:mod:`evaluators.physical`), if wanted.
+
+    Returns:
+        One row a repeat, method and metric: ``method``, ``repeat``, ``repeat_seed``, ``metric`` (``top1`` ..., ``fid``,
+        ``mm_dist``, ``diversity``, ``multimodality``), ``value``. Methods stand in their order one after the other.
+
+    Raises:
+        ConfigError: too few clips for the protocol.
+        DataError: an embedding is not finite (its clip is named), or a source gives another number of variations.
+    """
+    evaluator = Remembering(evaluator)
+    rows: dict[str, list[tuple[str, int, int, str, float]]] = {method: [] for method in sources}
+    progress.start(protocol.repeats * len(sources))
+    for repeat in range(protocol.repeats):
+        drawn = repeat_seed(seed, repeat)
+        real = [_motion(evaluator, batch) for batch in reference.batches(derive(drawn, "reference"))]
+        protocol.require(sum(map(len, real)), "reference motions")
+        for method, source in sources.items():
+            found = score(protocol, np.concatenate(real), embed(evaluator, source, drawn, body), drawn)
+            if repeat < protocol.multimodality.repeats:
+                found |= _multimodality(evaluator, protocol.multimodality, source, drawn)
+            rows[method] += [(method, repeat, drawn, metric, value) for metric, value in found.items()]
+            progress()
+    every = [row for found in rows.values() for row in found]
+    return pd.DataFrame(every, columns=["method", "repeat", "repeat_seed", "metric", "value"])
+
+
+def embed(evaluator: Evaluator, source: Source, repeat_seed: int, body: Representation | None = None) -> Embedded:
+    """A repeat's draw of ``source`` through ``evaluator``."""
+    text, motion, measured = [], [], []
+    for batch in source.batches(source_seed(repeat_seed)):
+        text.append(_text(evaluator, batch))
+        motion.append(_motion(evaluator, batch))
+        if body is not None:
+            measured.append(physical.measure(batch.motion, batch.mask, body))
+    names = measured[0] if measured else {}
+    means = {name: float(torch.cat([one[name] for one in measured]).mean()) for name in names}
+    return Embedded(tuple(text), tuple(motion), means)
+
+
+def score(
+    protocol: Protocol, reference: Float[np.ndarray, "M K"], drawn: Embedded, repeat_seed: int
+) -> dict[str, float]:
+    """Every metric but MModality of one draw, given the embeddings of real motions."""
+    sizes = np.array([len(embeddings) for embeddings in drawn.motion])
+    protocol.require(int(sizes.sum()), "motions to be evaluated")
+    pairs = list(zip(drawn.text, drawn.motion, strict=True))
+    # Averaging over batches weighs them by their pairs; they differ only where the last one is kept.
+    precision = np.average([metrics.r_precision(*pair, protocol.top_k) for pair in pairs], axis=0, weights=sizes)
+    scaled = drawn.motions * protocol.emb_scale
+    return {
+        **{f"top{k + 1}": float(value) for k, value in enumerate(precision)},
+        "fid": metrics.frechet_distance(reference * protocol.emb_scale, scaled),
+        "mm_dist": float(np.average([metrics.mm_dist(*pair) for pair in pairs], weights=sizes)),
+        "diversity": metrics.diversity(
+            scaled, protocol.diversity_pairs, derive(repeat_seed, "diversity"), protocol.diversity_halved
+        ),
+        **drawn.physical,
+    }
+
+
+def _multimodality(evaluator: Evaluator, settings: Multimodality, source: Source, repeat_seed: int) -> dict[str, float]:
+    batches = source.variations(variations_seed(repeat_seed), settings.captions, settings.samples)
+    if batches is None:
+        return {}
+    motion = np.concatenate([_motion(evaluator, batch) for batch in batches])
+    if len(motion) != settings.captions * settings.samples:
+        raise DataError(
+            f"MModality needs {settings.captions} captions x {settings.samples} motions, the source gave {len(motion)}."
+        )
+    spread = motion.reshape(settings.captions, settings.samples, -1)
+    return {"multimodality": metrics.multimodality(spread, settings.pairs, derive(repeat_seed, "multimodality"))}
+
+
+def _motion(evaluator: Evaluator, batch: Batch) -> Float[np.ndarray, "B K"]:
+    with torch.inference_mode():
+        return _numpy(evaluator.embed_motion(batch), batch, "motion")
+
+
+def _text(evaluator: Evaluator, batch: Batch) -> Float[np.ndarray, "B K"]:
+    with torch.inference_mode():
+        return _numpy(evaluator.embed_text(batch), batch, "text")
+
+
+def _numpy(embeddings: torch.Tensor, batch: Batch, what: str) -> Float[np.ndarray, "B K"]:
+    values = embeddings.double().cpu().numpy()
+    metrics.require_finite(values, [f"{what} of clip {clip}" for clip in batch.clip])
+    return values
