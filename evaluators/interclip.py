@@ -5,7 +5,6 @@ official checkpoints load; sizes come from the configuration. CLIP's frozen tabl
 are no part of the network here: captions arrive embedded (:meth:`intermamba.text.cache.TextCache.embedded`).
 """
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from intermamba.checkpoints.reading import load_strictly, read_checkpoint, state_dict
 from intermamba.config import InterClipConfig
 from intermamba.errors import DataError
+from intermamba.positions import sinusoids
 
 _CONTACTS = 4  # foot contacts are the last features of a person; the evaluator does not see them
 HEADS = 8
@@ -133,7 +133,7 @@ class MotionEncoder(nn.Module):
         super().__init__()
         self.query_token = nn.Parameter(torch.randn(1, sizes.width))
         self.embed_motion = nn.Linear(inputs, sizes.width)
-        self.register_buffer("positions", _sinusoids(_MAX_FRAMES, sizes.width), persistent=False)
+        self.register_buffer("positions", sinusoids(torch.arange(_MAX_FRAMES), sizes.width), persistent=False)
         self.dropout = nn.Dropout(sizes.dropout)
         self.transformer = _transformer(sizes.width, sizes.heads, sizes.feedforward, sizes.layers, sizes.dropout)
         self.out_ln = nn.LayerNorm(sizes.width)
@@ -160,12 +160,6 @@ def _transformer(width: int, heads: int, feedforward: int, layers: int, dropout:
     layer = nn.TransformerEncoderLayer(width, heads, feedforward, dropout, "gelu", batch_first=True)
     # Nested tensors would skip padded frames, and warn that they are a prototype.
     return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
-
-
-def _sinusoids(length: int, width: int) -> Float[Tensor, "L D"]:
-    rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
-    angle = torch.arange(length)[:, None] * rate
-    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
 
 
 def _begins_with(table: Tensor, positions: Float[Tensor, "S W"]) -> bool:

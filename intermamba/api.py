@@ -86,7 +86,7 @@ class Model:
         self.path = Path(path)
         self._trained = checkpoints.load(path)
         self.recipe = self._trained.recipe
-        self._text = LiveText(text or self.recipe.text)
+        self._text = LiveText(text or self.recipe.text, self._trained.reduction)
         self._diffusion = diffusion or self.recipe.diffusion
         self._seed = self.recipe.seed if seed is None else seed
         self._device, self._sampler, self._batch = device, sampler, batch

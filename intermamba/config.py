@@ -70,20 +70,23 @@ class DatasetConfig(Section):
 
 
 class TextConfig(Section):
-    """The frozen CLIP text tower."""
+    """The frozen text tower."""
 
-    tower: Literal["clip", "untrained"]
-    """``untrained`` is a small seeded tower for machines without CLIP weights; results made with it say so."""
+    tower: Literal["clip", "sentence", "huggingface", "untrained"]
+    """``clip`` is the paper's. ``sentence`` is all-MiniLM-L6-v2, which is installed with this project.
+    ``huggingface`` is a text encoder in a local folder (T5, DistilBERT, CLIP). ``untrained`` is small and seeded. Every
+    result names its tower."""
     weights: str | None
-    """For ``clip``: an open_clip pretrained tag, or a local file of weights."""
+    """For ``clip``: an open_clip pretrained tag, or a local file of weights. For ``huggingface``: the folder."""
     architecture: str
     """For ``clip``: an open_clip model name."""
     width: Positive
-    """Features of a token [CLIP ViT-L/14 768]."""
+    """Features of a token [CLIP ViT-L/14 768]. Fewer than a ``sentence`` or ``huggingface`` tower has: principal
+    components of the training captions' features."""
     heads: Positive
-    """Attention heads of a block [CLIP ViT-L/14 12]."""
+    """Attention heads of a block of an ``untrained`` tower [CLIP ViT-L/14 12]."""
     layers: Positive
-    """Transformer blocks [CLIP ViT-L/14 12]."""
+    """Transformer blocks of an ``untrained`` tower [CLIP ViT-L/14 12]."""
     context: Positive
     """Tokens kept of a caption, start and end included [CLIP 77]."""
     seed: Count
@@ -478,7 +481,7 @@ class Config(Section):
                 f"text.width {self.text.width} is not a multiple of model.text_heads {self.model.text_heads}"
             )
         if self.profile == "paper" and self.text.tower != "clip":
-            raise ValueError("text.tower: the paper profile needs the real CLIP weights; an untrained tower is refused")
+            raise ValueError(f"text.tower: the paper profile needs the real CLIP weights; {self.text.tower} is refused")
         return self
 
     def section(self, name: str) -> Any:

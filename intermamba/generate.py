@@ -36,6 +36,11 @@ class MotionGenerator:
                 f"the checkpoint of {trained.variant!r} was trained with the text tower {trained.tower!r}, but its "
                 f"captions come from {tokens.tower!r}. Use the profile it was trained with, or its `text` knobs."
             )
+        if (own := trained.reduction) is not tokens.reduction and not (own and own.same(tokens.reduction)):
+            raise ConfigError(
+                f"the checkpoint of {trained.variant!r} reads features of {trained.tower} that were reduced in another "
+                "way than those of its captions. Encode captions and train with the same data."
+            )
         if config.steps != (known := trained.recipe.diffusion.steps):
             raise ConfigError(
                 f"diffusion.steps: {config.steps}, but the checkpoint of {trained.variant!r} was trained with "

@@ -91,7 +91,7 @@ def test_a_wrong_knob_is_named(tmp_path: Path, old: str, new: str, parts: list[s
 
 
 def test_paper_profile_refuses_an_untrained_tower(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="untrained tower is refused"):
+    with pytest.raises(ConfigError, match=r"needs the real CLIP weights; untrained is refused"):
         config.load("paper", edited(tmp_path, "tower: clip", "tower: untrained"))
 
 

@@ -29,6 +29,11 @@ def run(config: Config, job: Job) -> None:
     dataset, variant = job.dataset, job.variant
     if variant not in official.LAYOUTS:
         raise ConfigError(unknown("official model", variant, official.LAYOUTS, "--variant"))
+    if config.text.tower in ("sentence", "huggingface"):
+        raise ConfigError(
+            f"text.tower: {config.text.tower}, but official checkpoints read CLIP. Use a profile with the tower they "
+            "were trained with (`text.tower: clip`, ViT-L/14, 768 wide)."
+        )
     checkpoint, statistics = job["checkpoint"], [job["mean"], job["std"]]
     for file in (checkpoint, *statistics):
         if not file.is_file():

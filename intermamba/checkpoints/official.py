@@ -37,7 +37,7 @@ from intermamba.checkpoints.reading import check_fit, read_checkpoint, state_dic
 from intermamba.errors import DataError
 from intermamba.models import build
 from intermamba.models.denoiser import Denoiser
-from intermamba.models.layers import sinusoids
+from intermamba.positions import sinusoids
 
 MAX_FRAMES = 300
 """Longest window of the official models; nothing in their weights depends on it."""

@@ -98,6 +98,11 @@ class Recipe(Section):
         return self.variant.individual
 
     @property
+    def reduced(self) -> bool:
+        """Whether the tower's features are reduced before they are read, as its name says."""
+        return self.tower.endswith(f"-pca{self.text.width}")
+
+    @property
     def caveats(self) -> list[str]:
         """What a user must know about motions made with it."""
         found = []
@@ -110,6 +115,8 @@ class Recipe(Section):
                 "the text tower is untrained: the model follows only sentences like those of its training data, for "
                 f"example {EXAMPLE!r}"
             )
+        elif self.text.tower != "clip":
+            found.append(f"the text tower is {self.tower}, not the paper's CLIP.")
         return found
 
 

@@ -17,8 +17,9 @@ from intermamba.data.interx import NEUTRAL
 from intermamba.errors import DataError
 from intermamba.models import Denoiser, build
 from intermamba.representation import Representation, representation
+from intermamba.text.reduction import Reduction
 
-_PREFIX = "model."
+_PREFIX, _TEXT = "model.", "text."
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Trained:
     recipe: Recipe
     offsets: Float[np.ndarray, "55 3"] | None = None
     """Inter-X: bones of the body it was trained with, metres; none: the project's neutral skeleton."""
+    reduction: Reduction | None = None
+    """What the text tower's features go through before it reads them; none: nothing."""
 
     @property
     def variant(self) -> str:
@@ -60,6 +63,8 @@ def save(path: str | Path, trained: Trained) -> None:
     tensors |= {"mean": trained.mean, "std": trained.std}
     if trained.offsets is not None and not np.array_equal(trained.offsets, NEUTRAL):
         tensors["offsets"] = torch.from_numpy(trained.offsets)
+    if trained.reduction is not None:
+        tensors |= {_TEXT + "mean": trained.reduction.mean, _TEXT + "basis": trained.reduction.basis}
     files.write_tensors(path, tensors, recipes.write(trained.recipe))
 
 
@@ -79,13 +84,17 @@ def load(path: str | Path) -> Trained:
     expected |= {"mean": torch.Size([features]), "std": torch.Size([features])}
     if "offsets" in tensors:
         expected["offsets"] = torch.Size(NEUTRAL.shape)
+    if recipe.reduced:
+        inputs = tensors[_TEXT + "mean"].numel() if _TEXT + "mean" in tensors else recipe.text.width
+        expected |= {_TEXT + "mean": torch.Size([inputs]), _TEXT + "basis": torch.Size([inputs, recipe.text.width])}
     check_fit(path, tensors, expected, f"{recipe.variant.name!r} on {recipe.dataset}")
     if not (tensors["std"] > 0).all():
         raise DataError(f"{path}: std holds a standard deviation that is not positive.")
     model.to_empty(device="cpu")
     model.load_state_dict({name: tensors[_PREFIX + name] for name in model.state_dict()})
     offsets = tensors["offsets"].numpy() if "offsets" in tensors else None
-    return Trained(model.eval().requires_grad_(False), tensors["mean"], tensors["std"], recipe, offsets)
+    reduction = Reduction(tensors[_TEXT + "mean"], tensors[_TEXT + "basis"]) if recipe.reduced else None
+    return Trained(model.eval().requires_grad_(False), tensors["mean"], tensors["std"], recipe, offsets, reduction)
 
 
 def _inputs(recipe: Recipe, features: int) -> dict[str, Any]:

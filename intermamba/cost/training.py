@@ -181,7 +181,7 @@ def _too_big(variant: str, batch: int) -> str:
 class _RandomText:
     """Token features without a text tower (:class:`intermamba.models.conditions.TokenFeatures`)."""
 
-    tower = "none"
+    tower, reduction = "none", None
 
     def __init__(self, tokens: int, width: int, random: Generator) -> None:
         self.shape, self.random = (tokens, width), random

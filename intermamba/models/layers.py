@@ -1,21 +1,12 @@
 """Small layers shared by the denoisers."""
 
-import math
-
 import torch
-from jaxtyping import Bool, Float, Num
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from intermamba.ssm.conv import causal_conv_silu
 from intermamba.ssm.norm import masked_norm
-
-
-def sinusoids(position: Num[Tensor, " S"], width: int) -> Float[Tensor, "S D"]:
-    """Sinusoidal embedding of positions: sines in the even columns, cosines in the odd ones."""
-    rate = torch.exp(torch.arange(0, width, 2, device=position.device) * (-math.log(10000.0) / width))
-    angle = position.unsqueeze(1) * rate
-    return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)
 
 
 class AdaLN(nn.Module):

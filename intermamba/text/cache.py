@@ -2,16 +2,18 @@
 
 docs/reference/files.md describes the file. It serves two readers: the denoiser takes features after the tower; the
 InterHuman evaluator takes the tower's *input*, frozen token plus positional embeddings, which the file holds as a small
-vocabulary instead of a second copy of everything.
+vocabulary instead of a second copy of everything. Of each caption only its tokens are stored, one caption behind the
+other. Where a profile wants fewer features than the tower has, both are reduced once, here.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from intermamba import files, paths
@@ -22,9 +24,11 @@ from intermamba.data.splits import SplitFile
 from intermamba.errors import StateError
 from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
+from intermamba.text.reduction import Reduction, fit
 from intermamba.text.tower import Tower, load
 
-_CHUNK = 128  # captions through the tower at once
+_CHUNK = 256  # captions through the tower at once
+_FITTED = 2000  # captions that a reduction is fitted to, at most
 
 
 class TextCache:
@@ -36,8 +40,10 @@ class TextCache:
         self.tower = metadata["tower"]
         self.trained = metadata["trained"] == "true"
         self._index = {caption: index for index, caption in enumerate(json.loads(metadata["captions"]))}
-        self._features, self._end = tensors["features"], tensors["end"].long()
+        self._features, self._start, self._end = tensors["features"], tensors["start"].long(), tensors["end"].long()
         self._row, self._vocabulary, self._position = tensors["row"].long(), tensors["vocabulary"], tensors["position"]
+        self.reduction = Reduction(tensors["mean"], tensors["basis"]) if "basis" in tensors else None
+        """What was done to the tower's features; none: they are as they were."""
         self.words: dict[str, int] = {word: i for i, word in enumerate(json.loads(metadata.get("words", "[]")))}
         self.word_vectors: Float[Tensor, "V 300"] = tensors.get("word_vectors", torch.zeros(0, 300))
 
@@ -47,7 +53,7 @@ class TextCache:
 
     @property
     def context(self) -> int:
-        return self._features.shape[-2]
+        return len(self._position)
 
     @property
     def positions(self) -> Float[Tensor, "S W"]:
@@ -55,23 +61,39 @@ class TextCache:
         return self._position
 
     def features(self, captions: Sequence[str]) -> tuple[Float[Tensor, "B S W"], Int[Tensor, " B"]]:
-        """Features after the tower, float32, and the position of the end-of-text token."""
-        rows = self._rows(captions)
-        return self._features[rows].float(), self._end[rows]
+        """Features after the tower, float32, zero behind a caption's tokens, and the position of its last token."""
+        caption, at, real = self._places(captions)
+        return self._features[at].float() * real.unsqueeze(-1), self._end[caption]
 
     def embedded(self, captions: Sequence[str]) -> tuple[Float[Tensor, "B S W"], Int[Tensor, " B"]]:
-        """The tower's input: frozen token plus positional embeddings, and the position of the end-of-text token."""
-        rows = self._rows(captions)
-        return self._vocabulary[self._row[rows]] + self._position, self._end[rows]
+        """The tower's input: frozen token plus positional embeddings, and the position of the last token.
 
-    def _rows(self, captions: Sequence[str]) -> Int[Tensor, " B"]:
+        Behind a caption's tokens there is padding, which has embeddings as well.
+        """
+        caption, at, real = self._places(captions)
+        return self._vocabulary[self._row[at] * real] + self._position, self._end[caption]
+
+    def _places(self, captions: Sequence[str]) -> tuple[Int[Tensor, " B"], Int[Tensor, "B S"], Bool[Tensor, "B S"]]:
+        """Numbers of captions, where their tokens are stored, and which of these are real."""
         try:
-            return torch.tensor([self._index[caption] for caption in captions], dtype=torch.long)
+            caption = torch.tensor([self._index[caption] for caption in captions], dtype=torch.long)
         except KeyError as error:
             raise StateError(
                 f"{self._path}: no features of the caption {error.args[0]!r}. The captions changed after encoding; "
                 "delete the file and run `intermamba encode-text` again."
             ) from error
+        at = self._start[caption, None] + torch.arange(self.context)
+        real = at < self._start[caption + 1, None]
+        return caption, at * real, real
+
+
+@dataclass(frozen=True)
+class _Told:
+    """One caption after the tower, without padding."""
+
+    tokens: Int[Tensor, " S"]
+    features: Float[Tensor, "S W"]
+    end: int
 
 
 def write(
@@ -82,23 +104,56 @@ def write(
     words: Sequence[str] = (),
     word_vectors: np.ndarray | None = None,
     progress: Progress = SILENT,
+    *,
+    width: int | None = None,
+    fitted: Sequence[str] = (),
 ) -> None:
-    """Encode ``captions`` and write the cache; ``progress`` counts captions."""
-    pieces = []
+    """Encode ``captions``, each once, and write the cache.
+
+    Args:
+        path: of the file.
+        tower: that encodes.
+        captions: all different.
+        precision: of stored features.
+        words: of the evaluator that reads words, with their vectors.
+        word_vectors: of ``words``.
+        progress: counts captions.
+        width: features to reduce the tower's to; none: all of them.
+        fitted: those captions that a reduction may depend on.
+    """
     progress.start(len(captions))
-    for first in range(0, len(captions), _CHUNK):
-        pieces.append(tower.encode(captions[first : first + _CHUNK]))
-        progress(len(pieces[-1].end))
-    tokens = torch.cat([piece.tokens for piece in pieces])
+    told: dict[str, _Told] = {}
+    reduction = embedding = None
+    if width is not None and width < tower.width:
+        told = dict(_encoded(tower, fitted[:: -(-len(fitted) // _FITTED)], progress))
+        reduction = _fit_features(told.values(), width)
+        seen = tower.token_embedding[torch.cat([one.tokens for one in told.values()]).unique()]
+        embedding = fit(seen, torch.ones(len(seen)), width)
+
+    def stored(one: _Told) -> _Told:
+        features = one.features if reduction is None else reduction(one.features)
+        return replace(one, features=features.to(precision))
+
+    told = {caption: stored(one) for caption, one in told.items()}
+    rest = [caption for caption in captions if caption not in told]
+    told |= {caption: stored(one) for caption, one in _encoded(tower, rest, progress)}
+    ordered = [told[caption] for caption in captions]
+    # The first of the vocabulary is the padding token.
+    tokens = torch.cat([torch.zeros(1, dtype=torch.long), *(one.tokens for one in ordered)])
     vocabulary, row = tokens.unique(return_inverse=True)
+    table, position = tower.token_embedding[vocabulary], tower.positional_embedding
+    if embedding is not None:
+        table, position = embedding(table), position @ embedding.basis
     tensors = {
-        "tokens": tokens.int(),
-        "end": torch.cat([piece.end for piece in pieces]).int(),
-        "features": torch.cat([piece.features.to(precision) for piece in pieces]),
-        "row": row.int(),
-        "vocabulary": tower.token_embedding[vocabulary],
-        "position": tower.positional_embedding,
+        "start": torch.tensor([0, *(len(one.tokens) for one in ordered)]).cumsum(0),
+        "end": torch.tensor([one.end for one in ordered]).int(),
+        "features": torch.cat([one.features for one in ordered]),
+        "row": row[1:].int(),
+        "vocabulary": table,
+        "position": position,
     }
+    if reduction is not None:
+        tensors |= {"mean": reduction.mean, "basis": reduction.basis}
     metadata = {"captions": json.dumps(list(captions)), "tower": tower.name, "trained": str(tower.trained).lower()}
     if word_vectors is not None:
         tensors["word_vectors"] = torch.from_numpy(np.asarray(word_vectors, dtype=np.float32))
@@ -106,16 +161,43 @@ def write(
     files.write_tensors(path, tensors, metadata)
 
 
+def _encoded(tower: Tower, captions: Sequence[str], progress: Progress) -> Iterator[tuple[str, _Told]]:
+    """Each caption with what the tower says; captions of like length go together, so that little is padded."""
+    ordered = sorted(captions, key=len)
+    for first in range(0, len(ordered), _CHUNK):
+        part = ordered[first : first + _CHUNK]
+        found = tower.encode(part)
+        for row, (caption, size) in enumerate(zip(part, found.length.tolist(), strict=True)):
+            yield caption, _Told(found.tokens[row, :size], found.features[row, :size], int(found.end[row]))
+        progress(len(part))
+
+
+def _fit_features(told: Iterable[_Told], width: int) -> Reduction:
+    """The reduction of token features; those of whole captions count together as much as all others."""
+    rows, whole = [], []
+    for one in told:
+        rows.append(one.features)
+        whole.append(torch.arange(len(one.features)) == one.end)
+    at_end = torch.cat(whole)
+    weight = torch.where(at_end, 1 / at_end.sum(), 1 / (~at_end).sum().clamp(min=1))
+    return fit(torch.cat(rows), weight, width)
+
+
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     """Stage ``encode-text``: every caption of every split, mirrored ones included, through the frozen tower once."""
     torch.set_num_threads(config.runtime.threads)
     with job.recorded(config) as notes:
-        captions = all_captions([SplitFile(job[split]) for split in paths.SPLITS], config.datasets[job.dataset])
+        splits, settings = [SplitFile(job[split]) for split in paths.SPLITS], config.datasets[job.dataset]
+        captions = all_captions(splits, settings)
+        # What the tower's features are reduced by must not know the test captions.
+        training = all_captions([split for split in splits if split.split == "train"], settings)
         tower = load(config.text)
         words: tuple[str, ...] = ()
         vectors = None
         if job.dataset == "interx":
             root = files.read_json(job["manifest"])["root"]
             words, vectors = read_word_vectors(Path(root) / "glove")
-        write(job["text"], tower, captions, getattr(torch, config.text.precision), words, vectors, progress)
+        precision: torch.dtype = getattr(torch, config.text.precision)
+        width = config.text.width
+        write(job["text"], tower, captions, precision, words, vectors, progress, width=width, fitted=training)
         notes.update(captions=len(captions), tower=tower.name, trained=tower.trained)

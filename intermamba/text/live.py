@@ -7,14 +7,18 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from intermamba.config import TextConfig
+from intermamba.text.reduction import Reduction
 from intermamba.text.tower import load
 
 
 class LiveText:
-    """The tower of a profile; gives what the profile's cache would, the rounding of stored features included."""
+    """The tower of a profile; gives what the profile's cache would, the rounding of stored features included.
 
-    def __init__(self, config: TextConfig) -> None:
-        self._tower = load(config)
+    ``reduction`` is that of the cache, for a tower whose features are reduced.
+    """
+
+    def __init__(self, config: TextConfig, reduction: Reduction | None = None) -> None:
+        self._tower, self.reduction = load(config), reduction
         self._precision: torch.dtype = getattr(torch, config.precision)
         self.tower, self.context = self._tower.name, self._tower.context
 
@@ -25,4 +29,5 @@ class LiveText:
     def features(self, captions: Sequence[str]) -> tuple[Float[Tensor, "B S W"], Int[Tensor, " B"]]:
         """Features after the tower, float32, and the position of the end-of-text token."""
         encoded = self._tower.encode(captions)
-        return encoded.features.to(self._precision).float(), encoded.end
+        features = encoded.features if self.reduction is None else self.reduction(encoded.features)
+        return features.to(self._precision).float() * encoded.mask.unsqueeze(-1), encoded.end

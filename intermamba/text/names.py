@@ -1,24 +1,76 @@
 """What a text tower is called beside everything made with it; imports neither torch nor, for most, open_clip."""
 
+import json
 from functools import lru_cache
 from pathlib import Path
 
 from intermamba import files
 from intermamba.config import TextConfig
+from intermamba.errors import ConfigError
+
+SENTENCE = "all-MiniLM-L6-v2"
+SENTENCE_WIDTH = 384
+"""Features of its tokens."""
 
 
 def tower_name(config: TextConfig) -> str:
-    """The tower of a profile: architecture and weights.
+    """The tower of a profile: architecture and weights, and ``pca<n>`` where its features are reduced to n.
 
-    Weights are named by their open_clip tag, such as ``openai``. A local file is named by its content: by the tag
-    whose published file it is, else by the beginning of its SHA-256.
+    CLIP's weights are named by their open_clip tag, such as ``openai``. A local file is named by its content: by the
+    tag whose published file it is, else by the beginning of its SHA-256. So is a model in a folder.
+
+    Raises:
+        ConfigError: the tower is narrower than ``text.width``, or there is no model in the folder.
     """
     if config.tower == "untrained":
         return f"untrained-{config.width}x{config.layers}-seed{config.seed}"
+    if config.tower == "sentence":
+        return _reduced(SENTENCE, SENTENCE_WIDTH, config.width)
     weights = config.weights or ""
+    if config.tower == "huggingface":
+        return _reduced(*_of_folder(weights), config.width)
     if Path(weights).is_file():
         return f"{config.architecture}/{_content(config.architecture, str(Path(weights).resolve()))}"
     return f"{config.architecture}/{Path(weights).name}"
+
+
+def is_untrained(name: str) -> bool:
+    """Whether a named tower is the seeded stand-in."""
+    return name.startswith("untrained")
+
+
+def kind_of(name: str) -> str:
+    """What a named tower is, in the words of a document."""
+    if is_untrained(name):
+        return "an untrained text tower"
+    if name.startswith(SENTENCE):
+        return f"a sentence encoder ({SENTENCE}) in place of the paper's CLIP as the text tower"
+    return f"the text tower {name}"
+
+
+def _reduced(name: str, width: int, wanted: int) -> str:
+    if wanted > width:
+        raise ConfigError(f"text.width: {wanted}, but {name} is {width} wide; give that or less.")
+    return name if wanted == width else f"{name}-pca{wanted}"
+
+
+def _of_folder(folder: str) -> tuple[str, int]:
+    """Name and width of the model in a folder."""
+    weights, settings = Path(folder) / "model.safetensors", Path(folder) / "config.json"
+    for file in (weights, settings):
+        if not file.is_file():
+            raise ConfigError(f"text.weights: {folder!r}, but there is no {file}. Give the folder of a text model.")
+    found = json.loads(settings.read_text("utf-8"))
+    found = found.get("text_config") or found
+    for key in ("hidden_size", "d_model", "dim"):
+        if isinstance(width := found.get(key), int):
+            return f"{Path(folder).resolve().name}/{_hash(str(weights.resolve()))}", width
+    raise ConfigError(f"{settings}: no width of the model (hidden_size, d_model or dim) in it.")
+
+
+@lru_cache
+def _hash(path: str) -> str:
+    return f"sha256-{files.sha256(path)[:12]}"
 
 
 @lru_cache

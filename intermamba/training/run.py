@@ -81,7 +81,8 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
                 raise Interrupted(resume.advice()) from None
         if engine.is_global_zero:
             history.write(job["training_log"], job["adaptive_log"])
-            save(job["weights"], Trained(model, stats["mean"], stats["std"], recipe, splits[0].offsets))
+            trained = Trained(model, stats["mean"], stats["std"], recipe, splits[0].offsets, cache.reduction)
+            save(job["weights"], trained)
         notes.update(
             origin=splits[0].origin,
             skeleton=splits[0].skeleton,

@@ -7,6 +7,7 @@ import official_files
 import pytest
 import stages
 import torch
+from towers import untrained_tower
 
 from intermamba import config, files
 from intermamba.checkpoints import official
@@ -18,7 +19,7 @@ from intermamba.paths import record_of
 
 @pytest.fixture
 def study_config() -> Config:
-    return config.load("smoke")
+    return untrained_tower(config.load("smoke"))
 
 
 @pytest.mark.parametrize("names", official_files.STATISTICS)
@@ -56,6 +57,9 @@ def refused(
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path, study_config: Config) -> None:
+    sentence = config.load("smoke")
+    assert sentence.text.tower == "sentence"
+    assert "sentence, but official checkpoints read CLIP" in refused(tmp_path, sentence, official_files.write(tmp_path))
     source = official_files.write(tmp_path, text_width=768)
     assert "reads a text tower 768 wide; that of profile 'smoke' is 64 wide" in refused(tmp_path, study_config, source)
     source = official_files.write(tmp_path)

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from towers import untrained_tower
 
 from intermamba import files
 from intermamba.checkpoints import recipe as recipes
@@ -17,10 +19,12 @@ from intermamba.data.interx import NEUTRAL
 from intermamba.errors import ConfigError, DataError
 from intermamba.models import build, find, variants
 from intermamba.representation import representation
+from intermamba.text.names import tower_name
+from intermamba.text.reduction import Reduction
 
 
 def small(folder: Path, dataset: str = "interhuman", variant: str = "intermamba", offsets: Any = None) -> Path:
-    config = load("smoke")
+    config = untrained_tower(load("smoke"))
     recipe = recipes.describe(config, dataset, variant, origin="synthetic", tower="untrained-64x2-seed0")
     features = representation(dataset).features
     sizes = {"features": features, "max_frames": recipe.max_frames, "text_width": 64}
@@ -38,9 +42,27 @@ def rewritten(path: Path, change: Callable[[dict], object]) -> Path:
     return path
 
 
+def test_a_reduction_of_the_towers_features_travels_with_the_weights(tmp_path: Path) -> None:
+    config, path = load("smoke"), small(tmp_path)
+    trained = checkpoint.load(path)
+    assert trained.reduction is None
+    recipe = recipes.describe(config, "interhuman", "intermamba", origin="synthetic", tower=tower_name(config.text))
+    assert recipe.reduced
+    assert any("all-MiniLM-L6-v2-pca64, not the paper's CLIP" in caveat for caveat in recipe.caveats)
+    reduction = Reduction(torch.randn(384), torch.randn(384, 64))
+    checkpoint.save(path, replace(trained, recipe=recipe, reduction=reduction))
+    assert reduction.same(checkpoint.load(path).reduction)
+    checkpoint.save(path, replace(trained, recipe=recipe))
+    with pytest.raises(DataError, match=r"missing text\.mean; missing text\.basis"):
+        checkpoint.load(path)
+    checkpoint.save(path, replace(trained, recipe=recipe, reduction=replace(reduction, basis=torch.randn(384, 8))))
+    with pytest.raises(DataError, match=r"text\.basis is \(384, 8\), expected \(384, 64\)"):
+        checkpoint.load(path)
+
+
 @pytest.mark.parametrize("variant", ["intermamba", "in2in"])
 def test_what_is_saved_comes_back(tmp_path: Path, variant: str) -> None:
-    config, path = load("smoke"), small(tmp_path, variant=variant)
+    config, path = untrained_tower(load("smoke")), small(tmp_path, variant=variant)
     recipe = recipes.read(path)
     assert (recipe.text, recipe.diffusion, recipe.sizes) == (config.text, config.diffusion, config.model)
     assert (recipe.variant.name, recipe.variant.base) == (variant, variant)

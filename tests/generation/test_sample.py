@@ -11,6 +11,7 @@ import pytest
 import stages
 import torch
 from PIL import Image
+from towers import untrained_tower
 from typer.testing import CliRunner
 
 from intermamba import files
@@ -27,11 +28,13 @@ from intermamba.sample import run
 from intermamba.skeleton import JOINTS, OFFSETS, PARENTS
 from intermamba.text import cache
 from intermamba.text.live import LiveText
+from intermamba.text.reduction import Reduction
 from intermamba.text.tower import load as load_tower
 from workflow.cli import app
 
 BOW = "Two people bow to each other."
-TOWER = "untrained-64x2-seed0"
+TOWER = "all-MiniLM-L6-v2-pca64"
+REDUCTION = Reduction(torch.zeros(384), torch.eye(384, 64) * 384**0.5)
 
 
 @pytest.fixture
@@ -58,7 +61,8 @@ def trained(config: Config, dataset: Dataset = "interhuman", variant: str = "int
         mean.view(56, 6)[:55] = torch.tensor([1.0, 0, 0, 0, 1, 0])
     path = Path(f"{dataset}-{variant}.safetensors")
     about = describe(config, dataset, variant, origin="synthetic", tower=tower).model_copy(update={"min_frames": 15})
-    checkpoint.save(path, checkpoint.Trained(model, mean, std, about))
+    reduction = REDUCTION if about.reduced else None
+    checkpoint.save(path, checkpoint.Trained(model, mean, std, about, reduction=reduction))
     return path
 
 
@@ -198,10 +202,10 @@ def test_a_model_of_three_captions_reads_all_three(config: Config) -> None:
 
 
 def test_an_adopted_official_checkpoint_is_like_any_other(config: Config) -> None:
-    official = official_files.write(Path.cwd())
+    official, config = official_files.write(Path.cwd()), untrained_tower(config)
     stages.adopt(config, "interhuman", "intergen", official, Path("adopted.safetensors"))
-    with np.load(run(config, "adopted.safetensors", [Prompt(BOW)], frames=15, formats=("gif",))[0]) as found:
-        assert (found["variant"], found["origin"], found["tower"]) == ("intergen", "official", TOWER)
+    with np.load(run(None, "adopted.safetensors", [Prompt(BOW)], frames=15, formats=("gif",))[0]) as found:
+        assert (found["variant"], found["origin"], found["tower"]) == ("intergen", "official", "untrained-64x2-seed0")
         assert len(found["joints"]) == 15
     with pytest.raises(DataError, match=r"official\.ckpt: .*`intermamba adopt` converts"):
         run(config, official.checkpoint, [Prompt(BOW)])
@@ -289,17 +293,17 @@ def test_an_output_that_cannot_be_written_is_named(config: Config) -> None:
 def test_a_denoiser_keeps_to_the_tower_and_schedule_it_knows(config: Config) -> None:
     other = trained(config, tower="ViT-L-14-336-quickgelu/openai")
     with pytest.raises(ConfigError, match=rf"tower 'ViT-L-14-336-quickgelu/openai', but .* from '{TOWER}'. Use the"):
-        MotionGenerator(checkpoint.load(other), LiveText(config.text), config.diffusion, "cpu")
+        MotionGenerator(checkpoint.load(other), LiveText(config.text, REDUCTION), config.diffusion, "cpu")
     with pytest.raises(ConfigError, match=rf"--profile smoke does not fit {other}: text tower {TOWER}, but .* ViT-L"):
         run(config, other, [Prompt(BOW)])
     known = checkpoint.load(trained(config))
     assert (known.tower, known.recipe.min_frames, known.recipe.diffusion.steps) == (TOWER, 15, 1000)
     shorter = config.diffusion.model_copy(update={"steps": 500})
     with pytest.raises(ConfigError, match=r"diffusion\.steps: 500, but .* was trained with 1000"):
-        MotionGenerator(known, LiveText(config.text), shorter, "cpu")
+        MotionGenerator(known, LiveText(config.text, REDUCTION), shorter, "cpu")
     assert MotionGenerator(
         replace(known, recipe=known.recipe.model_copy(update={"diffusion": shorter})),
-        LiveText(config.text),
+        LiveText(config.text, REDUCTION),
         shorter,
         "cpu",
     )
@@ -307,7 +311,7 @@ def test_a_denoiser_keeps_to_the_tower_and_schedule_it_knows(config: Config) -> 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_the_live_tower_gives_what_the_cache_holds(config: Config, tmp_path: Path, precision: str) -> None:
-    settings = config.text.model_copy(update={"precision": precision})
+    settings = untrained_tower(config).text.model_copy(update={"precision": precision})
     captions = [BOW, "One person waves."]
     cache.write(tmp_path / "text.safetensors", load_tower(settings), captions, getattr(torch, precision))
     stored, live = cache.TextCache(tmp_path / "text.safetensors"), LiveText(settings)

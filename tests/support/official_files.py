@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from intermamba.config import OfficialConfig
 from intermamba.models import build
-from intermamba.models.layers import sinusoids
+from intermamba.positions import sinusoids
 
 SIZES = {"width": 16, "heads": 8, "feedforward": 24, "transformer_blocks": 1, "text_heads": 8, "text_feedforward": 40}
 STATISTICS = (("global_mean.npy", "global_std.npy"), ("interhuman_mean.npy", "interhuman_std.npy"))

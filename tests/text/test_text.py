@@ -1,4 +1,4 @@
-"""The frozen tower and its cache."""
+"""The frozen towers and their cache."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from intermamba.config import TextConfig
 from intermamba.errors import ConfigError, StateError
 from intermamba.text import tower
 from intermamba.text.cache import TextCache, write
+from intermamba.text.clip import ClipTower
 
 SETTINGS = TextConfig(
     tower="untrained",
@@ -25,11 +26,11 @@ CAPTIONS = ("One person bows to the other.", "Two people hug each other.", "the 
 
 
 @pytest.fixture(scope="module")
-def small() -> tower.Tower:
+def small() -> ClipTower:
     return tower.load(SETTINGS)
 
 
-def test_the_seeded_tower_is_the_same_every_time(small: tower.Tower) -> None:
+def test_the_seeded_tower_is_the_same_every_time(small: ClipTower) -> None:
     again = tower.load(SETTINGS)
     assert torch.equal(again.encode(CAPTIONS).features, small.encode(CAPTIONS).features)
     other = tower.load(SETTINGS.model_copy(update={"seed": 1}))
@@ -46,26 +47,26 @@ def test_loading_leaves_the_global_generator_alone() -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_features_equal_open_clips_own_forward(small: tower.Tower) -> None:
+def test_features_equal_open_clips_own_forward(small: ClipTower) -> None:
     """Our token features, pooled at the end-of-text token, are what open_clip's text transformer returns."""
     encoded = small.encode(CAPTIONS)
     pooled = encoded.features[torch.arange(len(CAPTIONS)), encoded.end]
     assert torch.allclose(pooled, small.model(encoded.tokens), atol=1e-6)
 
 
-def test_end_is_the_end_of_text_even_of_a_cut_caption(small: tower.Tower) -> None:
+def test_end_is_the_end_of_text_even_of_a_cut_caption(small: ClipTower) -> None:
     encoded = small.encode(["bow", "bow " * 100])
     assert encoded.end.tolist() == [2, 15]
     assert (encoded.tokens[torch.arange(2), encoded.end] == 49407).all()
 
 
-def test_order_of_words_matters(small: tower.Tower) -> None:
+def test_order_of_words_matters(small: ClipTower) -> None:
     encoded = small.encode(["the first person pushes the second person", "the second person pushes the first person"])
     ends = encoded.features[torch.arange(2), encoded.end]
     assert (ends[0] - ends[1]).norm() > 0.1
 
 
-def test_cache_gives_back_what_the_tower_said(small: tower.Tower, tmp_path: Path) -> None:
+def test_cache_gives_back_what_the_tower_said(small: ClipTower, tmp_path: Path) -> None:
     write(tmp_path / "text.safetensors", small, sorted(CAPTIONS), torch.float32)
     cache = TextCache(tmp_path / "text.safetensors")
     features, end = cache.features(CAPTIONS)
@@ -78,7 +79,7 @@ def test_cache_gives_back_what_the_tower_said(small: tower.Tower, tmp_path: Path
     assert (cache.tower, cache.trained, cache.width, cache.context) == (small.name, False, 32, 16)
 
 
-def test_a_caption_that_was_not_encoded_is_named(small: tower.Tower, tmp_path: Path) -> None:
+def test_a_caption_that_was_not_encoded_is_named(small: ClipTower, tmp_path: Path) -> None:
     write(tmp_path / "text.safetensors", small, CAPTIONS[:1], torch.float16)
     with pytest.raises(StateError, match=r"Two people hug each other\..*encode-text"):
         TextCache(tmp_path / "text.safetensors").features(CAPTIONS)

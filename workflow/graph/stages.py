@@ -480,9 +480,9 @@ def declare(config: Config) -> dict[str, Stage]:
 
 
 def _weights(config: Config) -> str:
-    """The file of the text tower's weights, where the profile names a file."""
+    """The file or folder of the text tower's weights, where the profile names one."""
     weights = config.text.weights
-    return weights if config.text.tower == "clip" and weights and Path(weights).is_file() else ""
+    return weights if config.text.tower in ("clip", "huggingface") and weights and Path(weights).exists() else ""
 
 
 def job(config: Config, name: str, **identity: object) -> Job:
