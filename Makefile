@@ -8,8 +8,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 install: .venv/installed
 
-# uv when it can be had (seconds), else pip (minutes); the same pinned versions either way. Bytecode is compiled here, once:
-# where PYTHONDONTWRITEBYTECODE is set, each start of a command would otherwise compile what it imports again.
+# uv when it can be had (seconds), else pip (minutes); the same pinned versions either way. Bytecode is compiled here, once,
+# this project's too: where PYTHONDONTWRITEBYTECODE is set, each command would otherwise compile what it imports again.
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -19,6 +19,7 @@ install: .venv/installed
 	else \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'; \
 	fi
+	@$(BIN)/python -m compileall -q intermamba evaluators ablations workflow
 	@touch $@
 
 # Everything of a profile: data, judges, models, tables and figures, under results/$(PROFILE)/.

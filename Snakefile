@@ -13,6 +13,7 @@ from snakemake.logging import logger
 from intermamba.config import load
 from intermamba.errors import ConfigError, InterMambaError, unknown
 from intermamba.job import digest
+from workflow.graph import warm
 from workflow.graph.lock import RUNNER, check, exclusive
 from workflow.graph.stages import as_wildcards, table, targets
 from workflow.graph.terminal import take_over
@@ -69,6 +70,10 @@ onstart:
         exclusive(STUDY.profile)
     except InterMambaError as error:
         raise WorkflowError(str(error))
+    # A GPU's stages are long, and its driver must not be forked.
+    if STUDY.runtime.accelerator == "cpu" and warm.available() and len(workflow.dag) >= warm.WORTH:
+        modules = dict.fromkeys(stage.function.partition(":")[0] for stage in STAGES.values() if stage.items)
+        warm.start(modules, STUDY.runtime.threads)
 
 
 rule all:

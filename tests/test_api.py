@@ -33,7 +33,7 @@ from intermamba.config import load as load_config
 from intermamba.errors import ConfigError, StateError
 from intermamba.motion import FORMATS
 from intermamba.paths import DEMO, path, record_of
-from workflow.cli import app
+from workflow.cli.commands import app
 from workflow.publish import demo
 
 BOW = "Two people bow to each other."
@@ -185,7 +185,7 @@ def test_the_readmes_commands_and_lines_of_python_run(capsys: pytest.CaptureFixt
 
 def test_a_refused_sample_does_not_wait_for_torch() -> None:
     code = (
-        "import sys; from workflow.cli import app; from typer.testing import CliRunner; "
+        "import sys; from workflow.cli.commands import app; from typer.testing import CliRunner; "
         f"done = CliRunner().invoke(app, ['sample', {BOW!r}, '--frames', '180']); print(done.exception); "
         "print(sorted({'torch', 'open_clip', 'diffusers'} & set(sys.modules)))"
     )

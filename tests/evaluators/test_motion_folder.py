@@ -43,7 +43,7 @@ from intermamba.seeds import derive
 from intermamba.skeleton import OFFSETS
 from intermamba.text import cache, tower
 from intermamba.text.names import tower_name
-from workflow.cli import app
+from workflow.cli.commands import app
 from workflow.evaluation import external as command
 from workflow.evaluation import prompts, reference
 from workflow.evaluation.setup import Bench

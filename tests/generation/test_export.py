@@ -14,7 +14,7 @@ from intermamba.errors import DataError
 from intermamba.export.pose import animate
 from intermamba.rotations import forward_kinematics
 from intermamba.skeleton import BODY, BODY_PARENTS, FACE, HANDS, JOINTS, OFFSETS, PARENTS
-from workflow.cli import app
+from workflow.cli.commands import app
 
 FRAMES, FPS = 12, 30
 CAPTION = "Two people “bow”."

@@ -30,7 +30,7 @@ from intermamba.text import cache
 from intermamba.text.live import LiveText
 from intermamba.text.reduction import Reduction
 from intermamba.text.tower import load as load_tower
-from workflow.cli import app
+from workflow.cli.commands import app
 
 BOW = "Two people bow to each other."
 TOWER = "all-MiniLM-L6-v2-pca64"

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from intermamba.config import load
 from intermamba.errors import StateError
-from workflow.cli import app
+from workflow.cli.commands import app
 from workflow.graph import lock, starter
 
 STAGES = (
@@ -29,7 +29,7 @@ def intermamba(*words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(("command", "named"), [((), STAGES), (("sample",), ("--checkpoint", "--seeds", "--person-a"))])
 def test_help_comes_without_heavy_imports(command: tuple[str, ...], named: tuple[str, ...]) -> None:
     code = (
-        "import sys\nfrom workflow.cli import app\nfrom typer.testing import CliRunner\n"
+        "import sys\nfrom workflow.cli.commands import app\nfrom typer.testing import CliRunner\n"
         f"result = CliRunner().invoke(app, [*{command!r}, '--help'])\nprint(result.output)\n"
         "assert not {'torch', 'pandas', 'lightning', 'matplotlib', 'scipy'} & set(sys.modules), 'heavy import'\n"
     )

@@ -16,7 +16,7 @@ from places import ROOT
 
 from intermamba import config, files
 from intermamba.paths import RECORD, path
-from workflow.cli import app
+from workflow.cli.commands import app
 from workflow.graph.stages import table
 
 VARIANT = (ROOT / "docs/howto/own-variant.md").read_text()

@@ -74,7 +74,7 @@ def test_every_inferred_choice_of_the_models_is_explained() -> None:
 
 
 def test_commands_named_in_the_readme_exist() -> None:
-    from workflow.cli import app
+    from workflow.cli.commands import app
 
     commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     for named in re.findall(r"intermamba ([a-z][a-z-]+)(?: |`|\n)", PROSE):

@@ -1,22 +1,12 @@
-"""The command line. Nothing heavy is imported before a command runs, so that ``--help`` and no-op runs stay fast."""
+"""The command line. Nothing heavy is imported before a command runs, so that ``--help`` and no-op runs stay fast; where
+a warm process runs the command (:mod:`workflow.graph.warm`), nothing at all is.
+"""
 
 import os
 import signal
 import sys
 
-from intermamba.errors import InterMambaError
-from workflow.cli.app import app
-
-# The order in which --help lists the groups.
-# isort: off
-from workflow.cli import use
-from workflow.cli import check
-from workflow.cli import stages
-from workflow.cli import cost
-
-# isort: on
-
-__all__ = ["app", "check", "cost", "main", "stages", "use"]
+from workflow.graph import warm
 
 
 def main() -> None:
@@ -24,6 +14,12 @@ def main() -> None:
 
     What a scheduler stops by SIGTERM ends as if by Ctrl-C.
     """
+    if (place := os.environ.get(warm.PLACE)) and (code := warm.delegate(place)) is not None:
+        raise SystemExit(code)
+
+    from intermamba.errors import InterMambaError
+    from workflow.cli.commands import app
+
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()

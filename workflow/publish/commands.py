@@ -9,7 +9,7 @@ from workflow.tables.markdown import pipes
 
 def render() -> str:
     """Every command of ``intermamba`` under the heading of its group."""
-    from workflow.cli import app
+    from workflow.cli.commands import app
 
     root: Any = typer.main.get_command(app)
     groups: dict[str, list[str]] = {}

@@ -1,0 +1,92 @@
+"""Commands that a warm process runs."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from workflow.graph import warm
+
+FETCH = ["fetch", "--dataset", "interhuman"]
+"""A command of a second or two that imports no torch."""
+
+
+@pytest.fixture
+def server(
+    edit_params: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> Iterator["subprocess.Popen[bytes]"]:
+    edit_params("train: 480, val: 32", "train: 48, val: 32")
+    monkeypatch.setenv(warm.PLACE, "")  # and so taken back at the end
+    monkeypatch.setattr(warm, "LAST", ())
+    warm.start([], threads=1)
+    place = Path(os.environ[warm.PLACE])
+    yield (process := warm._STARTED.pop())
+    process.stdin.close()
+    assert process.wait(60) == 0
+    assert not place.parent.exists()
+
+
+def command(*words: str) -> "subprocess.Popen[str]":
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([Path(sys.executable).parent / "intermamba", *words], text=True, **pipes)
+
+
+def forks(server: "subprocess.Popen[bytes]") -> list[str]:
+    return Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+
+
+def test_a_warm_process_runs_commands_as_they_would_run_themselves(
+    server: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Same words, exit codes, folder and environment; two at a time."""
+    cases = [["validate"], ["fetch", "--dataset", "nowhere"], ["train", "--nothing"], ["--version"]]
+    warmly = [command(*words) for words in cases]
+    found = [(*process.communicate(), process.returncode) for process in warmly]
+    assert [code for *_, code in found] == [0, 2, 2, 0]
+    monkeypatch.delenv(warm.PLACE)
+    alone = [command(*words) for words in cases]
+    assert found == [(*process.communicate(), process.returncode) for process in alone]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_reach_the_stage(server: "subprocess.Popen[bytes]", number: int) -> None:
+    process = command(*FETCH)
+    process.stderr.readline()  # it has begun
+    process.send_signal(number)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert "Interrupted." in said
+
+
+def test_a_stage_dies_with_its_command(server: "subprocess.Popen[bytes]") -> None:
+    process = command(*FETCH)
+    process.stderr.readline()
+    assert forks(server)
+    process.kill()
+    process.communicate()
+    while forks(server):
+        time.sleep(0.01)
+    assert not Path("data/smoke/interhuman/manifest.json").exists()
+
+
+def test_a_stage_outlives_the_warm_process(server: "subprocess.Popen[bytes]") -> None:
+    """As it outlives Snakemake, with which the process ends."""
+    process = command(*FETCH)
+    process.stderr.readline()
+    server.stdin.close()
+    assert server.wait(60) == 0
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert Path("data/smoke/interhuman/manifest.json").exists()
+
+
+def test_without_anybody_there_a_command_runs_itself(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(warm.PLACE, str(study / "nothing"))
+    process = command("--version")
+    assert process.communicate()[0].startswith("intermamba ")
+    assert process.returncode == 0
