@@ -5,6 +5,7 @@ from typing import Any
 
 from evaluators import evaluator
 from intermamba.config import Config, Dataset, OfficialConfig
+from intermamba.job import Job
 from intermamba.paths import path
 from intermamba.text.cache import TextCache
 from workflow.graph.stages import adoption, job
@@ -15,6 +16,11 @@ def run(stage: str, config: Config, dataset: str | None = None, progress: Any = 
     if dataset is not None:
         item["dataset"] = dataset
     return job(config, stage, **item).run(config, **({} if progress is None else {"progress": progress}))
+
+
+def reading(**inputs: Path) -> Job:
+    """A job for a function that only reads these files."""
+    return Job("tables", "", {}, {name: (file,) for name, file in inputs.items()}, {})
 
 
 def adopt(config: Config, dataset: str, variant: str, source: OfficialConfig, output: Path) -> None:

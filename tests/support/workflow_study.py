@@ -1,8 +1,11 @@
 """A small study with made-up results, for tests of aggregation and tables."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from places import ROOT
+from stages import run as run_stage
 
 import ablations
 from evaluators.perturbations import catalogue
@@ -13,6 +16,7 @@ from intermamba.models.options import Variant
 from intermamba.paths import path
 from intermamba.skeleton import BODY_PARENTS, OFFSETS
 from workflow.evaluation import gallery
+from workflow.graph.stages import table
 
 HOSTILE = 'They say </script><b>"hello"</b> & wave $x$ {{ 7 }}.'
 OFFICIAL = {"interhuman": {"intergen": OfficialConfig(checkpoint="intergen.ckpt", normalisation="data")}}
@@ -198,3 +202,32 @@ def adaptive(variant: str) -> pd.DataFrame:
         for branch in ("temporal", "spatial")
     ]
     return pd.DataFrame(rows if variant != "intergen" else [], columns=["step", "block", "module", "branch", "value"])
+
+
+def finish(config: Config) -> None:
+    """Everything before the report, in the working directory; made-up runs have made-up records."""
+    write(config)
+    run_stage("aggregate", config)
+    run_stage("claims", config)
+    run_stage("tables", config)
+    run_stage("figures", config)
+    for stage in table(config).values():
+        for job in stage.jobs():
+            record = job.record
+            if stage.name != "report" and not record.exists():
+                outputs = {str(path): "0" * 64 for path in job.outputs.values()}
+                inputs = {str(path): "1" * 64 for path in job.reads}
+                notes = {"origin": "synthetic", "clips": {"train": 3, "val": 2, "test": 1}}
+                files.write_json(
+                    record,
+                    {
+                        "stage": stage.name, "command": job.command, "config": {"knob": "<b>"}, "seeds": {"root": 1},
+                        "code": {"revision": "f" * 40, "dirty": True}, "inputs": inputs,
+                        "outputs": outputs, "versions": {"python": "3"}, "device": "some CPU", "threads": 1,
+                        "started": "2026-01-02T03:04:05+00:00", "wall_seconds": 1.5, "peak_memory_mib": 10,
+                        "notes": notes,
+                    },
+                )  # fmt: skip
+            for name in job.outputs.values():
+                if stage.name != "report" and not Path(name).exists():
+                    files.write_text(name, "made up")

@@ -4,15 +4,21 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from stages import reading
 
 from intermamba.errors import DataError
 from intermamba.paths import path
 from workflow.tables import consistency, latex, markdown
+from workflow.tables.tabular import Table
+
+
+def made() -> Table:
+    return consistency.table(None, reading(paper_text=path("paper_text")))
 
 
 def findings() -> dict[str, dict[str, str]]:
     """Texts of every row by claim."""
-    rows = [row for block in consistency.table().blocks for row in block.rows]
+    rows = [row for block in made().blocks for row in block.rows]
     return {row.method: {key: cell.text for key, cell in row.cells.items()} for row in rows}
 
 
@@ -90,11 +96,11 @@ def test_unknown_claims_get_the_nearest(study: Path) -> None:
     file = path("paper_text")
     file.write_text(file.read_text().replace("time_share,", "time_shares,"))
     with pytest.raises(DataError, match=r"unknown claim 'time_shares'.*Did you mean 'time_share'"):
-        consistency.table()
+        made()
 
 
 def test_every_row_names_what_it_was_computed_from() -> None:
-    for block in consistency.table().blocks:
+    for block in made().blocks:
         for row in block.rows:
             sources = row.cells["verdict"].details["source"].split("; ")
             assert sources[0] == str(path("paper_text"))
@@ -102,7 +108,7 @@ def test_every_row_names_what_it_was_computed_from() -> None:
 
 
 def test_tables_of_words_break_over_pages() -> None:
-    table = consistency.table()
+    table = made()
     text = latex.table(table)
     assert text.isascii()
     assert r"\begin{longtable}" in text

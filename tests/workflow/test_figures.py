@@ -17,12 +17,12 @@ from intermamba.errors import StateError
 from intermamba.paths import path
 from intermamba.render.camera import Camera
 from workflow.figures import build as figures
-from workflow.figures.build import figure8
 from workflow.figures.figure2 import Panel, Point, figure2, measured_panels, reported_panel
 from workflow.figures.figure7 import equally_far, figure7, moments
+from workflow.figures.figure8 import figure8
 from workflow.figures.learning import learning
 from workflow.figures.sampling_steps import few_steps
-from workflow.figures.sensitivity import BLIND, FOOLED, noticed
+from workflow.figures.sensitivity import BLIND, FOOLED, responses
 from workflow.figures.style import BRANCHES, save, themed
 from workflow.results.reproduced import read
 
@@ -96,13 +96,13 @@ def test_the_stage_draws_from_the_aggregated_results(finished):
     run_stage("figures", finished)
     for name in ("figure2", "figure7", "figure8", "learning", "steps", "sensitivity"):
         for suffix, start in (("pdf", b"%PDF"), ("png", b"\x89PNG")):
-            assert path("own_figure", profile="smoke", figure=name, format=suffix).read_bytes().startswith(start)
+            assert path("figure", profile="smoke", figure=name, format=suffix).read_bytes().startswith(start)
 
 
 def test_what_the_judges_notice_is_told_apart_by_colour():
     """Damage made up by the tests: FID is fooled by reversed time, nothing else is, and mild noise goes unseen."""
     asked = pd.concat([made_up.sensitivity(dataset) for dataset in ("interhuman", "interx")])
-    figure = noticed(asked, "smoke")
+    figure = responses(asked, "smoke")
     first, second = (panel for panel in figure.axes if panel.get_title(loc="left"))
     assert first.get_title(loc="left") == "Evaluator of InterHuman, synthetic embedded split"
     rows = [tick.get_text() for tick in second.get_yticklabels()]
@@ -193,7 +193,7 @@ def test_figures_of_a_study_without_the_full_model_say_so(finished):
     few = finished.model_copy(update={"runs": {"interhuman": {"intergen": (0,)}}})
     run_stage("figures", few)
     for name in ("figure8", "steps"):
-        assert path("own_figure", profile="smoke", figure=name, format="png").exists()
+        assert path("figure", profile="smoke", figure=name, format="png").exists()
     for figure in (figure8(curves().iloc[:0], ORIGINS, "smoke"), few_steps(pd.DataFrame(), pd.DataFrame(), "smoke")):
         assert any("runs no 'intermamba'" in text.get_text() for text in figure.texts)
 

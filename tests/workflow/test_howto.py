@@ -82,7 +82,7 @@ def test_guides_add_rows_and_keep_the_others(study: Path, monkeypatch: pytest.Mo
     after = {file: file.stat().st_mtime_ns for file in Path("results/smoke").rglob("weights.safetensors")}
     assert after.pop(path("weights", profile="smoke", dataset="interhuman", variant="my_idea", seed=0))
     assert after == before  # nothing else was trained again
-    rows = pd.read_csv(path("table", profile="smoke", number=1, format="csv")).groupby("block")["method"].agg(set)
+    rows = pd.read_csv(path("table", profile="smoke", table="table1", format="csv")).groupby("block")["method"].agg(set)
     assert rows["reproduced"] == {"real", "shuffled", "intermamba", "intergen", "my_idea"}
     assert rows["re-evaluated"] == {"real", "shuffled", "my_method"}
     page = path("report", profile="smoke").read_text()

@@ -24,7 +24,6 @@ from intermamba.config import Config
 from intermamba.errors import DataError, StateError
 from intermamba.paths import path, record_of
 from workflow.figures import build as figures
-from workflow.graph import stages
 from workflow.report import build
 from workflow.report.page import Report, packed, render, sortable
 from workflow.results import claims
@@ -33,35 +32,6 @@ from workflow.tables import pdf
 from workflow.tables.tabular import Cell
 
 SCRIPTS = made_up.ROOT / "workflow/report"
-
-
-def finish(config: Config) -> None:
-    """Everything before the report, in the working directory; made-up runs have made-up records."""
-    made_up.write(config)
-    run_stage("aggregate", config)
-    run_stage("claims", config)
-    run_stage("tables", config)
-    run_stage("figures", config)
-    for stage in stages.table(config).values():
-        for job in stage.jobs():
-            record = job.record
-            if stage.name != "report" and not record.exists():
-                outputs = {str(path): "0" * 64 for path in job.outputs.values()}
-                inputs = {str(path): "1" * 64 for path in job.reads}
-                notes = {"origin": "synthetic", "clips": {"train": 3, "val": 2, "test": 1}}
-                files.write_json(
-                    record,
-                    {
-                        "stage": stage.name, "command": job.command, "config": {"knob": "<b>"}, "seeds": {"root": 1},
-                        "code": {"revision": "f" * 40, "dirty": True}, "inputs": inputs,
-                        "outputs": outputs, "versions": {"python": "3"}, "device": "some CPU", "threads": 1,
-                        "started": "2026-01-02T03:04:05+00:00", "wall_seconds": 1.5, "peak_memory_mib": 10,
-                        "notes": notes,
-                    },
-                )  # fmt: skip
-            for name in job.outputs.values():
-                if stage.name != "report" and not Path(name).exists():
-                    files.write_text(name, "made up")
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +48,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
         for module in (tables, figures, build):
             patch.setattr(module, "variants", lambda: made_up.VARIANTS)
         patch.setattr(claims, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
-        finish(config)
+        made_up.finish(config)
         run_stage("report", config)
         yield config
 
@@ -213,7 +183,7 @@ def test_claims_are_told_in_sentences_and_rounded(finished: Config, page: str, m
 
 
 def test_a_missing_input_names_its_stage(finished: Config) -> None:
-    file = path("table", profile="smoke", number=1, format="csv")
+    file = path("table", profile="smoke", table="table1", format="csv")
     content = file.read_bytes()
     file.unlink()
     try:

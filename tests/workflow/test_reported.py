@@ -9,14 +9,13 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 from places import ROOT
+from stages import reading
 
 from intermamba.errors import DataError
 from intermamba.paths import path
 from workflow.tables import newer_methods
-from workflow.tables.tabular import Column
 
 FOLDER = ROOT / "results" / "paper" / "reported"
-COLUMNS_SHOWN = [Column("top1", "Top 1", "up"), Column("fid", "FID", "down")]
 COLUMNS = ["row", "method", "citation", "metric", "label", "value", "interval", "emphasis", "note"]
 
 # table: {metric: (rows, sum of values, sum of intervals)}
@@ -117,7 +116,7 @@ def test_values_are_numbers_as_printed(number):
 
 
 def test_what_others_report_is_shown_as_its_source_gives_it_and_never_ranked() -> None:
-    table = newer_methods.table(COLUMNS_SHOWN)
+    table = newer_methods.table(None, reading(context=path("context")))
     rows = {row.label: row for row in table.blocks[0].rows}
     assert rows["InterMask, abstract"].cells["fid"].text == "5.154"
     assert rows["InterMask, abstract"].cells["standing"].text == "paper"
@@ -159,4 +158,4 @@ def test_a_broken_transcription_is_refused(tmp_path, monkeypatch, old, new, mess
     file.write_text((FOLDER / "context.csv").read_text().replace(old, new, 1))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=message):
-        newer_methods.table(COLUMNS_SHOWN)
+        newer_methods.table(None, reading(context=path("context")))

@@ -47,11 +47,13 @@ def study(tmp_path, monkeypatch):
 
 
 def cells(number):
-    return pd.read_csv(path("table", profile="smoke", number=number, format="csv"), dtype=str, keep_default_na=False)
+    return pd.read_csv(
+        path("table", profile="smoke", table=f"table{number}", format="csv"), dtype=str, keep_default_na=False
+    )
 
 
 def text(number, form):
-    return path("table", profile="smoke", number=number, format=form).read_text()
+    return path("table", profile="smoke", table=f"table{number}", format=form).read_text()
 
 
 def methods(frame, block="reproduced"):
@@ -303,13 +305,13 @@ def test_the_document_compiles_without_overfull_boxes(study):
 
 
 def own(name, form):
-    return path("own_table", profile="smoke", table=name, format=form)
+    return path("table", profile="smoke", table=name, format=form)
 
 
 class TestSensitivity:
     def cells(self):
         return pd.read_csv(
-            path("own_table", profile="smoke", table="sensitivity", format="csv"), dtype=str, keep_default_na=False
+            path("table", profile="smoke", table="sensitivity", format="csv"), dtype=str, keep_default_na=False
         )
 
     def test_one_block_an_evaluator_and_one_row_a_damage(self, study):
@@ -335,7 +337,7 @@ class TestSensitivity:
     def test_signs_reach_every_format(self, study):
         run_stage("tables", study)
         plain, tex = (
-            path("own_table", profile="smoke", table="sensitivity", format=form).read_text() for form in ("md", "tex")
+            path("table", profile="smoke", table="sensitivity", format=form).read_text() for form in ("md", "tex")
         )
         assert "| 0.000 <sup>±.000</sup> ○ |" in plain
         assert r"$-$0.149$^{\pm .001}$ !" in tex

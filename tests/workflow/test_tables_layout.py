@@ -60,14 +60,14 @@ def test_intervals_are_in_the_style_of_the_field():
 
 
 TABLE = Table(
-    1,
-    "50% of A & B_1",
     (Column("a", "Top 1", "up", "Group"), Column("b", "FID", "down")),
     (
         Block("reported", "Reported", (Row("ComMDM* [x] w/o #1", {"a": Cell("0.5", ".01", "best")}, citation="42"),)),
         Block("reproduced", "This run", (Row("a_b | c", {"b": Cell("1.0", "", "second"), "a": Cell("✓")}),), "x_y"),
     ),
     ("α → β ± 1 < 2",),
+    number=1,
+    caption="50% of A & B_1",
 )
 
 

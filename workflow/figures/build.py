@@ -1,107 +1,23 @@
-"""Stage ``figures``: one pure function a figure, from data to a matplotlib figure; the stage saves them.
-
-To add a figure: write its function, and give it a line in :func:`run` and its number to ``workflow.graph.stages``.
-"""
-
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-
-import pandas as pd
-import seaborn as sns
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+"""Stage ``figures``: draw every figure of the registry (:mod:`workflow.figures`)."""
 
 from intermamba.config import Config
 from intermamba.job import Job
 from intermamba.models import variants
-from intermamba.names import dataset_name, origin_name, reference_name
-from workflow.evaluation.gallery import REAL
-from workflow.evaluation.gallery import read as read_shown
-from workflow.figures.figure2 import figure2, measured_panels, reported_panel
-from workflow.figures.figure7 import figure7
-from workflow.figures.learning import learning
-from workflow.figures.sampling_steps import few_steps
-from workflow.figures.sensitivity import noticed
-from workflow.figures.style import BRANCHES, absent, save, themed
-from workflow.graph.stages import FIGURE_FORMATS, FULL_MODEL
+from workflow.figures import FORMATS, figures
+from workflow.figures.style import save, themed
 from workflow.results.reproduced import read
 
 
 def run(config: Config, job: Job) -> None:
     """Draw every figure of the profile as PDF and PNG.
 
-    Figure 2 shows times, and so differs between equal runs; the others do not.
-
     Raises:
         StateError: a stage before this one has not run.
         DataError: a result is older than the rows that params.yaml asks for.
     """
-    origins = {
-        str(name): "synthetic" if data.source == "synthetic" else "official" for name, data in config.datasets.items()
-    }
     with job.recorded(config), themed():
-        study, profile = read(config, variants()), config.profile
-        first = next(iter(config.runs))
-        labels = {REAL: reference_name(origins[first])} | {name: one.label for name, one in study.variants.items()}
-        shown = [read_shown(file) for file in job.all("shown")]
-        curves, losses = pd.read_csv(job["alpha_beta"]), pd.read_csv(job["learning"])
-        drawn = {
-            "figure7": figure7([one for one in shown if one.dataset == first], labels),
-            "figure8": figure8(curves[curves["variant"] == FULL_MODEL], origins, profile),
-            "learning": learning(losses, study.label, origins, profile),
-            "steps": few_steps(_joined(job.all("steps")), study.summary, profile),
-            "sensitivity": noticed(_joined(job.all("sensitivity")), profile),
-            "figure2": figure2([reported_panel(study.variants), *measured_panels(study)]),
-        }
-        for name, figure in drawn.items():
-            for suffix in FIGURE_FORMATS:
+        study = read(config, variants())
+        for name, one in figures().items():
+            figure = one.make(study, job)
+            for suffix in FORMATS:
                 save(figure, job[f"{name}.{suffix}"])
-
-
-def _joined(sources: Sequence[Path]) -> pd.DataFrame:
-    return pd.concat([pd.read_csv(file) for file in sources], ignore_index=True) if sources else pd.DataFrame()
-
-
-def figure8(curves: pd.DataFrame, origins: Mapping[str, str], profile: str) -> Figure:
-    """Fusion weights of the full model over training [paper, Figure 8].
-
-    One panel a dataset; a thin line for each block, module and training seed (self solid, cross dashed), and the mean
-    of them all as a thick one. The paper shows one curve each for alpha and beta without saying of which block.
-
-    Args:
-        curves: columns dataset, seed, step, block, module, symbol, value, of one variant.
-        origins: origin of each dataset's data, for the panel's title.
-        profile: named in the title, since sizes and training lengths follow from it.
-    """
-    title = f"InterMamba's adaptive weights over training (profile {profile})"
-    if curves.empty:
-        return absent(title, f"This profile runs no {FULL_MODEL!r}, whose weights this figure shows.")
-    curves = curves.sort_values(["dataset", "symbol", "module", "block", "seed", "step"])
-    datasets = list(curves["dataset"].unique())
-    figure = Figure(figsize=(0.6 + 3.3 * len(datasets), 3.1), layout="constrained")
-    panels = figure.subplots(1, len(datasets), sharey=True, squeeze=False)[0]
-    for panel, dataset in zip(panels, datasets, strict=True):
-        here = curves[curves["dataset"] == dataset]
-        for (symbol, module, _, _), line in here.groupby(["symbol", "module", "block", "seed"]):
-            style = "-" if module == "self" else "--"
-            panel.plot(line["step"], line["value"], style, color=BRANCHES[str(symbol)], linewidth=0.8, alpha=0.5)
-        for symbol, lines in here.groupby("symbol"):
-            mean = lines.groupby("step")["value"].mean()
-            panel.plot(mean.index, mean, color=BRANCHES[str(symbol)], linewidth=2.4)
-        panel.axhline(1.0, color="0.6", linewidth=0.6, linestyle=":", zorder=0)  # where both weights start
-        panel.set_title(f"{dataset_name(dataset)}, {origin_name(origins[dataset])}", loc="left")
-        panel.set_xlabel("Training step")
-        panel.margins(x=0.02)
-    panels[0].set_ylabel("Fusion weight")
-    sns.despine(fig=figure)
-    figure.legend(handles=_legend(), loc="outside lower center", ncols=2 * min(len(datasets), 2))
-    figure.suptitle(title, fontsize="medium", fontweight="bold")
-    return figure
-
-
-def _legend() -> list[Line2D]:
-    names = {"alpha": r"$\alpha$, temporal branch (mean)", "beta": r"$\beta$, spatial branch (mean)"}
-    return [Line2D([], [], color=BRANCHES[key], linewidth=2.4, label=label) for key, label in names.items()] + [
-        Line2D([], [], color="0.4", linewidth=0.8, label="one Self-ASTM"),
-        Line2D([], [], color="0.4", linewidth=0.8, linestyle="--", label="one Cross-ASTM"),
-    ]

@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from evaluators.results import SHUFFLED
+from intermamba.job import Job
 from intermamba.models.options import Variant
 from workflow.figures.style import colours_of
 from workflow.results import reported
@@ -60,6 +61,11 @@ class Panel:
     @property
     def largest(self) -> float:
         return max(point.millions for point in self.points)
+
+
+def draw(study: Study, _job: Job) -> Figure:
+    """From the results of a profile."""
+    return figure2([reported_panel(study.variants), *measured_panels(study)])
 
 
 def reported_panel(variants: Mapping[str, Variant]) -> Panel:

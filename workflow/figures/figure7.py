@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.figure import Figure
 
-from intermamba.names import dataset_name, origin_name
+from intermamba.job import Job
+from intermamba.names import dataset_name, origin_name, reference_name
 from intermamba.render.camera import Camera
 from intermamba.render.people import People, draw_floor
-from workflow.evaluation.gallery import REAL, Shown
+from workflow.evaluation.gallery import REAL, Shown, read
+from workflow.results.reproduced import Study
 
 METHODS = (REAL, "intergen", "intermamba")
 """The paper's columns, ground truth added."""
@@ -19,6 +21,13 @@ _CELL = (0.95, 1.25)
 """Inches of one moment."""
 _HEAD, _CAPTION, _GAP = 0.62, 0.34, 0.18
 """Inches of the heading, of each prompt's caption, and between methods."""
+
+
+def draw(study: Study, job: Job) -> Figure:
+    """From the results of a profile: motions of its first dataset."""
+    first = next(iter(study.config.runs))
+    labels = {REAL: reference_name(study.origins[first])} | {name: one.label for name, one in study.variants.items()}
+    return figure7([one for one in map(read, job.all("shown")) if one.dataset == first], labels)
 
 
 def figure7(motions: Sequence[Shown], labels: Mapping[str, str]) -> Figure:

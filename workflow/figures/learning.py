@@ -7,11 +7,18 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from intermamba.job import Job
 from intermamba.names import dataset_name, origin_name
 from workflow.figures.style import COLOURS, OTHERS, colours_of
+from workflow.results.reproduced import Study
 
 DASHES = ("-", "--", ":", "-.")
 """Rows beyond the palette share its colours and differ in their dashes."""
+
+
+def draw(study: Study, job: Job) -> Figure:
+    """From the results of a profile."""
+    return learning(pd.read_csv(job["learning"]), study.label, study.origins, study.config.profile)
 
 
 def learning(curves: pd.DataFrame, label: Callable[[str], str], origins: Mapping[str, str], profile: str) -> Figure:

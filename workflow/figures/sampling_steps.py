@@ -7,11 +7,18 @@ from matplotlib.figure import Figure
 
 from evaluators.results import METRICS, SHUFFLED
 from evaluators.sensitivity import REAL, half_width
+from intermamba.job import Job
 from intermamba.names import dataset_name, origin_name, solver_name
 from workflow.figures.style import COLOURS, absent
+from workflow.results.reproduced import Study, joined
 
 SHOWN = ("top3", "fid")
 LOOKS = {"ddim": (COLOURS["intermamba"], "-"), "dpm-solver++": ("0.15", "--")}
+
+
+def draw(study: Study, job: Job) -> Figure:
+    """From the results of a profile."""
+    return few_steps(joined(job.all("steps")), study.summary, study.config.profile)
 
 
 def few_steps(measured: pd.DataFrame, summary: pd.DataFrame, profile: str) -> Figure:

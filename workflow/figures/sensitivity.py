@@ -12,8 +12,10 @@ from evaluators.perturbations import catalogue
 from evaluators.results import METRICS
 from evaluators.sensitivity import REAL, changes
 from intermamba.config import Dataset
+from intermamba.job import Job
 from intermamba.names import dataset_name, origin_name
 from workflow.figures.style import FOOLED
+from workflow.results.reproduced import Study, joined
 from workflow.tables.tabular import signed
 
 SHOWN = ("top1", "top2", "top3", "fid", "mm_dist", "diversity", "foot_skate", "contact")
@@ -22,7 +24,12 @@ SCALE = LogNorm(1, 100)
 """A change, in multiples of what goes unnoticed; beyond a hundred it does not matter how many."""
 
 
-def noticed(measured: pd.DataFrame, profile: str) -> Figure:
+def draw(study: Study, job: Job) -> Figure:
+    """From the results of a profile."""
+    return responses(joined(job.all("sensitivity")), study.config.profile)
+
+
+def responses(measured: pd.DataFrame, profile: str) -> Figure:
     """One panel per evaluator: a row per damage, a column per metric, the change written in the cell.
 
     Blue: the metric notices, the stronger the larger the change against its blur (:func:`changes`). Grey: it is blind

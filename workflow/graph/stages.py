@@ -6,7 +6,7 @@ command line hands the :class:`~intermamba.job.Job` made here to the function th
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -19,18 +19,14 @@ from intermamba.errors import ConfigError, unknown
 from intermamba.job import Job
 from intermamba.models import find, source, variants
 from intermamba.paths import SPLITS, local, record_of, statistics_of, template
+from workflow.exhibits import Exhibit, union
+from workflow.figures import FORMATS as FIGURE_FORMATS
+from workflow.figures import figures
+from workflow.tables import FORMATS as TABLE_FORMATS
+from workflow.tables import TABLES, tables
 
-TABLES = range(1, 6)
-"""The paper's."""
-OWN_TABLES = ("sensitivity", "consistency", "claims", "physical", "context")
-"""Tables that the paper does not have."""
-TABLE_FORMATS = ("tex", "md", "csv")
-FIGURES = ("figure7", "figure8")
-OWN_FIGURES = ("learning", "steps", "sensitivity")
-"""Figures that the paper does not have."""
-TIMED_FIGURES = ("figure2",)
-"""Figures that show timings."""
-FIGURE_FORMATS = ("pdf", "png")
+STUDY = ("summary", "complexity", "complexity_time", "variants", "reported", "protocols")
+"""Inputs of every table and figure."""
 FULL_MODEL = "intermamba"
 REPORTED = ("tables", "figures", "claims")
 """Stages whose outputs the report shows, where a profile has them."""
@@ -222,7 +218,7 @@ def declare(config: Config) -> dict[str, Stage]:
     full = tuple(row for row in performers if row["variant"] == FULL_MODEL)
     recipes = tuple(dict.fromkeys(recipe(name) for name in sorted({row["variant"] for row in rows})))
     protocols = local(Path(str(resources.files("evaluators"))) / "protocols.yaml")
-    reported = [at("reported", number=number) for number in TABLES]
+    reported = [at("reported", number=one.number) for one in TABLES.values() if one.in_paper]
 
     on_dataset: dict[str, Any] = {"fields": ("dataset",), "items": datasets, "complete": of_dataset}
     on_run: dict[str, Any] = {"fields": ("dataset", "variant", "seed"), "complete": run}
@@ -421,43 +417,47 @@ def declare(config: Config) -> dict[str, Stage]:
         outputs={"claims": at("claims")},
         knobs=("runs",),
     )
+    readable = {
+        **measured,
+        **{name: at(name) for name in ("metrics", "alpha_beta", "learning", "claims", "paper_text", "context")},
+        "sensitivity": sensitivity,
+        "steps": [at("steps", **item) for item in full],
+        "shown": [at("real_shown", **item) for item in datasets] + [at("shown", **item) for item in performers],
+        "variants": recipes,
+        "reported": reported,
+        "protocols": protocols,
+    }
+
+    def exhibits(found: Mapping[str, Exhibit], kind: str, formats: Iterable[str]) -> dict[str, Any]:
+        """Inputs and outputs of the stage that makes tables or figures."""
+        for one in found.values():
+            for name in one.inputs:
+                if name not in readable:
+                    raise ConfigError(unknown("input", name, readable, f"{kind} {one.name!r}"))
+        # What shows timings goes last: the record is named after the first output.
+        names = sorted(found, key=lambda name: found[name].timed)
+        made = {f"{name}.{form}": at(kind, **{kind: name, "format": form}) for name, form in product(names, formats)}
+        return {
+            "inputs": {name: readable[name] for name in dict.fromkeys((*STUDY, *union(found, "inputs")))},
+            "outputs": made,
+            "measured": tuple(name for name in made if found[name.rpartition(".")[0]].timed),
+        }
+
+    written = exhibits(tables(), "table", TABLE_FORMATS)
     stage(
         "tables",
         "workflow.tables.build:run",
         "write the tables",
-        inputs={
-            **measured,
-            **{name: at(name) for name in ("claims", "paper_text", "context")},
-            "sensitivity": sensitivity,
-            "variants": recipes,
-            "reported": reported,
-            "protocols": protocols,
-        },
-        outputs={
-            "document": at("document"),
-            **{f"table{n}.{form}": at("table", number=n, format=form) for n, form in product(TABLES, TABLE_FORMATS)},
-            **{f"{n}.{form}": at("own_table", table=n, format=form) for n, form in product(OWN_TABLES, TABLE_FORMATS)},
-        },
-        knobs=("runs", "official", "motions", "protocol", "text", "datasets", "complexity"),
+        **written | {"outputs": {"document": at("document"), **written["outputs"]}},
+        knobs=("runs", "official", "motions", "protocol", "text", "datasets", "complexity", *union(tables(), "knobs")),
         category="Tables",
     )
-    drawn = product((*FIGURES, *OWN_FIGURES, *TIMED_FIGURES), FIGURE_FORMATS)
     stage(
         "figures",
         "workflow.figures.build:run",
         "draw the figures",
-        inputs={
-            **measured,
-            **{name: at(name) for name in ("alpha_beta", "learning")},
-            "sensitivity": sensitivity,
-            "shown": [at("real_shown", **item) for item in datasets] + [at("shown", **item) for item in performers],
-            "steps": [at("steps", **item) for item in full],
-            "variants": recipes,
-            "reported": [at("reported", number=n) for n in (1, 3)],
-        },
-        outputs={f"{name}.{form}": at("own_figure", figure=name, format=form) for name, form in drawn},
-        measured=tuple(f"{name}.{form}" for name, form in product(TIMED_FIGURES, FIGURE_FORMATS)),
-        knobs=("runs", "datasets"),
+        **exhibits(figures(), "figure", FIGURE_FORMATS),
+        knobs=("runs", "datasets", *union(figures(), "knobs")),
         category="Figures",
     )
     # The last stage shows what the stages before it made for readers and what that was made from, and is the only one

@@ -150,7 +150,7 @@ def where(profile: str) -> list[str]:
     shown = {
         "report": path("report", profile=profile),
         "as PDF": path("report_document", profile=profile).with_suffix(".pdf"),
-        "tables": path("table", profile=profile, number=1, format="md").parent,
+        "tables": path("document", profile=profile).parent,
         "numbers": path("summary", profile=profile),
     }
     return [f"  {name:<8} {place}" for name, place in shown.items() if place.exists()]

@@ -11,28 +11,30 @@ import pandas as pd
 
 from intermamba import files
 from intermamba.config import Config, load
-from intermamba.errors import StateError
 from intermamba.models import variants
 from intermamba.names import dataset_name, revision_name
 from intermamba.paths import COMMITTED, path
 from intermamba.text.names import is_untrained, kind_of
+from workflow.figures import FIGURES
 from workflow.graph.stages import table
 from workflow.publish import commands, paper_size, parameters, pictures, speed
-from workflow.report.build import FIGURES
 from workflow.report.lineage import Lineage
 from workflow.results.headline import headline
 from workflow.results.reproduced import Study, read
+from workflow.tables import TABLES
+from workflow.tables import build as tables
 from workflow.tables.claims import balance, topics
-from workflow.tables.markdown import grid
-from workflow.tables.tabular import decimals
+from workflow.tables.markdown import excerpt, grid
+from workflow.tables.tabular import Table, decimals
 
 SMOKE = Path("docs/smoke")
 """Where the published smoke run lies."""
 RUN = "run.json"
 """What is told of it beside its tables."""
-TABLES = (1, 2, 4, 5)
-"""Tables whose reproduced block is shown; Table 3's timings are the machine's."""
-PICTURES = ("figure7", "learning", "figure8", "steps", "sensitivity", "figure2")
+SHOWN = [one for one in TABLES.values() if one.in_paper and not one.timed]
+"""Tables whose reproduced block is shown; timings are the machine's."""
+PICTURES = sorted(FIGURES.values(), key=lambda one: one.name != "figure7")
+"""Motions first."""
 
 
 def write() -> None:
@@ -70,13 +72,13 @@ def study() -> str:
     config = load(COMMITTED)
     results = read(config, variants())
     claims = pd.read_csv(path("claims", profile=COMMITTED))
-    tables = [_own_block(path("table", profile=COMMITTED, number=number, format="md")) for number in TABLES]
+    made = tables.build(results, table(config)["tables"].job(), SHOWN)
     first, *others = _pictures()
     return (
         f"{_about(facts(config), config)}\n\n{_sentences(results)}\n\n{_scatter(results.summary)}\n\n{first}"
         f"## The paper's claims, here\n\n{balance(claims)}. 'Inconclusive' is not evidence against the paper. "
         f"p-values are Holm-corrected across all claims.\n\n{_claims(claims)}\n## Tables\n\n"
-        f"{''.join(tables)}## Figures\n\n{''.join(others)}"
+        f"{''.join(map(_shown, made))}## Figures\n\n{''.join(others)}"
     )
 
 
@@ -89,8 +91,9 @@ def _sentences(results: Study) -> str:
 
 def _pictures() -> list[str]:
     return [
-        f"![{title}. {text}]({path('own_figure', profile=COMMITTED, figure=name, format='png')})\n\n"
-        for name, (title, text) in ((name, FIGURES[name]) for name in PICTURES)
+        f"![Figure {one.number}. {one.title}. {one.text}]"
+        f"({path('figure', profile=COMMITTED, figure=one.name, format='png')})\n\n"
+        for one in PICTURES
     ]
 
 
@@ -196,14 +199,9 @@ def facts(config: Config) -> dict[str, Any]:
     }
 
 
-def _own_block(file: Path) -> str:
-    """Heading and rows of this run's block of a Markdown table."""
-    text = file.read_text(encoding="utf-8")
-    title = re.search(r"\*\*Table \d\.\*\* (.*?)\n", text)
-    block = re.search(r"\*\*This run, profile \w+\*\*<br>(.*?)\n\n((?:\|.*\n)+)", text)
-    if title is None or block is None:
-        raise StateError(f"{file}: no block of this run; make the tables again")
-    return f"{title[0].strip()} {block[1][0].upper()}{block[1][1:]}.\n\n{block[2]}\n"
+def _shown(made: Table) -> str:
+    """Heading and rows of this run's block of a table."""
+    return excerpt(made, "reproduced") + "\n"
 
 
 def _between(text: str, name: str, content: str) -> str:

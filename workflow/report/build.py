@@ -14,6 +14,8 @@ from intermamba.names import dataset_name, origin_name, solver_name
 from intermamba.paths import SPLITS, path
 from workflow.evaluation import gallery
 from workflow.evaluation.gallery import Shown
+from workflow.exhibits import Exhibit, numbering
+from workflow.figures import figures
 from workflow.graph.stages import table
 from workflow.report.lineage import Lineage
 from workflow.report.page import TITLE, Download, Picture, Report, render
@@ -21,43 +23,10 @@ from workflow.results.headline import Headline, headline
 from workflow.results.reproduced import Study, measured_on, read
 from workflow.tables import build as tables
 from workflow.tables import latex, pdf
+from workflow.tables import tables as registry
 from workflow.tables.claims import balance
 from workflow.tables.tabular import Table
 
-FIGURES = {
-    "figure2": (
-        "Figure 2. Quality over sampling time",
-        "R-precision (top 1) over the time of one sampling; the area of a bubble is the number of parameters. The "
-        "paper's numbers and this run's have panels of their own.",
-    ),
-    "figure7": (
-        "Figure 7. Motions",
-        "Three moments per motion: ground truth, and what models make of the same caption. All motions of a row are "
-        "seen from the same distance.",
-    ),
-    "figure8": (
-        "Figure 8. Adaptive weights over training",
-        "Fusion weights of the full model: alpha of the temporal branch, beta of the spatial one. Thin lines: one "
-        "block and module each; thick lines: their mean.",
-    ),
-    "learning": (
-        "Figure 9. Learning curves",
-        "Error on held-out clips over training, all noise levels together: mean over training seeds (line) and their "
-        "range (shade). A lower error does not mean that a model follows the text better.",
-    ),
-    "steps": (
-        "Figure 10. Quality over sampling steps",
-        "R-precision (top 3) and FID of the full model with fewer and more sampling steps, with DDIM and "
-        "DPM-Solver++. Bars: 95% intervals over repeats.",
-    ),
-    "sensitivity": (
-        "Figure 11. What the evaluators notice",
-        "Change of each metric when the ground truth is damaged. Blue: the metric notices, the stronger the larger "
-        "the change; grey: it is blind to the damage; pink: it improves.",
-    ),
-}
-"""Title of each figure and what it shows, in order of their numbers; 2, 7 and 8 are the paper's."""
-NUMBERED = "Figures 2, 7 and 8 are numbered as in the paper; those from 9 on are of this project alone."
 EMBEDDED = 64 * 1024
 """Bytes of the largest file that the page holds itself; larger ones lie beside it."""
 
@@ -71,7 +40,8 @@ def run(config: Config, job: Job) -> tuple[Path, str]:
         StateError: a stage before this one has not run.
         DataError: a result is older than the rows that params.yaml asks for.
     """
-    before = [one for name, one in table(config).items() if name != "report"]
+    stages = table(config)
+    before = [one for name, one in stages.items() if name != "report"]
     inputs, page, document = job.reads, job["page"], job["document"]
     with job.recorded(config) as notes:
         study = read(config, variants())
@@ -79,10 +49,10 @@ def run(config: Config, job: Job) -> tuple[Path, str]:
         headlines = tuple(headline(study, metrics, dataset) for dataset in config.runs)
         lineage = Lineage.of(before)
         facts = _facts(study, lineage)
-        figures = sorted((one for one in inputs if one.suffix == ".png"), key=_place)
-        made = tuple(tables.build(study))
+        made = tuple(tables.build(study, stages["tables"].job()))
+        pictures = tuple(_picture(one, config.profile) for one in figures().values())
         summary = _summary(facts, headlines, balance(claims))
-        files.write_text(document, _document(made, config.profile, figures, summary))
+        files.write_text(document, _document(made, config.profile, pictures, summary))
         printed, notes["pdf"] = _printed(document)
         report = Report(
             profile=config.profile,
@@ -90,7 +60,7 @@ def run(config: Config, job: Job) -> tuple[Path, str]:
             facts=facts,
             headlines=headlines,
             tables=made,
-            pictures=tuple(_picture(one) for one in figures),
+            pictures=pictures,
             motions=tuple(_motions(inputs)),
             labels={name: one.label for name, one in study.variants.items()},
             lineage=lineage,
@@ -111,28 +81,21 @@ def _printed(document: Path) -> tuple[Path | None, str]:
     return printed, str(printed) if printed else pdf.MISSING
 
 
-def _place(figure: Path) -> tuple[int, str]:
-    """Figures in the order of their numbers; one without goes last."""
-    names = list(FIGURES)
-    return names.index(figure.stem) if figure.stem in names else len(names), figure.stem
-
-
-def _document(made: Iterable[Table], profile: str, figures: Iterable[Path], summary: Sequence[tuple[str, str]]) -> str:
+def _document(
+    made: Iterable[Table], profile: str, pictures: Iterable[Picture], summary: Sequence[tuple[str, str]]
+) -> str:
     """Summary, tables and figures of the profile as one LaTeX document, in the order of their numbers."""
     return latex.document(
         f"{TITLE}: profile {profile}",
         summary,
-        [f"../tables/{table.stem}.tex" for table in made],
-        [(f"../figures/{one.stem}.pdf", _titled(one)) for one in figures],
+        [f"../tables/{table.name}.tex" for table in made],
+        [(f"../figures/{one.name}.pdf", (one.title, one.text)) for one in pictures],
     )
 
 
-def _titled(file: Path) -> tuple[str, str]:
-    return FIGURES.get(file.stem, (file.stem.replace("_", " ").capitalize(), ""))
-
-
-def _picture(file: Path) -> Picture:
-    return Picture(*_titled(file), file.read_bytes(), str(file))
+def _picture(figure: Exhibit, profile: str) -> Picture:
+    file = path("figure", profile=profile, figure=figure.name, format="png")
+    return Picture(f"Figure {figure.number}. {figure.title}", figure.text, file.read_bytes(), str(file))
 
 
 def _motions(inputs: Iterable[Path]) -> list[Shown]:
@@ -198,11 +161,12 @@ def _facts(study: Study, lineage: Lineage) -> dict[str, str]:
 def _summary(facts: Mapping[str, str], headlines: Iterable[Headline], claims: str) -> list[tuple[str, str]]:
     """What the PDF begins with: heading and text of each paragraph, the first one without heading."""
     results = [(f"Result on {one.dataset}", one.text) for one in headlines]
+    numbers = " ".join(numbering(*one) for one in (("Tables", registry().values()), ("Figures", figures().values())))
     shown = [(name, facts[name]) for name in ("Data", "Trainings", "Code revisions", "Date", "Device")]
     return [
         ("", facts["lead"]),
         *results,
         ("The paper's claims", f"{claims}. 'Inconclusive' is not evidence against the paper."),
         *((name, f"{text}.") for name, text in shown),
-        ("Reading", f"{tables.APART} {tables.NUMBERS} {NUMBERED}"),
+        ("Reading", f"{tables.APART} {numbers}"),
     ]

@@ -21,8 +21,7 @@ from intermamba.skeleton import BODY, BODY_PARENTS
 from workflow.evaluation.gallery import REAL, Shown, rounded
 from workflow.report.lineage import Lineage
 from workflow.results.headline import Headline
-from workflow.tables.claims import CAPTION, NOTES, balance, topics
-from workflow.tables.claims import NUMBER as CLAIMS
+from workflow.tables.claims import balance, topics
 from workflow.tables.tabular import ARROWS, MISSING, SIGNS, Block, Cell, Column, Table
 
 SCRIPTS = ("viewer.js", "tables.js", "provenance.js", "page.js")
@@ -88,10 +87,11 @@ def render(report: Report) -> str:
     )
     environment.filters |= {"dataset": dataset_name, "origin": origin_name, "base64": _base64}
     environment.globals |= {"revision": revision_name, "command": _command, "arrows": ARROWS, "share": _share}
+    claims = next(table for table in report.tables if table.name == "claims")
     tables = [
         # The claims have a section of their own.
         {"number": table.number, "caption": table.caption, "elsewhere": True}
-        if table.number == CLAIMS
+        if table is claims
         else _laid_out(table, book)
         for table in report.tables
     ]
@@ -100,9 +100,9 @@ def render(report: Report) -> str:
         report=report,
         title=TITLE,
         tables=tables,
-        claims_number=CLAIMS,
-        claims_caption=CAPTION,
-        claims_notes=NOTES,
+        claims_number=claims.number,
+        claims_caption=claims.caption,
+        claims_notes=claims.notes,
         claims=topics(report.claims),
         balance=balance(report.claims),
         style=Markup(sources["style.css"]),  # noqa: S704 - our own file

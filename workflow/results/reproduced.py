@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
@@ -42,6 +43,12 @@ class Study:
     """``complexity_time.csv``: a row a timed sampling."""
     variants: Mapping[str, Variant]
     """Every known variant by name."""
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """Origin of each dataset's data: ``synthetic`` or ``official``."""
+        data = self.config.datasets.items()
+        return {str(name): "synthetic" if one.source == "synthetic" else "official" for name, one in data}
 
     def variant(self, name: str) -> Variant:
         if name not in self.variants:
@@ -146,6 +153,11 @@ def read(config: Config, variants: Mapping[str, Variant]) -> Study:
     # A fingerprint of twelve digits, or of digits and an `e`, would read as a number.
     summary, complexity, times = (pd.read_csv(file, dtype={"evaluator": str}) for file in inputs)
     return Study(config, summary, complexity, times, variants)
+
+
+def joined(sources: Sequence[Path]) -> pd.DataFrame:
+    """Rows of several CSV files; none where there is no file."""
+    return pd.concat([pd.read_csv(file) for file in sources], ignore_index=True) if sources else pd.DataFrame()
 
 
 def quality(study: Study, number: int, dataset: Dataset) -> list[Block]:

@@ -1,1 +1,87 @@
-"""Tables as values, and their LaTeX, Markdown and PDF."""
+"""Tables as values, and their LaTeX, Markdown and PDF. :data:`TABLES` lists them.
+
+To add a table, write its function in a module of its own, and add its entry.
+"""
+
+from workflow.exhibits import Exhibit, numbered, registered
+
+FORMATS = ("tex", "md", "csv")
+
+TABLES = numbered(
+    (
+        Exhibit(
+            name="table1",
+            number=1,
+            in_paper=True,
+            title="Text to interaction on InterHuman.",
+            function="workflow.tables.build:table1",
+        ),
+        Exhibit(
+            name="table2",
+            number=2,
+            in_paper=True,
+            title="Text to interaction on Inter-X.",
+            function="workflow.tables.build:table2",
+        ),
+        Exhibit(
+            name="table3",
+            number=3,
+            in_paper=True,
+            title="Cost of sampling.",
+            function="workflow.tables.build:table3",
+            timed=True,
+        ),
+        Exhibit(
+            name="table4",
+            number=4,
+            in_paper=True,
+            title="Adaptive spatio-temporal fusion, on InterHuman.",
+            function="workflow.tables.build:table4",
+        ),
+        Exhibit(
+            name="table5",
+            number=5,
+            in_paper=True,
+            title="Modules of InterMamba added to InterGen, on InterHuman.",
+            function="workflow.tables.build:table5",
+        ),
+        Exhibit(
+            name="sensitivity",
+            title="What the evaluators notice: change of each metric when the ground truth is damaged.",
+            function="workflow.tables.sensitivity:table",
+            inputs=("sensitivity",),
+        ),
+        Exhibit(
+            name="consistency",
+            title="The paper's text against its own tables.",
+            function="workflow.tables.consistency:table",
+            inputs=("paper_text",),
+        ),
+        Exhibit(
+            name="claims",
+            title="The paper's claims, decided on this run.",
+            function="workflow.tables.claims:table",
+            inputs=("claims",),
+            timed=True,
+        ),
+        Exhibit(
+            name="physical",
+            title="Measured on the motions, without an evaluator.",
+            function="workflow.tables.build:physical",
+        ),
+        Exhibit(
+            name="context",
+            title="Newer methods, as others report them.",
+            function="workflow.tables.newer_methods:table",
+            inputs=("context",),
+        ),
+    )
+)
+"""This project's, by name."""
+
+
+def tables() -> dict[str, Exhibit]:
+    """Every table by name, in the order of the numbers: this project's and those of entry points
+    (``intermamba.tables``).
+    """
+    return registered("intermamba.tables", TABLES)

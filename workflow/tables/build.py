@@ -1,6 +1,5 @@
-"""Stage ``tables``: Tables 1 to 5, the paper's rows and this run's rows in separate blocks, the table of what the
-evaluators notice, the paper's text against its own tables, and newer methods as others report them, as LaTeX, Markdown
-and CSV.
+"""Stage ``tables``: every table of the registry as LaTeX, Markdown and CSV. Tables 1 to 5 are made here: the paper's
+rows and this run's rows in separate blocks.
 
 Which variant stands in which of the paper's rows is told by the variants themselves (``paper`` in ``ablations/``).
 A variant without such a row, a reader's own for example, joins the table of its dataset and the table of costs.
@@ -11,11 +10,12 @@ from dataclasses import replace
 
 import pandas as pd
 
-from evaluators.results import LEARNED, METRICS, PHYSICAL
+from evaluators.results import PHYSICAL
 from intermamba import files
 from intermamba.config import Config, Dataset
 from intermamba.job import Job
 from intermamba.models import variants
+from workflow.exhibits import Exhibit, numbering
 from workflow.results import reported
 from workflow.results.reproduced import (
     Study,
@@ -30,15 +30,9 @@ from workflow.results.reproduced import (
     read,
     timing,
 )
-from workflow.tables import claims, consistency, latex, markdown, newer_methods, sensitivity
+from workflow.tables import TABLES, latex, markdown, tables
+from workflow.tables.columns import learned, metric
 from workflow.tables.tabular import Block, Cell, Column, Direction, Row, Table, ranked
-
-TOPS = ("top1", "top2", "top3")
-CHANCE_METRICS = (*TOPS, "mm_dist")
-"""Metrics of text against motion: exchanged captions give their chance level. The others do not see the text."""
-
-PHYSICAL_TABLE = 9
-"""The last table of this run's numbers."""
 
 MODULES = ("Self-ASTM", "Cross-ASTM", "LIIA")
 """What Table 5 ticks."""
@@ -66,17 +60,16 @@ COSTS = (
 """Conventions of Table 3."""
 
 APART = "The blocks differ in data, evaluator, protocol and sizes: compare numbers within a block, never across."
-NUMBERS = f"Tables 1 to 5 are numbered as in the paper; those from {sensitivity.NUMBER} on are of this project alone."
 MARKS = "Best in bold, second best underlined, within each block and by the numbers as shown."
 QUALITY_MARKS = (
     f"{MARKS} → is closeness to the block's ground truth (first row), which is not ranked; in R-Precision and MM Dist, "
     "neither is a method that does not beat shuffled captions. Marks order the numbers as shown and do not say that "
-    "rows are distinguishable: for that, see σ and Table 8."
+    f"rows are distinguishable: for that, see σ and Table {TABLES['claims'].number}."
 )
 
 
 def run(config: Config, job: Job) -> None:
-    """Write ``table1`` to ``table5`` and the project's own tables in three formats, and ``all.tex`` of all.
+    """Write every table in three formats, and ``all.tex`` of all.
 
     Everything but the timings of Table 3, and the claims on them, is a function of the metrics, to the byte.
 
@@ -86,43 +79,47 @@ def run(config: Config, job: Job) -> None:
         ConfigError: a run names a variant that does not exist.
     """
     with job.recorded(config):
-        tables = build(read(config, variants()))
-        for table in tables:
-            files.write_text(job[f"{table.stem}.tex"], latex.table(table))
-            files.write_text(job[f"{table.stem}.md"], markdown.table(table))
-            files.write_csv(job[f"{table.stem}.csv"], tidy(table))
-        introduction = [("", f"{APART} {NUMBERS} For a cell's run, see results/README.md.")]
-        names = [job[f"{table.stem}.tex"].name for table in tables]
+        made = build(read(config, variants()), job)
+        for table in made:
+            files.write_text(job[f"{table.name}.tex"], latex.table(table))
+            files.write_text(job[f"{table.name}.md"], markdown.table(table))
+            files.write_csv(job[f"{table.name}.csv"], tidy(table))
+        numbers = numbering("Tables", tables().values())
+        introduction = [("", f"{APART} {numbers} For a cell's run, see results/README.md.")]
+        names = [job[f"{table.name}.tex"].name for table in made]
         title = f"Tables of profile {config.profile}"
         files.write_text(job["document"], latex.document(title, introduction, names))
 
 
-def build(study: Study) -> list[Table]:
-    """Every table of a profile."""
-    numbered = [table1(study), table2(study), table3(study), table4(study), table5(study)]
-    own = (
-        sensitivity.table(study.config),
-        consistency.table(),
-        claims.table(study.config),
-        physical(study),
-        newer_methods.table(_learned()),
-    )
-    return [*numbered, *own]
+def build(study: Study, job: Job, exhibits: Iterable[Exhibit] | None = None) -> list[Table]:
+    """Every table of a profile, or those of ``exhibits``.
+
+    Args:
+        study: the profile's results.
+        job: of the stage ``tables``, which knows the files that they read.
+        exhibits: entries of the registry.
+
+    Raises:
+        StateError: a stage before this one has not run.
+        DataError: a file does not hold what its stage writes.
+    """
+    chosen = tables().values() if exhibits is None else exhibits
+    return [replace(one.make(study, job), number=one.number, caption=one.title, name=one.name) for one in chosen]
 
 
-def table1(study: Study) -> Table:
+def table1(study: Study, _job: Job) -> Table:
     """Comparison on InterHuman."""
-    return _comparison(study, 1, "interhuman", "Text to interaction on InterHuman.")
+    return _comparison(study, 1, "interhuman")
 
 
-def table2(study: Study) -> Table:
+def table2(study: Study, _job: Job) -> Table:
     """Comparison on Inter-X."""
-    return _comparison(study, 2, "interx", "Text to interaction on Inter-X.")
+    return _comparison(study, 2, "interx")
 
 
-def _comparison(study: Study, number: int, dataset: Dataset, caption: str) -> Table:
+def _comparison(study: Study, number: int, dataset: Dataset) -> Table:
     frame = reported.read(number)
-    columns = _learned()
+    columns = learned()
     blocks = [reported.block(frame), *re_evaluated(study, dataset), *quality(study, number, dataset)]
     notes = [
         QUALITY_MARKS,
@@ -131,10 +128,10 @@ def _comparison(study: Study, number: int, dataset: Dataset, caption: str) -> Ta
         *given_motions(study, dataset),
         *_as_printed(frame),
     ]
-    return _table(number, caption, columns, blocks, notes)
+    return _table(columns, blocks, notes)
 
 
-def table3(study: Study) -> Table:
+def table3(study: Study, _job: Job) -> Table:
     """Cost of sampling, as run and counted at the paper's sizes, whatever the profile.
 
     The paper does not state what its FLOPs count, so they are no column of ours.
@@ -156,10 +153,10 @@ def table3(study: Study) -> Table:
     blocks = cost(study, "interhuman")
     timed = [f"Time of this run: {timing(study.times)}."] if blocks else []
     notes = [MARKS, APART, PARAMETERS, *COSTS, *timed, *absent(study, 3, "interhuman"), *_as_printed(frame)]
-    return _table(3, "Cost of sampling.", columns, [reported.block(frame), *blocks], notes)
+    return _table(columns, [reported.block(frame), *blocks], notes)
 
 
-def table4(study: Study) -> Table:
+def table4(study: Study, _job: Job) -> Table:
     """Adaptive fusion."""
     frame = reported.read(4)
     notes = [
@@ -172,11 +169,11 @@ def table4(study: Study) -> Table:
     ]
     own = [_counted(study, block) for block in quality(study, 4, "interhuman")]
     blocks = [reported.block(frame, {"r_precision": "printed"}), *own]
-    columns = [*_r_precision(), _metric("fid"), *_parameters()]
-    return _table(4, "Adaptive spatio-temporal fusion, on InterHuman.", columns, blocks, notes)
+    columns = [*_r_precision(), metric("fid"), *_parameters()]
+    return _table(columns, blocks, notes)
 
 
-def table5(study: Study) -> Table:
+def table5(study: Study, _job: Job) -> Table:
     """Modules of InterMamba, added one by one to InterGen."""
     frame = reported.read(5)
     printed, *own = _r_precision()
@@ -184,7 +181,7 @@ def table5(study: Study) -> Table:
         *(Column(module, module.removesuffix("-ASTM"), group=ASTM if ASTM in module else "") for module in MODULES),
         replace(printed, direction=""),
         *own,
-        _metric("fid"),
+        metric("fid"),
         *_parameters(),
     ]
     paper = reported.block(frame, {"r_precision": "printed"})
@@ -204,13 +201,13 @@ def table5(study: Study) -> Table:
         *conditions(study, 5, "interhuman"),
         *_as_printed(frame.assign(method="Row " + frame["row"])),
     ]
-    return _table(5, "Modules of InterMamba added to InterGen, on InterHuman.", columns, blocks, notes)
+    return _table(columns, blocks, notes)
 
 
-def physical(study: Study) -> Table:
+def physical(study: Study, _job: Job) -> Table:
     """What is measured on the motions themselves, of every row."""
     blocks = [block for dataset in study.config.runs for block in every_row(study, dataset)]
-    columns = tuple(_metric(name) for name in PHYSICAL)
+    columns = tuple(metric(name) for name in PHYSICAL)
     notes = (
         "22 body joints, means over test clips, in every repeat of the evaluation. Foot skate: horizontal speed "
         "of toes within 5 cm of the floor. Contact: frames in which some joint of one person is within "
@@ -220,9 +217,7 @@ def physical(study: Study) -> Table:
         "Nearness to real motion is what counts: less sliding than real is no virtue. None of them sees the caption.",
         APART,
     )
-    return Table(
-        PHYSICAL_TABLE, "Measured on the motions, without an evaluator.", columns, tuple(blocks), notes, name="physical"
-    )
+    return Table(columns, tuple(blocks), notes)
 
 
 def tidy(table: Table) -> pd.DataFrame:
@@ -248,20 +243,8 @@ def tidy(table: Table) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"repeats": "Int64", "seeds": "Int64"})
 
 
-def _table(
-    number: int, caption: str, columns: Sequence[Column], blocks: Iterable[Block], notes: Iterable[str]
-) -> Table:
-    return Table(number, caption, tuple(columns), tuple(ranked(block, columns) for block in blocks), tuple(notes))
-
-
-def _learned() -> list[Column]:
-    """Every metric of the evaluators, as the tables of comparison show them."""
-    return [_metric(name, "R-Precision", f"Top {name[-1]}") if name in TOPS else _metric(name) for name in LEARNED]
-
-
-def _metric(name: str, group: str = "", label: str = "") -> Column:
-    entry = METRICS[name]
-    return Column(name, label or entry.label, entry.direction, group, chance=name in CHANCE_METRICS)
+def _table(columns: Sequence[Column], blocks: Iterable[Block], notes: Iterable[str]) -> Table:
+    return Table(tuple(columns), tuple(ranked(block, columns) for block in blocks), tuple(notes))
 
 
 def _r_precision() -> tuple[Column, Column, Column]:
@@ -269,8 +252,8 @@ def _r_precision() -> tuple[Column, Column, Column]:
     group = "R-Precision"
     return (
         Column("printed", "printed", "up", group),
-        _metric("top1", group, "Top 1"),
-        _metric("top3", group, "Top 3"),
+        metric("top1", group, "Top 1"),
+        metric("top3", group, "Top 3"),
     )
 
 

@@ -9,10 +9,8 @@ from typing import Any
 import pandas as pd
 
 from evaluators.results import METRICS
-from intermamba import files
-from intermamba.config import Config
 from intermamba.errors import DataError
-from intermamba.paths import path
+from intermamba.job import Job
 from workflow.tables.tabular import Block, Cell, Column, Row, Table, decimals, signed
 
 COLUMNS = (
@@ -21,9 +19,6 @@ COLUMNS = (
 )  # fmt: skip
 """What is read of ``claims.csv``; it has more."""
 
-NUMBER = 8
-"""After the tables of the evaluators and of the paper's text."""
-CAPTION = "The paper's claims, decided on this run."
 WIDTHS = {
     "metric": ("Metric", 0.13),
     "paper": ("Paper", 0.15),
@@ -91,18 +86,17 @@ class ClaimRow:
         return f"{self.measured} (n = {self.trainings})" if self.trainings else self.measured
 
 
-def table(config: Config) -> Table:
+def table(_study: object, job: Job) -> Table:
     """Every claim under its topic.
 
     Raises:
-        StateError: the claims have not been decided.
         DataError: a column is missing.
     """
-    file = files.require(path("claims", profile=config.profile))
+    file = job["claims"]
     found = topics(pd.read_csv(file))
     blocks = [Block("claims", topic, tuple(_row(one, str(file)) for one in claims)) for topic, claims in found.items()]
     columns = tuple(Column(name, label, width=width) for name, (label, width) in WIDTHS.items())
-    return Table(NUMBER, CAPTION, columns, tuple(blocks), NOTES, "claims", "Claim")
+    return Table(columns, tuple(blocks), NOTES, "Claim")
 
 
 def _row(one: ClaimRow, file: str) -> Row:

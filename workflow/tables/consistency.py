@@ -13,13 +13,12 @@ import pandas as pd
 
 from evaluators.results import METRICS
 from intermamba.errors import DataError, unknown
+from intermamba.job import Job
 from intermamba.models import PAPER
 from intermamba.paths import path
 from workflow.results import reported
 from workflow.tables.tabular import Block, Cell, Column, Row, Table
 
-NUMBER = 7
-"""The paper has five tables; the sixth of this project is about its evaluators."""
 COLUMNS = ["claim", "subject", "place", "says", "values", "read"]
 CLEARLY = Decimal("0.05")
 """A difference below this share of the larger number is none that a text may call significant."""
@@ -90,13 +89,13 @@ def _check(function: Check) -> Check:
     return function
 
 
-def table() -> Table:
+def table(_study: object, job: Job) -> Table:
     """Every claim with what the tables give, the difference, and whether the two agree.
 
     Raises:
         DataError: the file of claims does not hold the claims that can be checked.
     """
-    file = path("paper_text")
+    file = job["paper_text"]
     claims = reported.transcription(file)
     if list(claims.columns) != COLUMNS:
         raise DataError(f"{file}: columns must be {', '.join(COLUMNS)}; found {', '.join(claims.columns)}.")
@@ -126,7 +125,7 @@ def table() -> Table:
         "Cross-ASTM also need the width and four blocks a module, as this "
         "project reads them; the paper states neither.",
     )
-    return Table(NUMBER, "The paper's text against its own tables.", columns, blocks, notes, "consistency", "Subject")
+    return Table(columns, blocks, notes, "Subject")
 
 
 def _row(claim: Mapping[str, str], file: str) -> Row:

@@ -22,6 +22,14 @@ def table(value: Table) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def excerpt(value: Table, kind: str) -> str:
+    """The caption with what one block of that kind was measured on, and its rows."""
+    (block,) = (one for one in value.blocks if one.name == kind)
+    about = escape(block.subheading)
+    title = f"**Table {value.number}.** {escape(value.caption)}"
+    return f"{title} {about[:1].upper()}{about[1:]}.\n\n{_rows(block, value)}\n"
+
+
 def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A plain table; its cells are text, its heads Markdown."""
     return pipes([head, [":--", *[":-:"] * (len(head) - 1)], *([escape(cell) for cell in row] for row in rows)])

@@ -3,18 +3,17 @@
 None of it was run here, and nothing is ranked. Several rows of one method show how far reports of it differ.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from evaluators.results import LEARNED
 from intermamba.errors import DataError, unknown
+from intermamba.job import Job
 from intermamba.names import dataset_name
-from intermamba.paths import path
 from workflow.results import reported
+from workflow.tables.columns import learned
 from workflow.tables.tabular import Block, Cell, Column, Row, Table
 
-NUMBER = 10
-"""The last of this project's own tables."""
 COLUMNS = ["dataset", "method", "how", "source", "standing", "metric", "value", "interval", "note"]
 STANDINGS = {"paper": "paper", "log": "authors' log", "user": "user", "second-hand": "second-hand"}
 """Where a number was read, by the file's name for it: as shown."""
@@ -28,14 +27,14 @@ NOTES = (
 )
 
 
-def table(columns: Iterable[Column]) -> Table:
+def table(_study: object, job: Job) -> Table:
     """One block a dataset, one row a source, in the columns of the tables of comparison, without a ranking.
 
     Raises:
         StateError: the transcription is missing.
         DataError: it has other columns, or an unknown metric or standing.
     """
-    file = path("context")
+    file = job["context"]
     frame = reported.transcription(file)
     if list(frame.columns) != COLUMNS:
         raise DataError(f"{file}: columns {', '.join(frame.columns)}; expected {', '.join(COLUMNS)}.")
@@ -55,10 +54,9 @@ def table(columns: Iterable[Column]) -> Table:
         for dataset, found in rows.items()
     ]
     sources = [_source(*key, cells) for found in rows.values() for key, cells in found.items()]
-    unranked = (replace(one, direction="", width=NUMBER_WIDTH) for one in columns)
+    unranked = (replace(one, direction="", width=NUMBER_WIDTH) for one in learned())
     shown = (Column("standing", "Standing", width=STANDING_WIDTH), *unranked)
-    caption = "Newer methods, as others report them."
-    return Table(NUMBER, caption, shown, tuple(blocks), (*NOTES, *dict.fromkeys(sources)), name="context")
+    return Table(shown, tuple(blocks), (*NOTES, *dict.fromkeys(sources)))
 
 
 def _row(label: str, cells: Sequence[Mapping[str, str]]) -> Row:

@@ -1,21 +1,18 @@
 """The table of what the evaluators notice: how damage to the ground truth changes each metric."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pandas as pd
 
 from evaluators.perturbations import catalogue
 from evaluators.results import METRICS, read
 from evaluators.sensitivity import REAL, changes
-from intermamba import files
-from intermamba.config import Config, Dataset
 from intermamba.errors import DataError
+from intermamba.job import Job
 from intermamba.names import dataset_name, origin_name, reference_name
-from intermamba.paths import path
 from workflow.tables.tabular import Block, Cell, Column, Mark, Row, Table, decimals, interval, signed
 
-NUMBER = 6
-"""The paper has five tables."""
 MARKS: Mapping[str, Mark] = {"blind": "blind", "fooled": "fooled", "notices": "", "": ""}
 NOTES = (
     "First row: the metric on the undamaged ground truth. Below: its change under each damage, relative to the "
@@ -29,26 +26,24 @@ NOTES = (
 )
 
 
-def table(config: Config) -> Table:
+def table(_study: object, job: Job) -> Table:
     """One block per dataset, that is, per evaluator.
 
     Raises:
-        StateError: an evaluator has not been run.
         DataError: a file does not hold what the stage writes.
     """
-    blocks = tuple(_block(config, dataset) for dataset in config.runs)
+    blocks = tuple(map(_block, job.all("sensitivity")))
     tops = (Column(f"top{k}", f"Top {k}", "up", "R-Precision") for k in (1, 2, 3))
     others = (Column(name, METRICS[name].label, METRICS[name].direction) for name in ("fid", "mm_dist", "diversity"))
     unjudged = (
         Column(name, METRICS[name].label.split()[0], "closer", "No evaluator") for name in ("foot_skate", "contact")
     )
-    caption = "What the evaluators notice: change of each metric when the ground truth is damaged."
-    return Table(NUMBER, caption, (*tops, *others, *unjudged), blocks, NOTES, name="sensitivity", rows_are="Damage")
+    return Table((*tops, *others, *unjudged), blocks, NOTES, "Damage")
 
 
-def _block(config: Config, dataset: Dataset) -> Block:
-    file = str(files.require(path("sensitivity", profile=config.profile, dataset=dataset)))
-    frame = read(file)
+def _block(path: Path) -> Block:
+    file, frame = str(path), read(path)
+    dataset = frame["dataset"].iloc[0]
     labels = {REAL: reference_name(str(frame["origin"].iloc[0])), **{one.name: one.label for one in catalogue(dataset)}}
     if list(frame["method"].unique()) != list(labels):
         raise DataError(f"{file}: not the perturbations of this code. Run `intermamba sensitivity` again.")

@@ -63,7 +63,8 @@ class Row:
 class Block:
     """Rows that may be compared with each other, and only with each other."""
 
-    name: Literal["reported", "re-evaluated", "reproduced", "sensitivity", "claims", "context"]
+    name: str
+    """What kind of numbers they are: ``reported``, ``re-evaluated``, ``reproduced``, or the table's own kind."""
     heading: str
     rows: tuple[Row, ...]
     subheading: str = ""
@@ -71,20 +72,15 @@ class Block:
 
 @dataclass(frozen=True)
 class Table:
-    number: int
-    caption: str
     columns: tuple[Column, ...]
     blocks: tuple[Block, ...]
     notes: tuple[str, ...] = ()
-    name: str = ""
-    """Of its files, for a table that the paper does not have."""
     rows_are: str = "Method"
     """Heading of the rows' labels."""
-
-    @property
-    def stem(self) -> str:
-        """Name of its files, without the format."""
-        return self.name or f"table{self.number}"
+    number: int = 0
+    """Number, caption and name of its files come from its entry in the registry (:mod:`workflow.tables`)."""
+    caption: str = ""
+    name: str = ""
 
     @property
     def of_words(self) -> bool:

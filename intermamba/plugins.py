@@ -1,0 +1,42 @@
+"""What installed packages add to this one: objects that their entry points name."""
+
+import sys
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, TypeVar
+
+from intermamba.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def offered(group: str, kind: type[T], own: Mapping[str, T]) -> dict[str, T]:
+    """``own`` objects by name, and after them those of the entry points of ``group``; each has a ``name``.
+
+    Raises:
+        ConfigError: an entry point names something else than a ``kind``, or two objects have one name.
+    """
+    found = dict(own)
+    for point in points(group):
+        one: Any = point.load()
+        if not isinstance(one, kind):
+            raise ConfigError(
+                f"entry point {point.value} of {group} has type {type(one).__name__}, not {kind.__name__}."
+            )
+        name: str = one.name  # type: ignore[attr-defined]
+        if name in found:
+            raise ConfigError(f"{name!r}, from entry point {point.value} of {group}, is already taken; rename it.")
+        found[name] = one
+    return found
+
+
+def points(group: str) -> tuple[EntryPoint, ...]:
+    """Entry points of a group, in the order of their names."""
+    return _points(group, tuple(sys.path))
+
+
+@cache
+def _points(group: str, _path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Installed packages do not change while a process runs, unless its path does."""
+    return tuple(sorted(entry_points(group=group), key=lambda point: point.name))

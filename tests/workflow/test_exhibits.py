@@ -1,0 +1,118 @@
+"""A table and a figure of another package: one entry each, and they are everywhere."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import workflow_study as made_up
+from packages import install
+from stages import run as run_stage
+
+import ablations
+from intermamba.config import Config
+from intermamba.errors import ConfigError
+from intermamba.paths import path
+from workflow import figures as figure_entries
+from workflow import tables as table_entries
+from workflow.exhibits import numbering
+from workflow.figures import build as figures
+from workflow.graph import dvc
+from workflow.graph.stages import table, targets
+from workflow.report import build
+from workflow.results import claims
+from workflow.tables import build as tables
+
+SOURCE = """
+import pandas as pd
+from matplotlib.figure import Figure
+from workflow.exhibits import Exhibit
+from workflow.tables.tabular import Block, Cell, Column, Row, Table
+
+
+def rows(study, job):
+    steps = pd.read_csv(job.all("steps")[0])["steps"].unique()
+    row = Row("Steps", {"count": Cell(str(len(steps)), details={"source": str(job.all("steps")[0])})})
+    return Table((Column("count", "Count"),), (Block("counted", "Counted", (row,)),))
+
+
+def draw(study, job):
+    figure = Figure()
+    figure.subplots().bar(["rows"], [len(pd.read_csv(job["metrics"]))])
+    return figure
+
+
+TABLE = Exhibit(name="counted", title="How many steps.", function="theirs:rows", inputs=("steps",), knobs=("steps",))
+FIGURE = Exhibit(name="bars", title="Rows", text="One bar.", function="theirs:draw", inputs=("metrics",), timed=True)
+BROKEN = Exhibit(name="broken", title="", function="theirs:draw", inputs=("metrisc",))
+TAKEN = Exhibit(name="figure7", title="", function="theirs:draw")
+SIZE = 3
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """A study in a working directory of its own."""
+    for name in ("results/paper/reported", "ablations"):
+        shutil.copytree(made_up.ROOT / name, tmp_path / "study" / name)
+    shutil.copy(made_up.ROOT / "params.yaml", tmp_path / "study")
+    (tmp_path / "study/evaluators").mkdir()
+    shutil.copy(made_up.ROOT / "evaluators/protocols.yaml", tmp_path / "study/evaluators")
+    monkeypatch.chdir(tmp_path / "study")
+    for module in (tables, figures, build):
+        monkeypatch.setattr(module, "variants", lambda: made_up.VARIANTS)
+    monkeypatch.setattr(claims, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
+    return made_up.config()
+
+
+def test_they_are_in_the_graph_the_results_and_the_report(
+    study: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"intermamba_tables": {"counted": "theirs:TABLE"}, "intermamba_figures": {"bars": "theirs:FIGURE"}}
+    install(tmp_path / "installed", monkeypatch, "theirs", SOURCE, **own)
+    assert list(table_entries.tables())[-1] == "counted"
+    assert table_entries.tables()["counted"].number == 11
+    assert figure_entries.figures()["bars"].number == 12
+
+    stages = table(study)
+    files = [f"results/smoke/tables/counted.{form}" for form in ("tex", "md", "csv")]
+    files += [f"results/smoke/figures/bars.{form}" for form in ("pdf", "png")]
+    assert set(files) <= set(targets(stages)), "Snakemake makes them"
+    assert all(f"- {file}\n" in dvc.compile_document(study) for file in files), "and DVC"
+    assert set(stages["tables"].job().all("steps")) <= set(stages["tables"].job().reads)
+    assert "steps" in stages["tables"].knobs
+    assert {"bars.pdf", "bars.png"} <= stages["figures"].job().measured
+
+    made_up.finish(study)
+    assert all(Path(file).exists() for file in files)
+    assert pd.read_csv(files[2])["shown"].item() > 1
+    assert "**Table 11.** How many steps." in Path(files[1]).read_text()
+    run_stage("report", study)
+    page = path("report", profile="smoke").read_text(encoding="utf-8")
+    document = path("report_document", profile="smoke").read_text(encoding="utf-8")
+    assert "Table 11. How many steps." in page
+    assert "Figure 12. Rows" in page
+    assert "../tables/counted.tex" in document
+    assert "../figures/bars.pdf" in document
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("theirs:BROKEN", "unknown input 'metrisc' in figure 'broken'.*Did you mean 'metrics'"),
+        ("theirs:TAKEN", "'figure7', from entry point theirs:TAKEN of intermamba.figures, is already taken"),
+        ("theirs:SIZE", "theirs:SIZE of intermamba.figures has type int, not Exhibit"),
+    ],
+)
+def test_a_wrong_entry_is_refused(
+    study: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str, message: str
+) -> None:
+    install(tmp_path / "installed", monkeypatch, "theirs", SOURCE, intermamba_figures={"one": entry})
+    with pytest.raises(ConfigError, match=message):
+        table(study)
+
+
+def test_the_papers_numbers_are_said() -> None:
+    said = numbering("Figures", figure_entries.FIGURES.values())
+    assert said == "Figures 2, 7 and 8 are numbered as in the paper; those from 9 on are of this project alone."
+    assert numbering("Tables", table_entries.TABLES.values()).startswith("Tables 1 to 5 are numbered")

@@ -1,0 +1,74 @@
+"""Tables and figures as entries of a registry: what each is called, shows and reads, and the function that makes it.
+
+``workflow.tables`` and ``workflow.figures`` list this project's. Other packages add theirs as entry points of the
+groups ``intermamba.tables`` and ``intermamba.figures``, each of which names an :class:`Exhibit`. The stage table, the
+stages, the report and the documents take all from there.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any, Literal
+
+from intermamba.plugins import offered
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exhibit:
+    """One table or figure."""
+
+    name: str
+    """Of its files, without suffix."""
+    title: str
+    text: str = ""
+    """What a figure shows, beneath its title and for those who cannot see it."""
+    function: str
+    """``module:function`` that makes it from the results and the job of its stage: ``function(study, job)`` returns a
+    :class:`workflow.tables.tabular.Table` or a matplotlib figure."""
+    inputs: tuple[str, ...] = ()
+    """Inputs beside the study's summary and costs, by their names in the stage table (``job.all(name)``)."""
+    knobs: tuple[str, ...] = ()
+    """Sections of the configuration beside those of every table or figure."""
+    timed: bool = False
+    """Whether it shows timings, and so differs between equal runs."""
+    number: int = 0
+    """0: the first free one after those before it."""
+    in_paper: bool = False
+    """Whether the paper has it, under the same number."""
+
+    def make(self, *given: Any) -> Any:
+        """Call its function."""
+        module, _, function = self.function.partition(":")
+        return getattr(import_module(module), function)(*given)
+
+
+def numbered(exhibits: Iterable[Exhibit]) -> dict[str, Exhibit]:
+    """By name, in the order of their numbers; those without a number get the next ones."""
+    fixed = sorted((one for one in exhibits if one.number), key=lambda one: one.number)
+    free = [one for one in exhibits if not one.number]
+    last = max((one.number for one in fixed), default=0)
+    return {one.name: one for one in (*fixed, *(replace(one, number=last + n) for n, one in enumerate(free, 1)))}
+
+
+def registered(group: str, own: Mapping[str, Exhibit]) -> dict[str, Exhibit]:
+    """Numbered exhibits of this project, and those of other packages after them.
+
+    Raises:
+        ConfigError: an entry point of ``group`` is no exhibit, or has a name that is taken.
+    """
+    return numbered(offered(group, Exhibit, own).values())
+
+
+def numbering(what: str, exhibits: Iterable[Exhibit]) -> str:
+    """Which numbers are the paper's: "Tables 1 to 5 are numbered as in the paper; ..."."""
+    known = list(exhibits)
+    papers = [one.number for one in known if one.in_paper]
+    own = min(one.number for one in known if not one.in_paper)
+    run = papers == list(range(papers[0], papers[-1] + 1))
+    listed = f"{papers[0]} to {papers[-1]}" if run else f"{', '.join(map(str, papers[:-1]))} and {papers[-1]}"
+    return f"{what} {listed} are numbered as in the paper; those from {own} on are of this project alone."
+
+
+def union(exhibits: Mapping[str, Exhibit], field: Literal["inputs", "knobs"]) -> tuple[str, ...]:
+    """Values of a field of all exhibits, each once."""
+    return tuple(dict.fromkeys(value for one in exhibits.values() for value in getattr(one, field)))
