@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from intermamba.ssm import threads
+from intermamba.ssm.operator import operator
 
 WORK = 2
 """What a value costs, in updates of a scan's state."""
@@ -30,7 +30,7 @@ def causal_conv_silu(
     if fused and x.device.type == "cpu" and x.dtype in threads.SINGLE and threads.available():
         real = torch.ones(x.shape[:2], dtype=torch.bool) if real is None else real.contiguous()
         threads.check_channels(x, weight, bias, real[0])
-        y: Tensor = CausalConvSilu.apply(x.float(), weight.float().contiguous(), bias.float().contiguous(), real)
+        y: Tensor = _PASS(x.float(), weight.float().contiguous(), bias.float().contiguous(), real)
         return y
     length, taps = x.shape[2], weight.shape[1]
     past = functional.pad(x, (taps - 1, 0))
@@ -41,28 +41,44 @@ def causal_conv_silu(
     return y if real is None else y * real.unsqueeze(2)
 
 
-class CausalConvSilu(torch.autograd.Function):
-    """One pass forward and one backward, which computes the convolution again instead of keeping it."""
+def _forward(
+    x: Float[Tensor, "B E L"], weight: Float[Tensor, "E K"], bias: Float[Tensor, " E"], real: Bool[Tensor, "B E"]
+) -> Float[Tensor, "B E L"]:
+    y = torch.empty_like(x)
+    threads.run(threads.kernels().conv_forward, WORK * x.numel(), [x, weight, bias, real, y])
+    return y
 
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Float[Tensor, "B E L"],
-        weight: Float[Tensor, "E K"],
-        bias: Float[Tensor, " E"],
-        real: Bool[Tensor, "B E"],
-    ) -> Float[Tensor, "B E L"]:
-        ctx.save_for_backward(x, weight, bias, real)
-        y = torch.empty_like(x)
-        threads.run(threads.kernels().conv_forward, WORK * x.numel(), [x, weight, bias, real, y])
-        return y
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Float[Tensor, "B E L"]) -> tuple[Tensor | None, ...]:
-        x, weight, bias, real = ctx.saved_tensors
-        by_x = torch.empty_like(x)
-        by_weight, by_bias = torch.empty(len(x), *weight.shape), torch.empty(len(x), *bias.shape)
-        arguments = [x, weight, bias, real, grad, by_x, by_weight, by_bias]
-        threads.run(threads.kernels().conv_backward, 2 * WORK * x.numel(), arguments)
-        return by_x, threads.summed(by_weight), threads.summed(by_bias), None
+def _backward(
+    x: Float[Tensor, "B E L"],
+    weight: Float[Tensor, "E K"],
+    bias: Float[Tensor, " E"],
+    real: Bool[Tensor, "B E"],
+    grad: Float[Tensor, "B E L"],
+) -> tuple[Float[Tensor, "B E L"], Float[Tensor, "E K"], Float[Tensor, " E"]]:
+    """Computes the convolution again instead of keeping it."""
+    by_x = torch.empty_like(x)
+    by_weight, by_bias = torch.empty(len(x), *weight.shape), torch.empty(len(x), *bias.shape)
+    arguments = [x, weight, bias, real, grad, by_x, by_weight, by_bias]
+    threads.run(threads.kernels().conv_backward, 2 * WORK * x.numel(), arguments)
+    return by_x, threads.summed(by_weight), threads.summed(by_bias)
+
+
+def _keep(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG001
+    ctx.save_for_backward(*inputs)
+
+
+_PASS_BACK = operator(
+    "conv_silu_backward(Tensor x, Tensor weight, Tensor bias, Tensor real, Tensor grad) -> (Tensor, Tensor, Tensor)",
+    _backward,
+    lambda x, weight, bias, *_: tuple(map(torch.empty_like, (x, weight, bias))),
+    device="CPU",
+)
+_PASS = operator(
+    "conv_silu(Tensor x, Tensor weight, Tensor bias, Tensor real) -> Tensor",
+    _forward,
+    lambda x, *_: torch.empty_like(x),
+    device="CPU",
+    keep=_keep,
+    backward=lambda ctx, grad: (*_PASS_BACK(*ctx.saved_tensors, grad), None),
+)

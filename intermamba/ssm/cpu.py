@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from intermamba.errors import ConfigError
+from intermamba.ssm.operator import operator
 from intermamba.ssm.threads import SINGLE, available, kernels, run, summed
 
 __all__ = ["available", "selective_scan", "supports"]
@@ -47,11 +47,10 @@ def selective_scan(
     shortcut, bias = (absent if value is None else value for value in (D, delta_bias))
     _check_shapes(u, delta, A, B, C, shortcut, bias)
     inputs = [value.float() for value in (u, delta, A.contiguous(), B, C, shortcut.contiguous(), bias.contiguous())]
-    if torch.is_grad_enabled() and any(value.requires_grad for value in inputs):
-        y: Tensor = Scan.apply(*inputs, delta_softplus)
-    else:
-        y, _ = _forward(inputs, delta_softplus, keep=False)
-    return y.to(u.dtype)
+    keep = torch.is_grad_enabled() and any(value.requires_grad for value in inputs)
+    y, _ = _SCAN(*inputs, delta_softplus, keep)
+    out: Tensor = y.to(u.dtype)
+    return out
 
 
 def _check_shapes(u: Tensor, *others: Tensor) -> None:
@@ -64,38 +63,81 @@ def _check_shapes(u: Tensor, *others: Tensor) -> None:
         raise ValueError(f"selective_scan: delta, A, B, C, D, delta_bias of shapes {shapes}; u asks for {expected}")
 
 
-class Scan(torch.autograd.Function):
-    """The whole scan at once: softplus, recurrence and shortcut."""
-
-    @staticmethod
-    def forward(ctx: Any, *arguments: Any) -> Float[Tensor, "B E L"]:
-        *inputs, ctx.use_softplus = arguments
-        y, starts = _forward(inputs, ctx.use_softplus, keep=True)
-        ctx.save_for_backward(*inputs, starts)
-        return y
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Float[Tensor, "B E L"]) -> tuple[Tensor | None, ...]:
-        *inputs, starts = ctx.saved_tensors
-        u, delta, A, B, *_ = inputs
-        batch, channels, _ = u.shape
-        by_u, by_delta = torch.empty_like(u), torch.empty_like(delta)
-        of_projection = (-(-channels // kernels().CHANNELS), *B.shape)
-        shapes = ((batch, *A.shape), of_projection, of_projection, (batch, channels), (batch, channels))
-        parts = [torch.empty(shape) for shape in shapes]
-        outputs = (by_u, by_delta, *parts)
-        run(kernels().backward, _updates(u, A), [*inputs, ctx.use_softplus, starts, grad, *outputs])
-        return by_u, by_delta, *map(summed, parts), None
-
-
-def _forward(inputs: list[Tensor], use_softplus: bool, keep: bool) -> tuple[Tensor, Tensor]:
+def _forward(
+    u: Float[Tensor, "B E L"],
+    delta: Float[Tensor, "B E L"],
+    A: Float[Tensor, "E N"],
+    B: Float[Tensor, "B N L"],
+    C: Float[Tensor, "B N L"],
+    D: Float[Tensor, " E"],
+    bias: Float[Tensor, " E"],
+    use_softplus: bool,
+    keep: bool,
+) -> tuple[Tensor, Tensor]:
     """The output, and the states from which a backward pass starts if they are to be kept."""
-    u, _, A, *_ = inputs
-    shape = kernels().shape_of_starts(*u.shape, A.shape[1]) if keep else (0,) * 5
-    y, starts = torch.empty_like(u), torch.empty(shape)
-    run(kernels().forward, _updates(u, A), [*inputs, use_softplus, starts, y])
+    y, starts = _outputs(u, delta, A, B, C, D, bias, use_softplus, keep)
+    run(kernels().forward, _updates(u, A), [u, delta, A, B, C, D, bias, use_softplus, starts, y])
     return y, starts
+
+
+def _outputs(u: Tensor, delta: Tensor, A: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+    *_, keep = rest
+    shape = kernels().shape_of_starts(*u.shape, A.shape[1]) if keep else (0,) * 5
+    return torch.empty_like(u), u.new_empty(shape)
+
+
+def _backward(
+    u: Float[Tensor, "B E L"],
+    delta: Float[Tensor, "B E L"],
+    A: Float[Tensor, "E N"],
+    B: Float[Tensor, "B N L"],
+    C: Float[Tensor, "B N L"],
+    D: Float[Tensor, " E"],
+    bias: Float[Tensor, " E"],
+    use_softplus: bool,
+    starts: Tensor,
+    grad: Float[Tensor, "B E L"],
+) -> tuple[Tensor, ...]:
+    """By each of the first seven."""
+    batch, channels, _ = u.shape
+    by_u, by_delta = torch.empty_like(u), torch.empty_like(delta)
+    of_projection = (-(-channels // kernels().CHANNELS), *B.shape)
+    shapes = ((batch, *A.shape), of_projection, of_projection, (batch, channels), (batch, channels))
+    parts = [torch.empty(shape) for shape in shapes]
+    outputs = (by_u, by_delta, *parts)
+    run(kernels().backward, _updates(u, A), [u, delta, A, B, C, D, bias, use_softplus, starts, grad, *outputs])
+    return by_u, by_delta, *map(summed, parts)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    *tensors, ctx.use_softplus, _ = inputs
+    ctx.save_for_backward(*tensors, output[1])
+
+
+def _gradients(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    *inputs, starts = ctx.saved_tensors
+    return *_SCAN_BACK(*inputs, ctx.use_softplus, starts, grad), None, None
+
+
+_INPUTS = "Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor D, Tensor bias, bool use_softplus"
+_SCAN_BACK = operator(
+    f"scan_cpu_backward({_INPUTS}, Tensor starts, Tensor grad) -> ({', '.join(['Tensor'] * 7)})",
+    _backward,
+    lambda u, delta, *parameters: (
+        torch.empty_like(u),
+        torch.empty_like(delta),
+        *(value.new_empty(value.shape) for value in parameters[:5]),
+    ),
+    device="CPU",
+)
+_SCAN = operator(
+    f"scan_cpu({_INPUTS}, bool keep) -> (Tensor, Tensor)",
+    _forward,
+    _outputs,
+    device="CPU",
+    keep=_keep,
+    backward=_gradients,
+)
 
 
 def _updates(u: Tensor, A: Tensor) -> int:

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from intermamba.ssm import threads
+from intermamba.ssm.operator import operator
 
 WORK = 1
 """What a value costs, in updates of a scan's state."""
@@ -29,7 +29,7 @@ def masked_norm(
     """
     if fused and x.device.type == "cpu" and x.dtype in threads.SINGLE and threads.available():
         threads.check_channels(x, weight, bias, real[0])
-        y: Tensor = MaskedNorm.apply(x.float(), weight.contiguous(), bias.contiguous(), real.contiguous(), eps)
+        y: Tensor = _PASS(x.float(), weight.contiguous(), bias.contiguous(), real.contiguous(), eps)
         return y
     share = (real / real.sum(1, keepdim=True)).to(weight.dtype).unsqueeze(2)  # a sum of products with it is a mean
     centred = x - (x * share).sum(1, keepdim=True)
@@ -37,30 +37,49 @@ def masked_norm(
     return torch.addcmul(bias[:, None], centred * scale, weight[:, None])
 
 
-class MaskedNorm(torch.autograd.Function):
-    """One pass forward and one backward, which computes mean and variance again instead of keeping them."""
+def _forward(
+    x: Float[Tensor, "B E L"],
+    weight: Float[Tensor, " E"],
+    bias: Float[Tensor, " E"],
+    real: Bool[Tensor, "B E"],
+    eps: float,
+) -> Float[Tensor, "B E L"]:
+    y = torch.empty_like(x)
+    threads.run(threads.kernels().norm_forward, WORK * x.numel(), [x.mT, weight, bias, real, eps, y.mT])
+    return y
 
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Float[Tensor, "B E L"],
-        weight: Float[Tensor, " E"],
-        bias: Float[Tensor, " E"],
-        real: Bool[Tensor, "B E"],
-        eps: float,
-    ) -> Float[Tensor, "B E L"]:
-        ctx.save_for_backward(x, weight, real)
-        ctx.eps = eps
-        y = torch.empty_like(x)
-        threads.run(threads.kernels().norm_forward, WORK * x.numel(), [x.mT, weight, bias, real, eps, y.mT])
-        return y
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Float[Tensor, "B E L"]) -> tuple[Tensor | None, ...]:
-        x, weight, real = ctx.saved_tensors
-        by_x = torch.empty_like(x)
-        by_weight, by_bias = torch.empty(x.shape[:2]), torch.empty(x.shape[:2])
-        arguments = [x.mT, weight, real, ctx.eps, grad.mT, by_x.mT, by_weight, by_bias]
-        threads.run(threads.kernels().norm_backward, 2 * WORK * x.numel(), arguments)
-        return by_x, threads.summed(by_weight), threads.summed(by_bias), None, None
+def _backward(
+    x: Float[Tensor, "B E L"],
+    weight: Float[Tensor, " E"],
+    real: Bool[Tensor, "B E"],
+    eps: float,
+    grad: Float[Tensor, "B E L"],
+) -> tuple[Float[Tensor, "B E L"], Float[Tensor, " E"], Float[Tensor, " E"]]:
+    """Computes mean and variance again instead of keeping them."""
+    by_x = torch.empty_like(x)
+    by_weight, by_bias = torch.empty(x.shape[:2]), torch.empty(x.shape[:2])
+    arguments = (x.mT, weight, real, eps, grad.mT, by_x.mT, by_weight, by_bias)
+    threads.run(threads.kernels().norm_backward, 2 * WORK * x.numel(), arguments)
+    return by_x, threads.summed(by_weight), threads.summed(by_bias)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001
+    x, weight, _, real, ctx.eps = inputs
+    ctx.save_for_backward(x, weight, real)
+
+
+_PASS_BACK = operator(
+    "masked_norm_backward(Tensor x, Tensor weight, Tensor real, float eps, Tensor grad) -> (Tensor, Tensor, Tensor)",
+    _backward,
+    lambda x, weight, *_: (torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)),
+    device="CPU",
+)
+_PASS = operator(
+    "masked_norm(Tensor x, Tensor weight, Tensor bias, Tensor real, float eps) -> Tensor",
+    _forward,
+    lambda x, *_: torch.empty_like(x),
+    device="CPU",
+    keep=_keep,
+    backward=lambda ctx, grad: (*_PASS_BACK(*ctx.saved_tensors, ctx.eps, grad), None, None),
+)

@@ -13,6 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from intermamba.ssm.operator import operator
+
 TILE = 1 << 16
 """Elements of a tile: a few tiles of float32 fit the second-level cache of one core."""
 
@@ -35,76 +37,103 @@ def selective_scan(
         step = step + delta_bias.to(dtype)
     if delta_softplus:
         step = Softplus.apply(step)
-    y: Tensor = Scan.apply(inputs, step, A.to(dtype).T.contiguous(), b, c, discretisation == "zoh")
+    y: Tensor
+    y, _ = _SCAN(inputs, step, A.to(dtype).T.contiguous(), b, c, discretisation == "zoh")
     if D is not None:
         y = torch.addcmul(y, inputs, D.to(dtype))
     return y.permute(1, 2, 0).to(u.dtype)
 
 
-class Scan(torch.autograd.Function):
-    """``h[l] = exp(step A) h[l-1] + gain b[l] x[l]`` from zero, ``y[l] = c[l] h[l]``.
+def _forward(
+    x: Float[Tensor, "L B E"],
+    step: Float[Tensor, "L B E"],
+    rates: Float[Tensor, "N E"],
+    b: Float[Tensor, "L B N"],
+    c: Float[Tensor, "L B N"],
+    exact: bool,
+) -> tuple[Float[Tensor, "L B E"], Float[Tensor, "tiles B N E"]]:
+    """``h[l] = exp(step A) h[l-1] + gain b[l] x[l]`` from zero, ``y[l] = c[l] h[l]``; and the states before each tile.
 
-    ``gain`` is ``step``, or with ``exact`` the zero-order hold ``(exp(step A) - 1) / A`` of Eq. 5. The derivative by
-    the states, ``adjoint``, follows the same recurrence backwards in time.
+    ``gain`` is ``step``, or with ``exact`` the zero-order hold ``(exp(step A) - 1) / A`` of Eq. 5.
     """
+    y, starts = _outputs(x, step, rates, b, c, exact)
+    state = x.new_zeros(x.shape[1], *rates.shape)
+    for now, start in zip(_tiles(len(x), state.numel()), starts, strict=True):
+        start.copy_(state)
+        _, _, states = _states(x[now], step[now], rates, b[now], state, exact)
+        torch.sum(c[now, :, :, None] * states, 2, out=y[now])
+        state = states[-1].clone()
+    return y, starts
 
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Float[Tensor, "L B E"],
-        step: Float[Tensor, "L B E"],
-        rates: Float[Tensor, "N E"],
-        b: Float[Tensor, "L B N"],
-        c: Float[Tensor, "L B N"],
-        exact: bool,
-    ) -> Float[Tensor, "L B E"]:
-        state = x.new_zeros(x.shape[1], *rates.shape)
-        y, starts = torch.empty_like(x), []
-        for now in _tiles(len(x), state.numel()):
-            starts.append(state)
-            _, _, states = _states(x[now], step[now], rates, b[now], state, exact)
-            torch.sum(c[now, :, :, None] * states, 2, out=y[now])
-            state = states[-1].clone()
-        ctx.save_for_backward(x, step, rates, b, c, *starts)
-        ctx.exact = exact
-        return y
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Float[Tensor, "L B E"]) -> tuple[Tensor | None, ...]:
-        x, step, rates, b, c, *starts = ctx.saved_tensors
-        grad_x, grad_step, grad_b, grad_c = map(torch.empty_like, (x, step, b, c))
-        grad_rates, carry = torch.zeros_like(rates), torch.zeros_like(starts[0])
-        tiles = _tiles(len(x), carry.numel())
-        for now, start in zip(reversed(tiles), reversed(starts), strict=True):
-            wide_x, wide_step, wide_grad = x[now, :, None], step[now, :, None], grad[now, :, None]
-            wide_b, wide_c = b[now, :, :, None], c[now, :, :, None]
-            decay, gain, states = _states(x[now], step[now], rates, b[now], start, ctx.exact)
+def _outputs(x: Tensor, step: Tensor, rates: Tensor, *_: Any) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+    length, batch, channels = x.shape
+    tiles = -(-length // _steps(batch * channels * rates.shape[0]))
+    return torch.empty_like(x), x.new_empty(tiles, batch, *rates.shape)
 
-            adjoint = wide_c * wide_grad
-            adjoint[-1] += carry
-            moments = list(zip(adjoint.unbind(), decay.unbind(), strict=True))
-            for (after, decay_after), (current, _) in pairwise(reversed(moments)):
-                current.addcmul_(decay_after, after)
-            carry = adjoint[0] * decay[0]
 
-            grad_c[now] = (states * wide_grad).sum(3)
-            exponent = adjoint * decay  # becomes the derivative by step A
-            exponent[0] *= start
-            exponent[1:] *= states[:-1]
-            if ctx.exact:  # d gain / d step = decay, d gain / d A = (step decay - gain) / A
-                by_gain = adjoint * wide_b * wide_x
-                grad_x[now] = (adjoint * gain * wide_b).sum(2)
-                grad_step[now] = (by_gain * decay + exponent * rates).sum(2)
-                grad_rates += (by_gain * (wide_step * decay - gain)).sum((0, 1)) / rates
-                grad_b[now] = (adjoint * gain * wide_x).sum(3)
-            else:
-                entered = (adjoint * wide_b).sum(2)
-                grad_x[now] = entered * step[now]
-                grad_step[now] = entered * x[now] + (exponent * rates).sum(2)
-                grad_b[now] = (adjoint * (wide_step * wide_x)).sum(3)
-            grad_rates += (exponent * wide_step).sum((0, 1))
-        return grad_x, grad_step, grad_rates, grad_b, grad_c, None
+def _backward(
+    x: Float[Tensor, "L B E"],
+    step: Float[Tensor, "L B E"],
+    rates: Float[Tensor, "N E"],
+    b: Float[Tensor, "L B N"],
+    c: Float[Tensor, "L B N"],
+    exact: bool,
+    starts: Float[Tensor, "tiles B N E"],
+    grad: Float[Tensor, "L B E"],
+) -> tuple[Tensor, ...]:
+    """By each of the first five. The derivative by the states, ``adjoint``, follows the same recurrence backwards."""
+    grad_x, grad_step, grad_b, grad_c = map(torch.empty_like, (x, step, b, c))
+    grad_rates, carry = torch.zeros_like(rates), x.new_zeros(x.shape[1], *rates.shape)
+    tiles = _tiles(len(x), carry.numel())
+    for now, start in zip(reversed(tiles), starts.flip(0), strict=True):
+        wide_x, wide_step, wide_grad = x[now, :, None], step[now, :, None], grad[now, :, None]
+        wide_b, wide_c = b[now, :, :, None], c[now, :, :, None]
+        decay, gain, states = _states(x[now], step[now], rates, b[now], start, exact)
+
+        adjoint = wide_c * wide_grad
+        adjoint[-1] += carry
+        moments = list(zip(adjoint.unbind(), decay.unbind(), strict=True))
+        for (after, decay_after), (current, _) in pairwise(reversed(moments)):
+            current.addcmul_(decay_after, after)
+        carry = adjoint[0] * decay[0]
+
+        grad_c[now] = (states * wide_grad).sum(3)
+        exponent = adjoint * decay  # becomes the derivative by step A
+        exponent[0] *= start
+        exponent[1:] *= states[:-1]
+        if gain is not None:  # d gain / d step = decay, d gain / d A = (step decay - gain) / A
+            by_gain = adjoint * wide_b * wide_x
+            grad_x[now] = (adjoint * gain * wide_b).sum(2)
+            grad_step[now] = (by_gain * decay + exponent * rates).sum(2)
+            grad_rates += (by_gain * (wide_step * decay - gain)).sum((0, 1)) / rates
+            grad_b[now] = (adjoint * gain * wide_x).sum(3)
+        else:
+            entered = (adjoint * wide_b).sum(2)
+            grad_x[now] = entered * step[now]
+            grad_step[now] = entered * x[now] + (exponent * rates).sum(2)
+            grad_b[now] = (adjoint * (wide_step * wide_x)).sum(3)
+        grad_rates += (exponent * wide_step).sum((0, 1))
+    return grad_x, grad_step, grad_rates, grad_b, grad_c
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    *tensors, ctx.exact = inputs
+    ctx.save_for_backward(*tensors, output[1])
+
+
+def _gradients(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    *inputs, starts = ctx.saved_tensors
+    return *_SCAN_BACK(*inputs, ctx.exact, starts, grad), None
+
+
+_INPUTS = "Tensor x, Tensor step, Tensor rates, Tensor b, Tensor c, bool exact"
+_SCAN_BACK = operator(
+    f"scan_reference_backward({_INPUTS}, Tensor starts, Tensor grad) -> ({', '.join(['Tensor'] * 5)})",
+    _backward,
+    lambda *inputs: tuple(map(torch.empty_like, inputs[:5])),
+)
+_SCAN = operator(f"scan_reference({_INPUTS}) -> (Tensor, Tensor)", _forward, _outputs, keep=_keep, backward=_gradients)
 
 
 class Softplus(torch.autograd.Function):
@@ -146,5 +175,9 @@ def _states(
 
 def _tiles(length: int, elements: int) -> list[slice]:
     """Runs of steps of about TILE elements each, given the elements of one step."""
-    steps = max(1, TILE // elements)
+    steps = _steps(elements)
     return [slice(begin, min(begin + steps, length)) for begin in range(0, length, steps)]
+
+
+def _steps(elements: int) -> int:
+    return max(1, TILE // max(1, elements))

@@ -3,10 +3,16 @@
 A program takes ``BE`` channels of one sequence through time in chunks of ``K`` steps. Within a chunk the recurrence is
 a parallel prefix scan over a tile (BE, N, K) in registers, so few channels with many steps (the spatial branch) and
 many channels with few steps (the temporal one) both fill a GPU; between chunks only the state (BE, N) is carried. The
-backward pass computes a chunk's states again from the state before it. Nothing is summed by atomics: equal inputs give
-equal bytes. On a CPU the same kernels run in Triton's interpreter (``TRITON_INTERPRET=1``), which is for tests.
+backward pass computes a chunk's states again from the state before it. There a program takes a group of channels
+through time, tile after tile: what they add to the gradients of B and C, which would otherwise be most of what the pass
+moves, it adds up where only it writes. Nothing is summed by atomics: equal inputs give equal bytes. On a CPU the same
+kernels run in Triton's interpreter (``TRITON_INTERPRET=1``), which is for tests.
+
+No tile that is tried spills (a test compiles them all); which of them is fastest Triton finds out once for a size of
+problem, and keeps on disk.
 """
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -14,10 +20,21 @@ import triton
 import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-CHANNELS, STEPS = 8, 64
-"""Tile of a program: channels, and steps of a chunk."""
+from intermamba.ssm.operator import operator
+
+STEPS = 32
+"""Steps of a chunk."""
+GROUP = 16
+"""Channels of a program of the backward pass."""
+CHANNELS = (1, 2, 4, 8)
+"""Channels of a tile that are tried."""
+REGISTERS = 255
+"""That a thread may have, which is all; left to itself the assembler spills a few to run one more program at once."""
+WARPS = 8
+"""Most warps of a program that are tried."""
+VALUES = (4, 8)
+"""Values of a tile that a thread holds, which are tried: with 16 the backward kernel spills."""
 
 
 def selective_scan(
@@ -31,70 +48,107 @@ def selective_scan(
     delta_softplus: bool,
 ) -> Float[Tensor, "B E L"]:
     """See :func:`intermamba.ssm.selective_scan`; discretised as mamba, computed in float32."""
-    out: Tensor = Scan.apply(u, delta, A, B, C, D, delta_bias, delta_softplus)
-    return out
+    inputs = [u, delta, A, B, C, D, delta_bias]
+    keep = torch.is_grad_enabled() and any(value is not None and value.requires_grad for value in inputs)
+    y: Tensor
+    y, _ = _SCAN(*inputs, delta_softplus, keep)
+    return y
 
 
-class Scan(torch.autograd.Function):
-    """Forward and backward launches, and the sums over programs that follow the latter."""
+def _launch_forward(
+    u: Float[Tensor, "B E L"],
+    delta: Float[Tensor, "B E L"],
+    A: Float[Tensor, "E N"],
+    B: Float[Tensor, "B N L"],
+    C: Float[Tensor, "B N L"],
+    D: Float[Tensor, " E"] | None,
+    bias: Float[Tensor, " E"] | None,
+    softplus: bool,
+    keep: bool,
+) -> tuple[Tensor, Tensor]:
+    """The output, and the states before each chunk if they are to be kept."""
+    (_, channels, length), states = u.shape, A.shape[1]
+    y, starts = _outputs(u, delta, A, B, C, D, bias, softplus, keep)
+    kernel = tuned(_forward, states)
+    kernel[lambda meta: (triton.cdiv(channels, meta["BE"]), len(u))](
+        u, delta, A.contiguous(), B, C, _vector(D, A), _vector(bias, A), y, starts,
+        *u.stride(), *delta.stride(), *B.stride(), *C.stride(), *y.stride(),
+        _size(u), channels, length, states, softplus, D is not None, bias is not None, keep,
+        N=triton.next_power_of_2(states), K=STEPS,
+    )  # fmt: skip
+    return y, starts
 
-    @staticmethod
-    def forward(
-        ctx: Any,
-        u: Float[Tensor, "B E L"],
-        delta: Float[Tensor, "B E L"],
-        A: Float[Tensor, "E N"],
-        B: Float[Tensor, "B N L"],
-        C: Float[Tensor, "B N L"],
-        D: Float[Tensor, " E"] | None,
-        delta_bias: Float[Tensor, " E"] | None,
-        delta_softplus: bool,
-    ) -> Float[Tensor, "B E L"]:
-        (batch, channels, length), states = u.shape, A.shape[1]
-        y = torch.empty_like(u)
-        chunks = triton.cdiv(length, STEPS)
-        starts = torch.empty(batch, chunks, channels, states, device=u.device)
-        grid = (triton.cdiv(channels, CHANNELS), batch)
-        shape = (channels, length, states, delta_softplus, D is not None, delta_bias is not None)
-        rates, skip, bias = A.contiguous(), _vector(D, A), _vector(delta_bias, A)
-        _forward[grid](
-            u, delta, rates, B, C, skip, bias, y, starts,
-            *u.stride(), *delta.stride(), *B.stride(), *C.stride(), *y.stride(),
-            *shape, *_tile(states),
-        )  # fmt: skip
-        ctx.save_for_backward(u, delta, rates, B, C, skip, bias, starts)
-        ctx.shape = shape
-        return y
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Float[Tensor, "B E L"]) -> tuple[Tensor | None, ...]:
-        u, delta, rates, B, C, skip, bias, starts = ctx.saved_tensors
-        (batch, channels, length), states = u.shape, rates.shape[1]
-        groups = triton.cdiv(channels, CHANNELS)
-        grad_u, grad_delta = torch.empty_like(u), torch.empty_like(delta)
-        # What many programs add to: B and C over channels, the parameters over sequences.
-        grad_b, grad_c = (torch.empty(groups, batch, states, length, device=u.device) for _ in range(2))
-        grad_rates = torch.empty(batch, channels, states, device=u.device)
-        grad_skip, grad_bias = (torch.empty(batch, channels, device=u.device) for _ in range(2))
-        _backward[groups, batch](
-            u, delta, rates, B, C, skip, bias, starts, grad,
-            grad_u, grad_delta, grad_rates, grad_b, grad_c, grad_skip, grad_bias,
-            *u.stride(), *delta.stride(), *B.stride(), *C.stride(), *grad.stride(),
-            *grad_u.stride(), *grad_delta.stride(),
-            batch, *ctx.shape, *_tile(states),
-        )  # fmt: skip
-        has_skip, has_bias = ctx.shape[-2:]
-        return (
-            grad_u,
-            grad_delta,
-            grad_rates.sum(0).to(rates.dtype),
-            grad_b.sum(0).to(B.dtype),
-            grad_c.sum(0).to(C.dtype),
-            grad_skip.sum(0).to(skip.dtype) if has_skip else None,
-            grad_bias.sum(0).to(bias.dtype) if has_bias else None,
-            None,
-        )
+def _outputs(u: Tensor, delta: Tensor, A: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+    *_, keep = rest
+    (batch, channels, length), states = u.shape, A.shape[1]
+    starts = (batch, -(-length // STEPS), channels, states) if keep else (0,) * 4
+    return torch.empty_like(u), u.new_empty(starts, dtype=torch.float32)
+
+
+def _launch_backward(
+    u: Float[Tensor, "B E L"],
+    delta: Float[Tensor, "B E L"],
+    A: Float[Tensor, "E N"],
+    B: Float[Tensor, "B N L"],
+    C: Float[Tensor, "B N L"],
+    D: Float[Tensor, " E"] | None,
+    bias: Float[Tensor, " E"] | None,
+    softplus: bool,
+    starts: Float[Tensor, "B chunks E N"],
+    grad: Float[Tensor, "B E L"],
+) -> tuple[Tensor, ...]:
+    """By each of the first seven; of what is absent, zeros of no use."""
+    (batch, channels, length), states = u.shape, A.shape[1]
+    groups = triton.cdiv(channels, GROUP)
+    by_u, by_delta = torch.empty_like(u), torch.empty_like(delta)
+    # What many programs add to: B and C over channels, the parameters over sequences.
+    by_b, by_c = (starts.new_empty(groups, batch, states, length) for _ in range(2))
+    by_rates = starts.new_empty(batch, channels, states)
+    by_skip, by_bias = (starts.new_empty(batch, channels) for _ in range(2))
+    tuned(_backward, states)[groups, batch](
+        u, delta, A.contiguous(), B, C, _vector(D, A), _vector(bias, A), starts, grad,
+        by_u, by_delta, by_rates, by_b, by_c, by_skip, by_bias,
+        *u.stride(), *delta.stride(), *B.stride(), *C.stride(), *grad.stride(), *by_u.stride(), *by_delta.stride(),
+        _size(u), batch, channels, length, states, softplus, D is not None, bias is not None,
+        GROUP=GROUP, N=triton.next_power_of_2(states), K=STEPS,
+    )  # fmt: skip
+    rest = zip((by_rates, by_b, by_c, by_skip, by_bias), (A, B, C, D, bias), strict=True)
+    return by_u, by_delta, *(value.sum(0).to(value.dtype if like is None else like.dtype) for value, like in rest)
+
+
+def _gradients_like(u: Tensor, delta: Tensor, A: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+    B, C, D, bias, *_ = rest
+    vectors = (A.new_empty(len(A), dtype=torch.float32 if value is None else value.dtype) for value in (D, bias))
+    projections = (value.new_empty(value.shape) for value in (A, B, C))
+    return torch.empty_like(u), torch.empty_like(delta), *projections, *vectors
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    *tensors, ctx.softplus, _ = inputs
+    ctx.save_for_backward(*tensors, output[1])
+
+
+def _gradients(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    *inputs, starts = ctx.saved_tensors
+    found = _SCAN_BACK(*inputs, ctx.softplus, starts, grad)
+    wanted = (None if value is None else by for value, by in zip(inputs, found, strict=True))
+    return *wanted, None, None
+
+
+_INPUTS = "Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor? D, Tensor? bias, bool softplus"
+_SCAN_BACK = operator(
+    f"scan_triton_backward({_INPUTS}, Tensor starts, Tensor grad) -> ({', '.join(['Tensor'] * 7)})",
+    _launch_backward,
+    _gradients_like,
+)
+_SCAN = operator(
+    f"scan_triton({_INPUTS}, bool keep) -> (Tensor, Tensor)",
+    _launch_forward,
+    _outputs,
+    keep=_keep,
+    backward=_gradients,
+)
 
 
 def _vector(value: Tensor | None, like: Tensor) -> Tensor:
@@ -102,13 +156,36 @@ def _vector(value: Tensor | None, like: Tensor) -> Tensor:
     return like if value is None else value.contiguous()
 
 
-def _tile(states: int) -> tuple[int, int, int]:
-    return CHANNELS, triton.next_power_of_2(states), STEPS
+def tiles(states: int) -> list[triton.Config]:
+    """Channels of a tile and warps of a program that are tried: a warp has 32 threads, and a tile 32 steps."""
+    rows = triton.next_power_of_2(states)
+    shapes = {(channels, max(1, channels * rows // values)) for channels in CHANNELS for values in VALUES}
+    fitting = {(channels, warps) for channels, warps in shapes if warps <= WARPS}
+    return [
+        triton.Config({"BE": channels}, num_warps=warps, maxnreg=REGISTERS)
+        for channels, warps in sorted(fitting or {(1, WARPS)})
+    ]
+
+
+@cache
+def tuned(kernel: Any, states: int) -> Any:
+    """A kernel whose tile Triton chooses by trying, once for a size of problem, and remembers on disk."""
+    return triton.autotune(tiles(states), key=["size"], cache_results=True)(kernel)
+
+
+def _size(u: Float[Tensor, "B E L"]) -> int:
+    """By what a tile is chosen: how much there is to share among programs, roughly. L changes with every batch."""
+    return triton.next_power_of_2(u.shape[0] * u.shape[1])
 
 
 @triton.jit
 def _compose(decay, entry, later_decay, later_entry):
     return decay * later_decay, entry * later_decay + later_entry
+
+
+@triton.jit
+def _read(at, mask):
+    return tl.load(at, mask=mask, other=0.0).to(tl.float32)
 
 
 @triton.jit
@@ -123,30 +200,29 @@ def _step(delta, bias, softplus: tl.constexpr):
 def _forward(
     u_at, delta_at, rates_at, b_at, c_at, skip_at, bias_at, y_at, starts_at,
     u_b, u_e, u_l, delta_b, delta_e, delta_l, b_b, b_n, b_l, c_b, c_n, c_l, y_b, y_e, y_l,
-    channels, length, states,
-    softplus: tl.constexpr, has_skip: tl.constexpr, has_bias: tl.constexpr,
+    size, channels, length, states,  # noqa: ARG001 - by size a tile is chosen
+    softplus: tl.constexpr, has_skip: tl.constexpr, has_bias: tl.constexpr, keep: tl.constexpr,
     BE: tl.constexpr, N: tl.constexpr, K: tl.constexpr,
 ):  # fmt: skip
     sequence = tl.program_id(1).to(tl.int64)
     e, n, k = tl.program_id(0) * BE + tl.arange(0, BE), tl.arange(0, N), tl.arange(0, K)
     real_e, real_n = e < channels, n < states
     real_en = real_e[:, None] & real_n[None, :]
-    rates = tl.load(rates_at + e[:, None] * states + n[None, :], mask=real_en, other=0.0).to(tl.float32)
-    skip = tl.load(skip_at + e, mask=real_e, other=0.0).to(tl.float32) if has_skip else tl.zeros((BE,), tl.float32)
-    bias = tl.load(bias_at + e, mask=real_e, other=0.0).to(tl.float32) if has_bias else tl.zeros((BE,), tl.float32)
+    rates = _read(rates_at + e[:, None] * states + n[None, :], real_en)
+    skip = _read(skip_at + e, real_e) if has_skip else tl.zeros((BE,), tl.float32)
+    bias = _read(bias_at + e, real_e) if has_bias else tl.zeros((BE,), tl.float32)
     state = tl.zeros((BE, N), tl.float32)
     chunks = tl.cdiv(length, K)
     for chunk in range(chunks):
         l = chunk * K + k  # noqa: E741
         real_el, real_nl = real_e[:, None] & (l < length)[None, :], real_n[:, None] & (l < length)[None, :]
-        starts = starts_at + ((sequence * chunks + chunk) * channels + e[:, None]) * states + n[None, :]
-        tl.store(starts, state, mask=real_en)
-        u = tl.load(u_at + sequence * u_b + e[:, None] * u_e + l[None, :] * u_l, mask=real_el, other=0.0).to(tl.float32)
-        delta = tl.load(
-            delta_at + sequence * delta_b + e[:, None] * delta_e + l[None, :] * delta_l, mask=real_el, other=0.0
-        ).to(tl.float32)
-        b = tl.load(b_at + sequence * b_b + n[:, None] * b_n + l[None, :] * b_l, mask=real_nl, other=0.0).to(tl.float32)
-        c = tl.load(c_at + sequence * c_b + n[:, None] * c_n + l[None, :] * c_l, mask=real_nl, other=0.0).to(tl.float32)
+        if keep:
+            starts = starts_at + ((sequence * chunks + chunk) * channels + e[:, None]) * states + n[None, :]
+            tl.store(starts, state, mask=real_en)
+        u = _read(u_at + sequence * u_b + e[:, None] * u_e + l[None, :] * u_l, real_el)
+        delta = _read(delta_at + sequence * delta_b + e[:, None] * delta_e + l[None, :] * delta_l, real_el)
+        b = _read(b_at + sequence * b_b + n[:, None] * b_n + l[None, :] * b_l, real_nl)
+        c = _read(c_at + sequence * c_b + n[:, None] * c_n + l[None, :] * c_l, real_nl)
         step = tl.where(real_el, _step(delta, bias[:, None], softplus), 0.0)  # a padded step leaves the state alone
         decay = tl.exp(step[:, None, :] * rates[:, :, None])
         product, entered = tl.associative_scan((decay, (step * u)[:, None, :] * b[None, :, :]), 2, _compose)
@@ -162,71 +238,75 @@ def _backward(
     grad_u_at, grad_delta_at, grad_rates_at, grad_b_at, grad_c_at, grad_skip_at, grad_bias_at,
     u_b, u_e, u_l, delta_b, delta_e, delta_l, b_b, b_n, b_l, c_b, c_n, c_l, grad_b, grad_e, grad_l,
     grad_u_b, grad_u_e, grad_u_l, grad_delta_b, grad_delta_e, grad_delta_l,
-    batch, channels, length, states,
+    size, batch, channels, length, states,  # noqa: ARG001
     softplus: tl.constexpr, has_skip: tl.constexpr, has_bias: tl.constexpr,
-    BE: tl.constexpr, N: tl.constexpr, K: tl.constexpr,
+    GROUP: tl.constexpr, BE: tl.constexpr, N: tl.constexpr, K: tl.constexpr,
 ):  # fmt: skip
     group, sequence = tl.program_id(0), tl.program_id(1).to(tl.int64)
-    e, n, k = group * BE + tl.arange(0, BE), tl.arange(0, N), tl.arange(0, K)
-    real_e, real_n = e < channels, n < states
-    real_en = real_e[:, None] & real_n[None, :]
-    rates = tl.load(rates_at + e[:, None] * states + n[None, :], mask=real_en, other=0.0).to(tl.float32)
-    skip = tl.load(skip_at + e, mask=real_e, other=0.0).to(tl.float32) if has_skip else tl.zeros((BE,), tl.float32)
-    bias = tl.load(bias_at + e, mask=real_e, other=0.0).to(tl.float32) if has_bias else tl.zeros((BE,), tl.float32)
-    adjoint_after = tl.zeros((BE, N), tl.float32)  # of the first step of the chunk behind
-    of_rates = tl.zeros((BE, N), tl.float32)
-    of_skip, of_bias = tl.zeros((BE,), tl.float32), tl.zeros((BE,), tl.float32)
-    chunks = tl.cdiv(length, K)
-    for back in range(chunks):
-        chunk = chunks - 1 - back
-        l = chunk * K + k  # noqa: E741
-        real_el, real_nl = real_e[:, None] & (l < length)[None, :], real_n[:, None] & (l < length)[None, :]
-        later_el = real_e[:, None] & (l + 1 < length)[None, :]
-        u = tl.load(u_at + sequence * u_b + e[:, None] * u_e + l[None, :] * u_l, mask=real_el, other=0.0).to(tl.float32)
-        deltas = delta_at + sequence * delta_b + e[:, None] * delta_e + l[None, :] * delta_l
-        delta = tl.load(deltas, mask=real_el, other=0.0).to(tl.float32)
-        later = tl.load(deltas + delta_l, mask=later_el, other=0.0).to(tl.float32)
-        b = tl.load(b_at + sequence * b_b + n[:, None] * b_n + l[None, :] * b_l, mask=real_nl, other=0.0).to(tl.float32)
-        c = tl.load(c_at + sequence * c_b + n[:, None] * c_n + l[None, :] * c_l, mask=real_nl, other=0.0).to(tl.float32)
-        grad = tl.load(
-            grad_at + sequence * grad_b + e[:, None] * grad_e + l[None, :] * grad_l, mask=real_el, other=0.0
-        ).to(tl.float32)
-        starts = starts_at + ((sequence * chunks + chunk) * channels + e[:, None]) * states + n[None, :]
-        state = tl.load(starts, mask=real_en, other=0.0)
+    n, k = tl.arange(0, N), tl.arange(0, K)
+    real_n = n < states
+    for tile in range(GROUP // BE):
+        e = group * GROUP + tile * BE + tl.arange(0, BE)
+        real_e = e < channels
+        real_en = real_e[:, None] & real_n[None, :]
+        rates = _read(rates_at + e[:, None] * states + n[None, :], real_en)
+        skip = _read(skip_at + e, real_e) if has_skip else tl.zeros((BE,), tl.float32)
+        bias = _read(bias_at + e, real_e) if has_bias else tl.zeros((BE,), tl.float32)
+        adjoint_after = tl.zeros((BE, N), tl.float32)  # of the first step of the chunk behind
+        of_rates = tl.zeros((BE, N), tl.float32)
+        of_skip, of_bias = tl.zeros((BE,), tl.float32), tl.zeros((BE,), tl.float32)
+        chunks = tl.cdiv(length, K)
+        for back in range(chunks):
+            chunk = chunks - 1 - back
+            l = chunk * K + k  # noqa: E741
+            real_el, real_nl = real_e[:, None] & (l < length)[None, :], real_n[:, None] & (l < length)[None, :]
+            later_el = real_e[:, None] & (l + 1 < length)[None, :]
+            u = _read(u_at + sequence * u_b + e[:, None] * u_e + l[None, :] * u_l, real_el)
+            deltas = delta_at + sequence * delta_b + e[:, None] * delta_e + l[None, :] * delta_l
+            delta = _read(deltas, real_el)
+            later = _read(deltas + delta_l, later_el)
+            b = _read(b_at + sequence * b_b + n[:, None] * b_n + l[None, :] * b_l, real_nl)
+            c = _read(c_at + sequence * c_b + n[:, None] * c_n + l[None, :] * c_l, real_nl)
+            grad = _read(grad_at + sequence * grad_b + e[:, None] * grad_e + l[None, :] * grad_l, real_el)
+            starts = starts_at + ((sequence * chunks + chunk) * channels + e[:, None]) * states + n[None, :]
+            state = tl.load(starts, mask=real_en, other=0.0)
 
-        step = tl.where(real_el, _step(delta, bias[:, None], softplus), 0.0)
-        entry = (step * u)[:, None, :] * b[None, :, :]
-        product, entered = tl.associative_scan((tl.exp(step[:, None, :] * rates[:, :, None]), entry), 2, _compose)
-        h = product * state[:, :, None] + entered
-        # adjoint[l] = c[l] grad[l] + decay[l + 1] adjoint[l + 1]: the same recurrence, backwards in time.
-        step_later = tl.where(later_el, _step(later, bias[:, None], softplus), 0.0)
-        decay_later = tl.exp(step_later[:, None, :] * rates[:, :, None])
-        product, entered = tl.associative_scan(
-            (decay_later, c[None, :, :] * grad[:, None, :]), 2, _compose, reverse=True
-        )
-        adjoint = product * adjoint_after[:, :, None] + entered
-        adjoint_after = tl.sum(tl.where(k[None, None, :] == 0, adjoint, 0.0), 2)
+            step = tl.where(real_el, _step(delta, bias[:, None], softplus), 0.0)
+            entry = (step * u)[:, None, :] * b[None, :, :]
+            product, entered = tl.associative_scan((tl.exp(step[:, None, :] * rates[:, :, None]), entry), 2, _compose)
+            h = product * state[:, :, None] + entered
+            # adjoint[l] = c[l] grad[l] + decay[l + 1] adjoint[l + 1]: the same recurrence, backwards in time.
+            step_later = tl.where(later_el, _step(later, bias[:, None], softplus), 0.0)
+            decay_later = tl.exp(step_later[:, None, :] * rates[:, :, None])
+            product, entered = tl.associative_scan(
+                (decay_later, c[None, :, :] * grad[:, None, :]), 2, _compose, reverse=True
+            )
+            adjoint = product * adjoint_after[:, :, None] + entered
+            adjoint_after = tl.sum(tl.where(k[None, None, :] == 0, adjoint, 0.0), 2)
 
-        carried = adjoint * (h - entry)  # adjoint times decay[l] h[l - 1]
-        by_entry = tl.sum(adjoint * b[None, :, :], 1)
-        of_u = by_entry * step + skip[:, None] * grad
-        of_step = by_entry * u + tl.sum(carried * rates[:, :, None], 1)
-        if softplus:
-            of_step *= 1.0 / (1.0 + tl.exp(-(delta + bias[:, None])))
-        of_step = tl.where(real_el, of_step, 0.0)
-        tl.store(grad_u_at + sequence * grad_u_b + e[:, None] * grad_u_e + l[None, :] * grad_u_l, of_u, mask=real_el)
-        tl.store(
-            grad_delta_at + sequence * grad_delta_b + e[:, None] * grad_delta_e + l[None, :] * grad_delta_l,
-            of_step,
-            mask=real_el,
-        )
-        place = ((group * batch + sequence) * states + n[:, None]) * length + l[None, :]
-        tl.store(grad_b_at + place, tl.sum(adjoint * (step * u)[:, None, :], 0), mask=real_nl)
-        tl.store(grad_c_at + place, tl.sum(h * grad[:, None, :], 0), mask=real_nl)
-        of_rates += tl.sum(carried * step[:, None, :], 2)
-        of_skip += tl.sum(grad * u, 1)
-        of_bias += tl.sum(of_step, 1)
-    row = sequence * channels + e
-    tl.store(grad_rates_at + row[:, None] * states + n[None, :], of_rates, mask=real_en)
-    tl.store(grad_skip_at + row, of_skip, mask=real_e)
-    tl.store(grad_bias_at + row, of_bias, mask=real_e)
+            carried = adjoint * (h - entry)  # adjoint times decay[l] h[l - 1]
+            by_entry = tl.sum(adjoint * b[None, :, :], 1)
+            of_u = by_entry * step + skip[:, None] * grad
+            of_step = by_entry * u + tl.sum(carried * rates[:, :, None], 1)
+            if softplus:
+                of_step *= 1.0 / (1.0 + tl.exp(-(delta + bias[:, None])))
+            of_step = tl.where(real_el, of_step, 0.0)
+            tl.store(
+                grad_u_at + sequence * grad_u_b + e[:, None] * grad_u_e + l[None, :] * grad_u_l, of_u, mask=real_el
+            )
+            grads = grad_delta_at + sequence * grad_delta_b + e[:, None] * grad_delta_e + l[None, :] * grad_delta_l
+            tl.store(grads, of_step, mask=real_el)
+            place = ((group * batch + sequence) * states + n[:, None]) * length + l[None, :]
+            earlier = real_nl & (tile > 0)  # tiles of this program have written there
+            of_b = _read(grad_b_at + place, earlier) + tl.sum(adjoint * (step * u)[:, None, :], 0)
+            of_c = _read(grad_c_at + place, earlier) + tl.sum(h * grad[:, None, :], 0)
+            tl.store(grad_b_at + place, of_b, mask=real_nl)
+            tl.store(grad_c_at + place, of_c, mask=real_nl)
+            of_rates += tl.sum(carried * step[:, None, :], 2)
+            of_skip += tl.sum(grad * u, 1)
+            of_bias += tl.sum(of_step, 1)
+        row = sequence * channels + e
+        tl.store(grad_rates_at + row[:, None] * states + n[None, :], of_rates, mask=real_en)
+        tl.store(grad_skip_at + row, of_skip, mask=real_e)
+        tl.store(grad_bias_at + row, of_bias, mask=real_e)
+        tl.debug_barrier()  # the next tile reads what this one has written

@@ -1,0 +1,94 @@
+"""What the Triton kernels of the scan take from a GPU, found out without one: registers, stack, warps at once.
+
+Triton compiles for a GPU that is not there, and NVIDIA's ``cuobjdump``, which Triton's wheel brings, reads what the
+compiled kernel needs.
+"""
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from intermamba.ssm import triton as kernels
+
+KERNELS = {"forward": kernels._forward, "backward": kernels._backward}
+ARCHITECTURES = (80, 90, 100)
+"""Compute capabilities, times ten: A100; H100 and H200; B200."""
+REGISTERS, WARPS, BLOCKS, WARP = 65536, 64, 32, 32
+"""Of a multiprocessor of each of these; threads of a warp."""
+PRECISIONS = {"float32": "fp32", "bfloat16": "bf16"}
+STATES = (4, 8, 16, 32, 64)
+SEQUENCES = {f"{name}_at" for name in ("u", "delta", "b", "c", "y", "grad", "grad_u", "grad_delta")}
+"""What a kernel points at in the input's type; all else is float32."""
+_TOOL = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
+
+
+class Resources(NamedTuple):
+    """What a compiled kernel needs."""
+
+    registers: int
+    """Of a thread."""
+    stack: int
+    """Bytes of a thread; more than none are registers that did not suffice."""
+    shared: int
+    """Bytes of a program."""
+    warps: int
+    """Of a program."""
+
+    @property
+    def occupancy(self) -> float:
+        """Share of a multiprocessor's warps that registers leave room for."""
+        a_warp = -(-self.registers * WARP // 256) * 256  # registers are given out by 256
+        return min(REGISTERS // (a_warp * self.warps), BLOCKS, WARPS // self.warps) * self.warps / WARPS
+
+
+def tiles(states: int) -> Iterator[tuple[int, int]]:
+    """Channels of a tile and warps of a program, for each tile that is tried."""
+    for config in kernels.tiles(states):
+        yield config.kwargs["BE"], config.num_warps
+
+
+def resources(which: str, architecture: int, precision: str, states: int, tile: tuple[int, int]) -> Resources:
+    """Of the kernel ``forward`` or ``backward`` for inputs of ``precision``, with every optional part."""
+    channels, warps = tile
+    constants: dict[str, Any] = {"softplus": True, "has_skip": True, "has_bias": True}
+    constants |= {"BE": channels, "N": triton.next_power_of_2(states), "K": kernels.STEPS}
+    constants |= {"GROUP": kernels.GROUP} if which == "backward" else {"keep": True}
+    kernel = KERNELS[which]
+    source = ASTSource(kernel, {name: _kind(name, precision, constants) for name in kernel.arg_names}, constants)
+    options = {"num_warps": warps, "maxnreg": kernels.REGISTERS}
+    compiled = triton.compile(source, target=GPUTarget("cuda", architecture, WARP), options=options)
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as binary:
+        binary.write(compiled.asm["cubin"])
+        binary.flush()
+        told = subprocess.run([_TOOL, "--dump-resource-usage", binary.name], capture_output=True, text=True, check=True)
+    found = {name: int(re.search(rf"\b{name}:(\d+)", told.stdout)[1]) for name in ("REG", "STACK")}  # type: ignore[index]
+    return Resources(found["REG"], found["STACK"], compiled.metadata.shared, warps)
+
+
+def every(
+    architectures: Sequence[int] = ARCHITECTURES,
+    precisions: Sequence[str] = tuple(PRECISIONS),
+    states: Sequence[int] = STATES,
+) -> dict[tuple[str, int, str, int, tuple[int, int]], Resources]:
+    """Of each kernel with each tile that is tried, by the arguments of :func:`resources`."""
+    return {
+        (which, architecture, precision, count, tile): resources(which, architecture, precision, count, tile)
+        for which, architecture, precision, count in product(KERNELS, architectures, precisions, states)
+        for tile in tiles(count)
+    }
+
+
+def _kind(name: str, precision: str, constants: dict[str, Any]) -> str:
+    if name in constants:
+        return "constexpr"
+    if not name.endswith("_at"):
+        return "i32"
+    return f"*{PRECISIONS[precision] if name in SEQUENCES else 'fp32'}"

@@ -1,0 +1,34 @@
+"""The Triton kernels compiled for GPUs that are not there: what they need from one."""
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton has no package for this system")
+
+
+def compiled(architecture: int, precision: str, *states: int) -> dict[str, dict[str, int]]:
+    """Resources of every kernel and tile; in a process of its own, without the checks that tests put into functions."""
+    code = (
+        "import json\nfrom intermamba.cost import kernels\n"
+        f"found = kernels.every([{architecture}], [{precision!r}], {states})\n"
+        "print(json.dumps({str(key): value._asdict() for key, value in found.items()}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@needs_triton
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("architecture", [80, 90, 100])
+def test_no_kernel_spills(architecture, precision):
+    found = compiled(architecture, precision, 4, 8, 16, 32, 64)
+    assert len(found) > 2 * 5 * 3
+    assert {key: one for key, one in found.items() if one["stack"]} == {}
+    assert all(16 < one["registers"] <= 255 for one in found.values())

@@ -1,0 +1,113 @@
+"""The compiled passes as operators of PyTorch: what they claim without computing, and models through the compiler."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import Tensor
+from torch._subclasses import FakeTensorMode
+
+from intermamba.ssm import selective_scan
+from intermamba.ssm.conv import causal_conv_silu
+from intermamba.ssm.norm import masked_norm
+
+
+def draw(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(len(shape)))
+
+
+def scan(backend: str, *tensors: Tensor) -> Tensor:
+    return selective_scan(*tensors[:5], D=tensors[5], delta_bias=tensors[6], delta_softplus=True, backend=backend)
+
+
+REAL = torch.arange(20) < torch.tensor([20, 13])[:, None]
+SEQUENCE = (2, 20, 70)
+PASSES = {
+    "cpu": (
+        lambda *tensors: scan("cpu", *tensors),
+        [SEQUENCE, SEQUENCE, (20, 4), (2, 4, 70), (2, 4, 70), (20,), (20,)],
+    ),
+    "reference": (
+        lambda *tensors: scan("reference", *tensors),
+        [SEQUENCE, SEQUENCE, (20, 4), (2, 4, 70), (2, 4, 70), (20,), (20,)],
+    ),
+    "convolution": (lambda *tensors: causal_conv_silu(*tensors, REAL), [SEQUENCE, (20, 4), (20,)]),
+    "normalisation": (lambda *tensors: masked_norm(*tensors, REAL, 1e-5), [SEQUENCE, (20,), (20,)]),
+}
+
+
+def outcome(function, tensors: list[Tensor]) -> list[Tensor]:
+    leaves = [value.detach().requires_grad_() for value in tensors]
+    y = function(*leaves)
+    return [y, *torch.autograd.grad(y.sum(), leaves)]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("name", PASSES)
+def test_what_is_claimed_without_computing_is_what_comes_out(name, turned):
+    function, shapes = PASSES[name]
+    tensors = [draw(*shape) for shape in shapes]
+    if turned:
+        tensors[0] = tensors[0].mT.contiguous().mT
+    expected = outcome(function, tensors)
+    with FakeTensorMode(allow_non_fake_inputs=True) as fake:
+        claimed = outcome(function, [fake.from_tensor(value) for value in tensors])
+    for one, other in zip(claimed, expected, strict=True):
+        assert (one.shape, one.stride(), one.dtype) == (other.shape, other.stride(), other.dtype)
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_a_derivative_of_a_derivative_is_refused(name):
+    function, shapes = PASSES[name]
+    leaves = [draw(*shape).requires_grad_() for shape in shapes]
+    (by_first,) = torch.autograd.grad(function(*leaves).square().sum(), leaves[0], create_graph=True)
+    with pytest.raises(RuntimeError, match="derived once"):
+        by_first.sum().backward()
+
+
+WHOLE = """
+import sys
+import torch
+from intermamba.models import build
+from intermamba.models.astm import Scan
+
+name, backend = sys.argv[1:]
+torch.manual_seed(0)
+sizes = {"width": 24, "heads": 2, "feedforward": 24, "dropout": 0.0, "modules": 1, "blocks_per_module": 1, "state": 4}
+text = {"text_heads": 2, "text_feedforward": 16, "text_layers": 1}
+model = build(name, features=9, max_frames=20, text_width=16, transformer_blocks=1, rank=4, **sizes, **text)
+torch.nn.init.normal_(model.out.weight)
+for scan in (part for part in model.modules() if isinstance(part, Scan)):
+    scan.backend = backend
+mask = torch.arange(18) < torch.tensor([18, 11])[:, None]
+inputs = (torch.randn(2, 18, 2, 9), torch.tensor([3, 700]), torch.randn(2, 1, 16), mask)
+
+def outcome(function):
+    model.zero_grad()
+    y = function(*inputs)
+    y.sum().backward()
+    return [y.detach(), *(value.grad.clone() for value in model.parameters() if value.grad is not None)]
+
+expected = outcome(model)
+assert "torch._dynamo" not in sys.modules, "the compiler, which takes seconds to load, is not needed without it"
+found = outcome(torch.compile(model, fullgraph=True, backend="aot_eager"))
+for one, other in zip(found, expected, strict=True):
+    torch.testing.assert_close(one, other)
+exported = torch.export.export(model.eval(), inputs)
+torch.testing.assert_close(exported.module()(*inputs), expected[0])
+operators = {str(node.target) for node in exported.graph.nodes if str(node.target).startswith("intermamba.")}
+assert any("scan" in name for name in operators), operators
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "backend"), [("intermamba", "auto"), ("intermamba", "reference"), ("self_astm_only_alternative", "auto")]
+)
+def test_the_compiler_takes_a_model_whole(name, backend):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-W", "ignore", "-c", WHOLE, name, backend]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
