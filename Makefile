@@ -26,8 +26,9 @@ install: .venv/installed
 reproduce: install
 	@snakemake --cores all --config profile=$(PROFILE)
 
+# All tests but the slow ones, which are `pytest -m slow`.
 test: install
-	@pytest -n 2
+	@pytest -n 2 --dist worksteal -m "not slow"
 
 check: install
 	@ruff check . && ruff format --check . && mypy && lint-imports

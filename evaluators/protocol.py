@@ -124,7 +124,7 @@ def _read() -> dict[str, Protocol]:
 def _inherited(document: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
     """``values`` over those of the protocol that they name as their ``base``."""
     own = {key: value for key, value in values.items() if key != "base"}
-    return document[values["base"]] | own if "base" in values else own
+    return _inherited(document, document[values["base"]]) | own if "base" in values else own
 
 
 def names() -> list[str]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from evaluators import evaluation
 from evaluators.evaluation import Source
@@ -85,7 +85,7 @@ def changes(frame: pd.DataFrame) -> pd.DataFrame:
 
 def half_width(values: pd.Series) -> float:
     """Half width of the 95% interval of the mean, by Student's t."""
-    return float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return float(special.stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def verdict(metric: str, change: float, blur: float) -> Verdict:

@@ -16,11 +16,12 @@ import pytest
 import yaml
 from micro import MICRO, merge
 
+from evaluators.protocol import load as load_protocol
 from intermamba import config
 from intermamba.errors import DataError
 from intermamba.job import values
 from intermamba.paths import path
-from workflow.cli import app
+from workflow.cli.commands import app
 from workflow.graph.stages import table
 
 OFFICIAL = {
@@ -77,8 +78,9 @@ def test_the_graph_repeats_byte_for_byte(micro: Path) -> None:
         "re-evaluated": {"intergen", "in2in"},
     }
     repeats = metrics.groupby(["dataset", "block", "method", "metric"])["repeat"].nunique()
-    assert repeats.drop("multimodality", level="metric").eq(20).all()
-    assert repeats.xs("multimodality", level="metric").eq(5).all()
+    protocol = load_protocol(config.load().protocol["interhuman"])
+    assert repeats.drop("multimodality", level="metric").eq(protocol.repeats).all()
+    assert repeats.xs("multimodality", level="metric").eq(protocol.multimodality.repeats).all()
     assert set(metrics["origin"]) == {"synthetic"}
     assert metrics["tower"].str.startswith("untrained").all()
     assert np.isfinite(metrics["value"]).all()

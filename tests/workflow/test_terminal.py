@@ -134,7 +134,7 @@ def test_no_run_prints_values_of_knobs(study: Path, edit_params: Callable[[str, 
         assert "'synthetic':" not in done.stdout  # a part of what describes the data
         return done.stdout
 
-    edit_params("train: 480, val: 32", "train: 48, val: 32")
+    edit_params("train: 240, val: 32", "train: 48, val: 32")
     assert "[1/1] fetch interhuman" in snakemake()
     assert "Nothing to be done" in snakemake()
     edit_params("train: 48, val: 32", "train: 40, val: 32")

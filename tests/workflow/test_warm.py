@@ -20,7 +20,7 @@ FETCH = ["fetch", "--dataset", "interhuman"]
 def server(
     edit_params: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    edit_params("train: 480, val: 32", "train: 48, val: 32")
+    edit_params("train: 240, val: 32", "train: 48, val: 32")
     monkeypatch.setenv(warm.PLACE, "")  # and so taken back at the end
     monkeypatch.setattr(warm, "LAST", ())
     warm.start([], threads=1)
