@@ -17,6 +17,7 @@ from intermamba.checkpoints.reading import load_strictly
 from intermamba.config import Config, Dataset
 from intermamba.data.dataset import Batch
 from intermamba.data.pos_tags import tokenise
+from intermamba.datasets import family
 from intermamba.errors import DataError, StateError
 from intermamba.representation import representation
 from intermamba.text.cache import TextCache
@@ -106,7 +107,7 @@ class InterXEvaluator(nn.Module):
 def build(config: Config, dataset: Dataset, cache: TextCache) -> InterClipEvaluator | InterXEvaluator:
     """An untrained evaluator of the configured sizes, drawn from the global generator."""
     features = representation(dataset).features
-    if dataset == "interhuman":
+    if family(dataset) == "interhuman":
         return InterClipEvaluator(InterCLIP(config.evaluator.interclip, features, cache.width), cache)
     return InterXEvaluator(TextMotionMatcher(config.evaluator.interx, features, cache.word_vectors.shape[-1]), cache)
 
@@ -118,7 +119,7 @@ def official(dataset: Dataset, checkpoint: str | Path, cache: TextCache) -> Inte
         DataError: the file is broken or unsafe, or reads other motions or other captions.
     """
     network: InterCLIP | TextMotionMatcher
-    if dataset == "interhuman":
+    if family(dataset) == "interhuman":
         network = InterCLIP.from_official(checkpoint, positions=cache.positions)
         width, told = cache.width, f"text tower {cache.tower}"
     else:
@@ -155,7 +156,7 @@ def load(
     if metadata.get("weights") != "official":
         evaluator = build(config, dataset, cache)
         load_strictly(evaluator.network, weights, path)
-    elif dataset == "interhuman":
+    elif family(dataset) == "interhuman":
         evaluator = InterClipEvaluator(InterCLIP.from_weights(weights, path), cache)
     else:
         evaluator = InterXEvaluator(TextMotionMatcher.from_weights(weights, path), cache)

@@ -25,15 +25,16 @@ from intermamba.data import interhuman, interx, plausibility
 from intermamba.data.dataset import Batch, EpochSampler, Item, collate
 from intermamba.data.raw import check_numbers, read_archive
 from intermamba.data.splits import SplitFile
+from intermamba.datasets import family
 from intermamba.errors import DataError, shortened
 from intermamba.representation import representation
 from intermamba.rotations import matrix_to_columns, matrix_to_rows
 
-SHORTEST: Mapping[Dataset, int] = {"interhuman": 1, "interx": UNIT}
-"""Feature frames that an evaluator needs at least."""
+SHORTEST: Mapping[str, int] = {"interhuman": 1, "interx": UNIT}
+"""Feature frames that the evaluator of a family needs at least."""
 _NAMES = ("clip", "caption", "repeat", "sample")
 _ARRAYS = ("motion", "joints", "rotations", "translation")
-_LAYOUTS: Mapping[Dataset, str] = {
+_LAYOUTS: Mapping[str, str] = {
     "interhuman": "`motion` (T, 2, 262), or `joints` (T, 2, 22, 3) with `rotations` (T, 2, 21, 3, 3)",
     "interx": "`motion` (T, 2, 336) or (T, 56, 6), or `rotations` (T, 2, 55, 3, 3) with `translation` (T, 2, 3)",
 }
@@ -169,7 +170,7 @@ class MotionFolder:
         if file.caption not in known:
             listed = "; ".join(map(repr, known))
             raise DataError(f"{file.path}: {file.caption!r} is no caption of clip {file.clip}, which has {listed}.")
-        shortest, longest = SHORTEST[self._dataset], self.settings.max_frames
+        shortest, longest = SHORTEST[family(self._dataset)], self.settings.max_frames
         if not shortest <= len(motion) <= longest:
             raise DataError(f"{file.path}: {len(motion)} feature frames; {shortest} to {longest} can be evaluated.")
 
@@ -234,7 +235,7 @@ def read(path: Path, dataset: Dataset) -> tuple[MotionFile, Float32[np.ndarray, 
             raise DataError(f"{path}: {name} has no frame.")
         check_numbers(path, value, f"{name}: ")
     with np.errstate(over="ignore"):  # what is beyond single precision is refused below
-        motion = (_interhuman if dataset == "interhuman" else _interx)(path, arrays).astype(np.float32)
+        motion = (_interhuman if family(dataset) == "interhuman" else _interx)(path, arrays).astype(np.float32)
     if not np.isfinite(motion).all():
         raise DataError(
             f"{path}: features of these joints are not finite; are both hips at one place in the first frame?"
@@ -316,7 +317,9 @@ def _shaped(
     if wrong or len({len(arrays[name]) for name in shapes}) > 1:
         found = ((name, value.shape) for name, value in arrays.items())
         listed = ", ".join(f"{name} {shape}" for name, shape in found) or "none of these"
-        raise DataError(f"{path}: holds {listed}; {dataset} needs {_LAYOUTS[dataset]}, of one number T of frames.")
+        raise DataError(
+            f"{path}: holds {listed}; {dataset} needs {_LAYOUTS[family(dataset)]}, of one number T of frames."
+        )
     return {name: arrays[name] for name in shapes}
 
 

@@ -17,6 +17,7 @@ from evaluators.evaluation import Source
 from intermamba.config import Dataset
 from intermamba.data import interhuman, interx
 from intermamba.data.dataset import Batch
+from intermamba.datasets import family
 from intermamba.rotations import axis_angle_to_matrix, matrix_to_rows, rows_to_matrix
 from intermamba.seeds import derive
 from intermamba.skeleton import FACE, FEET, FEET_HEIGHT, FEET_SQUARED_STEP, JOINTS, LEFT_HIP, RIGHT_HIP
@@ -53,7 +54,7 @@ class PerturbedSource:
 
 def catalogue(dataset: Dataset) -> tuple[Perturbation, ...]:
     """Every perturbation of a dataset's motions, mild ones of a kind first."""
-    body: Body = InterHumanBody() if dataset == "interhuman" else InterXBody()
+    body: Body = InterHumanBody() if family(dataset) == "interhuman" else InterXBody()
     joints = [
         Perturbation(f"joints-{level:g}", f"Joints, noise of {level:g} {body.unit}", partial(_shaken, body, level))
         for level in body.noises

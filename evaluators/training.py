@@ -138,7 +138,8 @@ def _official_recipe(
     seed: int,
 ) -> list[tuple[Phase, Loaders]]:
     """Inter-X's two phases; captions and windows of validation clips are drawn as those of training are."""
-    data, recipe = config.datasets["interx"], config.evaluator.training["interx"].official
+    dataset = training.split.dataset
+    data, recipe = config.datasets[dataset], config.evaluator.training[dataset].official
     assert recipe is not None  # the configuration is refused without it
     batches = partial(loader, shuffle=True, workers=config.runtime.workers)
     windows = [
@@ -153,7 +154,7 @@ def _official_recipe(
             (batches(windows[0], *cut, drop_last=True), batches(windows[1], *cut, drop_last=False)),
         ),
         (
-            ShiftMatching(evaluator, recipe, load_protocol(config.protocol["interx"]).batch, seed),
+            ShiftMatching(evaluator, recipe, load_protocol(config.protocol[dataset]).batch, seed),
             (batches(training, *whole, drop_last=True), batches(drawn, *whole, drop_last=False)),
         ),
     ]

@@ -9,14 +9,24 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from intermamba.datasets import datasets
 from intermamba.errors import ConfigError, unknown
 
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Dataset = Literal["interhuman", "interx"]
+
+
+def _known(name: str) -> str:
+    if name not in (known := datasets()):
+        raise ValueError(unknown("dataset", name, known, "the configuration"))
+    return name
+
+
+Dataset = Annotated[str, AfterValidator(_known)]
+"""Name of an entry of :mod:`intermamba.datasets`."""
 OfficialModel = Literal["intergen", "in2in"]
 Sampler = Literal["plain", "graph"]
 METHOD_NAME = r"[A-Za-z0-9][A-Za-z0-9_.+-]*"
@@ -499,10 +509,9 @@ class Config(Section):
         Raises:
             ConfigError: no such dataset.
         """
-        for known in self.datasets:
-            if name == known:
-                return known
-        raise ConfigError(unknown("dataset", name, self.datasets, where))
+        if name not in self.datasets:
+            raise ConfigError(unknown("dataset", name, self.datasets, where))
+        return name
 
     def adopted(self) -> Iterator[tuple[Dataset, OfficialModel]]:
         """Every official checkpoint of the study: dataset, model."""
@@ -586,6 +595,6 @@ def _siblings(location: tuple[int | str, ...]) -> list[str]:
     for key in location:
         if isinstance(model, type) and issubclass(model, BaseModel) and key in model.model_fields:
             model = model.model_fields[str(key)].annotation
-        if getattr(model, "__origin__", None) is dict and key in getattr(model.__args__[0], "__args__", ()):
+        elif getattr(model, "__origin__", None) is dict:
             model = model.__args__[1]
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []

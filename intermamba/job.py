@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from intermamba import provenance
 from intermamba.config import Config, Dataset
@@ -60,7 +60,7 @@ class Job:
 
     @property
     def dataset(self) -> Dataset:
-        return cast("Dataset", self.item["dataset"])
+        return self.item["dataset"]
 
     @property
     def variant(self) -> str:

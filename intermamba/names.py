@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-DATASETS = {"interhuman": "InterHuman", "interx": "Inter-X"}
+from intermamba.datasets import datasets
+
 REFERENCES = {"synthetic": "Ground truth", "official": "Real"}
 """Label of the reference motions, by origin: only motions of people are real."""
 ORIGINS = {"synthetic": "synthetic embedded split", "official": "official data"}
@@ -12,7 +13,8 @@ SOLVERS = {"ddim": "DDIM", "dpm-solver++": "DPM-Solver++ (2M)"}
 
 
 def dataset_name(dataset: str) -> str:
-    return DATASETS.get(dataset, dataset)
+    known = datasets()
+    return known[dataset].label if dataset in known else dataset
 
 
 def origin_name(origin: str) -> str:

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from intermamba import datasets
 from intermamba.data import interhuman, interx
-from intermamba.errors import ConfigError, unknown
 from intermamba.rotations import columns_to_matrix, forward_kinematics, rows_to_matrix
 from intermamba.skeleton import BODY, BODY_PARENTS, JOINTS
 
@@ -90,11 +90,9 @@ class InterX:
 
 def representation(dataset: str, offsets: Float[np.ndarray, "J 3"] | None = None) -> Representation:
     """The representation of a dataset by name; ``offsets`` are the bones that its split file tells, where it does."""
-    if dataset == "interhuman":
-        return InterHuman()
-    if dataset == "interx":
-        return InterX() if offsets is None else InterX(offsets)
-    raise ConfigError(unknown("dataset", dataset, ("interhuman", "interx"), "datasets"))
+    kind = datasets.dataset(dataset).load("representation")
+    made: Representation = kind() if offsets is None else kind(offsets)
+    return made
 
 
 def floor_under(joints: Float[np.ndarray, "T P J 3"], body: Representation) -> float:

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from intermamba import datasets
 from intermamba.config import DatasetConfig
 from intermamba.data import interhuman, interx
 from intermamba.data.mirrored_captions import exchange_sides
@@ -89,11 +90,14 @@ class ClipDataset(Dataset[Item]):
     """
 
     def __init__(self, split: SplitFile, settings: DatasetConfig, mode: Mode, seed: int) -> None:
-        if settings.mirror and split.dataset != "interhuman":
+        kind = datasets.dataset(split.dataset)
+        if settings.mirror and not kind.mirrors:
+            able = ", ".join(one.label for one in datasets.datasets().values() if one.mirrors)
             raise ConfigError(
-                f"datasets.{split.dataset}.mirror is true, but only InterHuman's processing defines mirrored clips. "
+                f"datasets.{split.dataset}.mirror is true, but mirrored clips are defined only for: {able}. "
                 "Set it to false."
             )
+        self._item = kind.load("item")
         self.split, self.settings, self.mode, self.seed = split, settings, mode, seed
 
     def __len__(self) -> int:
@@ -105,11 +109,7 @@ class ClipDataset(Dataset[Item]):
         mirrored, clip = divmod(index, len(self.split))
         captions, tokens = self.split.captions(clip), self.split.tokens(clip)
         choice = 0 if rng is None else int(rng.integers(len(captions)))
-        persons = (0, 1)
-        if self.split.dataset == "interhuman":
-            motion, persons = _interhuman_item(self.split, clip, self.settings.max_frames, rng, bool(mirrored))
-        else:
-            motion = _interx_item(self.split, clip, self.settings.max_frames, rng)
+        motion, persons = self._item(self.split, clip, self.settings.max_frames, rng, bool(mirrored))
         individual = _one_of_each(self.split.individual(clip), persons, rng)
         caption, name = captions[choice], self.split.ids[clip]
         if mirrored:
@@ -133,7 +133,7 @@ def _one_of_each(
     return first[draws[0]], second[draws[1]]
 
 
-def _interhuman_item(
+def interhuman_item(
     split: SplitFile, clip: int, longest: int, rng: np.random.Generator | None, mirrored: bool
 ) -> tuple[Float32[np.ndarray, "T 2 F"], tuple[int, int]]:
     """A window of at most ``longest`` raw frames, one feature frame fewer, and which recorded person is shown where
@@ -159,9 +159,9 @@ def _order(rng: np.random.Generator | None) -> tuple[int, int]:
     return (1, 0) if rng is not None and rng.random() > 0.5 else (0, 1)
 
 
-def _interx_item(
-    split: SplitFile, clip: int, longest: int, rng: np.random.Generator | None
-) -> Float32[np.ndarray, "T 2 F"]:
+def interx_item(
+    split: SplitFile, clip: int, longest: int, rng: np.random.Generator | None, _mirrored: bool
+) -> tuple[Float32[np.ndarray, "T 2 F"], tuple[int, int]]:
     """A window of whole units, one unit fewer for a third of the draws [Inter-X ``data/dataset.py``].
 
     Officially the window is drawn before it is cut to ``longest``, so long clips always start in their first frames.
@@ -171,7 +171,7 @@ def _interx_item(
     if rng is not None:
         length -= interx.UNIT * int(rng.random() < 1 / 3)
         first = int(rng.integers(frames - length + 1))
-    return interx.features(split.clip(clip, first, min(length, longest)))
+    return interx.features(split.clip(clip, first, min(length, longest))), (0, 1)
 
 
 class WindowDataset(Dataset[Item]):

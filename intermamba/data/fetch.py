@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from intermamba import files, paths
+from intermamba import datasets, files, paths
 from intermamba.config import Config, Dataset, DatasetConfig
 from intermamba.data import SYNTHETIC_MARKER
 from intermamba.data.layouts import Layout, layout
@@ -94,10 +94,8 @@ def raw_root(config: Config, dataset: Dataset) -> Path:
 
 
 def _write_synthetic(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress) -> None:
-    from intermamba.data import synthetic  # not needed, and not imported, for the owners' data
-
-    write = synthetic.write_interhuman if dataset == "interhuman" else synthetic.write_interx
     wanted = settings.synthetic
+    write = datasets.dataset(dataset).load("synthetic")
     write(root, wanted.train, wanted.val, wanted.test, wanted.seconds, wanted.seed, progress)
 
 

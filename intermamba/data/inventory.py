@@ -11,13 +11,13 @@ from typing import Literal
 
 from rich.console import Console
 
+from intermamba import datasets
 from intermamba.config import Config, Dataset, OfficialModel
 from intermamba.data import pos_tags
 from intermamba.data.fetch import raw_root
 from intermamba.data.layouts import layout
 from intermamba.data.raw import read_lines
 from intermamba.errors import DataError
-from intermamba.names import dataset_name
 from intermamba.paths import SPLITS
 from intermamba.text import wheel
 from intermamba.text.names import SENTENCE
@@ -25,34 +25,6 @@ from intermamba.text.names import SENTENCE
 Status = Literal["there", "missing", "embedded", "on first use", "not asked for"]
 """``missing`` is what the profile asks for and is not there; ``embedded`` data stand in for real ones."""
 
-OWNERS: dict[Dataset, str] = {"interhuman": "InterGen's project page", "interx": "Inter-X's request form"}
-PARTS: dict[Dataset, dict[str, str]] = {
-    "interhuman": {
-        "motions_processed": "motions",
-        "annots": "captions",
-        "annots_individual": "captions of each person, which in2in reads",
-        "split": "which clip is in which split, and which to leave out",
-    },
-    "interx": {
-        "motions": "motions: SMPL-X parameters, or the owners' processed HDF5 files",
-        "texts": "captions",
-        "texts_processed": "captions with parts of speech, which the evaluator reads",
-        "splits": "which clip is in which split",
-        "glove": "word vectors, which the evaluator reads",
-        "annots": "who acts, for an order of persons other than recorded",
-    },
-}
-"""Folders of each dataset, as named in the owners' downloads, and what they hold."""
-SOURCES = {
-    "annots_individual": "in2IN's code (link in its README)",
-    "texts_processed": "Inter-X's processed data, by the same form",
-    "glove": "Inter-X's processed data, by the same form",
-}
-"""Where a part comes from, if not from its dataset's owners."""
-EVALUATORS: dict[Dataset, tuple[str, str]] = {
-    "interhuman": ("interclip.ckpt", "InterGen's code (prepare/download_evaluation_model.sh)"),
-    "interx": ("text_mot_match/model/finest.tar", "Inter-X's checkpoints, by the same form"),
-}
 GENERATORS: dict[OfficialModel, tuple[str, str]] = {
     "intergen": ("InterGen's code (prepare/download_pretrain_model.sh)", "InterGen's code (data/)"),
     "in2in": ("in2IN's code (link in its README)", "in2IN's code (in2in/utils/)"),
@@ -109,7 +81,8 @@ def entries(config: Config) -> Iterator[Entry]:
 
 def _dataset(config: Config, dataset: Dataset) -> Iterator[Entry]:
     """One entry a folder of the owners' download."""
-    settings, name, owners = config.datasets[dataset], dataset_name(dataset), OWNERS[dataset]
+    settings, kind = config.datasets[dataset], datasets.dataset(dataset)
+    name, owners = kind.label, kind.owners
     if settings.source == "synthetic":
         sizes = settings.synthetic
         clips = f"{sizes.train} + {sizes.val} + {sizes.test} clips"
@@ -128,8 +101,8 @@ def _dataset(config: Config, dataset: Dataset) -> Iterator[Entry]:
     shared = [*map(place.split_file, SPLITS), *place.shared_files()]
     # Without the lists no file of a clip can be missed, but it is known which folders there must be.
     of_clips = [path for clip in ids or ["any"] if clip not in left_out for path in place.files(clip)]
-    for part, purpose in PARTS[dataset].items():
-        files = [path for path in dict.fromkeys([*shared, *of_clips]) if _part(path, root, dataset) == part]
+    for part, purpose in kind.parts.items():
+        files = [path for path in dict.fromkeys([*shared, *of_clips]) if _part(path, root, kind) == part]
         absent = [path for path in files if not path.is_file()]
         status: Status
         if not files:
@@ -143,19 +116,15 @@ def _dataset(config: Config, dataset: Dataset) -> Iterator[Entry]:
             if absent:
                 more = f" and {len(absent) - LISTED:,} more" if len(absent) > LISTED else ""
                 found += f"; missing: {', '.join(str(path.relative_to(root)) for path in absent[:LISTED])}{more}"
-        yield Entry(f"{name}: {part}", status, found, purpose, SOURCES.get(part, owners))
+        yield Entry(f"{name}: {part}", status, found, purpose, kind.sources.get(part, owners))
 
 
-def _part(path: Path, root: Path, dataset: Dataset) -> str | None:
+def _part(path: Path, root: Path, kind: datasets.DatasetSpec) -> str | None:
     """Folder of the owners' download that a file belongs to; lists of clips may lie beside the folders."""
     if not path.is_relative_to(root):
         return None
     part = path.relative_to(root).parts[0]
-    return part if part in PARTS[dataset] else _lists(dataset)
-
-
-def _lists(dataset: Dataset) -> str:
-    return "split" if dataset == "interhuman" else "splits"
+    return part if part in kind.parts else kind.lists
 
 
 def _file(what: str, path: str | None, unused: str, purpose: str, source: str) -> Entry:
@@ -204,10 +173,14 @@ def _tower(config: Config) -> Iterator[Entry]:
 
 
 def _evaluators(config: Config) -> Iterator[Entry]:
-    for dataset, (file, source) in EVALUATORS.items():
+    for dataset in config.datasets:
+        kind = datasets.dataset(dataset)
+        if kind.checkpoint is None:
+            continue
+        file, source = kind.checkpoint
         yield _file(
-            f"official evaluator of {dataset_name(dataset)} ({file})",
-            config.evaluator.checkpoint[dataset],
+            f"official evaluator of {kind.label} ({file})",
+            config.evaluator.checkpoint.get(dataset),
             f"evaluator.checkpoint.{dataset}: null; this project trains its own",
             "numbers comparable with the papers'",
             source,

@@ -1,5 +1,6 @@
 """Stage ``preprocess``: raw files to one memory-mappable file a split, and the statistics of the training split."""
 
+import math
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, Float64
 
-from intermamba import files, paths
+from intermamba import datasets, files, paths
 from intermamba.config import Config, Dataset, DatasetConfig
 from intermamba.data import interhuman, interx, plausibility
 from intermamba.data.dataset import ClipDataset
@@ -103,9 +104,10 @@ def _kept(
     progress: Progress,
 ) -> Iterator[Clip]:
     """Clips of admissible length; the frames of the others go into ``dropped``."""
+    longest = datasets.dataset(dataset).longest or math.inf
     for clip in clips:
         frames = len(clip.motion)
-        if frames < settings.min_frames or (dataset == "interx" and frames >= interx.LONGEST):
+        if frames < settings.min_frames or frames >= longest:
             dropped[clip.name] = frames
         else:
             yield clip
@@ -123,10 +125,11 @@ def statistics(
     """
     from intermamba.data import kernels  # compiled loops; slow to import
 
-    count, width = 0, {"interhuman": interhuman.FEATURES, "interx": interx.FEATURES}[split.dataset]
+    kind = datasets.dataset(split.dataset)
+    counted, count, width = kind.load("frames"), 0, kind.features
     total, squares = np.zeros(width), np.zeros(width)
     for index in range(len(split)):
-        for item in _items(split, index, settings):
+        for item in counted(split, index, settings):
             frames = item.reshape(-1, width)
             count += len(frames)
             kernels.add_sums(frames, total, squares)
@@ -135,11 +138,14 @@ def statistics(
     return mean.astype(np.float32), np.maximum(std, STD_FLOOR).astype(np.float32)
 
 
-def _items(split: SplitFile, index: int, settings: DatasetConfig) -> Iterator[Float[np.ndarray, "T 2 F"]]:
+def interx_frames(split: SplitFile, index: int, _settings: DatasetConfig) -> Iterator[Float[np.ndarray, "T 2 F"]]:
+    """Every frame of a clip once."""
+    yield interx.features(split.clip(index))
+
+
+def interhuman_frames(split: SplitFile, index: int, settings: DatasetConfig) -> Iterator[Float[np.ndarray, "T 2 F"]]:
+    """Windows of a clip in both orders of the persons, and their mirrored copies."""
     raw = split.clip(index)
-    if split.dataset == "interx":
-        yield interx.features(raw)
-        return
     for first in range(0, len(raw) - 1, settings.max_frames):
         window = raw[first : first + settings.max_frames]
         if len(window) < 2:

@@ -14,11 +14,8 @@ import numpy as np
 from jaxtyping import Float, Float32
 from safetensors import SafetensorError, safe_open
 
-from intermamba import files
+from intermamba import datasets, files
 from intermamba.errors import DataError
-
-COLUMNS = {"interhuman": 192, "interx": 168}
-"""Raw columns of one person."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ def write_split(
         tensors = {"start": np.array(start, dtype="<i8")}
         if offsets is not None:
             tensors["offsets"] = offsets.astype("<f8")
-        shape = (start[-1], 2, COLUMNS[dataset])
+        shape = (start[-1], 2, datasets.dataset(dataset).columns)
         end = math.prod(shape) * 4
         header = {
             "__metadata__": dict(sorted(metadata.items())),

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from intermamba import files, paths
+from intermamba import datasets, files, paths
 from intermamba.config import Config
 from intermamba.data.dataset import all_captions
 from intermamba.data.raw import read_word_vectors
@@ -194,7 +194,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
         tower = load(config.text)
         words: tuple[str, ...] = ()
         vectors = None
-        if job.dataset == "interx":
+        if datasets.dataset(job.dataset).word_vectors:
             root = files.read_json(job["manifest"])["root"]
             words, vectors = read_word_vectors(Path(root) / "glove")
         precision: torch.dtype = getattr(torch, config.text.precision)

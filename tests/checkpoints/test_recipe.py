@@ -116,7 +116,7 @@ def put(*place: str, value: Any) -> Callable[[dict], None]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (put("dataset", value="interhumam"), r"dataset: Input should be 'interhuman' or 'interx'"),
+        (put("dataset", value="interhumam"), r"dataset: .*unknown dataset 'interhumam'.*Did you mean 'interhuman'"),
         (put("dataset", value=None), "dataset: "),
         (put("sizes", value=None), "sizes: "),
         (put("sizes", "modules", value=10**7), r"sizes\.modules: 10000000, at most 64"),

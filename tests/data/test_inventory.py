@@ -11,6 +11,7 @@ from data_folders import body_model, config_for, to_hdf5, write_interhuman, writ
 
 from intermamba.config import Config, OfficialConfig
 from intermamba.data import inventory
+from intermamba.datasets import dataset
 
 EVERYTHING = ("InterHuman", "Inter-X", "SMPL-X", "CLIP", "evaluator of InterHuman", "evaluator of Inter-X")
 
@@ -42,7 +43,7 @@ def test_embedded_data_are_all_a_profile_needs(tmp_path: Path) -> None:
 def test_a_complete_folder(tmp_path: Path) -> None:
     config = config_for("interhuman", write_interhuman(tmp_path / "raw"))
     parts = {what: state for what, state in status(config).items() if what.startswith("InterHuman:")}
-    assert parts == {f"InterHuman: {part}": "there" for part in inventory.PARTS["interhuman"]}
+    assert parts == {f"InterHuman: {part}": "there" for part in dataset("interhuman").parts}
     assert "12 of 12 files" in found(config, "InterHuman: motions_processed")
     assert inventory.run(config)
 
@@ -65,9 +66,9 @@ def test_missing_files_are_counted_and_named(tmp_path: Path, capsys: pytest.Capt
 
 def test_without_a_folder_every_part_is_missing(tmp_path: Path) -> None:
     states = status(config_for("interhuman", tmp_path / "nowhere"))
-    assert all(states[f"InterHuman: {part}"] == "missing" for part in inventory.PARTS["interhuman"])
+    assert all(states[f"InterHuman: {part}"] == "missing" for part in dataset("interhuman").parts)
     states = status(config_for("interx", tmp_path / "nowhere", order="official"))
-    assert all(states[f"Inter-X: {part}"] == "missing" for part in inventory.PARTS["interx"])
+    assert all(states[f"Inter-X: {part}"] == "missing" for part in dataset("interx").parts)
 
 
 def test_paths_and_commands_are_printed_whole_in_a_narrow_terminal(
@@ -77,7 +78,7 @@ def test_paths_and_commands_are_printed_whole_in_a_narrow_terminal(
     root = tmp_path / "a folder with quite a long name" / "interx"
     assert not inventory.run(config_for("interx", root))
     printed = capsys.readouterr().out
-    for part in inventory.PARTS["interx"]:
+    for part in dataset("interx").parts:
         assert f"  where:  {root / part}" in printed
     assert f"{root / 'splits'}: 0 of 3 files; missing: splits/train.txt, splits/val.txt, splits/test.txt\n" in printed
     assert "pip install -e '.[spacy]'" in printed
@@ -87,7 +88,7 @@ def test_paths_and_commands_are_printed_whole_in_a_narrow_terminal(
 def test_inter_x_in_either_form(tmp_path: Path) -> None:
     root = write_interx(tmp_path / "raw")
     states = status(config_for("interx", root))
-    assert all(states[f"Inter-X: {part}"] == "there" for part in inventory.PARTS["interx"])
+    assert all(states[f"Inter-X: {part}"] == "there" for part in dataset("interx").parts)
     to_hdf5(root)
     states = status(config_for("interx", root))
     assert states["Inter-X: motions"] == "there"

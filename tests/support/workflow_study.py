@@ -12,6 +12,7 @@ from evaluators.perturbations import catalogue
 from evaluators.results import METRICS
 from intermamba import files
 from intermamba.config import Config, MotionsConfig, OfficialConfig, load
+from intermamba.datasets import family
 from intermamba.models.options import Variant
 from intermamba.paths import path
 from intermamba.skeleton import BODY_PARENTS, OFFSETS
@@ -72,7 +73,7 @@ def metrics(dataset: str, method: str, seed: int | None = None, **conditions) ->
         "skeleton": "neutral" if dataset == "interx" else "recorded",
         "tower": "untrained",
         "evaluator": "0123456789ab",
-        "protocol": f"{dataset}-tiny/1",
+        "protocol": f"{family(dataset)}-tiny/1",
         "block": "reference" if method in ("real", "shuffled") else "reproduced",
         **conditions,
     }
@@ -209,6 +210,9 @@ def finish(config: Config) -> None:
     write(config)
     run_stage("aggregate", config)
     run_stage("claims", config)
+    for name, stage in table(config).items():
+        if stage.function.startswith("theirs:"):  # of another package
+            run_stage(name, config)
     run_stage("tables", config)
     run_stage("figures", config)
     for stage in table(config).values():

@@ -1,6 +1,9 @@
-"""A table and a figure of another package: one entry each, and they are everywhere."""
+"""A stage, a table and a figure of another package: one entry each, and they are everywhere."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +21,7 @@ from workflow import tables as table_entries
 from workflow.exhibits import numbering
 from workflow.figures import build as figures
 from workflow.graph import dvc
+from workflow.graph.commands import COMMANDS
 from workflow.graph.stages import table, targets
 from workflow.report import build
 from workflow.results import claims
@@ -27,6 +31,7 @@ SOURCE = """
 import pandas as pd
 from matplotlib.figure import Figure
 from workflow.exhibits import Exhibit
+from workflow.graph.commands import StageCommand
 from workflow.tables.tabular import Block, Cell, Column, Row, Table
 
 
@@ -38,12 +43,28 @@ def rows(study, job):
 
 def draw(study, job):
     figure = Figure()
-    figure.subplots().bar(["rows"], [len(pd.read_csv(job["metrics"]))])
+    figure.subplots().bar(["rows"], [len(pd.read_csv(job["count.rows"]))])
     return figure
 
 
+def declare(config, stages):
+    from workflow.graph.stages import Stage
+
+    return Stage(
+        name="count", profile=config.profile, function="theirs:count", message="count rows", knobs=("runs",),
+        inputs={"metrics": (str(stages["aggregate"].job()["metrics"]),)}, reported=True,
+        outputs={"rows": f"results/{config.profile}/rows.csv"},
+    )
+
+
+def count(config, job):
+    with job.recorded(config):
+        pd.read_csv(job["metrics"]).groupby("method").size().to_csv(job["rows"])
+
+
 TABLE = Exhibit(name="counted", title="How many steps.", function="theirs:rows", inputs=("steps",), knobs=("steps",))
-FIGURE = Exhibit(name="bars", title="Rows", text="One bar.", function="theirs:draw", inputs=("metrics",), timed=True)
+FIGURE = Exhibit(name="bars", title="Rows", text="One bar.", function="theirs:draw", inputs=("count.rows",), timed=True)
+COUNT = StageCommand(name="count", help="Count the rows of every method.", declare="theirs:declare")
 BROKEN = Exhibit(name="broken", title="", function="theirs:draw", inputs=("metrisc",))
 TAKEN = Exhibit(name="figure7", title="", function="theirs:draw")
 SIZE = 3
@@ -69,6 +90,7 @@ def test_they_are_in_the_graph_the_results_and_the_report(
     study: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = {"intermamba_tables": {"counted": "theirs:TABLE"}, "intermamba_figures": {"bars": "theirs:FIGURE"}}
+    own["intermamba_stages"] = {"count": "theirs:COUNT"}
     install(tmp_path / "installed", monkeypatch, "theirs", SOURCE, **own)
     assert list(table_entries.tables())[-1] == "counted"
     assert table_entries.tables()["counted"].number == 11
@@ -79,6 +101,9 @@ def test_they_are_in_the_graph_the_results_and_the_report(
     files += [f"results/smoke/figures/bars.{form}" for form in ("pdf", "png")]
     assert set(files) <= set(targets(stages)), "Snakemake makes them"
     assert all(f"- {file}\n" in dvc.compile_document(study) for file in files), "and DVC"
+    assert [job.command for job in stages["count"].jobs()] == ["intermamba count --profile smoke"]
+    assert stages["figures"].job()["count.rows"] == Path("results/smoke/rows.csv")
+    assert "cmd: intermamba count" in dvc.compile_document(study)
     assert set(stages["tables"].job().all("steps")) <= set(stages["tables"].job().reads)
     assert "steps" in stages["tables"].knobs
     assert {"bars.pdf", "bars.png"} <= stages["figures"].job().measured
@@ -94,6 +119,23 @@ def test_they_are_in_the_graph_the_results_and_the_report(
     assert "Figure 12. Rows" in page
     assert "../tables/counted.tex" in document
     assert "../figures/bars.pdf" in document
+    assert '"count"' in page
+    assert "rows.csv" in page
+
+
+def test_the_stage_has_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, monkeypatch, "theirs", SOURCE, intermamba_stages={"count": "theirs:COUNT"})
+    asked = [sys.executable, "-m", "workflow.cli", "count", "--help"]
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{made_up.ROOT}"}
+    done = subprocess.run(asked, capture_output=True, text=True, check=True, env=environment)
+    assert "Count the rows of every method." in done.stdout
+
+
+def test_commands_and_the_stage_table_agree() -> None:
+    stages = table(made_up.config())
+    for name, command in COMMANDS.items():
+        if name in stages:  # no stage where a profile has nothing for it
+            assert stages[name].fields == command.fields
 
 
 @pytest.mark.parametrize(

@@ -58,11 +58,10 @@ def options(
 
 
 Profile = Annotated[str | None, typer.Option(help="Profile of params.yaml; by default the one it names.")]
-DatasetOption = Annotated[str, typer.Option("--dataset", help="interhuman or interx.")]
-VariantOption = Annotated[
-    str, typer.Option("--variant", help="A row under ablations/, such as intermamba or intergen.")
-]
-SeedOption = Annotated[int, typer.Option("--seed", help="Training seed of the row.")]
+DatasetOption = Annotated[str, typer.Option("--dataset", help="A dataset of the profile: interhuman or interx.")]
+VariantOption = Annotated[str, typer.Option("--variant", help="A variant, such as intermamba or intergen.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Training seed of the run.")]
+MethodOption = Annotated[str, typer.Option("--method", help="A name under `motions` in params.yaml.")]
 
 
 def open_profile(profile: str | None) -> Config:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
+from importlib import import_module, resources
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -22,14 +22,13 @@ from intermamba.paths import SPLITS, local, record_of, statistics_of, template
 from workflow.exhibits import Exhibit, union
 from workflow.figures import FORMATS as FIGURE_FORMATS
 from workflow.figures import figures
+from workflow.graph.commands import commands
 from workflow.tables import FORMATS as TABLE_FORMATS
 from workflow.tables import TABLES, tables
 
 STUDY = ("summary", "complexity", "complexity_time", "variants", "reported", "protocols")
 """Inputs of every table and figure."""
 FULL_MODEL = "intermamba"
-REPORTED = ("tables", "figures", "claims")
-"""Stages whose outputs the report shows, where a profile has them."""
 
 Item = Mapping[str, str]
 Threads = Literal["one", "runtime", "machine"]
@@ -67,6 +66,8 @@ class Stage:
     gpu: bool = False
     category: str = ""
     """Section of ``snakemake --report`` that shows its outputs; none for those not meant for readers."""
+    reported: bool = False
+    """Whether the report shows its outputs."""
 
     @property
     def command(self) -> str:
@@ -186,7 +187,7 @@ def declare(config: Config) -> dict[str, Stage]:
         return {"dataset": dataset, "variant": variant, "seed": seed, "recipe": recipe(variant)}
 
     def of_dataset(dataset: str) -> Item:
-        checkpoint = config.evaluator.checkpoint.get(dataset) or ""  # type: ignore[call-overload]
+        checkpoint = config.evaluator.checkpoint.get(dataset) or ""
         return {"dataset": dataset, "evaluator_checkpoint": checkpoint}
 
     def named(section: str, kind: str, dataset: str, name: str) -> Any:
@@ -212,8 +213,7 @@ def declare(config: Config) -> dict[str, Stage]:
     performers = tuple(
         row
         for row in rows
-        if int(row["seed"]) == config.runs[row["dataset"]][row["variant"]][0]  # type: ignore[index]
-        and not find(row["variant"]).ablation
+        if int(row["seed"]) == config.runs[row["dataset"]][row["variant"]][0] and not find(row["variant"]).ablation
     )
     full = tuple(row for row in performers if row["variant"] == FULL_MODEL)
     recipes = tuple(dict.fromkeys(recipe(name) for name in sorted({row["variant"] for row in rows})))
@@ -416,8 +416,18 @@ def declare(config: Config) -> dict[str, Stage]:
         },
         outputs={"claims": at("claims")},
         knobs=("runs",),
+        reported=True,
     )
+    for offer in commands().values():
+        if offer.declare:
+            module, _, function = offer.declare.partition(":")
+            stages[offer.name] = getattr(import_module(module), function)(config, dict(stages))
     readable = {
+        **{
+            f"{one.name}.{name}": [str(job.outputs[name]) for job in one.jobs()]
+            for one in stages.values()
+            for name in one.outputs
+        },
         **measured,
         **{name: at(name) for name in ("metrics", "alpha_beta", "learning", "claims", "paper_text", "context")},
         "sensitivity": sensitivity,
@@ -451,6 +461,7 @@ def declare(config: Config) -> dict[str, Stage]:
         **written | {"outputs": {"document": at("document"), **written["outputs"]}},
         knobs=("runs", "official", "motions", "protocol", "text", "datasets", "complexity", *union(tables(), "knobs")),
         category="Tables",
+        reported=True,
     )
     stage(
         "figures",
@@ -459,11 +470,12 @@ def declare(config: Config) -> dict[str, Stage]:
         **exhibits(figures(), "figure", FIGURE_FORMATS),
         knobs=("runs", "datasets", *union(figures(), "knobs")),
         category="Figures",
+        reported=True,
     )
     # The last stage shows what the stages before it made for readers and what that was made from, and is the only one
     # that reads their records.
     before = [job for one in stages.values() for job in one.jobs()]
-    shown = [job for job in before if job.stage in REPORTED]
+    shown = [job for job in before if stages[job.stage].reported]
     stage(
         "report",
         "workflow.report.build:run",

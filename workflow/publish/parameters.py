@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from evaluators import protocol
-from intermamba.config import Config, Section, load
+from intermamba.config import Config, Dataset, Section, load
 from workflow.tables.markdown import pipes
 
 PROFILES = ("paper", "study", "smoke")
@@ -100,6 +100,8 @@ def _shown(value: Any) -> str:
 def _kind(annotation: Any, bounds: Sequence[Any] = ()) -> str:
     """What a knob may be, in words."""
     origin, inner = get_origin(annotation), get_args(annotation)
+    if annotation == Dataset:
+        return "dataset"
     if origin is Annotated:
         return _kind(inner[0], [bound for one in inner[1:] for bound in getattr(one, "metadata", [one])])
     if origin is Literal:

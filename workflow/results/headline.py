@@ -12,14 +12,13 @@ import numpy as np
 import pandas as pd
 
 from evaluators.results import METRICS, SHUFFLED, BlockName
+from intermamba import datasets
 from intermamba.config import Dataset
 from intermamba.names import dataset_name
 from workflow.results.contrasts import Blocks, above_chance, distinguishable, holm, trainings
 from workflow.results.reproduced import Study
 from workflow.tables.tabular import decimals
 
-COMPARISON = {"interhuman": 1, "interx": 2}
-"""The table that compares models, by dataset."""
 PRECISION = "top3"
 
 
@@ -84,7 +83,7 @@ def headline(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> Headline:
         metrics: ``metrics.csv``: a row per training, repeat and metric.
         dataset: one that the profile runs.
     """
-    methods = study.members(COMPARISON[dataset], dataset)
+    methods = study.members(datasets.dataset(dataset).comparison, dataset)
     real, chance = (float(_result(study, dataset, "reference", name, PRECISION)["mean"]) for name in ("real", SHUFFLED))
     ranking = _ranking(study, metrics, dataset, methods, PRECISION)
     lost = at_chance(study, metrics, dataset)

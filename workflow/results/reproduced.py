@@ -9,7 +9,7 @@ import pandas as pd
 
 from evaluators import protocol
 from evaluators.results import METRICS, SHUFFLED, BlockName
-from intermamba import files
+from intermamba import datasets, files
 from intermamba.config import Config, Dataset
 from intermamba.errors import ConfigError, DataError, unknown
 from intermamba.models.options import Variant
@@ -19,8 +19,6 @@ from workflow.results import reported
 from workflow.results.aggregate import REFERENCES, metric_files
 from workflow.tables.tabular import Block, Cell, Kind, Row, decimals, interval, significant
 
-QUALITY = {"interhuman": (1, 4, 5), "interx": (2,)}
-"""The paper's tables of quality, by dataset."""
 COMPARISONS = (1, 2, 3)
 """Tables that take in variants of which the paper has no row."""
 
@@ -73,19 +71,22 @@ class Study:
         return rows.get(number)
 
     def members(self, number: int, dataset: Dataset) -> list[str]:
-        """What was run and belongs into Table ``number``: the paper's rows in its order, then others.
+        """What was run and belongs into Table ``number`` (0: all): the paper's rows in its order, then others.
 
         A variant that no quality table of its dataset has a row for joins the comparison there (Table 1 or 2), and the
         costs.
         """
-        names, printed = self.config.runs.get(dataset, {}), reported.methods(number)
+        names, kind = self.config.runs.get(dataset, {}), datasets.dataset(dataset)
+        if not number:
+            return list(names)
+        printed = reported.methods(number)
         placed = [(printed.index(row), name) for name in names if (row := self.row_of(name, number)) is not None]
         ordered = [name for _, name in sorted(placed)]
         if number in COMPARISONS:
             ordered += [
                 name
                 for name in names
-                if name not in ordered and not any(self.row_of(name, other) for other in QUALITY[dataset])
+                if name not in ordered and not any(self.row_of(name, other) for other in kind.tables)
             ]
         return ordered
 

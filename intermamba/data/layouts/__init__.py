@@ -7,10 +7,9 @@ the file and what is wrong.
 
 from pathlib import Path
 
+from intermamba import datasets
 from intermamba.config import DatasetConfig
-from intermamba.data.layouts import interx
 from intermamba.data.layouts.base import Layout
-from intermamba.data.layouts.interhuman import InterHumanLayout
 
 __all__ = ["Layout", "layout"]
 
@@ -21,4 +20,5 @@ def layout(dataset: str, root: Path, settings: DatasetConfig) -> Layout:
     Raises:
         DataError: two forms of one dataset lie there.
     """
-    return InterHumanLayout(root, settings) if dataset == "interhuman" else interx.layout(root, settings)
+    made: Layout = datasets.dataset(dataset).load("layout")(root, settings)
+    return made

@@ -1,0 +1,157 @@
+"""Datasets as entries of a registry: names, the owners' folders, and the functions that read, cut and make clips.
+
+Other packages add theirs as entry points of the group ``intermamba.datasets``, each of which names a
+:class:`DatasetSpec`. Its knobs then go under ``datasets``, ``protocol`` and ``runs`` of ``params.yaml``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from intermamba.errors import ConfigError, unknown
+from intermamba.plugins import offered
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec:
+    """One dataset of two people and captions. Functions are given as ``module:function`` and load when asked for."""
+
+    name: str
+    """In ``params.yaml``, on the command line and in paths."""
+    label: str
+    """In tables and figures."""
+    family: str
+    """Whose features it has, ``interhuman`` or ``interx``: its evaluator, the damage done to its motions, and the files
+    of other projects' motions follow from them."""
+    features: int
+    """F, of one person and frame."""
+    columns: int
+    """C, raw columns of one person and frame in a split file."""
+    layout: str
+    """``(root, settings) -> Layout``: the reader of the owners' folder."""
+    synthetic: str
+    """``(root, train, val, test, seconds, seed, progress) -> None``: writes embedded clips in the owners' layout."""
+    representation: str
+    """``() -> Representation``, or of a split's own ``(offsets)``: what a feature frame means."""
+    item: str
+    """``(split, clip, longest, rng, mirrored) -> (motion, persons)``: a window, and which recorded person is shown
+    where; without ``rng`` always the first one."""
+    frames: str
+    """``(split, clip, settings) -> iterator of motions``: the feature frames of a clip that normalisation counts."""
+    mirrors: bool = False
+    """Whether ``item`` defines mirrored clips."""
+    longest: int | None = None
+    """Clips of as many raw frames or more are dropped."""
+    word_vectors: bool = False
+    """Whether its evaluator reads word vectors (``glove/`` of the owners' folder)."""
+    comparison: int = 0
+    """Number of the paper's table that compares models on it; 0: none."""
+    ablations: tuple[int, ...] = ()
+    """Numbers of the paper's tables that take models of it apart."""
+    owners: str = ""
+    """Where the dataset comes from, for ``fetch --check``."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Folders of the owners' download, and what they hold."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where a part comes from, if not from the owners."""
+    lists: str = "splits"
+    """The part that lists clips."""
+    checkpoint: tuple[str, str] | None = None
+    """File of the official evaluator, and where it comes from."""
+
+    @property
+    def tables(self) -> tuple[int, ...]:
+        """Numbers of the paper's tables of quality on it."""
+        return (*([self.comparison] if self.comparison else []), *self.ablations)
+
+    def load(self, function: str) -> Any:
+        """One of its functions, by the name of the field."""
+        module, _, name = str(getattr(self, function)).partition(":")
+        return getattr(import_module(module), name)
+
+
+_INTERHUMAN = DatasetSpec(
+    name="interhuman",
+    label="InterHuman",
+    family="interhuman",
+    features=262,
+    columns=192,
+    layout="intermamba.data.layouts.interhuman:InterHumanLayout",
+    synthetic="intermamba.data.synthetic.interhuman:write_interhuman",
+    representation="intermamba.representation:InterHuman",
+    item="intermamba.data.dataset:interhuman_item",
+    frames="intermamba.data.preprocess:interhuman_frames",
+    mirrors=True,
+    comparison=1,
+    ablations=(4, 5),
+    owners="InterGen's project page",
+    parts={
+        "motions_processed": "motions",
+        "annots": "captions",
+        "annots_individual": "captions of each person, which in2in reads",
+        "split": "which clip is in which split, and which to leave out",
+    },
+    sources={"annots_individual": "in2IN's code (link in its README)"},
+    lists="split",
+    checkpoint=("interclip.ckpt", "InterGen's code (prepare/download_evaluation_model.sh)"),
+)
+_INTERX = DatasetSpec(
+    name="interx",
+    label="Inter-X",
+    family="interx",
+    features=336,
+    columns=168,
+    layout="intermamba.data.layouts.interx:layout",
+    synthetic="intermamba.data.synthetic.interx:write_interx",
+    representation="intermamba.representation:InterX",
+    item="intermamba.data.dataset:interx_item",
+    frames="intermamba.data.preprocess:interx_frames",
+    longest=1000,
+    word_vectors=True,
+    comparison=2,
+    owners="Inter-X's request form",
+    parts={
+        "motions": "motions: SMPL-X parameters, or the owners' processed HDF5 files",
+        "texts": "captions",
+        "texts_processed": "captions with parts of speech, which the evaluator reads",
+        "splits": "which clip is in which split",
+        "glove": "word vectors, which the evaluator reads",
+        "annots": "who acts, for an order of persons other than recorded",
+    },
+    sources={
+        "texts_processed": "Inter-X's processed data, by the same form",
+        "glove": "Inter-X's processed data, by the same form",
+    },
+    checkpoint=("text_mot_match/model/finest.tar", "Inter-X's checkpoints, by the same form"),
+)
+DATASETS = {one.name: one for one in (_INTERHUMAN, _INTERX)}
+"""Those of the paper, by name."""
+
+
+def datasets() -> dict[str, DatasetSpec]:
+    """Every dataset by name: the paper's, and those of entry points (``intermamba.datasets``).
+
+    Raises:
+        ConfigError: an entry point is no dataset, or has a name that is taken.
+    """
+    return offered("intermamba.datasets", DatasetSpec, DATASETS)
+
+
+def dataset(name: str, where: str = "datasets") -> DatasetSpec:
+    """The dataset of that name; ``where`` it was given, for the message.
+
+    Raises:
+        ConfigError: unknown name.
+    """
+    if name in DATASETS:
+        return DATASETS[name]
+    known = datasets()
+    if name not in known:
+        raise ConfigError(unknown("dataset", name, known, where))
+    return known[name]
+
+
+def family(name: str) -> str:
+    """Whose features a dataset has."""
+    return dataset(name).family

@@ -1,0 +1,135 @@
+"""The stages as the command line shows them: what can be said of a stage without a configuration.
+
+Other packages add stages as entry points of the group ``intermamba.stages``, each of which names a
+:class:`StageCommand` with ``declare``.
+"""
+
+from dataclasses import dataclass
+
+from intermamba.plugins import offered
+
+EXAMPLES = {"dataset": "interhuman", "variant": "intermamba", "seed": "0", "method": "my_method"}
+"""Values of the fields of an item, in the example of a command."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageCommand:
+    """One stage, and its command."""
+
+    name: str
+    help: str
+    fields: tuple[str, ...] = ()
+    """What identifies an item: options of the command."""
+    unit: str = ""
+    """What its progress counts; empty: it is too short for progress."""
+    declare: str = ""
+    """For a stage of another package: ``module:function``, ``(config, stages) -> Stage`` from the stages before it."""
+
+    @property
+    def example(self) -> str:
+        values = EXAMPLES | ({} if "seed" in self.fields else {"variant": "intergen"})  # a checkpoint of its authors
+        options = [f"--{name} {values[name]}" for name in self.fields] or ["--profile smoke"]
+        return " ".join(["intermamba", self.name, *options])
+
+    @property
+    def title(self) -> str:
+        """What its progress is called, with braces for the fields."""
+        named = "".join(f" {{{name}}}" for name in ("variant", "method") if name in self.fields)
+        place = (" on {dataset}" if named else " {dataset}") if "dataset" in self.fields else ""
+        return f"{self.name}{named}{place}" + (", seed {seed}" if "seed" in self.fields else "")
+
+
+_DATASET, _RUN = ("dataset",), ("dataset", "variant", "seed")
+COMMANDS = {
+    one.name: one
+    for one in (
+        StageCommand(
+            name="preprocess",
+            help="Official processing of the raw files into one memory-mappable file a split, with statistics.",
+            fields=_DATASET,
+            unit="clip",
+        ),
+        StageCommand(
+            name="encode-text",
+            help="Run the frozen text tower once over all captions.",
+            fields=_DATASET,
+            unit="caption",
+        ),
+        StageCommand(
+            name="train-evaluator",
+            help="Train the evaluator of a dataset (or load its official checkpoint).",
+            fields=_DATASET,
+            unit="step",
+        ),
+        StageCommand(
+            name="evaluate-reference",
+            help="Evaluate the real test motions, with their captions and with captions shuffled: ceiling and chance.",
+            fields=_DATASET,
+            unit="repeat",
+        ),
+        StageCommand(
+            name="sensitivity",
+            help="Damage real test motions in many ways, and see which metrics notice and which are blind to it.",
+            fields=_DATASET,
+            unit="repeat",
+        ),
+        StageCommand(
+            name="train",
+            help="Train one run of the study; a killed training goes on from its last checkpoint.",
+            fields=_RUN,
+            unit="step",
+        ),
+        StageCommand(
+            name="steps",
+            help="Evaluate a trained run when it samples in fewer and more steps, with DDIM and DPM-Solver++.",
+            fields=_RUN,
+            unit="repeat",
+        ),
+        StageCommand(
+            name="show-reference",
+            help="Keep the real motions of a few test clips, chosen by their captions, for the report's gallery.",
+            fields=_DATASET,
+        ),
+        StageCommand(
+            name="show",
+            help="Generate motions for the captions of the same test clips, for the report's gallery.",
+            fields=_RUN,
+        ),
+        StageCommand(
+            name="re-evaluate",
+            help="Evaluate an official checkpoint on the test split, by the rules of evaluate.",
+            fields=("dataset", "variant"),
+            unit="repeat",
+        ),
+        StageCommand(
+            name="evaluate-motions",
+            help="Evaluate motions of another project that the profile names, as a row of the tables.",
+            fields=("dataset", "method"),
+            unit="repeat",
+        ),
+        StageCommand(
+            name="aggregate",
+            help="Gather the metrics and logs of every run into the CSV files of the study.",
+        ),
+        StageCommand(
+            name="claims",
+            help="Decide what the paper claims on the results of this profile, with tests over training seeds.",
+        ),
+        StageCommand(
+            name="tables",
+            help="Write every table as LaTeX, Markdown and CSV: reported beside reproduced, never mixed.",
+        ),
+        StageCommand(name="figures", help="Draw every figure as PDF and PNG."),
+        StageCommand(
+            name="report",
+            help="Write everything as one page that needs no network, and as a PDF where LaTeX is installed.",
+        ),
+    )
+}
+"""Stages whose commands take the fields of an item and nothing else, in the order in which they run. ``fetch``,
+``evaluate``, ``adopt`` and ``complexity`` have commands of their own."""
+
+
+def commands() -> dict[str, StageCommand]:
+    """Every such stage by name: this project's, and those of entry points (``intermamba.stages``)."""
+    return offered("intermamba.stages", StageCommand, COMMANDS)
