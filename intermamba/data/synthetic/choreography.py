@@ -26,6 +26,7 @@ class Clip:
         captions: three sentences about both.
         tokens: the same as ``word/POS`` separated by blanks.
         individual: one sentence about each person alone.
+        unseen: which of the captions are told as training captions never are.
         actor: which person initiates, 0 or 1.
     """
 
@@ -38,6 +39,7 @@ class Clip:
     actor: int
     kind: str
     parameters: Mapping[str, str]
+    unseen: tuple[bool, bool, bool]
 
     def positions(self) -> Float[np.ndarray, "T 2 55 3"]:
         """World positions of all joints."""
@@ -55,6 +57,7 @@ def clip(
     fps: int,
     parameters: Mapping[str, str] | None = None,
     variation: float = 0.08,
+    unseen: bool = False,
 ) -> Clip:
     """Choreograph and sample one clip.
 
@@ -67,6 +70,7 @@ def clip(
         fps: frames a second; the clip has ``round(seconds * fps)`` of them.
         parameters: a value of every parameter of the kind; drawn from ``seed`` if not given.
         variation: largest deviation of body size from the neutral skeleton.
+        unseen: tell it once as training captions never are.
 
     Raises:
         DataError: unknown kind or parameter value, or a clip too short to hold a frame.
@@ -105,7 +109,7 @@ def clip(
     actor = derive(seed, "actor") % 2
     order = [0, 1] if actor == 0 else [1, 0]
     words = np.random.default_rng(derive(seed, "captions", kind))
-    told = grammar.tell(recipe, parameters, words)
+    told = grammar.tell(recipe, parameters, words, unseen)
     alone = grammar.tell_alone(recipe, parameters, words)
     return Clip(
         rotations[:, order],
@@ -117,6 +121,7 @@ def clip(
         actor,
         kind,
         dict(parameters),
+        (told[0].unseen, told[1].unseen, told[2].unseen),
     )
 
 

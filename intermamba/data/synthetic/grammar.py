@@ -15,6 +15,7 @@ import numpy as np
 
 from intermamba.data.synthetic.kinds.kind import Kind
 from intermamba.data.synthetic.lexicon import tag
+from intermamba.data.synthetic.paraphrases import SEEN, UNSEEN, UNSEEN_PHRASES, UNSEEN_ROLES
 
 ROLES = (
     ("one person", "the other person", "the first", "the other"),
@@ -22,8 +23,15 @@ ROLES = (
     ("a person", "another person", "the first", "the other"),
     ("someone", "a partner", "the first", "the partner"),
     ("one of the two", "the other one", "the first", "the other"),
+    ("a man", "a woman", "the man", "the woman"),
+    ("a girl", "a boy", "the girl", "the boy"),
+    ("one friend", "the other friend", "the first", "the other"),
+    ("a dancer", "a second dancer", "the first", "the second"),
 )
 """Initiator and other, when first named and later."""
+
+OPENINGS = ("", "", "", "", "in this scene, ", "here, ")
+"""What may stand before a sentence."""
 
 DEFINITE = "the first person"
 """Always the initiator; the other names go by order of mention."""
@@ -42,7 +50,7 @@ PHRASES: dict[str, Phrases] = {
     "count": {
         "once": ("once", "one time", "a single time"),
         "twice": ("twice", "two times"),
-        "three times": ("three times",),
+        "three times": ("three times", "three times in a row"),
     },
     "depth": {"slightly": ("slightly", "a little"), "deeply": ("deeply", "far down")},
     "depth_adjective": {"slightly": ("a slight", "a small"), "deeply": ("a deep",)},
@@ -87,8 +95,8 @@ PHRASES: dict[str, Phrases] = {
     "shoulder": _SIDES,
     "side": _SIDES,
     "speed": {
-        "slowly": ("slowly", "at a slow pace", "without hurry"),
-        "quickly": ("quickly", "at a fast pace", "rapidly"),
+        "slowly": ("slowly", "at a slow pace", "without hurry", "calmly"),
+        "quickly": ("quickly", "at a fast pace", "rapidly", "in haste"),
     },
     "standing": {"front": ("in front of",), "behind": ("behind",)},
     "strength": {"gently": ("gently", "softly"), "hard": ("hard", "with force")},
@@ -122,14 +130,26 @@ class Sentence:
 
     text: str
     tokens: str
+    unseen: bool = False
+    """Whether it is told as training captions never are."""
 
 
-def tell(kind: Kind, parameters: Mapping[str, str], random: np.random.Generator) -> tuple[Sentence, Sentence, Sentence]:
-    """Three different sentences about a pair; two or three of them name every parameter."""
+def tell(
+    kind: Kind, parameters: Mapping[str, str], random: np.random.Generator, unseen: bool = False
+) -> tuple[Sentence, Sentence, Sentence]:
+    """Three different sentences about a pair; two or three of them name every parameter.
+
+    With ``unseen`` one of these is in a phrasing that is told nowhere else.
+    """
     loose = int(random.random() < 0.4)
-    picked = [kind.captions[index] for index in random.permutation(len(kind.captions))[: 3 - loose]]
+    full = (*kind.captions, *SEEN[kind.name])
+    picked = [full[index] for index in random.permutation(len(full))[: 3 - loose]]
     picked += [kind.loose[index] for index in random.permutation(len(kind.loose))[:loose]]
-    sentences = [_render(picked[index], parameters, random) for index in random.permutation(3)]
+    if unseen:
+        others = UNSEEN[kind.name]
+        picked[0] = others[int(random.integers(len(others)))]
+    order = random.permutation(3)
+    sentences = [_render(picked[index], parameters, random, unseen and index == 0) for index in order]
     return sentences[0], sentences[1], sentences[2]
 
 
@@ -139,8 +159,11 @@ def tell_alone(kind: Kind, parameters: Mapping[str, str], random: np.random.Gene
     return first, second
 
 
-def _render(template: str, parameters: Mapping[str, str], random: np.random.Generator) -> Sentence:
-    first, second, first_again, second_again = ROLES[random.integers(len(ROLES))]
+def _render(
+    template: str, parameters: Mapping[str, str], random: np.random.Generator, unseen: bool = False
+) -> Sentence:
+    named = UNSEEN_ROLES if unseen else ROLES
+    first, second, first_again, second_again = named[random.integers(len(named))]
     if (
         -1 < template.find("{B}") < template.find("{A}") and first != DEFINITE
     ):  # "one person is hugged by the other person"
@@ -152,10 +175,14 @@ def _render(template: str, parameters: Mapping[str, str], random: np.random.Gene
 
     def fill(match: re.Match[str]) -> str:
         slot = match[1]
-        return roles[slot] if slot in roles else choose(PHRASES[slot][parameters[DERIVED.get(slot, slot)]])
+        if slot in roles:
+            return roles[slot]
+        value = parameters[DERIVED.get(slot, slot)]
+        known = PHRASES[slot][value]
+        return choose(UNSEEN_PHRASES.get(slot, {}).get(value, known) if unseen else known)
 
-    marked = _CHOICE.sub(lambda match: choose(match[1].split("|")), template)
+    marked = choose(OPENINGS) + _CHOICE.sub(lambda match: choose(match[1].split("|")), template)
     while _SLOT.search(marked):  # a phrase may itself name a role
         marked = _SLOT.sub(fill, marked)
     text = _TAG.sub("", marked)
-    return Sentence(text[0].upper() + text[1:], tag(marked))
+    return Sentence(text[0].upper() + text[1:], tag(marked), unseen)

@@ -35,28 +35,44 @@ raise raises raised raising; receive receives; run runs; salute salutes saluted;
 shove shoves; show shows shown; sit sits sitting; slap slaps; spin spins; stagger staggers; stand stands standing;
 step steps stepping; stop stops; stretch stretches stretched; strike strikes; stumble stumbles; sway sways swaying;
 take takes; tap taps; tell tells; throw throws; tug tugs; turn turns turned turning; wait waits; walk walks walking;
-watch watches; wave waves waving; whisper whispers whispered; win wins; wrestle wrestles
+watch watches; wave waves waving; whisper whispers whispered; win wins; wrestle wrestles;
+agree agrees; ask asks; box boxes; bring brings; celebrate celebrates; clasp clasps clasping; collect collects;
+comfort comforts; confide confides; cover covering; cross crosses; cuddle cuddles; deliver delivers; depart departs;
+drag drags; draw draws; drop drops; duck ducks; escape escapes; escort escorts; extend extends extended;
+gesture gestures; grip grips gripping; groove grooves; head heading; hoist hoists; hop hops; imitate imitates;
+incline inclining; indicate indicates; invite inviting; jab jabs; jostle jostled; keep keeping; knock knocks;
+leap leaps; lend lends; marry marries; murmur murmurs; orbit orbits; pause pauses; pay pays; peek peeks peeking;
+pirouette pirouettes; present presented; pump pumping; rap raps; reassure reassures; reel reels; remain remains;
+rest resting; rise rises; rock rocks rocking; say says; seal seals; shield shields; signal signals; smack smacks;
+sprint sprints; stare stares; stay stays; stoop stoops; stride strides; stroll strolls; struggle struggles;
+swing swings swinging; tag tags; tap tapping; thrust thrusts; thrill thrilled; totter totters;
+touch touches touching; tow tows; trail trails; twirl twirls; use using; veer veering; ward wards; wrap wraps
 """
 _NOUNS = """
 air; arm arms; back; balance; bend; blow blows; body; bow; centre; chest; circle; curve; dance; direction directions;
 distance; ear; finger; fist fists; floor; foot feet; force; forehead; front; game; goodbye; ground; half; hand hands;
 handshake; head; height; hurry; joy; kick; knee; leg; line; moment; mouth; move; object; pace; palm palms; partner;
-person people; place; quarter; return; salute; secret; shoulder shoulders; side; step steps; time times; turn; way;
+person people; aid; athlete; attention; bit; boot; boy; brow; cake; celebration; classmate; companion; dancer; deal;
+delight; friend; gentleman; girl; gossip; haste; hello; hip; index; instant; item; knuckle knuckles; lady; lap; loop;
+man; occasion occasions; opponent; parcel; path paths; patty; pursuit; range; reach; respect; rhythm; row; rush; scene;
+soldier; squeeze; standstill; stranger strangers; teenager; torso; welcome; woman; place; quarter; return; salute; secret; shoulder shoulders; side; step steps; time times; turn; way;
 whisper
 """
 _OTHERS = {
-    "DET": "a an the each every both half another",
+    "DET": "a an the each every both half another all this",
     "ADP": "above after against along around as at before behind below by for from in into like of off on over past to "
-    "towards under up while with without because",
+    "towards under up while with without because beneath onto round within",
     "NUM": "one two three five first second",
     "AUX": "is are being does",
-    "PRON": "who which that it its them they their those something someone nobody neither other there",
+    "PRON": "who which that it its them they their those something someone nobody neither other there somebody "
+    "what",
     "ADJ": "close deep far few fast full hard high left little long low near opposite right same several short single "
-    "slight slow small some straight whole",
+    "slight slow small some straight whole affectionate former leisurely military motionless upper",
     "ADV": "ahead always away back backward briefly clockwise closer counterclockwise deeply down forth forward "
     "forwards gently instead inwards once only out quickly rapidly slightly slowly so softly still then together "
-    "twice upwards very when",
-    "CCONJ": "and",
+    "twice upwards very when calmly directly forcefully fro hastily here just lightly overhead quite swiftly tenderly "
+    "thrice unhurriedly violently well",
+    "CCONJ": "and but",
     "PART": "not",
 }
 
@@ -67,6 +83,22 @@ strike punch slap; block parry defend; guide lead; grab grasp take hold; raise l
 once single one; twice two; forward forwards ahead; back backward behind; stop halt stand;
 person someone partner people; pat tap; spin turn; stumble stagger; pull tug; briefly moment; offer give;
 hand palm fist; slightly little small slight; up upwards above; down low below
+"""
+
+# Words that only test captions use, each with one of the training captions that it is used like.
+_LIKE = """
+aid help; athlete person; boot foot; box punch; brow forehead; celebrate cheer; clasp hold; classmate person;
+collect take; comfort pat; companion person; confide tell; cuddle hug; deliver give; delight joy; depart leave;
+drag pull; drop kneel; duck dodge; escape flee; escort lead; extend stretch; forcefully hard; gentleman person;
+gesture beckon; gossip secret; grip grasp; groove dance; hastily quickly; hoist lift; hop jump; imitate mirror;
+incline bend; indicate point; instant moment; item object; jab punch; jostle push; knock bump; knuckle fist; lady person;
+lap circle; leap jump; leisurely slowly; lend offer; lightly gently; loop circle; motionless still; murmur whisper;
+opponent person; orbit circle; overhead above; parcel object; pause stop; peek glance; pirouette spin; present give;
+pump shake; rap bump; reassure pat; reel stagger; remain stand; rise stand; rock sway; round around; rush quickly;
+shield block; signal wave; smack slap; somebody someone; sprint run; squeeze hug; stare look; stoop bow; stranger person;
+stride walk; struggle tug; swiftly quickly; tag follow; teenager person; tenderly gently; thrice three; thrust push;
+torso body; totter stumble; tow pull; trail follow; twirl spin; unhurriedly slowly; veer turn; violently hard; ward block;
+wrap hug
 """
 
 
@@ -126,7 +158,8 @@ def vocabulary() -> list[str]:
 def vector(word: str) -> Float[np.ndarray, " dimensions"]:
     """Seeded random vector of a word, the same on every machine; forms and synonyms of a word lie near each other."""
     lemma = next((lemmas[word] for lemmas in _lemmas().values() if word in lemmas), word)
-    meaning = next((group for group in _SYNONYMS.split(";") if lemma in group.split() or word in group.split()), lemma)
+    like = dict(pair.split() for pair in _LIKE.split(";")).get(lemma, lemma)
+    meaning = next((group for group in _SYNONYMS.split(";") if {like, word} & set(group.split())), like)
     parts = (0.55, _noise("meaning " + meaning)), (0.3, _noise("lemma " + lemma)), (0.15, _noise("word " + word))
     return SPREAD * sum((np.sqrt(share) * noise for share, noise in parts), np.zeros(DIMENSIONS))
 
