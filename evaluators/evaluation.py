@@ -1,13 +1,13 @@
 """Measuring sources of motion by a protocol."""
 
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from evaluators import metrics, physical
 from evaluators.evaluator import Evaluator, Remembering
@@ -17,6 +17,9 @@ from intermamba.errors import DataError
 from intermamba.progress import SILENT, Progress
 from intermamba.representation import Representation
 from intermamba.seeds import derive
+
+TOP_BY_PHRASING = 3
+"""The k of R-precision by phrasing."""
 
 
 @typing.runtime_checkable
@@ -44,6 +47,8 @@ class Embedded:
     motion: tuple[Float[np.ndarray, "_ K"], ...]
     physical: Mapping[str, float] = field(default_factory=dict)
     """Means over clips of what is measured on the motions themselves."""
+    unseen: tuple[Bool[np.ndarray, " _"], ...] = ()
+    """Of every batch: which texts are in phrasings that training never shows."""
 
     @property
     def motions(self) -> Float[np.ndarray, "N K"]:
@@ -59,6 +64,7 @@ def evaluate(
     seed: int,
     progress: Progress = SILENT,
     body: Representation | None = None,
+    unseen: Collection[str] = (),
 ) -> pd.DataFrame:
     """Measure every one of ``sources`` against the real motions of ``reference``.
 
@@ -75,6 +81,8 @@ def evaluate(
         seed: root of the repeats' seeds.
         progress: counts the repeats of all sources.
         body: what the features mean, for the metrics that need no evaluator (:mod:`evaluators.physical`), if wanted.
+        unseen: captions in phrasings that training never shows; R-precision is then taken on these and on the others
+            apart as well.
 
     Returns:
         One row a repeat, method and metric: ``method``, ``repeat``, ``repeat_seed``, ``metric`` (``top1`` ..., ``fid``,
@@ -92,7 +100,7 @@ def evaluate(
         real = [_motion(evaluator, batch) for batch in reference.batches(derive(drawn, "reference"))]
         protocol.require(sum(map(len, real)), "reference motions")
         for method, source in sources.items():
-            found = score(protocol, np.concatenate(real), embed(evaluator, source, drawn, body), drawn)
+            found = score(protocol, np.concatenate(real), embed(evaluator, source, drawn, body, unseen), drawn)
             if repeat < protocol.multimodality.repeats:
                 found |= _multimodality(evaluator, protocol.multimodality, source, drawn)
             rows[method] += [(method, repeat, drawn, metric, value) for metric, value in found.items()]
@@ -101,17 +109,24 @@ def evaluate(
     return pd.DataFrame(every, columns=["method", "repeat", "repeat_seed", "metric", "value"])
 
 
-def embed(evaluator: Evaluator, source: Source, repeat_seed: int, body: Representation | None = None) -> Embedded:
+def embed(
+    evaluator: Evaluator,
+    source: Source,
+    repeat_seed: int,
+    body: Representation | None = None,
+    unseen: Collection[str] = (),
+) -> Embedded:
     """A repeat's draw of ``source`` through ``evaluator``."""
-    text, motion, measured = [], [], []
+    text, motion, measured, told = [], [], [], []
     for batch in source.batches(source_seed(repeat_seed)):
         text.append(_text(evaluator, batch))
         motion.append(_motion(evaluator, batch))
+        told.append(np.array([caption in unseen for caption in batch.caption]))
         if body is not None:
             measured.append(physical.measure(batch.motion, batch.mask, body))
     names = measured[0] if measured else {}
     means = {name: float(torch.cat([one[name] for one in measured]).mean()) for name in names}
-    return Embedded(tuple(text), tuple(motion), means)
+    return Embedded(tuple(text), tuple(motion), means, tuple(told))
 
 
 def score(
@@ -132,7 +147,19 @@ def score(
             scaled, protocol.diversity_pairs, derive(repeat_seed, "diversity"), protocol.diversity_halved
         ),
         **drawn.physical,
+        **_by_phrasing(drawn),
     }
+
+
+def _by_phrasing(drawn: Embedded) -> dict[str, float]:
+    """R-precision of texts in seen and in unseen phrasings, each among all motions of its batch; nothing where one of
+    the two is missing.
+    """
+    if not drawn.unseen or not (unseen := np.concatenate(drawn.unseen)).any() or unseen.all():
+        return {}
+    rank = np.concatenate([metrics.ranks(*pair) for pair in zip(drawn.text, drawn.motion, strict=True)])
+    found = rank < TOP_BY_PHRASING
+    return {"top3_seen": float(found[~unseen].mean()), "top3_unseen": float(found[unseen].mean())}
 
 
 def _multimodality(evaluator: Evaluator, settings: Multimodality, source: Source, repeat_seed: int) -> dict[str, float]:

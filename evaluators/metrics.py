@@ -32,12 +32,17 @@ def r_precision(text: Embeddings, motion: Embeddings, top_k: int = 3) -> Float[n
     Raises:
         DataError: other shapes, fewer than ``top_k`` rows, or values that are not finite.
     """
-    text, motion = _matched(text, motion)
-    if len(text) < top_k:
-        raise DataError(f"R-precision top {top_k} needs at least {top_k} pairs in a batch, got {len(text)}.")
-    order = np.argsort(cdist(text, motion), axis=1, kind="stable")
-    rank = np.argmax(order == np.arange(len(text))[:, None], axis=1)
+    rank = ranks(text, motion)
+    if len(rank) < top_k:
+        raise DataError(f"R-precision top {top_k} needs at least {top_k} pairs in a batch, got {len(rank)}.")
     return np.array([np.mean(rank <= k) for k in range(top_k)])
+
+
+def ranks(text: Embeddings, motion: Embeddings) -> Int[np.ndarray, " B"]:
+    """How many motions of the batch are nearer to each text than its own."""
+    text, motion = _matched(text, motion)
+    order = np.argsort(cdist(text, motion), axis=1, kind="stable")
+    return np.argmax(order == np.arange(len(text))[:, None], axis=1)
 
 
 def mm_dist(text: Embeddings, motion: Embeddings) -> float:

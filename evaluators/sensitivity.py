@@ -4,6 +4,7 @@ A damaged source draws the very clips, captions, windows and persons that the un
 differences are paired and hold the damage alone.
 """
 
+from collections.abc import Collection
 from typing import Literal
 
 import numpy as np
@@ -35,6 +36,7 @@ def measure(
     seed: int,
     progress: Progress = SILENT,
     body: Representation | None = None,
+    unseen: Collection[str] = (),
 ) -> pd.DataFrame:
     """Metrics of real motions, undamaged (method ``real``) and under every perturbation (method: its name).
 
@@ -43,7 +45,7 @@ def measure(
     """
     drawn = SharedSource(real)
     damaged = {one.name: PerturbedSource(drawn, one) for one in catalogue(protocol.dataset)}
-    return evaluation.evaluate(evaluator, protocol, real, {REAL: drawn, **damaged}, seed, progress, body)
+    return evaluation.evaluate(evaluator, protocol, real, {REAL: drawn, **damaged}, seed, progress, body, unseen)
 
 
 def changes(frame: pd.DataFrame) -> pd.DataFrame:

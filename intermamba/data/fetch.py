@@ -132,9 +132,11 @@ def inspect(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Pro
             progress()
     used = [clip for ids in found.clips.values() for clip in ids]
     found.problems.extend(place.shared_problems())
+    _attempt(place.unseen, found.problems)
     found.problems[:] = dict.fromkeys(found.problems)  # a broken shared file is met once for every clip
     found.files.extend(place.split_file(split) for split in splits)
     found.files.extend(place.shared_files())
+    found.files.extend(path for path in (place.unseen_file,) if path.is_file())
     found.files.extend(path for clip in used for path in place.files(clip))
     return found
 

@@ -48,6 +48,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
         _check_unchanged(manifest, root, job)
         place = layout(dataset, root, settings)
         body: dict[str, Any] = {"skeleton": place.skeleton(), "offsets": place.offsets()}
+        unseen = place.unseen()
         notes |= {"origin": manifest["origin"], "skeleton": body["skeleton"]}
         notes |= {"tokeniser": place.tokeniser(), "missing_allowed": manifest["missing_allowed"], "dropped": {}}
         with ExitStack() as all_or_none:
@@ -57,7 +58,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
             for split, part in parts.items():
                 dropped: dict[str, int] = {}
                 clips = _kept(map(place.read, manifest["clips"][split]), settings, dropped, dataset, progress)
-                write_split(part, clips, dataset=dataset, split=split, origin=manifest["origin"], **body)
+                write_split(part, clips, dataset=dataset, split=split, origin=manifest["origin"], unseen=unseen, **body)
                 notes["dropped"][split] = dropped
             notes["warnings"] = plausible(SplitFile(parts["test"]), settings)
             for sentence in notes["warnings"]:

@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -41,11 +41,13 @@ def write_split(
     origin: str,
     skeleton: str | None = None,
     offsets: Float[np.ndarray, "J 3"] | None = None,
+    unseen: Collection[str] = (),
 ) -> None:
     """Write ``clips`` one by one: memory holds a single clip, however large the split.
 
     ``origin`` is ``synthetic`` or ``official``; ``skeleton`` (Inter-X) tells what gave the height of the floor and the
-    ``offsets`` of the joints from their parents.
+    ``offsets`` of the joints from their parents. ``unseen`` are captions in phrasings that training never shows; those
+    that a clip has are noted.
     """
     names: list[str] = []
     captions: list[tuple[str, ...]] = []
@@ -73,6 +75,8 @@ def write_split(
             metadata["tokens"] = _json(tokens)
         if any(individual):
             metadata["individual"] = _json(individual)
+        if told := {caption for said in captions for caption in said} & set(unseen):
+            metadata["unseen"] = _json(sorted(told))
         if skeleton is not None:
             metadata["skeleton"] = skeleton
         tensors = {"start": np.array(start, dtype="<i8")}
@@ -122,6 +126,8 @@ class SplitFile:
             self._captions = json.loads(metadata["captions"])
             self._tokens = json.loads(metadata["tokens"]) if "tokens" in metadata else None
             self._individual = json.loads(metadata["individual"]) if "individual" in metadata else None
+            self.unseen: frozenset[str] = frozenset(json.loads(metadata.get("unseen", "[]")))
+            """Captions in phrasings that training never shows."""
             self._start = self._file.get_tensor("start")
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise DataError(

@@ -13,13 +13,14 @@ from counted import Counted
 from scipy.spatial.transform import Rotation
 
 from intermamba import rotations
-from intermamba.data import SYNTHETIC_MARKER
+from intermamba.data import SYNTHETIC_MARKER, UNSEEN_CAPTIONS
 from intermamba.data.synthetic import KINDS, clip, plan, write_interhuman, write_interx
-from intermamba.data.synthetic.grammar import DERIVED, PHRASES
+from intermamba.data.synthetic.grammar import DERIVED, PHRASES, tell
 from intermamba.data.synthetic.interhuman import IGNORED, columns
 from intermamba.data.synthetic.interx import axis_angle
 from intermamba.data.synthetic.kinds.kind import MIRRORED, mirrored
-from intermamba.data.synthetic.lexicon import DIMENSIONS, tag, vector, vocabulary
+from intermamba.data.synthetic.lexicon import _LIKE, DIMENSIONS, tag, vector, vocabulary
+from intermamba.data.synthetic.paraphrases import SEEN, UNSEEN, UNSEEN_PHRASES
 from intermamba.errors import ConfigError, DataError
 from intermamba.skeleton import INDEX
 
@@ -59,6 +60,8 @@ def test_there_are_many_kinds_and_every_template_is_sound():
         assert len(kind.captions) >= 3
         for template in kind.captions:
             assert slots(template) == set(kind.parameters), (kind.name, template)
+        for template in (*SEEN[kind.name], *UNSEEN[kind.name]):
+            assert slots(template) == set(kind.parameters), (kind.name, template)
         for template in (*kind.captions, *kind.loose, *kind.individual):
             assert slots(template) <= set(kind.parameters)
             for slot in re.findall(r"\{(\w+)\}", template):
@@ -73,19 +76,20 @@ def told(caption, kind, parameters):
     for slot, phrases in PHRASES.items():
         name = DERIVED.get(slot, slot)
         if name in parameters and parameters[name] in phrases:
-            plain = [
-                re.sub(r"/[A-Z]+", "", phrase).replace("{a}", "").replace("{b}", "")
-                for phrase in phrases[parameters[name]]
-            ]
+            value = parameters[name]
+            known = (*phrases[value], *UNSEEN_PHRASES.get(slot, {}).get(value, ()))
+            plain = [re.sub(r"/[A-Z]+", "", phrase).replace("{a}", "").replace("{b}", "") for phrase in known]
             if any(all(word in text for word in phrase.split()) for phrase in plain):
                 names.add(name)
     return names
 
 
+@pytest.mark.parametrize("unseen", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_captions_are_distinct_and_tell_the_parameters(kind):
+def test_captions_are_distinct_and_tell_the_parameters(kind, unseen):
     for seed in range(6):
-        made = clip(kind, seed, 0.5, 4)
+        made = clip(kind, seed, 0.5, 4, unseen=unseen)
+        assert sum(made.unseen) == len(made.told_unseen) == unseen
         assert len(set(made.captions)) == 3
         complete = [
             caption for caption in made.captions if told(caption, kind, made.parameters) == set(made.parameters)
@@ -111,11 +115,45 @@ def test_sides_survive_the_mirror_exchange(kind):
         return re.sub(r"\b(left|right|clockwise|counterclockwise)\b", lambda match: MIRRORED[match[0]], text)
 
     for seed in range(2):
-        made = clip(kind, seed, 0.5, 4)
+        made = clip(kind, seed, 0.5, 4, unseen=True)
         image = {name: MIRRORED.get(value, value) for name, value in made.parameters.items()}
-        other = clip(kind, seed, 0.5, 4, image)
+        other = clip(kind, seed, 0.5, 4, image, unseen=True)
         assert tuple(map(exchange, made.captions)) == other.captions
         assert "left/VERB" not in " ".join(made.tokens)
+
+
+def test_unseen_phrasings_are_told_in_test_captions_alone(interhuman, interx):
+    """Their words are partly new, and no training caption is one of them."""
+    for folder, captions, lists in ((interhuman, "annots", "split"), (interx, "texts", "splits")):
+        said = {
+            split: {
+                line
+                for name in (folder / lists / f"{split}.txt").read_text().split()
+                for line in (folder / captions / f"{name}.txt").read_text().splitlines()
+            }
+            for split in ("train", "val", "test")
+        }
+        unseen = set((folder / UNSEEN_CAPTIONS).read_text().splitlines())
+        assert unseen <= said["test"]
+        assert len(unseen) == SIZES["test"]  # one of the three of each clip
+        assert not unseen & (said["train"] | said["val"])
+    words = {True: set(), False: set()}
+    random = np.random.default_rng(0)
+    for kind in KINDS.values():
+        for _ in range(60):
+            values = kind.combinations[random.integers(len(kind.combinations))]
+            for sentence in tell(kind, dict(zip(kind.parameters, values, strict=True)), random, unseen=True):
+                words[sentence.unseen] |= set(re.findall(r"[a-z]+", sentence.text.lower()))
+    assert len(words[True] - words[False]) > 100
+
+
+def test_words_of_test_captions_are_near_those_of_training_that_are_used_like_them():
+    known = set(vocabulary())
+    for pair in _LIKE.split(";"):
+        new, like = pair.split()
+        assert {new, like} <= known, pair
+        cosine = vector(new) @ vector(like) / np.linalg.norm(vector(new)) / np.linalg.norm(vector(like))
+        assert cosine > 0.4, pair
 
 
 def test_tags_are_lemmas():
@@ -204,6 +242,7 @@ def test_interhuman_layout(interhuman):
         "motions_processed",
         "split",
         SYNTHETIC_MARKER,
+        UNSEEN_CAPTIONS,
     }
     folders = {"annots": "txt"}
     for person in ("person1", "person2"):
@@ -248,6 +287,7 @@ def test_interx_layout(interx):
         "texts",
         "texts_processed",
         SYNTHETIC_MARKER,
+        UNSEEN_CAPTIONS,
     }
     lists = {name: (interx / "splits" / f"{name}.txt").read_text().split() for name in ("train", "val", "test", "all")}
     assert [len(lists[name]) for name in ("train", "val", "test", "all")] == [35, 6, 12, 53]

@@ -15,6 +15,7 @@ from evaluators import protocol as protocols
 from evaluators.evaluation import Source
 from evaluators.evaluator import Remembering
 from evaluators.protocol import Protocol
+from evaluators.results import BY_PHRASING
 from evaluators.sources import ShuffledSource
 from intermamba.config import load as load_config
 from intermamba.data.dataset import Batch
@@ -204,6 +205,30 @@ class TestEvaluate:
             alone = evaluate(ToyEvaluator(), TINY, Toy(TINY), source, seed=3)
             together = found[found["method"] == name].drop(columns="method").reset_index(drop=True)
             pd.testing.assert_frame_equal(together, alone.drop(columns="method"))
+
+    def test_seen_and_unseen_phrasings_are_counted_apart(self) -> None:
+        """Texts of clips from 40 on are exchanged in pairs: these are never found at once, all others are."""
+
+        class Confused(ToyEvaluator):
+            def embed_text(self, batch: Batch) -> Tensor:
+                swapped = tuple(str(int(n) ^ 1) if int(n) >= 40 else n for n in batch.caption)
+                return super().embed_text(replace(batch, caption=swapped))
+
+        toy = Toy(TINY)
+        unseen = {str(number) for number in range(40, 64)}
+        found = evaluation.evaluate(Confused(), TINY, toy, {"toy": toy}, 0, unseen=unseen)
+        whole = means(found)
+        assert whole["top3_seen"] == 1.0
+        assert whole["top3_unseen"] < whole["top3"] < 1.0
+        # each text counts once, in the same batches
+        for _, one in found.groupby("repeat"):
+            value = means(one)
+            shown = TINY.evaluated(toy.clips)
+            assert shown == toy.clips
+            assert value["top3"] == pytest.approx((40 * value["top3_seen"] + 24 * value["top3_unseen"]) / 64)
+        plain = evaluation.evaluate(Confused(), TINY, toy, {"toy": toy}, 0)
+        rest = found[~found["metric"].isin(BY_PHRASING)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(rest, plain)
 
     def test_nothing_is_embedded_twice(self) -> None:
         class Counting(ToyEvaluator):

@@ -34,7 +34,7 @@ def test_every_row_of_every_run_is_there_once_in_order(study):
     metrics = table("metrics")
     runs = len(list(study.rows()))
     assert (
-        len(metrics) == (runs * 10 + 2 * 2 * 9) * 20 - runs * 15
+        len(metrics) == (runs * 12 + 2 * 2 * 11) * 20 - runs * 15
     )  # reference rows have no MModality; it has 5 repeats
     keys = metrics[["dataset", "block", "method", "training_seed", "repeat"]].fillna(-1).apply(tuple, axis=1)
     assert keys.is_monotonic_increasing

@@ -29,6 +29,8 @@ def run_sensitivity(config: Config, job: Job, progress: Progress = SILENT) -> No
     """Evaluate the real test motions under every perturbation, to see which metric notices what."""
     bench = Bench(config, job, config.sensitivity.repeats)
     with job.recorded(config, bench.seeds) as notes:
-        found = sensitivity.measure(bench.evaluator, bench.protocol, bench.real, bench.root, progress, bench.body)
+        found = sensitivity.measure(
+            bench.evaluator, bench.protocol, bench.real, bench.root, progress, bench.body, bench.split.unseen
+        )
         files.write_csv(job["metrics"], bench.rows(found, "reference"))
         notes.update(bench.notes)

@@ -69,7 +69,9 @@ class Bench:
         progress: Progress = SILENT,
     ) -> pd.DataFrame:
         """Rows of metrics.csv for sources named by their methods."""
-        found = evaluation.evaluate(self.evaluator, self.protocol, self.real, sources, self.root, progress, self.body)
+        found = evaluation.evaluate(
+            self.evaluator, self.protocol, self.real, sources, self.root, progress, self.body, self.split.unseen
+        )
         return self.rows(found, block, training_seed)
 
     def rows(self, found: pd.DataFrame, block: BlockName, training_seed: int | None = None) -> pd.DataFrame:

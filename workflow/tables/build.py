@@ -31,9 +31,13 @@ from workflow.results.reproduced import (
     timing,
 )
 from workflow.tables import TABLES, latex, markdown, tables
-from workflow.tables.columns import learned, metric
+from workflow.tables.columns import by_phrasing, learned, metric
 from workflow.tables.tabular import Block, Cell, Column, Direction, Row, Table, ranked
 
+PHRASINGS = (
+    "By phrasing: R-precision (Top 3) of test captions that are phrased as in training, and of those in words and "
+    "sentences that training never shows, each among all motions of its batch."
+)
 MODULES = ("Self-ASTM", "Cross-ASTM", "LIIA")
 """What Table 5 ticks."""
 ASTM = "ASTM"
@@ -119,12 +123,14 @@ def table2(study: Study, _job: Job) -> Table:
 
 def _comparison(study: Study, number: int, dataset: Dataset) -> Table:
     frame = reported.read(number)
-    columns = learned()
+    apart = by_phrasing(set(study.summary.loc[study.summary["dataset"] == dataset, "metric"]))
+    columns = [*learned(), *apart]
     blocks = [reported.block(frame), *re_evaluated(study, dataset), *quality(study, number, dataset)]
     notes = [
         QUALITY_MARKS,
         APART,
         *conditions(study, number, dataset, official=dataset),
+        *([PHRASINGS] if apart else []),
         *given_motions(study, dataset),
         *_as_printed(frame),
     ]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from intermamba.data import UNSEEN_CAPTIONS
 from intermamba.data.raw import read_lines
 from intermamba.data.splits import Clip
 from intermamba.errors import DataError
@@ -34,6 +35,14 @@ class Layout(ABC):
     def ignored(self) -> frozenset[str]:
         """Ids the owners advise to leave out."""
         return frozenset()
+
+    def unseen(self) -> frozenset[str]:
+        """Captions in phrasings that training never shows, where the folder lists them."""
+        return frozenset(read_lines(self.unseen_file)) if self.unseen_file.is_file() else frozenset()
+
+    @property
+    def unseen_file(self) -> Path:
+        return self.root / UNSEEN_CAPTIONS
 
     def skeleton(self) -> str | None:
         """What gives the height of the floor and the bones, where the files do not hold positions."""

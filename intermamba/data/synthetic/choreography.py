@@ -41,6 +41,11 @@ class Clip:
     parameters: Mapping[str, str]
     unseen: tuple[bool, bool, bool]
 
+    @property
+    def told_unseen(self) -> list[str]:
+        """Captions that are told as training captions never are."""
+        return [caption for caption, unseen in zip(self.captions, self.unseen, strict=True) if unseen]
+
     def positions(self) -> Float[np.ndarray, "T 2 55 3"]:
         """World positions of all joints."""
         people = [

@@ -149,7 +149,7 @@ def tell(
         others = UNSEEN[kind.name]
         picked[0] = others[int(random.integers(len(others)))]
     order = random.permutation(3)
-    sentences = [_render(picked[index], parameters, random, unseen and index == 0) for index in order]
+    sentences = [_render(picked[index], parameters, random, unseen and bool(index == 0)) for index in order]
     return sentences[0], sentences[1], sentences[2]
 
 

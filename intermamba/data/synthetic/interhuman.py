@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from intermamba.data import UNSEEN_CAPTIONS
 from intermamba.data.interhuman import PERSONS
 from intermamba.data.synthetic.body import REST
 from intermamba.data.synthetic.choreography import Clip, clip
@@ -64,9 +65,11 @@ def write_interhuman(
                 part / "split" / f"{split}.txt", [name_of(planned) for planned in clips if planned.split == split]
             )
         write_lines(part / "split" / "ignore_list.txt", [name_of(planned) for planned in ignored])
+        unseen = []
         for planned in clips:
-            _write_clip(part, planned)
+            unseen += _write_clip(part, planned)
             progress()
+        write_lines(part / UNSEEN_CAPTIONS, sorted(set(unseen)))
 
 
 def name_of(planned: Planned) -> str:
@@ -93,10 +96,12 @@ def columns(made: Clip) -> Float[np.ndarray, "T 2 492"]:
     return np.concatenate([raw.reshape(frames, 2, -1), rotations.reshape(frames, 2, -1)], axis=-1)
 
 
-def _write_clip(folder: Path, planned: Planned) -> None:
-    made = clip(planned.kind, planned.seed, planned.seconds, FPS, planned.parameters)
+def _write_clip(folder: Path, planned: Planned) -> list[str]:
+    """Write one clip; returns its captions in phrasings that training never shows."""
+    made = clip(planned.kind, planned.seed, planned.seconds, FPS, planned.parameters, unseen=planned.split == "test")
     name, values = name_of(planned), columns(made).astype(np.float32)
     for person, folder_of_person in enumerate(PERSONS):
         np.save(folder / "motions_processed" / folder_of_person / f"{name}.npy", values[:, person])
         write_lines(folder / "annots_individual" / folder_of_person / f"{name}.txt", [made.individual[person]])
     write_lines(folder / "annots" / f"{name}.txt", made.captions)
+    return made.told_unseen

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
+from intermamba.data import UNSEEN_CAPTIONS
 from intermamba.data.synthetic.choreography import clip
 from intermamba.data.synthetic.kinds import KINDS
 from intermamba.data.synthetic.lexicon import vector, vocabulary
@@ -62,9 +63,11 @@ def write_interx(
             part / "annots" / "interaction_order.pkl", {name_of(planned): actor_of(planned) for planned in clips}
         )
         _write_vectors(part / "glove")
+        unseen = []
         for planned in clips:
-            _write_clip(part, planned)
+            unseen += _write_clip(part, planned)
             progress()
+        write_lines(part / UNSEEN_CAPTIONS, sorted(set(unseen)))
 
 
 def name_of(planned: Planned) -> str:
@@ -79,8 +82,10 @@ def actor_of(planned: Planned) -> int:
     return derive(planned.seed, "actor") % 2
 
 
-def _write_clip(folder: Path, planned: Planned) -> None:
-    made = clip(planned.kind, planned.seed, planned.seconds, FPS, planned.parameters, variation=0.0)
+def _write_clip(folder: Path, planned: Planned) -> list[str]:
+    """Write one clip; returns its captions in phrasings that training never shows."""
+    unseen = planned.split == "test"
+    made = clip(planned.kind, planned.seed, planned.seconds, FPS, planned.parameters, variation=0.0, unseen=unseen)
     name = name_of(planned)
     (folder / "motions" / name).mkdir()
     for person in (0, 1):
@@ -99,6 +104,7 @@ def _write_clip(folder: Path, planned: Planned) -> None:
     pairs = zip(made.captions, made.tokens, strict=True)
     processed = (f"{caption}#{tokens}#0.0#0.0" for caption, tokens in pairs)
     write_lines(folder / "texts_processed" / f"{name}.txt", processed)
+    return made.told_unseen
 
 
 def axis_angle(matrices: Float[np.ndarray, "T J 3 3"]) -> Float[np.ndarray, "T J 3"]:

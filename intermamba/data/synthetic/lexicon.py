@@ -54,9 +54,9 @@ distance; ear; finger; fist fists; floor; foot feet; force; forehead; front; gam
 handshake; head; height; hurry; joy; kick; knee; leg; line; moment; mouth; move; object; pace; palm palms; partner;
 person people; aid; athlete; attention; bit; boot; boy; brow; cake; celebration; classmate; companion; dancer; deal;
 delight; friend; gentleman; girl; gossip; haste; hello; hip; index; instant; item; knuckle knuckles; lady; lap; loop;
-man; occasion occasions; opponent; parcel; path paths; patty; pursuit; range; reach; respect; rhythm; row; rush; scene;
-soldier; squeeze; standstill; stranger strangers; teenager; torso; welcome; woman; place; quarter; return; salute; secret; shoulder shoulders; side; step steps; time times; turn; way;
-whisper
+man; occasion occasions; opponent; parcel; path paths; patty; pursuit; range; reach; respect; rhythm; row; rush;
+scene; soldier; squeeze; standstill; stranger strangers; teenager; torso; welcome; woman; place; quarter; return;
+salute; secret; shoulder shoulders; side; step steps; time times; turn; way; whisper
 """
 _OTHERS = {
     "DET": "a an the each every both half another all this",
@@ -64,8 +64,7 @@ _OTHERS = {
     "towards under up while with without because beneath onto round within",
     "NUM": "one two three five first second",
     "AUX": "is are being does",
-    "PRON": "who which that it its them they their those something someone nobody neither other there somebody "
-    "what",
+    "PRON": "who which that it its them they their those something someone nobody neither other there somebody what",
     "ADJ": "close deep far few fast full hard high left little long low near opposite right same several short single "
     "slight slow small some straight whole affectionate former leisurely military motionless upper",
     "ADV": "ahead always away back backward briefly clockwise closer counterclockwise deeply down forth forward "
@@ -87,17 +86,17 @@ hand palm fist; slightly little small slight; up upwards above; down low below
 
 # Words that only test captions use, each with one of the training captions that it is used like.
 _LIKE = """
-aid help; athlete person; boot foot; box punch; brow forehead; celebrate cheer; clasp hold; classmate person;
-collect take; comfort pat; companion person; confide tell; cuddle hug; deliver give; delight joy; depart leave;
-drag pull; drop kneel; duck dodge; escape flee; escort lead; extend stretch; forcefully hard; gentleman person;
-gesture beckon; gossip secret; grip grasp; groove dance; hastily quickly; hoist lift; hop jump; imitate mirror;
-incline bend; indicate point; instant moment; item object; jab punch; jostle push; knock bump; knuckle fist; lady person;
-lap circle; leap jump; leisurely slowly; lend offer; lightly gently; loop circle; motionless still; murmur whisper;
-opponent person; orbit circle; overhead above; parcel object; pause stop; peek glance; pirouette spin; present give;
-pump shake; rap bump; reassure pat; reel stagger; remain stand; rise stand; rock sway; round around; rush quickly;
-shield block; signal wave; smack slap; somebody someone; sprint run; squeeze hug; stare look; stoop bow; stranger person;
-stride walk; struggle tug; swiftly quickly; tag follow; teenager person; tenderly gently; thrice three; thrust push;
-torso body; totter stumble; tow pull; trail follow; twirl spin; unhurriedly slowly; veer turn; violently hard; ward block;
+aid help; athlete person; boot foot; box punch; brow forehead; celebrate cheer; clasp hold; classmate person; collect
+take; comfort pat; companion person; confide tell; cuddle hug; deliver give; delight joy; depart leave; drag pull;
+drop kneel; duck dodge; escape flee; escort lead; extend stretch; forcefully hard; gentleman person; gesture beckon;
+gossip secret; grip grasp; groove dance; hastily quickly; hoist lift; hop jump; imitate mirror; incline bend; indicate
+point; instant moment; item object; jab punch; jostle push; knock bump; knuckle fist; lady person; lap circle; leap
+jump; leisurely slowly; lend offer; lightly gently; loop circle; motionless still; murmur whisper; opponent person;
+orbit circle; overhead above; parcel object; pause stop; peek glance; pirouette spin; present give; pump shake; rap
+bump; reassure pat; reel stagger; remain stand; rise stand; rock sway; round around; rush quickly; shield block;
+signal wave; smack slap; somebody someone; sprint run; squeeze hug; stare look; stoop bow; stranger person; stride
+walk; struggle tug; swiftly quickly; tag follow; teenager person; tenderly gently; thrice three; thrust push; torso
+body; totter stumble; tow pull; trail follow; twirl spin; unhurriedly slowly; veer turn; violently hard; ward block;
 wrap hug
 """
 

@@ -270,7 +270,11 @@ UNSEEN_PHRASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "level": {"high": ("overhead",), "low": ("at hip height",)},
     "height": {"high": ("high up",), "low": ("low to the ground",)},
     "farewell": {"still": ("remains motionless",)},
-    "reply": {"watches": ("remains motionless",), "ignores": ("stares at the ground",), "nods": ("agrees with two nods",)},
+    "reply": {
+        "watches": ("remains motionless",),
+        "ignores": ("stares at the ground",),
+        "nods": ("agrees with two nods",),
+    },
     "stumble": {"gently": ("totters a bit backward",), "hard": ("reels far backward",)},
 }
 """Phrases of some slots in test captions alone; the others are told as in training."""
