@@ -22,6 +22,7 @@ from intermamba.prompts import Prompt, check_request
 from intermamba.representation import floor_under
 from intermamba.seeds import derive
 from intermamba.text.live import LiveText
+from intermamba.text.nearest import Nearest
 
 DEVICES = ("auto", "cpu", "cuda")
 BATCH = 64
@@ -252,7 +253,8 @@ class Model:
         return derive(self._seed, "sample", seed, prompt.folder)
 
     def remarks(self, prompts: Sequence[Prompt]) -> list[str]:
-        """What a user must know about these prompts: those that the text tower does not read to their end.
+        """What a user must know about these prompts: those that the text tower does not read to their end, and those
+        that are about something else than the data that the model knows.
 
         Example:
             >>> import intermamba
@@ -262,12 +264,36 @@ class Model:
             ([], 1)
         """
         texts = [text for prompt in prompts for text in (prompt.caption, *(prompt.persons or ()))]
-        return [
+        cut = [
             f"prompt {text[:40] + '...'!r} is longer than the text tower's {self._text.context} tokens; the rest of it "
             "is ignored."
             for text in dict.fromkeys(texts)
             if self._text.cuts(text)
         ]
+        strange = [
+            f"prompt {_short(text)!r} is like no kind of interaction that the model was trained on (the nearest is "
+            f"{found.kinds[0]!r}): do not expect it to do what the words say."
+            for text, found in self.nearest_kinds(prompts).items()
+            if found.outside
+        ]
+        return cut + strange
+
+    def nearest_kinds(self, prompts: Sequence[Prompt]) -> dict[str, Nearest]:
+        """The kinds of interaction that each prompt of a user is nearest to, and how sure that is.
+
+        Empty for a model that was not trained on synthetic data, whose kinds are known, or without a sentence encoder
+        as its text tower, which can compare sentences.
+
+        Example:
+            >>> import intermamba
+            >>> from intermamba.prompts import Prompt
+            >>> found = intermamba.load().nearest_kinds([Prompt("Old friends embrace after many years.")])
+            >>> [one.kinds[0] for one in found.values()] in ([], ["hug"])  # none: the model reads no sentences
+            True
+        """
+        known = self.recipe.origin == "synthetic" and self.recipe.text.tower == "sentence"
+        texts = list(dict.fromkeys(one.caption for one in prompts if one.request is None)) if known else []
+        return dict(zip(texts, self._text.nearest_kinds(texts), strict=True)) if texts else {}
 
     def _motion(self, features: Float[Tensor, "T 2 F"], prompt: Prompt, seed: int, details: dict) -> Motion:
         body = self._trained.body
@@ -285,3 +311,7 @@ class Model:
             details=details,
             bones=self._trained.offsets,
         )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:60] + "..."

@@ -77,7 +77,7 @@ def run(
     # Torch is imported from here on.
     model = _open(weights, config)
     if remark:
-        for sentence in (*_about_demo(weights), *recipe.caveats, *model.remarks(prompts)):
+        for sentence in (*_about_demo(weights), *recipe.caveats, *_understood(model, prompts), *model.remarks(prompts)):
             remark(sentence)
 
     length = recipe.max_frames if frames is None else frames
@@ -108,6 +108,15 @@ def run(
 def _about_demo(weights: Path) -> list[str]:
     """Which training the demo checkpoint comes from, and by which rule it was chosen; nothing of other checkpoints."""
     return [f"demo checkpoint: {files.read_json(record_of(DEMO))['notes']['chosen']}"] if weights == DEMO else []
+
+
+def _understood(model: Any, prompts: Sequence[Prompt]) -> list[str]:
+    """Which kinds of interaction the prompts are nearest to, where the model can tell."""
+    return [
+        f"{prompt!r} is nearest to: "
+        + ", ".join(f"{kind} ({share:.0%})" for kind, share in zip(found.kinds, found.probabilities, strict=True))
+        for prompt, found in model.nearest_kinds(prompts).items()
+    ]
 
 
 def _open(weights: Path, config: Config | None) -> Any:  # a Model, which needs torch

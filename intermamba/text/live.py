@@ -1,12 +1,14 @@
 """Token features of captions that are in no cache: the tower itself."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from intermamba.config import TextConfig
+from intermamba.text.nearest import NearestKinds
 from intermamba.text.reduction import Reduction
 from intermamba.text.tower import load
 
@@ -21,6 +23,11 @@ class LiveText:
         self._tower, self.reduction = load(config), reduction
         self._precision: torch.dtype = getattr(torch, config.precision)
         self.tower, self.context = self._tower.name, self._tower.context
+
+    @cached_property
+    def nearest_kinds(self) -> NearestKinds:
+        """Compares prompts with what the embedded data hold; only a sentence encoder can."""
+        return NearestKinds(self._tower)
 
     def cuts(self, caption: str) -> bool:
         """Whether the tower reads only the beginning of a caption."""

@@ -154,6 +154,20 @@ def test_a_motion_depends_on_its_seed_and_prompt_alone(config: Config) -> None:
         assert other["sampling_steps"] == (20 if name == "slow" else config.diffusion.sampling_steps)
 
 
+def test_what_a_prompt_is_taken_for_is_said(config: Config) -> None:
+    weights, prompts = trained(config), ["Old friends embrace after many years.", "The stock market fell on Monday."]
+    done = CliRunner().invoke(
+        app,
+        ["sample", *prompts, "--checkpoint", str(weights), "--frames", "15", "--format", "gif"],
+        catch_exceptions=False,
+    )
+    assert "note: 'Old friends embrace after many years.' is nearest to: hug (" in done.stderr
+    assert (
+        "'The stock market fell on Monday.' is like no kind of interaction that the model was trained on" in done.stderr
+    )
+    assert done.stderr.count("is like no kind") == 1
+
+
 def test_batches_change_nothing_and_a_prompt_is_encoded_once(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     features = LiveText.features

@@ -1,0 +1,144 @@
+"""What a text tower is worth: denoisers trained with different towers, measured by one evaluator, and on free prompts.
+
+    python benchmarks/towers.py study --evaluator RUN --trained RUN [RUN ...] --output towers.csv
+
+A RUN is a folder in which stages of the profile have run (with ``data/`` and ``results/`` in it). The evaluator, the
+test split and the captions that the evaluator reads are those of ``--evaluator``. Each denoiser of ``--trained`` reads
+its captions through the tower that it was trained with. So rows differ by nothing but tower and training, while two
+runs whose evaluators read different towers cannot be compared. A row that is in the output already is not measured
+again.
+
+``prompts``: share of the prompts of ``free_prompts.csv`` whose motion the evaluator finds nearest to the captions of
+the kind that is meant (chance is one in as many kinds as there are).
+"""
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from evaluators import evaluation, protocol
+from evaluators import evaluator as evaluators
+from evaluators.evaluator import fingerprint
+from evaluators.sources import RealSource
+from intermamba import files
+from intermamba.checkpoints import trained as checkpoints
+from intermamba.config import Config, Dataset, load
+from intermamba.data.dataset import Batch
+from intermamba.data.splits import SplitFile
+from intermamba.data.synthetic.interhuman import IGNORED
+from intermamba.data.synthetic.interhuman import name_of as of_interhuman
+from intermamba.data.synthetic.interx import name_of as of_interx
+from intermamba.data.synthetic.plan import plan
+from intermamba.generate import MotionGenerator
+from intermamba.paths import path
+from intermamba.seeds import derive
+from intermamba.text.cache import TextCache
+from intermamba.text.live import LiveText
+from workflow.evaluation.generated import GeneratedSource
+from workflow.evaluation.setup import root
+
+PROMPTS = Path(__file__).with_name("free_prompts.csv")
+
+
+class Bench:
+    """The evaluator of a run, and what it measures with."""
+
+    def __init__(self, run: Path, config: Config, dataset: Dataset, repeats: int | None) -> None:
+        where = {"profile": config.profile, "dataset": dataset}
+        self.config, self.dataset = config, dataset
+        self.split = SplitFile(run / path("split", split="test", **where))
+        self.training = SplitFile(run / path("split", split="train", **where))
+        weights = run / path("evaluator", **where)
+        self.fingerprint = fingerprint(weights)
+        self.evaluator = evaluators.load(config, dataset, weights, TextCache(run / path("text", **where)))
+        self.protocol = protocol.load(config.protocol[dataset])
+        if repeats:
+            multimodality = self.protocol.multimodality.model_copy(update={"repeats": 0})
+            self.protocol = self.protocol.model_copy(update={"repeats": repeats, "multimodality": multimodality})
+        self.real = RealSource(self.split, config.datasets[dataset], self.protocol)
+
+    def measure(self, generator: MotionGenerator) -> pd.DataFrame:
+        source = {"": GeneratedSource(generator, self.real, self.config.runtime.sampling_batch)}
+        found = evaluation.evaluate(
+            self.evaluator, self.protocol, self.real, source, root(self.config, self.dataset), unseen=self.split.unseen
+        )
+        return found.drop(columns=["method", "repeat_seed"])
+
+    def kinds(self) -> dict[str, Tensor]:
+        """The mean direction of the training captions of each kind, in the evaluator's space."""
+        size = self.config.datasets[self.dataset].synthetic
+        more, name_of = (IGNORED, of_interhuman) if self.dataset == "interhuman" else (0, of_interx)
+        planned = plan(size.train + more, size.val, size.test, size.seconds, size.seed)
+        kind = {name_of(one): one.kind for one in planned}
+        said: dict[str, list[int]] = defaultdict(list)
+        for index, name in enumerate(self.training.ids):
+            said[kind[name]].append(index)
+        means = {}
+        for name, clips in said.items():
+            captions = [self.training.captions(index)[0] for index in clips]
+            tokens = [self.training.tokens(index)[0] for index in clips] if self.dataset == "interx" else []
+            batch = Batch(
+                torch.zeros(len(clips), 1, 2, 1), torch.ones(len(clips)).long(), tuple(captions), tuple(tokens), ()
+            )
+            means[name] = normalize(normalize(self.evaluator.embed_text(batch), dim=-1).mean(0), dim=0)
+        return means
+
+    @torch.inference_mode()
+    def prompts(self, generator: MotionGenerator) -> float:
+        """Share of the free prompts whose motion is nearest to the kind that is meant."""
+        asked = pd.read_csv(PROMPTS)
+        frames = self.config.datasets[self.dataset].max_frames - 1
+        seeds = [derive(self.config.seed, "free prompt", number) for number in range(len(asked))]
+        captions, length = asked["prompt"].tolist(), torch.full((len(asked),), frames)
+        pairs = list(zip(captions, captions, strict=True))
+        made = generator(captions, length, frames, seeds, pairs if generator.model.individual else ())
+        batch = Batch(made, length, tuple(captions), ((),) * len(asked), tuple(map(str, seeds)))
+        kinds = self.kinds()
+        nearest = (normalize(self.evaluator.embed_motion(batch), dim=-1) @ torch.stack([*kinds.values()]).T).argmax(-1)
+        return float((pd.Series([list(kinds)[index] for index in nearest]) == asked["kind"]).mean())
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("profile")
+    arguments.add_argument("--evaluator", type=Path, required=True, help="run whose evaluator measures")
+    arguments.add_argument("--trained", type=Path, nargs="+", required=True, help="runs whose denoisers are measured")
+    arguments.add_argument("--output", type=Path, required=True)
+    arguments.add_argument("--repeats", type=int, help="in place of the protocol's; then without MModality")
+    asked = arguments.parse_args()
+    config = load(asked.profile)
+    torch.set_num_threads(config.runtime.threads)
+    done = pd.read_csv(asked.output) if asked.output.exists() else pd.DataFrame()
+    for dataset, variant, seed in config.rows():
+        bench: Bench | None = None
+        for run in asked.trained:
+            where = {"profile": config.profile, "dataset": dataset}
+            weights = run / path("weights", variant=variant, seed=seed, **where)
+            if not weights.exists():
+                continue
+            trained = checkpoints.load(weights)
+            key = {"dataset": dataset, "method": variant, "training_seed": seed, "tower": trained.tower}
+            if len(done) and (done[list(key)] == pd.Series(key)).all(axis=1).any():
+                continue
+            bench = bench or Bench(asked.evaluator, config, dataset, asked.repeats)
+            cached, live = TextCache(run / path("text", **where)), LiveText(trained.recipe.text, trained.reduction)
+            by_cache, by_hand = (MotionGenerator(trained, one, config.diffusion, "cpu") for one in (cached, live))
+            found = bench.measure(by_cache)
+            found.loc[len(found)] = {"repeat": 0, "metric": "prompts", "value": bench.prompts(by_hand)}
+            labels = {
+                **key,
+                "evaluator": bench.fingerprint,
+                "protocol": bench.protocol.id,
+                "weights": files.sha256(weights),
+            }
+            done = pd.concat([done, found.assign(**labels)], ignore_index=True)
+            files.write_csv(asked.output, done)
+
+
+if __name__ == "__main__":
+    main()
