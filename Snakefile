@@ -5,6 +5,7 @@
 #   snakemake --cores all --config profile=study      another one
 
 import sys
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -13,8 +14,8 @@ from snakemake.logging import logger
 from intermamba.config import load
 from intermamba.errors import ConfigError, InterMambaError, unknown
 from intermamba.job import digest
-from workflow.graph import warm
-from workflow.graph.lock import RUNNER, check, exclusive
+from workflow.graph import slurm, warm
+from workflow.graph.lock import RUNNER, check, exclusive, exclusive_slurm
 from workflow.graph.stages import as_wildcards, table, targets
 from workflow.graph.terminal import take_over
 
@@ -30,7 +31,14 @@ except InterMambaError as error:
 
 take_over(logger, workflow.output_settings, STUDY.profile)
 GPUS = 0 if STUDY.runtime.accelerator == "cpu" else STUDY.runtime.devices
-THREADS = {"one": 1, "runtime": STUDY.runtime.threads, "machine": workflow.cores}
+
+BEGAN = time.time()
+# Which executor runs is known when the graph is built, not yet while this file is read.
+THREADS = {
+    "one": 1,
+    "runtime": STUDY.runtime.threads,
+    "machine": lambda wildcards: workflow.cores if workflow.local_exec else STUDY.runtime.threads,
+}
 
 # `intermamba` is the one beside this Python, whether or not its environment is activated.
 shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH" {RUNNER}=snakemake; ')
@@ -65,13 +73,41 @@ def outputs(stage):
     yield stage.record
 
 
+def through_slurm():
+    return workflow.executor_plugin is not None and workflow.executor_plugin.name == "slurm"
+
+
+def demand(stage, want):
+    """What a job asks for, and more where an earlier attempt ended for want of it."""
+    asked = getattr(getattr(STUDY.cluster, stage.work), want)
+
+    def ask(wildcards, attempt):
+        if attempt == 1 or not through_slurm():
+            return asked
+        return asked * slurm.factor(want, stage.rule, wildcards, BEGAN, workflow.executor_settings.logdir)
+
+    return ask
+
+
+def site(stage):
+    """Resources that only Slurm knows."""
+    if partition := getattr(STUDY.cluster, stage.work).partition:
+        yield "slurm_partition", partition
+    if stage.threads == "machine":
+        yield "slurm_extra", "'--exclusive'"
+
+
 onstart:
     try:
         exclusive(STUDY.profile)
+        if through_slurm():
+            exclusive_slurm()
+            if left := slurm.cancel_leftovers():
+                logger.warning(f"Cancelled the jobs that an earlier run left: {', '.join(left)}.")
     except InterMambaError as error:
         raise WorkflowError(str(error))
-    # A GPU's stages are long, and its driver must not be forked.
-    if STUDY.runtime.accelerator == "cpu" and warm.available() and len(workflow.dag) >= warm.WORTH:
+    # A GPU's stages are long, and its driver must not be forked; a batch system's run elsewhere.
+    if workflow.local_exec and STUDY.runtime.accelerator == "cpu" and warm.available() and len(workflow.dag) >= warm.WORTH:
         modules = dict.fromkeys(stage.function.partition(":")[0] for stage in STAGES.values() if stage.items)
         warm.start(modules, STUDY.runtime.threads)
 
@@ -83,13 +119,17 @@ rule all:
 for stage in STAGES.values():
     if stage.items:
         rule:
-            name: stage.name.replace("-", "_")
+            name: stage.rule
             message: as_wildcards(stage.message)
             input: inputs(stage)
             output: list(outputs(stage))
             log: stage.log + ".log"
             benchmark: stage.log + ".tsv"
             threads: THREADS[stage.threads]
-            resources: mem_mb=stage.memory, gpu=GPUS if stage.gpu else 0
+            resources:
+                mem_mb=demand(stage, "memory"),
+                runtime=demand(stage, "minutes"),
+                gpu=GPUS if stage.gpu else 0,
+                **dict(site(stage)),
             params: *knobs(stage), command=command(stage)
             shell: "{params.command} > {log} 2>&1"

@@ -388,6 +388,34 @@ class BenchConfig(Section):
     """After which a side sits out."""
 
 
+class DemandConfig(Section):
+    """What one job asks a batch system for. An attempt that ended for want of time or memory is followed by one that
+    asks for twice as much.
+    """
+
+    minutes: Positive
+    """Time after which the system ends a job. A training goes on from its last checkpoint."""
+    memory: Positive
+    """Megabytes."""
+    partition: str | None
+    """Slurm's partition; ``null`` is the site's default."""
+
+
+class ClusterConfig(Section):
+    """What jobs ask a batch system for, by the kind of their work; never changes what is computed. Threads and GPUs are
+    those of ``runtime``.
+    """
+
+    light: DemandConfig
+    """Stages that gather, tabulate and draw."""
+    data: DemandConfig
+    """Stages that read a dataset's files or encode its captions."""
+    training: DemandConfig
+    """Trainings of denoisers and evaluators."""
+    evaluation: DemandConfig
+    """Evaluations, and the measurement of complexity."""
+
+
 class RuntimeConfig(Section):
     """How the work is laid on the machine; never changes what is computed, up to rounding."""
 
@@ -448,6 +476,8 @@ class Config(Section):
     """Contents of the report."""
     runtime: RuntimeConfig
     """Use of the machine."""
+    cluster: ClusterConfig
+    """Use of a batch system."""
 
     @field_validator("runs", mode="before")
     @classmethod

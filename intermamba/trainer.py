@@ -11,6 +11,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch import Tensor
 
 from intermamba.config import RuntimeConfig
@@ -50,6 +51,8 @@ def trainer(
         callbacks=[*callbacks, _Report(progress, part)],
         # On a GPU some kernels have no deterministic form; those warn instead of failing.
         deterministic=True if runtime.accelerator == "cpu" else "warn",
+        # Not Lightning's own for Slurm: its checkpoints lie in the working directory, which all trainings share.
+        plugins=[LightningEnvironment()],
         use_distributed_sampler=False,  # EpochSampler shards by itself
         enable_progress_bar=False,
         enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),

@@ -87,6 +87,7 @@ def test_init_starts_a_study_and_overwrites_nothing(tmp_path: Path, monkeypatch:
         "params.yaml",
         "Snakefile",
         "profiles/default/config.yaml",
+        "profiles/slurm/config.yaml",
         "results/paper/reported/table1.csv",
     ):
         assert not (tmp_path / "mine" / name).is_symlink()

@@ -101,6 +101,15 @@ def test_a_stage_that_was_killed_says_nothing_itself(tmp_path: Path) -> None:
     assert "the process was killed" in screen.getvalue()
 
 
+def test_a_batch_systems_reason_and_another_attempt_are_said(tmp_path: Path) -> None:
+    logger = pipeline(screen := Screen())
+    begin(logger, 0, "train", "train intermamba")
+    reason = "SLURM-job '7' failed, SLURM status is: 'OUT_OF_MEMORY'."
+    logger.error("Error in rule", extra={"event": "job_error", "jobid": 0, "log": [], "rule_msg": reason})
+    logger.info("Trying to restart job 0.")
+    assert screen.getvalue().splitlines() == ["FAILED: train intermamba", f"    {reason}", "  It runs again."]
+
+
 def test_warnings_an_interrupt_and_nothing_to_do_are_said() -> None:
     logger = pipeline(screen := Screen())
     logger.warning("Careful.")

@@ -1,11 +1,13 @@
 """Commands that measure cost."""
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from intermamba.config import load
 from intermamba.models import find
 from workflow.cli.app import COST, Profile, app, open_job, open_profile
 from workflow.cli.progress import progress
@@ -63,3 +65,23 @@ def bench(
     with progress("bench", stage.groups(config), "group", still=True) as advance:
         stage.run(config, mamba_ssm, advance)
     typer.echo(report.write(config.profile))
+
+
+@app.command(rich_help_panel=COST, epilog="Example: intermamba plan --profile paper --gpus 8 --measured docs/paper")
+def plan(
+    profile: Profile = None,
+    gpus: Annotated[int, typer.Option(min=1, help="Devices to schedule for.")] = 1,
+    measured: Annotated[
+        Path | None, typer.Option(help="Folder of budget.csv, complexity.csv, complexity_time.csv \\[results/PROFILE].")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Hours, memory and disk of what a profile has not run yet, and a schedule; needs measurements, no data."""
+    config = load(profile)
+    from workflow.graph import plan as planning
+    from workflow.graph.plan_table import show
+
+    found = planning.Measurements(measured or Path("results") / config.profile, config.profile)
+    slots = planning.schedule(planning.costs(config, found), gpus)
+    report = planning.summary(config, found, slots)
+    typer.echo(json.dumps(report, indent=2) if as_json else show(report, slots, gpus))

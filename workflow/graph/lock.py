@@ -60,12 +60,29 @@ def exclusive(profile: str) -> None:
         StateError: another pipeline is running.
     """
     folder = _mark(profile).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".pipeline.lock")
+    _hold(folder / ".pipeline.lock", f"{folder}: another pipeline runs over this profile.")
+
+
+def exclusive_slurm() -> None:
+    """Refuse a second pipeline through Slurm in this working tree, whatever its profile, as long as this process lives:
+    Slurm's jobs bear the name of the tree and not of the profile.
+
+    Raises:
+        StateError: another one is running.
+    """
+    _hold(
+        Path("results/.slurm.lock"),
+        "another pipeline runs through Slurm in this folder. A second clone can run beside it.",
+    )
+
+
+def _hold(path: Path, taken: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise StateError(f"{folder}: another pipeline runs over this profile. Wait for it, or stop it first.") from None
+        raise StateError(f"{taken} Wait for it, or stop it first.") from None
     _HELD.append(lock)
 
 

@@ -32,6 +32,7 @@ FULL_MODEL = "intermamba"
 
 Item = Mapping[str, str]
 Threads = Literal["one", "runtime", "machine"]
+Work = Literal["light", "data", "training", "evaluation"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +62,8 @@ class Stage:
     """Names of outputs that hold timings and so differ between runs."""
     threads: Threads = "one"
     """One; those of the profile's runtime; or all, so that nothing runs beside it."""
-    memory: int = 1000
-    """Megabytes that one job needs."""
+    work: Work = "light"
+    """What its jobs ask a batch system for: an entry of the profile's ``cluster``."""
     gpu: bool = False
     category: str = ""
     """Section of ``snakemake --report`` that shows its outputs; none for those not meant for readers."""
@@ -73,6 +74,11 @@ class Stage:
     def command(self) -> str:
         options = [f"--{name} {{{name}}}" for name in self.fields]
         return " ".join(["intermamba", self.name, "--profile", self.profile, *options])
+
+    @property
+    def rule(self) -> str:
+        """Its name under Snakemake."""
+        return self.name.replace("-", "_")
 
     @property
     def log(self) -> str:
@@ -223,7 +229,8 @@ def declare(config: Config) -> dict[str, Stage]:
     on_dataset: dict[str, Any] = {"fields": ("dataset",), "items": datasets, "complete": of_dataset}
     on_run: dict[str, Any] = {"fields": ("dataset", "variant", "seed"), "complete": run}
     on_official: dict[str, Any] = {"fields": ("dataset", "variant"), "items": adopted, "complete": official}
-    heavy: dict[str, Any] = {"threads": "runtime", "memory": 2500, "gpu": True}
+    training: dict[str, Any] = {"threads": "runtime", "work": "training", "gpu": True}
+    evaluating: dict[str, Any] = training | {"work": "evaluation"}
     train, val, test = ({split: at("split", split=split)} for split in SPLITS)
     text = {"text": at("text")}
     evaluation = {**test, **text, "evaluator": at("evaluator"), "protocols": protocols}
@@ -238,6 +245,7 @@ def declare(config: Config) -> dict[str, Stage]:
         inputs={},
         outputs={"manifest": at("manifest")},
         knobs=("datasets.{dataset}",),
+        work="data",
         **on_dataset,
     )
     stage(
@@ -247,7 +255,7 @@ def declare(config: Config) -> dict[str, Stage]:
         inputs={"manifest": at("manifest")},
         outputs={**train, **val, **test, "stats": at("stats")},
         knobs=("datasets.{dataset}",),
-        memory=2000,
+        work="data",
         **on_dataset,
     )
     stage(
@@ -258,7 +266,7 @@ def declare(config: Config) -> dict[str, Stage]:
         outputs=text,
         knobs=("text", "datasets.{dataset}", "runtime"),
         threads="runtime",
-        memory=2000,
+        work="data",
         **on_dataset,
     )
     stage(
@@ -269,7 +277,7 @@ def declare(config: Config) -> dict[str, Stage]:
         outputs={"evaluator": at("evaluator"), "log": at("evaluator_log")},
         knobs=("evaluator", "protocol.{dataset}", "datasets.{dataset}", "runtime", "seed"),
         **on_dataset,
-        **heavy,
+        **training,
     )
     stage(
         "evaluate-reference",
@@ -279,7 +287,7 @@ def declare(config: Config) -> dict[str, Stage]:
         outputs={"metrics": at("reference_metrics")},
         knobs=protocol,
         **on_dataset,
-        **heavy,
+        **evaluating,
     )
     stage(
         "sensitivity",
@@ -289,7 +297,7 @@ def declare(config: Config) -> dict[str, Stage]:
         outputs={"metrics": at("sensitivity")},
         knobs=(*protocol, "sensitivity"),
         **on_dataset,
-        **heavy,
+        **evaluating,
     )
     stage(
         "train",
@@ -300,7 +308,7 @@ def declare(config: Config) -> dict[str, Stage]:
         knobs=("training", "model", "diffusion", "losses", "datasets.{dataset}", "runtime", "seed"),
         items=rows,
         **on_run,
-        **heavy,
+        **training,
     )
     stage(
         "evaluate",
@@ -311,7 +319,7 @@ def declare(config: Config) -> dict[str, Stage]:
         knobs=(*protocol, "diffusion"),
         items=rows,
         **on_run,
-        **heavy,
+        **evaluating,
     )
     stage(
         "steps",
@@ -322,7 +330,7 @@ def declare(config: Config) -> dict[str, Stage]:
         knobs=(*protocol, "diffusion", "steps"),
         items=full,
         **on_run,
-        **heavy,
+        **evaluating,
     )
     stage(
         "show-reference",
@@ -342,7 +350,7 @@ def declare(config: Config) -> dict[str, Stage]:
         knobs=("report", "diffusion", "datasets.{dataset}", "runtime", "seed"),
         items=performers,
         **on_run,
-        **heavy,
+        **evaluating,
     )
     stage(
         "adopt",
@@ -351,7 +359,7 @@ def declare(config: Config) -> dict[str, Stage]:
         inputs={"checkpoint": "{checkpoint}", "mean": "{mean}", "std": "{std}"},
         outputs={"weights": at("official_weights")},
         knobs=("official.{dataset}.{variant}", "text"),
-        memory=3000,
+        work="data",
         **on_official,
     )
     stage(
@@ -362,7 +370,7 @@ def declare(config: Config) -> dict[str, Stage]:
         outputs={"metrics": at("official_metrics")},
         knobs=(*protocol, "diffusion"),
         **on_official,
-        **(heavy | {"memory": 4000}),
+        **evaluating,
     )
     stage(
         "evaluate-motions",
@@ -374,7 +382,7 @@ def declare(config: Config) -> dict[str, Stage]:
         fields=("dataset", "method"),
         items=given,
         complete=external,
-        **heavy,
+        **evaluating,
     )
     stage(
         "aggregate",
@@ -400,7 +408,7 @@ def declare(config: Config) -> dict[str, Stage]:
         measured=("complexity_time",),
         knobs=("complexity", "model", "text", "diffusion", "datasets", "runs", "runtime"),
         threads="machine",
-        memory=5000,
+        work="evaluation",
         gpu=True,
     )
     stage(

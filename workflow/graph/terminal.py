@@ -18,6 +18,9 @@ from intermamba.progress import duration
 NOISE = ("CalledProcessError in file", "no backup found", "Exiting because a job execution failed")
 """Parts of Snakemake's messages that say no more than that a stage failed."""
 
+RETRY = "Trying to restart job"
+"""Beginning of what Snakemake says of a failed job that it runs again."""
+
 STOPPING = ("Terminating processes", "Shutting down")
 """Beginnings of what Snakemake says to Ctrl-C."""
 
@@ -85,9 +88,11 @@ class Terminal(logging.Handler):
             case "job_finished" if fields["job_id"] in self._running:
                 self._finish(*self._running.pop(fields["job_id"]))
             case "job_error" if fields["jobid"] in self._running:
-                self._fail(self._running.pop(fields["jobid"])[1], fields["log"])
+                self._fail(self._running.pop(fields["jobid"])[1], fields["log"], fields.get("rule_msg"))
             case "job_error":
                 pass  # Snakemake repeats them at the end
+            case _ if record.getMessage().startswith(RETRY):
+                self._print("  It runs again.")
             case _ if any(part in record.getMessage() for part in NOISE):
                 pass
             case _ if record.levelno >= logging.WARNING or record.getMessage().startswith(STOPPING):
@@ -115,13 +120,19 @@ class Terminal(logging.Handler):
         if done == total:
             self._print("\n".join([f"Finished in {duration(now - self._began)}.", *where(self._profile)]))
 
-    def _fail(self, message: str, files: list[str]) -> None:
+    def _fail(self, message: str, files: list[str], reason: str | None) -> None:
+        """Show the first of ``files`` that says anything: the stage's log, else the batch system's."""
         self._print(f"FAILED: {message}")
-        for file in filter(Path.is_file, map(Path, files)):
-            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-            lines = lines or ["no message: the process was killed, perhaps because memory ran out"]
-            self._print("\n".join(f"    {line}" for line in lines[-LINES:]))
-            self._print(f"  (end of {file})")
+        if reason:
+            self._print(f"    {reason}")
+        logs = [file for file in map(Path, files) if file.is_file()]
+        texts = [file.read_text(encoding="utf-8", errors="replace").splitlines() for file in logs]
+        if not logs:
+            return
+        file, lines = next(((file, text) for file, text in zip(logs, texts, strict=True) if text), (logs[0], []))
+        lines = lines or ["no message: the process was killed, perhaps because memory ran out"]
+        self._print("\n".join(f"    {line}" for line in lines[-LINES:]))
+        self._print(f"  (end of {file})")
 
     def _print(self, text: str) -> None:
         self._clear()

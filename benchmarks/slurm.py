@@ -1,0 +1,309 @@
+"""The graph on a real Slurm cluster of this machine, and what it takes: ``python benchmarks/slurm.py [--install]``.
+
+Starts munge, a controller and two node daemons (Debian's ``slurm-wlm`` and ``munge``; ``--install`` installs them, as
+root), makes a small study in a folder of its own and runs it
+
+1. on this machine, without Slurm;
+2. through Slurm, undisturbed, with too little memory asked for the stages of data;
+3. through Slurm again, while the node of a training is lost, another training is cancelled, and Snakemake is killed and
+   started again.
+
+Every run must end with the bytes of the first. Prints what happened as Markdown.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from intermamba import config as configuration
+from intermamba import files, paths
+from intermamba.config import load
+from workflow.graph.stages import table
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests/support"))
+from micro import MICRO, merge  # noqa: E402
+
+PROFILE = "smoke"
+SYSTEM = Path("/etc/slurm/slurm.conf")
+"""Where Slurm's commands look for the cluster."""
+NODES = ("n1", "n2")
+SETTINGS = {
+    "training": {"epochs": 100, "batch": 8, "checkpoint_every_epochs": 5, "log_every_steps": 20},
+    "cluster": {
+        "light": {"minutes": 10, "memory": 1800},
+        "data": {"minutes": 10, "memory": 500},  # too little, so that an attempt ends for want of it
+        "training": {"minutes": 20, "memory": 1900},
+        "evaluation": {"minutes": 20, "memory": 1900},
+    },
+}
+VARIANTS = ("intermamba", "intergen")
+TIMED = ("table3", "claims", "all", "index")
+"""Stems of artefacts that show timings, or what was decided on them."""
+
+CONF = """\
+ClusterName=one
+SlurmctldHost={host}
+SlurmUser=root
+AuthType=auth/munge
+SlurmctldPort=27817
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool.%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+ReturnToService=2
+SlurmdTimeout=10
+KillWait=5
+MpiDefault=none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=1
+JobAcctGatherParams=OverMemoryKill
+SlurmdParameters=config_overrides
+{nodes}
+PartitionName=all Nodes=ALL Default=YES MaxTime=60 State=UP
+"""
+NODE = "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=1 RealMemory=4000"
+
+
+def shell(*words: str, **options: object) -> str:
+    return subprocess.run(words, capture_output=True, text=True, check=True, **options).stdout  # type: ignore[call-overload,no-any-return]
+
+
+def wait(for_what: str, happened: Callable[[], bool], seconds: float = 600.0) -> None:
+    began = time.monotonic()
+    while not happened():
+        if time.monotonic() - began > seconds:
+            raise SystemExit(f"waited {seconds:.0f} s in vain for {for_what}")
+        time.sleep(0.5)
+
+
+class Log:
+    """What happened when, as lines of Markdown."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        print(f"- {time.monotonic() - self._began:6.0f} s: {text}", flush=True)  # noqa: T201
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[None]:
+    """A controller and a daemon for each of :data:`NODES`, as long as the context lasts."""
+    folder.mkdir(parents=True)
+    (folder / "state").mkdir()
+    host = socket.gethostname().split(".")[0]
+    nodes = [NODE.format(name=name, host=host, port=27901 + i) for i, name in enumerate(NODES)]
+    conf = folder / "slurm.conf"
+    conf.write_text(CONF.format(host=host, folder=folder, nodes="\n".join(nodes)))
+    SYSTEM.symlink_to(conf)  # jobs do not inherit SLURM_CONF
+    if not Path("/run/munge/munge.socket.2").exists():
+        shell("install", "-d", "-o", "munge", "-g", "munge", "/run/munge")
+        shell("su", "munge", "-s", "/bin/sh", "-c", "/usr/sbin/munged")
+    shell("slurmctld")
+    for name in NODES:
+        start(name)
+    wait("the nodes", lambda: shell("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * len(NODES), 60)
+    try:
+        yield
+    finally:
+        subprocess.run(["scancel", "--me"], check=False)
+        for pid in [*(folder / f"slurmd.{name}.pid" for name in NODES), folder / "slurmctld.pid"]:
+            if pid.exists():
+                os.kill(int(pid.read_text()), signal.SIGTERM)
+        SYSTEM.unlink()
+
+
+def start(node: str) -> None:
+    """Start the daemon of a node."""
+    shell("slurmd", "-N", node)
+
+
+def lose(node: str, folder: Path) -> None:
+    """The node is gone at once: its daemon, and every process of the jobs that it runs."""
+    daemon = int((folder / f"slurmd.{node}.pid").read_text())
+    jobs = shell("squeue", "-h", "-w", node, "-t", "RUNNING", "-o", "%i").split()
+    steps = [pid for job in jobs for pid in pids(f"slurmstepd: [{job}.")]
+    for pid in [daemon, *(one for step in steps for one in (step, *descendants(step)))]:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def pids(title: str) -> list[int]:
+    """Processes whose command line begins with ``title``."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if place.read_bytes().replace(b"\0", b" ").decode(errors="replace").startswith(title):
+                found.append(int(place.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    try:
+        children = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return [one for child in children for one in (child, *descendants(child))]
+
+
+def make_study(folder: Path) -> None:
+    """A small study in ``folder``, as ``intermamba init`` makes one."""
+    shell("intermamba", "init", str(folder))
+    document = configuration.read(folder / "params.yaml")
+    document["profiles"][PROFILE] = merge(merge(document["profiles"][PROFILE], MICRO), SETTINGS)
+    document["base"]["runs"] = {"interhuman": {name: [0] for name in VARIANTS}}
+    document["profiles"][PROFILE]["runs"] = {}
+    (folder / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+
+
+def snakemake(study: Path, *words: str) -> "subprocess.Popen[bytes]":
+    with (study / "run.log").open("ab") as log:
+        command = [sys.executable, "-m", "snakemake", *words]
+        return subprocess.Popen(command, cwd=study, stdout=log, stderr=log)
+
+
+def through_slurm(study: Path, targets: Sequence[str]) -> "subprocess.Popen[bytes]":
+    # No accounting database here, and shorter waits than a real cluster should have.
+    quick = (
+        "--slurm-status-command",
+        "squeue",
+        "--slurm-init-seconds-before-status-checks",
+        "5",
+        "--latency-wait",
+        "20",
+    )
+    return snakemake(study, "--workflow-profile", "profiles/slurm", *quick, "--", *targets)
+
+
+def artefacts(study: Path) -> dict[str, str]:
+    """Hash of every artefact that equal runs must have in common."""
+    here = Path.cwd()
+    os.chdir(study)
+    try:
+        jobs = [job for stage in table(load(PROFILE)).values() for job in stage.jobs()]
+        outputs = [path for job in jobs for name, path in job.outputs.items() if name not in job.measured]
+        return {str(path): files.sha256(path) for path in outputs if path.exists() and path.stem not in TIMED}
+    finally:
+        os.chdir(here)
+
+
+def running(rule: str) -> dict[str, str]:
+    """Number of each running job of a rule and its node."""
+    lines = shell("squeue", "-h", "-t", "RUNNING", "-o", "%i %N %k").splitlines()
+    return {job: node for job, node, comment in (line.split(" ", 2) for line in lines) if comment == rule}
+
+
+def training(variant: str) -> str:
+    return f"rule_train_wildcards_interhuman_{variant}_0"
+
+
+def checkpoint(study: Path, variant: str) -> bool:
+    """Whether a training is in the middle."""
+    weights = study / paths.path("weights", profile=PROFILE, dataset="interhuman", variant=variant, seed=0)
+    return any((weights.parent / "resume").glob("*.ckpt"))
+
+
+def resumed(study: Path, variant: str) -> bool:
+    weights = study / paths.path("weights", profile=PROFILE, dataset="interhuman", variant=variant, seed=0)
+    return bool(files.read_json(paths.record_of(weights))["notes"]["resumed"])
+
+
+def compare(log: Log, name: str, expected: dict[str, str], found: dict[str, str]) -> None:
+    different = [path for path, digest in expected.items() if found.get(path) != digest]
+    log(f"{name}: {len(expected) - len(different)} of {len(expected)} artefacts have the bytes of the local run")
+    if different:
+        raise SystemExit("\n".join(["these differ:", *different]))
+
+
+def disturbed(study: Path, targets: Sequence[str], folder: Path, log: Log) -> None:
+    """The run that everything happens to."""
+    run = through_slurm(study, targets)
+    first, second = VARIANTS
+    wait("a training in the middle", lambda: bool(running(training(first))) and checkpoint(study, first), 1200)
+    ((job, node),) = running(training(first)).items()
+    lose(node, folder)
+    log(f"lost node {node} in the middle of the training of {first} (job {job})")
+    wait("the job on another node", lambda: running(training(first)).get(job) not in (None, node))
+    log(f"Slurm runs job {job} again on {running(training(first))[job]}")
+    start(node)
+    wait("the other training in the middle", lambda: bool(running(training(second))) and checkpoint(study, second))
+    (other,) = running(training(second))
+    shell("scancel", other)
+    log(f"cancelled the training of {second} (job {other})")
+    wait("another attempt", lambda: bool(set(running(training(second))) - {other}))
+    log(f"Snakemake runs it again as job {next(iter(running(training(second))))}")
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    left = shell("squeue", "-h", "-o", "%i").split()
+    log(f"killed Snakemake while jobs {', '.join(left)} ran")
+    finish(study, through_slurm(study, targets))
+    for variant in VARIANTS:
+        log(f"the training of {variant} went on from a checkpoint: {'yes' if resumed(study, variant) else 'no'}")
+
+
+def finish(study: Path, run: "subprocess.Popen[bytes]") -> None:
+    if run.wait():
+        raise SystemExit(f"the run failed: see {study / 'run.log'}")
+
+
+def grown(study: Path) -> str:
+    """Memory in MB of each attempt at the stage ``preprocess``."""
+    lines = shell("squeue", "-h", "-S", "i", "-t", "all", "-o", "%m %k %Z").splitlines()
+    found = [line.split(" ") for line in lines]
+    return ", ".join(memory for memory, rule, folder in found if "preprocess" in rule and folder == str(study))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=Path("build/slurm"), help="where everything goes; made anew")
+    parser.add_argument("--install", action="store_true", help="install slurm-wlm and munge with apt-get first")
+    parser.add_argument("--whole", action="store_true", help="the whole graph; else up to the stage `aggregate`")
+    options = parser.parse_args(arguments)
+    targets = [] if options.whole else [str(paths.path("metrics", profile=PROFILE))]
+    if options.install:
+        shell("apt-get", "install", "-y", "--no-install-recommends", "slurm-wlm", "munge")
+    if missing := [name for name in ("slurmctld", "slurmd", "munged") if not shutil.which(name)]:
+        raise SystemExit(f"not installed: {', '.join(missing)}. Run with --install, as root.")
+    if SYSTEM.exists():
+        raise SystemExit(f"{SYSTEM} exists: this machine belongs to a cluster already.")
+    folder = options.folder.resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    log = Log()
+    studies = {name: folder / name for name in ("local", "slurm", "disturbed")}
+    for study in studies.values():
+        make_study(study)
+    finish(studies["local"], snakemake(studies["local"], "--cores", "2", "--", *targets))
+    expected = artefacts(studies["local"])
+    log(f"local: {len(expected)} artefacts")
+    with cluster(folder / "cluster"):
+        log(f"cluster of {len(NODES)} nodes: {shell('slurmd', '-V').strip()}")
+        finish(studies["slurm"], through_slurm(studies["slurm"], targets))
+        log(f"preprocess ended for want of memory and ran again with more: {grown(studies['slurm'])}")
+        compare(log, "slurm", expected, artefacts(studies["slurm"]))
+        disturbed(studies["disturbed"], targets, folder / "cluster", log)
+        compare(log, "disturbed", expected, artefacts(studies["disturbed"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,279 @@
+"""What a profile costs before it is started: hours, memory and disk of every job, and a schedule for a number of GPUs.
+
+Hours are computed from measurements on the device that these name: a training step (``intermamba budget``), a sampling
+and multiply-accumulates (``intermamba complexity``). Each says what it rests on:
+
+- ``measured``: the variant's own step or sampling, times their number.
+- ``scaled``: that of another variant or number of frames, in proportion to multiply-accumulates or frames.
+- ``declared``: not measured; the time after which a batch system ends the job (``cluster``), so no job takes longer.
+
+Jobs whose record exists cost nothing more.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+import pandas as pd
+
+from evaluators import protocol as protocols
+from intermamba import files
+from intermamba.config import Config, Dataset
+from intermamba.errors import ConfigError, StateError
+from intermamba.job import Job
+from intermamba.paths import path
+from workflow.graph.stages import Stage, table
+
+Basis = Literal["measured", "scaled", "declared"]
+
+CLIPS = {"interhuman": 7779, "interx": 11388}
+"""Clips of the official datasets, all splits [InterHuman, Inter-X]: no split has more."""
+TRAINING_CLIPS = {"interhuman": 6022}
+"""Clips of an official training split [paper 5.1]."""
+CAPTIONS = 3
+"""Of a clip [InterHuman, Inter-X]."""
+FLOAT = 4
+STATE = 4 * FLOAT
+"""Bytes a weight in training: itself, its gradient, and AdamW's two moments."""
+GIB = 2**30
+SAMPLED = ("evaluate", "re-evaluate", "steps", "show")
+"""Stages whose time is that of sampling."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one job takes."""
+
+    job: Job
+    hours: float
+    basis: Basis
+    gpus: int
+    """Devices it holds; zero for a job of processors."""
+    memory: float | None = None
+    """GiB of the device, where measured."""
+    disk: int = 0
+    """Bytes of its outputs, as far as known before it runs."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """When a job runs, in hours from the start, and on which devices."""
+
+    cost: Cost
+    start: float
+    devices: tuple[int, ...]
+
+    @property
+    def end(self) -> float:
+        return self.start + self.cost.hours
+
+
+class Measurements:
+    """What was measured for a profile, from a folder with ``budget.csv`` and the files of ``complexity``.
+
+    Raises:
+        StateError: one of them is missing; the message has the command that makes it.
+    """
+
+    def __init__(self, folder: Path, profile: str) -> None:
+        complexity = f"intermamba complexity --profile {profile}"
+        steps = self._read(folder / "budget.csv", f"intermamba budget --profile {profile}")
+        counts = self._read(folder / "complexity.csv", complexity)
+        times = self._read(folder / "complexity_time.csv", complexity)
+        self.steps = {row["method"]: row for row in steps}
+        self.counts = {row["method"]: row for row in counts if row["sizes"] == "profile"}
+        seconds: dict[str, list[float]] = {}
+        for row in times:
+            seconds.setdefault(row["method"], []).append(row["seconds"])
+        self.clip_seconds = {name: row["seconds_median"] / row["batch"] for name, row in self.steps.items()}
+        self.sampling_seconds = {name: median(values) for name, values in seconds.items()}
+        self.step_frames, self.sampling_frames = int(steps[0]["frames"]), int(times[0]["frames"])
+        self.devices = list(dict.fromkeys(row["device"] for row in (*steps, *times)))
+
+    @staticmethod
+    def _read(file: Path, command: str) -> list[dict[str, Any]]:
+        if not file.is_file():
+            raise StateError(
+                f"{file} does not exist. Run `{command}` on the device that is planned for; it needs no data."
+            )
+        if rows := pd.read_csv(file).to_dict("records"):
+            return [{str(name): value for name, value in row.items()} for row in rows]
+        raise StateError(f"{file} has no rows. Run `{command}` again.")
+
+    def macs(self, variant: str) -> float:
+        """Of one pass.
+
+        Raises:
+            StateError: they were not counted.
+        """
+        if variant not in self.counts:
+            raise StateError(f"complexity.csv has no row of {variant!r}. Run `intermamba complexity` again.")
+        row = self.counts[variant]
+        return float(row["macs_dense"] + row["macs_attention"] + row["macs_scan"])
+
+    def of(self, known: Mapping[str, float], variant: str) -> tuple[float, Basis]:
+        """A variant's seconds, or those of the first measured one in proportion to multiply-accumulates."""
+        if variant in known:
+            return known[variant], "measured"
+        first = next(iter(known))
+        return known[first] * self.macs(variant) / self.macs(first), "scaled"
+
+
+def clips(config: Config, dataset: Dataset) -> Mapping[str, int]:
+    """Clips of each split: those that were fetched, those of the embedded dataset, or at most those of the official."""
+    manifest = path("manifest", profile=config.profile, dataset=dataset)
+    if manifest.is_file():
+        counts: Mapping[str, int] = files.read_json(manifest)["counts"]
+        return counts
+    data = config.datasets[dataset]
+    if data.source == "synthetic":
+        return {split: getattr(data.synthetic, split) for split in ("train", "val", "test")}
+    train = TRAINING_CLIPS.get(dataset, CLIPS[dataset])
+    rest = CLIPS[dataset] - TRAINING_CLIPS.get(dataset, 0)
+    return {"train": train, "val": rest, "test": rest}
+
+
+def costs(config: Config, measured: Measurements) -> list[Cost]:
+    """Of every job that has no record yet, in the order of the data's flow."""
+    return [
+        _cost(config, measured, stage, job)
+        for stage in table(config).values()
+        for job in stage.jobs()
+        if not job.record.exists()
+    ]
+
+
+def _cost(config: Config, measured: Measurements, stage: Stage, job: Job) -> Cost:
+    gpus = config.runtime.devices if stage.gpu else 0
+    if stage.name == "train":
+        return _training(config, measured, job, gpus)
+    if stage.name in SAMPLED:
+        seconds, basis = measured.of(measured.sampling_seconds, job.variant)
+        basis, factor = _by_frames(basis, config, job.dataset, measured.sampling_frames)
+        hours = seconds * factor * _samplings(config, stage.name, job.dataset) / 3600
+        return Cost(job, hours, basis, gpus)
+    hours = getattr(config.cluster, stage.work).minutes / 60
+    return Cost(job, hours, "declared", gpus, disk=_data_bytes(config, job))
+
+
+def _training(config: Config, measured: Measurements, job: Job, gpus: int) -> Cost:
+    training, data = config.training, config.datasets[job.dataset]
+    seconds, basis = measured.of(measured.clip_seconds, job.variant)
+    basis, factor = _by_frames(basis, config, job.dataset, measured.step_frames)
+    share = training.batch // config.runtime.devices
+    epoch = clips(config, job.dataset)["train"] * (2 if data.mirror else 1) // training.batch
+    parameters = int(measured.counts[job.variant]["parameters"])
+    memory = None
+    if row := measured.steps.get(job.variant):
+        fixed = STATE * parameters / GIB
+        memory = fixed + max(row["memory_gib"] - fixed, 0.0) * share / row["batch"] * factor
+    hours = seconds * factor * share * epoch * training.epochs / 3600
+    return Cost(job, hours, basis, gpus, memory, parameters * FLOAT)
+
+
+def _by_frames(basis: Basis, config: Config, dataset: Dataset, frames: int) -> tuple[Basis, float]:
+    factor = config.datasets[dataset].max_frames / frames
+    return ("scaled" if factor != 1 else basis), factor
+
+
+def _samplings(config: Config, stage: str, dataset: Dataset) -> float:
+    """Motions that a stage draws, in samplings of the profile's number of steps."""
+    if stage == "show":
+        return float(config.report.prompts)
+    protocol = protocols.load(config.protocol[dataset])
+    variations = protocol.multimodality
+
+    def drawn(repeats: int) -> int:
+        once = protocol.evaluated(clips(config, dataset)["test"])
+        return repeats * once + min(variations.repeats, repeats) * variations.captions * variations.samples
+
+    if stage == "steps":
+        numbers = [number for steps in config.steps.solvers.values() for number in steps]
+        return drawn(config.steps.repeats) * sum(numbers) / config.diffusion.sampling_steps
+    return float(drawn(protocol.repeats))
+
+
+def _data_bytes(config: Config, job: Job) -> int:
+    """At most what a stage of data writes: split files hold what was fetched, the text cache every caption's tokens."""
+    if job.stage == "preprocess" and job["manifest"].is_file():
+        return sum(one["bytes"] for one in files.read_json(job["manifest"])["files"].values())
+    if job.stage != "encode-text":
+        return 0
+    data, text, counts = config.datasets[job.dataset], config.text, clips(config, job.dataset)
+    captions = CAPTIONS * (counts["train"] * (2 if data.mirror else 1) + counts["val"] + counts["test"])
+    captions *= 3 if job.dataset == "interhuman" and data.individual else 1  # the pair's, and each person's
+    return captions * text.context * text.width * (2 if text.precision == "float16" else FLOAT)
+
+
+def schedule(costs: Sequence[Cost], gpus: int) -> list[Slot]:
+    """When each job runs on ``gpus`` devices: of those that are ready, the one that most work depends on first.
+
+    Processors are taken to be as many as are needed.
+
+    Raises:
+        ConfigError: a job needs more devices than there are.
+    """
+    if (most := max((cost.gpus for cost in costs), default=0)) > gpus:
+        raise ConfigError(f"--gpus {gpus}: a job of this profile holds {most} (runtime.devices).")
+    makers = {file: place for place, cost in enumerate(costs) for file in cost.job.writes}
+    needs = [sorted({makers[file] for file in cost.job.reads if file in makers}) for cost in costs]
+    behind = [cost.hours for cost in costs]
+    for place in reversed(range(len(costs))):  # the order is that of the data's flow
+        for need in needs[place]:
+            behind[need] = max(behind[need], costs[need].hours + behind[place])
+    free = [0.0] * gpus
+    slots: dict[int, Slot] = {}
+    while len(slots) < len(costs):
+        ready = [
+            (max((slots[need].end for need in needs[place]), default=0.0), place)
+            for place in range(len(costs))
+            if place not in slots and all(need in slots for need in needs[place])
+        ]
+        start, place = min(ready, key=lambda one: (max(one[0], _when(free, costs[one[1]].gpus)), -behind[one[1]]))
+        cost = costs[place]
+        devices = tuple(sorted(range(gpus), key=lambda device: free[device])[: cost.gpus])
+        begin = max([start, *(free[device] for device in devices)])
+        for device in devices:
+            free[device] = begin + cost.hours
+        slots[place] = Slot(cost, begin, devices)
+    return [slots[place] for place in range(len(costs))]
+
+
+def _when(free: Sequence[float], gpus: int) -> float:
+    """When so many devices are free at once."""
+    return sorted(free)[gpus - 1] if gpus else 0.0
+
+
+def by_stage(costs: Iterable[Cost]) -> dict[str, list[Cost]]:
+    found: dict[str, list[Cost]] = {}
+    for cost in costs:
+        found.setdefault(cost.job.stage, []).append(cost)
+    return found
+
+
+def summary(config: Config, measured: Measurements, slots: Sequence[Slot]) -> dict[str, Any]:
+    """The whole plan as JSON values."""
+    every = [slot.cost for slot in slots]
+    memory = [cost.memory for cost in every if cost.memory is not None]
+    return {
+        "profile": config.profile,
+        "devices": measured.devices,
+        "jobs": len(every),
+        "gpu_hours": sum(cost.hours * cost.gpus for cost in every),
+        "hours": max((slot.end for slot in slots), default=0.0),
+        "memory_gib": max(memory, default=None),
+        "disk_bytes": sum(cost.disk for cost in every),
+        "clips": {dataset: dict(clips(config, dataset)) for dataset in config.runs},
+        "schedule": [
+            {
+                "command": slot.cost.job.command,
+                "start_hours": slot.start,
+                "end_hours": slot.end,
+                "gpus": list(slot.devices),
+                "basis": slot.cost.basis,
+            }
+            for slot in slots
+        ],
+    }
