@@ -70,6 +70,7 @@ SelectTypeParameters=CR_Core_Memory
 ReturnToService=2
 SlurmdTimeout=10
 KillWait=5
+MinJobAge=7200
 MpiDefault=none
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=1
