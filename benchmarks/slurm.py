@@ -1,6 +1,6 @@
 """The graph on a real Slurm cluster of this machine, and what it takes: ``python benchmarks/slurm.py [--install]``.
 
-Starts munge, a controller and two node daemons (Debian's ``slurm-wlm`` and ``munge``; ``--install`` installs them, as
+Starts munge, a controller and three node daemons (Debian's ``slurm-wlm`` and ``munge``; ``--install`` installs them, as
 root), makes a small study in a folder of its own and runs it
 
 1. on this machine, without Slurm;
@@ -37,7 +37,7 @@ from micro import MICRO, merge  # noqa: E402
 PROFILE = "smoke"
 SYSTEM = Path("/etc/slurm/slurm.conf")
 """Where Slurm's commands look for the cluster."""
-NODES = ("n1", "n2")
+NODES = ("n1", "n2", "n3")
 SETTINGS = {
     "training": {"epochs": 100, "batch": 8, "checkpoint_every_epochs": 5, "log_every_steps": 20},
     "cluster": {
@@ -241,19 +241,24 @@ def disturbed(study: Path, targets: Sequence[str], folder: Path, log: Log) -> No
     """The run that everything happens to."""
     run = through_slurm(study, targets)
     first, second = VARIANTS
-    wait("a training in the middle", lambda: bool(running(training(first))) and checkpoint(study, first), 1200)
-    ((job, node),) = running(training(first)).items()
+    wait(
+        "both trainings in the middle",
+        lambda: all(running(training(one)) and checkpoint(study, one) for one in VARIANTS),
+        1200,
+    )
+    (cancelled,) = running(training(second))
+    shell("scancel", cancelled)
+    log(f"cancelled the training of {second} in the middle (job {cancelled})")
+    ((lost, node),) = running(training(first)).items()
     lose(node, folder)
-    log(f"lost node {node} in the middle of the training of {first} (job {job})")
-    wait("the job on another node", lambda: running(training(first)).get(job) not in (None, node))
-    log(f"Slurm runs job {job} again on {running(training(first))[job]}")
+    log(f"lost node {node} in the middle of the training of {first} (job {lost})")
+    wait("Slurm to notice", lambda: lost not in running(training(first)))
     start(node)
-    wait("the other training in the middle", lambda: bool(running(training(second))) and checkpoint(study, second))
-    (other,) = running(training(second))
-    shell("scancel", other)
-    log(f"cancelled the training of {second} (job {other})")
-    wait("another attempt", lambda: bool(set(running(training(second))) - {other}))
-    log(f"Snakemake runs it again as job {next(iter(running(training(second))))}")
+    log(f"Slurm noticed; the daemon of {node} came back")
+    wait("the job to run again", lambda: lost in running(training(first)))
+    log(f"Slurm runs job {lost} again on {running(training(first))[lost]}")
+    wait("another attempt", lambda: bool(set(running(training(second))) - {cancelled}))
+    log(f"Snakemake runs the cancelled training again as job {next(iter(running(training(second))))}")
     run.send_signal(signal.SIGKILL)
     run.wait()
     left = shell("squeue", "-h", "-o", "%i").split()
