@@ -215,6 +215,12 @@ def running(rule: str) -> dict[str, str]:
     return {job: node for job, node, comment in (line.split(" ", 2) for line in lines) if comment == rule}
 
 
+def known(rule: str, study: Path) -> set[str]:
+    """Numbers of all jobs of a rule, also of those that have ended."""
+    lines = shell("squeue", "-h", "-t", "all", "-o", "%i %k %Z").splitlines()
+    return {line.split(" ")[0] for line in lines if line.split(" ")[1:] == [rule, str(study)]}
+
+
 def training(variant: str) -> str:
     return f"rule_train_wildcards_interhuman_{variant}_0"
 
@@ -257,8 +263,8 @@ def disturbed(study: Path, targets: Sequence[str], folder: Path, log: Log) -> No
     log(f"Slurm noticed; the daemon of {node} came back")
     wait("the job to run again", lambda: lost in running(training(first)))
     log(f"Slurm runs job {lost} again on {running(training(first))[lost]}")
-    wait("another attempt", lambda: bool(set(running(training(second))) - {cancelled}))
-    log(f"Snakemake runs the cancelled training again as job {next(iter(running(training(second))))}")
+    (other,) = known(training(second), study) - {cancelled}
+    log(f"meanwhile Snakemake gave the cancelled training another attempt, job {other}")
     run.send_signal(signal.SIGKILL)
     run.wait()
     left = shell("squeue", "-h", "-o", "%i").split()

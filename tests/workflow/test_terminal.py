@@ -101,13 +101,43 @@ def test_a_stage_that_was_killed_says_nothing_itself(tmp_path: Path) -> None:
     assert "the process was killed" in screen.getvalue()
 
 
-def test_a_batch_systems_reason_and_another_attempt_are_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (
+            "SLURM-job '7' failed, SLURM status is: 'FAILED'.For further error details see the cluster/cloud log.",
+            ["SLURM-job '7' failed, SLURM status is: 'FAILED'."],
+        ),
+        (
+            "SLURM sbatch failed. The error message was 'sbatch: error: invalid partition specified: nope\n"
+            "sbatch: error: Batch job submission failed: Invalid partition name specified'.\n"
+            "    sbatch call:\n        sbatch --parsable\nFor further error details see the cluster/cloud log.",
+            [
+                "SLURM sbatch failed. The error message was 'sbatch: error: invalid partition specified: nope",
+                "sbatch: error: Batch job submission failed: Invalid partition name specified'.",
+            ],
+        ),
+    ],
+)
+def test_a_batch_systems_reason_and_another_attempt_are_said(tmp_path: Path, message: str, shown: list[str]) -> None:
+    (tmp_path / "train.log").touch()
     logger = pipeline(screen := Screen())
     begin(logger, 0, "train", "train intermamba")
-    reason = "SLURM-job '7' failed, SLURM status is: 'OUT_OF_MEMORY'."
-    logger.error("Error in rule", extra={"event": "job_error", "jobid": 0, "log": [], "rule_msg": reason})
+    fields = {"event": "job_error", "jobid": 0, "log": [str(tmp_path / "train.log")], "rule_msg": message}
+    logger.error("Error in rule", extra=fields)
     logger.info("Trying to restart job 0.")
-    assert screen.getvalue().splitlines() == ["FAILED: train intermamba", f"    {reason}", "  It runs again."]
+    expected = ["FAILED: train intermamba", *(f"    {line}" for line in shown), "  It runs again."]
+    assert screen.getvalue().splitlines() == expected
+
+
+def test_where_a_stage_said_nothing_the_log_of_its_job_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "train.log").touch()
+    (tmp_path / "7.log").write_text("slurmstepd: error: Exceeded job memory limit\n")
+    logger = pipeline(screen := Screen())
+    begin(logger, 0, "train", "train intermamba")
+    files = [str(tmp_path / name) for name in ("train.log", "7.log")]
+    logger.error("Error in rule", extra={"event": "job_error", "jobid": 0, "log": files, "rule_msg": "It failed."})
+    assert "Exceeded job memory limit" in screen.getvalue()
 
 
 def test_warnings_an_interrupt_and_nothing_to_do_are_said() -> None:

@@ -18,6 +18,9 @@ from intermamba.progress import duration
 NOISE = ("CalledProcessError in file", "no backup found", "Exiting because a job execution failed")
 """Parts of Snakemake's messages that say no more than that a stage failed."""
 
+ADVICE = "For further error details"
+"""Beginning of how an executor's message ends."""
+
 RETRY = "Trying to restart job"
 """Beginning of what Snakemake says of a failed job that it runs again."""
 
@@ -123,16 +126,19 @@ class Terminal(logging.Handler):
     def _fail(self, message: str, files: list[str], reason: str | None) -> None:
         """Show the first of ``files`` that says anything: the stage's log, else the batch system's."""
         self._print(f"FAILED: {message}")
-        if reason:
-            self._print(f"    {reason}")
+        said = _gist(reason or "")
+        for line in said:
+            self._print(f"    {line}")
         logs = [file for file in map(Path, files) if file.is_file()]
         texts = [file.read_text(encoding="utf-8", errors="replace").splitlines() for file in logs]
         if not logs:
             return
         file, lines = next(((file, text) for file, text in zip(logs, texts, strict=True) if text), (logs[0], []))
-        lines = lines or ["no message: the process was killed, perhaps because memory ran out"]
-        self._print("\n".join(f"    {line}" for line in lines[-LINES:]))
-        self._print(f"  (end of {file})")
+        if not lines and not said:
+            lines = ["no message: the process was killed, perhaps because memory ran out"]
+        if lines:
+            self._print("\n".join(f"    {line}" for line in lines[-LINES:]))
+            self._print(f"  (end of {file})")
 
     def _print(self, text: str) -> None:
         self._clear()
@@ -149,6 +155,12 @@ class Terminal(logging.Handler):
     def _clear(self) -> None:
         if self._default.stream.isatty():
             self._default.stream.write("\r\x1b[K")
+
+
+def _gist(reason: str) -> list[str]:
+    """Lines of an executor's message, without the command that it sent, which is indented, and without advice."""
+    lines = [line.partition(ADVICE)[0].rstrip() for line in reason.splitlines() if not line.startswith(" ")]
+    return [line for line in lines if line]
 
 
 def logs(profile: str) -> str:
