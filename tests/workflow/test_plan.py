@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from evaluators import protocol
 from intermamba import config
 from intermamba.errors import ConfigError, StateError
 from intermamba.job import Job
 from intermamba.paths import path
-from workflow.cli import app
+from workflow.cli.commands import app
 from workflow.graph import plan
 
 STEP, SAMPLE, BATCH, FRAMES = 0.5, 2.0, 8, 48
@@ -57,9 +58,12 @@ def test_hours_are_steps_times_what_a_step_takes(study: Path, measured: Path) ->
 
 
 def test_an_evaluation_draws_every_clip_in_every_repeat_and_the_variations(study: Path, measured: Path) -> None:
-    row = costs(measured)["evaluate", "interhuman", "intermamba", "0"]
-    # interhuman-tiny: 20 repeats of 64 clips; 5 times 4 captions with 4 motions each
-    assert row.hours == pytest.approx((20 * 64 + 5 * 4 * 4) * SAMPLE / 3600)
+    row, smoke = costs(measured)["evaluate", "interhuman", "intermamba", "0"], config.load("smoke")
+    rules = protocol.load(smoke.protocol["interhuman"])
+    clips, varied = smoke.datasets["interhuman"].synthetic.test, rules.multimodality
+    assert clips % rules.batch == 0
+    drawn = rules.repeats * clips + varied.repeats * varied.captions * varied.samples
+    assert row.hours == pytest.approx(drawn * SAMPLE / 3600)
 
 
 def test_what_nobody_measured_is_bounded_by_its_time_limit(study: Path, measured: Path) -> None:
@@ -72,7 +76,8 @@ def test_the_text_cache_holds_every_caption(study: Path, measured: Path) -> None
     smoke = config.load("smoke")
     data, text = smoke.datasets["interhuman"].synthetic, smoke.text
     captions = 3 * 3 * (2 * data.train + data.val + data.test)
-    assert costs(measured)["encode-text", "interhuman"].disk == captions * text.context * text.width * 4
+    size = {"float16": 2, "float32": 4}[text.precision]
+    assert costs(measured)["encode-text", "interhuman"].disk == captions * text.context * text.width * size
 
 
 def test_a_finished_job_costs_nothing_more(study: Path, measured: Path) -> None:
