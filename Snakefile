@@ -46,6 +46,9 @@ shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH" {RUNNER}=snakem
 wildcard_constraints:
     dataset="|".join(STUDY.runs),
     seed=r"\d+",
+    variant=r"[^/]+",
+    part=r"[^/]+",
+    tower=r"[^/]+",
 
 
 def inputs(stage):
@@ -54,7 +57,10 @@ def inputs(stage):
 
 def knobs(stage):
     """Each section of knobs of a job as its name and a hash: when one changes, Snakemake runs the job again and names it."""
-    return [lambda wildcards, knob=knob: digest(STUDY, knob.format(**wildcards)) for knob in stage.knobs]
+    return [
+        lambda wildcards, place=place: digest(STUDY, stage.job(**wildcards).knobs[place])
+        for place in range(len(stage.knobs))
+    ]
 
 
 def command(stage):

@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from intermamba.errors import ConfigError
-from intermamba.models.options import Variant
+from intermamba.methods.variant import Variant
 
 FOLDER = Path(__file__).parent
 OWN = Path("ablations")

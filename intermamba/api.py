@@ -214,14 +214,12 @@ class Model:
         cond = generator.encode([one.caption for one in prompts], [one.persons for one in prompts if one.persons])
         for first in range(0, len(wanted), self._batch):
             part = wanted[first : first + self._batch]
-            made = generator.generate(
-                cond[[row for row, _ in part]],
-                torch.tensor([lengths[row] for row, _ in part]),
-                drawn,
-                [self.noise_seed(seed, prompts[row]) for row, seed in part],
-            )
-            for (row, seed), padded in zip(part, made.cpu(), strict=True):
-                features = padded[: lengths[row]]
+            own, asked = cond[[row for row, _ in part]], torch.tensor([lengths[row] for row, _ in part])
+            noise = [self.noise_seed(seed, prompts[row]) for row, seed in part]
+            given = generator.lengths(own, asked, drawn, noise)
+            made = generator.generate(own, given, drawn, noise)
+            for (row, seed), padded, length in zip(part, made.cpu(), given.tolist(), strict=True):
+                features = padded[:length]
                 if not features.isfinite().all():
                     raise StateError(f"{self.path}: {prompts[row].caption!r}, seed {seed}: the motion is not finite.")
                 yield self._motion(features, prompts[row], seed, details)

@@ -199,14 +199,39 @@ class TrainingConfig(Section):
     """Peak learning rate of AdamW [paper 5.1: 1e-4]."""
     weight_decay: Annotated[float, Field(ge=0)]
     """Weight decay of AdamW [paper 5.1: 2e-5]."""
-    gradient_clip: Annotated[float, Field(gt=0)]
-    """Largest norm of the gradient [InterGen 0.5]."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Learning rate after the warm-up: half a cosine to zero [InterGen], or constant."""
+    gradient_clip: Annotated[float, Field(gt=0)] | None
+    """Largest norm of the gradient [InterGen 0.5]; none: it is not clipped."""
     precision: Literal["32-true", "bf16-mixed"]
     """Number format of the matrix products in training."""
     checkpoint_every_epochs: Positive
     """Epochs between two states from which a stopped training resumes."""
     log_every_steps: Positive
     """Steps between two rows of ``training.csv``."""
+
+
+SECTIONS = ("text", "model", "diffusion", "losses", "training")
+"""Sections that a method can have values of its own for."""
+
+
+class MethodConfig(Section):
+    """What differs for the rows of one method: its authors' values, over them the profile's, over those its own."""
+
+    text: dict[str, Any] = {}
+    """Knobs of ``text`` that differ."""
+    model: dict[str, Any] = {}
+    """Knobs of ``model`` that differ."""
+    sizes: dict[str, Any] = {}
+    """Sizes of a method that does not have those of ``model``."""
+    diffusion: dict[str, Any] = {}
+    """Knobs of ``diffusion`` that differ."""
+    losses: dict[str, Any] = {}
+    """Knobs of ``losses`` that differ."""
+    training: dict[str, Any] = {}
+    """Knobs of ``training`` that differ."""
+    parts: dict[str, dict[str, Any]] = {}
+    """Knobs of ``training`` that differ in each training before the row's, by its name."""
 
 
 class InterClipConfig(Section):
@@ -452,6 +477,8 @@ class Config(Section):
     """Weights of the losses."""
     training: TrainingConfig
     """Optimisation of the denoisers."""
+    methods: dict[str, MethodConfig] = {}
+    """What differs for the rows of a method, by its name (:mod:`intermamba.methods`)."""
     evaluator: EvaluatorConfig
     """The evaluator of each dataset."""
     protocol: dict[Dataset, str]
@@ -520,9 +547,32 @@ class Config(Section):
             raise ValueError(
                 f"text.width {self.text.width} is not a multiple of model.text_heads {self.model.text_heads}"
             )
+        for method in self.methods:
+            self.of(method)
         if self.profile == "paper" and self.text.tower != "clip":
             raise ValueError(f"text.tower: the paper profile needs the real CLIP weights; {self.text.tower} is refused")
         return self
+
+    def of(self, method: str, part: str | None = None) -> "Config":
+        """The configuration of a method's rows; with ``part``, of that training before the row's.
+
+        Raises:
+            ValueError: a difference that is no knob, or out of range.
+        """
+        own = self.methods.get(method, MethodConfig())
+        changes = {section: getattr(own, section) for section in SECTIONS}
+        if part is not None:
+            changes["training"] = own.parts.get(part, {})
+        return self.model_copy(update={key: self._changed(method, key, new) for key, new in changes.items() if new})
+
+    def _changed(self, method: str, section: str, changes: Mapping[str, Any]) -> Section:
+        known: Section = getattr(self, section)
+        try:
+            return type(known)(**{**known.model_dump(), **changes})
+        except ValidationError as error:
+            problem = error.errors()[0]
+            place = ".".join(map(str, ("methods", method, section, *problem["loc"])))
+            raise ValueError(f"{place}: {problem['msg']} (given: {problem['input']!r})") from error
 
     def section(self, name: str) -> Any:
         """Knobs under a dotted name, as plain JSON values; what a stage records and what decides whether it reruns."""
@@ -600,11 +650,39 @@ def load(profile: str | None = None, path: str | Path = "params.yaml") -> Config
     name = profile or document["profile"]
     if name not in document["profiles"]:
         raise ConfigError(unknown("profile", name, document["profiles"], str(path)))
-    values = _merge(document["base"], document["profiles"][name] or {})
+    changes = document["profiles"][name] or {}
+    values = _merge(document["base"], changes)
+    values["methods"] = _methods(values.get("methods") or {}, changes, f"{path}, profile {name!r}")
     try:
         return Config(profile=name, **values)
     except ValidationError as error:
         raise ConfigError(_explain(error, f"{path}, profile {name!r}")) from error
+
+
+def _methods(given: Mapping[str, Any], profile: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Differences of each method: its authors' values, over them what the profile sets for all, over that what is given
+    for the method.
+    """
+    from intermamba.methods import methods
+
+    for name in given:
+        if name not in methods():
+            raise ConfigError(unknown("method", name, methods(), f"methods of {where}"))
+    found: dict[str, Any] = {}
+    for name, method in methods().items():
+        own = dict(given.get(name) or {})
+        for section, values in method.defaults.items():
+            own[section] = _merge(_merge(values, profile.get(section) or {}), own.get(section) or {})
+        training, parts = profile.get("training") or {}, own.get("parts") or {}
+        for part in parts:
+            if part not in (known := [one.name for one in method.parts]):
+                raise ConfigError(unknown("training", part, known, f"methods.{name}.parts of {where}"))
+        if method.parts:
+            own["parts"] = {
+                one.name: _merge(_merge(one.defaults, training), parts.get(one.name) or {}) for one in method.parts
+            }
+        found[name] = own
+    return found
 
 
 def _explain(error: ValidationError, where: str) -> str:

@@ -1,16 +1,50 @@
-"""Motion from captions: a trained denoiser, the sampler, and the normalisation undone."""
+"""Motion from captions: a trained network, its method's sampler, and the normalisation undone."""
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from intermamba.checkpoints.trained import Trained
 from intermamba.config import DiffusionConfig, Sampler
-from intermamba.diffusion import Diffusion
 from intermamba.errors import ConfigError
+from intermamba.methods.method import load
+from intermamba.methods.variant import Variant
 from intermamba.models.conditions import TokenFeatures, conditions
+from intermamba.models.network import Network
+
+
+@runtime_checkable
+class MotionSampler(Protocol):
+    """How a method samples; made by ``sampler(variant, config, how)``.
+
+    What a clip becomes depends, up to rounding, only on its condition, its length and its own seed.
+    """
+
+    def lengths(
+        self,
+        network: Network,
+        cond: Float[Tensor, "B G *condition"],
+        length: Int[Tensor, " B"],
+        frames: int,
+        seeds: Sequence[int],
+    ) -> Int[Tensor, " B"]:
+        """Frames of each motion, at most ``frames``: those asked for, unless the method draws them."""
+        ...
+
+    def sample(
+        self, network: Network, cond: Float[Tensor, "B G *condition"], mask: Bool[Tensor, "B T"], seeds: Sequence[int]
+    ) -> Float[Tensor, "B T P F"]:
+        """Normalised motion of two persons; what padded frames hold means nothing."""
+        ...
+
+
+def sampler_of(variant: Variant, config: DiffusionConfig, how: Sampler = "plain") -> MotionSampler:
+    """The sampler of a variant's method."""
+    made: MotionSampler = load(variant.method.sampler)(variant, config, how)
+    return made
 
 
 class MotionGenerator:
@@ -48,7 +82,8 @@ class MotionGenerator:
             )
         self.model = trained.model.to(device).eval()
         self.mean, self.std = trained.mean.to(device), trained.std.to(device)
-        self.tokens, self.diffusion, self.device = tokens, Diffusion(config, sampler), torch.device(device)
+        self.tokens, self.device = tokens, torch.device(device)
+        self.sampler = sampler_of(trained.recipe.variant, config, sampler)
 
     def __call__(
         self,
@@ -65,20 +100,24 @@ class MotionGenerator:
         return self.generate(self.encode(captions, individual), length, frames, seeds)
 
     @torch.inference_mode()
-    def encode(self, captions: Sequence[str], individual: Sequence[tuple[str, str]] = ()) -> Float[Tensor, "B G W"]:
+    def encode(
+        self, captions: Sequence[str], individual: Sequence[tuple[str, str]] = ()
+    ) -> Float[Tensor, "B G *condition"]:
         """Conditions of captions, each different one through tower and text encoder once."""
         return conditions(self.model, self.tokens, captions, individual)
 
     @torch.inference_mode()
     def generate(
-        self, cond: Float[Tensor, "B G W"], length: Int[Tensor, " B"], frames: int, seeds: Sequence[int]
+        self, cond: Float[Tensor, "B G *condition"], length: Int[Tensor, " B"], frames: int, seeds: Sequence[int]
     ) -> Float[Tensor, "B T P F"]:
         """As the call, from conditions."""
-        noise = torch.stack([self._noise(seed, frames) for seed in seeds]).to(self.device)
         mask = torch.arange(frames, device=self.device) < length.to(self.device)[:, None]
-        motion = self.diffusion.sample(self.model, cond, mask, noise)
+        motion = self.sampler.sample(self.model, cond, mask, seeds)
         return (motion * self.std + self.mean) * mask[:, :, None, None]
 
-    def _noise(self, seed: int, frames: int) -> Float[Tensor, "T P F"]:
-        generator = torch.Generator().manual_seed(seed)
-        return torch.randn(frames, 2, len(self.mean), generator=generator)
+    @torch.inference_mode()
+    def lengths(
+        self, cond: Float[Tensor, "B G *condition"], length: Int[Tensor, " B"], frames: int, seeds: Sequence[int]
+    ) -> Int[Tensor, " B"]:
+        """Frames of each motion that :meth:`generate` is to make: those asked for, unless the method draws them."""
+        return self.sampler.lengths(self.model, cond, length, frames, seeds).to(length.device)

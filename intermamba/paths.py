@@ -9,6 +9,7 @@ TEMPLATES = {
     "split": "data/{profile}/{dataset}/{split}.safetensors",
     "stats": "data/{profile}/{dataset}/stats.safetensors",
     "text": "data/{profile}/{dataset}/text.safetensors",
+    "own_text": "data/{profile}/{dataset}/text-{tower}.safetensors",
     # results of one evaluator or one trained model
     "evaluator": "results/{profile}/{dataset}/evaluator/weights.safetensors",
     "evaluator_log": "results/{profile}/{dataset}/evaluator/training.csv",
@@ -16,6 +17,9 @@ TEMPLATES = {
     "weights": "results/{profile}/{dataset}/{variant}/seed{seed}/weights.safetensors",
     "training_log": "results/{profile}/{dataset}/{variant}/seed{seed}/training.csv",
     "adaptive_log": "results/{profile}/{dataset}/{variant}/seed{seed}/adaptive.csv",
+    # a training that rows of a method build on
+    "part_weights": "results/{profile}/{dataset}/parts/{part}/seed{seed}/weights.safetensors",
+    "part_log": "results/{profile}/{dataset}/parts/{part}/seed{seed}/training.csv",
     "run_metrics": "results/{profile}/{dataset}/{variant}/seed{seed}/metrics.csv",
     "steps": "results/{profile}/{dataset}/{variant}/seed{seed}/steps.csv",
     "official_weights": "results/{profile}/{dataset}/{variant}/official/weights.safetensors",

@@ -167,8 +167,12 @@ def check_request(
         raise ConfigError(f"steps {steps}: 1 to {recipe.diffusion.steps}, the length of the noise schedule of {who}.")
     if guidance is not None and not math.isfinite(guidance):
         raise ConfigError(f"guidance {guidance}: a finite number, for example 3.5.")
-    if guidance is not None and recipe.individual:
-        raise ConfigError(f"guidance {guidance}: {who} has guidance weights of its own. Leave it out.")
+    method = recipe.variant.method
+    if guidance is not None and method.guided != "scale":
+        why = "has guidance weights of its own" if method.guided == "own" else "samples without guidance"
+        raise ConfigError(f"guidance {guidance}: {who} {why}. Leave it out.")
+    if steps is not None and not method.stepwise:
+        raise ConfigError(f"steps {steps}: {who} does not sample in steps. Leave it out.")
     if recipe.individual and any(prompt.persons is None for prompt in prompts):
         raise ConfigError(f"{who} reads a caption of each person as well. Give them (--person-a and --person-b).")
     if not recipe.individual and any(prompt.persons for prompt in prompts):

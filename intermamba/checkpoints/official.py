@@ -29,6 +29,7 @@ of heads, which leave no trace in them.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -116,6 +117,7 @@ def load(path: str | Path, layout: Layout, heads: int = HEADS) -> Denoiser:
         model = build(layout.variant, **sizes, max_frames=MAX_FRAMES, heads=heads, text_heads=HEADS)
     names = layout.names(model.state_dict())
     check_fit(path, weights, {names[name]: value.shape for name, value in model.state_dict().items()}, layout.title)
+    assert isinstance(model, Denoiser)
     own = {here: weights[there].to(torch.float32, copy=True) for here, there in names.items()}
     model.load_state_dict(own, assign=True)
     return model.eval()
@@ -145,7 +147,7 @@ def _check_model(path: str | Path, weights: Mapping[str, Tensor], layout: Layout
     raise DataError(f"{path}: no weight of decoder.net{layout.suffix} in it; expected a checkpoint of {layout.title}.")
 
 
-def _sizes(path: str | Path, weights: Mapping[str, Tensor], layout: Layout) -> dict[str, int]:
+def _sizes(path: str | Path, weights: Mapping[str, Tensor], layout: Layout) -> dict[str, Any]:
     """Sizes for :func:`intermamba.models.build`, off the shapes of a few weights."""
     net, text = f"decoder.net{layout.suffix}", f"clipTransEncoder{layout.suffix}"
 

@@ -6,15 +6,15 @@ everything in it is checked, sizes against stated bounds, before anything is bui
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import ValidationError, model_validator
+from pydantic import SerializeAsAny, ValidationError, field_validator, model_validator
 
 from intermamba import files
 from intermamba.config import Config, Count, Dataset, DiffusionConfig, ModelConfig, Positive, Section, TextConfig
 from intermamba.errors import ConfigError, DataError
-from intermamba.models import check_sizes, find
-from intermamba.models.options import Variant
+from intermamba.methods.variant import Variant
+from intermamba.models import check_sizes, find, sizes_of
 
 FORMAT = "2"
 """Number of the layout of the metadata; files before it held no text tower and no sampling settings."""
@@ -46,7 +46,8 @@ class Recipe(Section):
     dataset: Dataset
     origin: Literal["synthetic", "official"]
     """The data it was trained on."""
-    sizes: ModelConfig
+    sizes: SerializeAsAny[Section]
+    """Of the class that its method has."""
     min_frames: Positive
     """Frames of the shortest clips it was trained on."""
     max_frames: Positive
@@ -60,6 +61,15 @@ class Recipe(Section):
     seed: Count
     """Root of the seeds of sampling noise."""
 
+    @field_validator("sizes", mode="before")
+    @classmethod
+    def _of_method(cls, sizes: Any, info: Any) -> Any:  # ValidationInfo, which no type check takes at run time
+        """Sizes as the variant's method has them; what is wrong with the variant is said by its own field."""
+        variant: Variant | None = info.data.get("variant")
+        if variant is None or isinstance(sizes, Section):
+            return sizes
+        return variant.method.sizes.model_validate(sizes)
+
     @model_validator(mode="after")
     def _plausible(self) -> "Recipe":
         if problems := list(self._problems()):
@@ -69,11 +79,13 @@ class Recipe(Section):
     def _problems(self) -> Iterator[str]:
         options = self.variant.options()
         sizes = self.sizes.model_dump()
-        modules = getattr(options, "modules", None) or self.sizes.modules
-        found = {f"sizes.{name}": (sizes[name], most) for name, most in BOUNDS.items()}
+        found: dict[str, tuple[float, float]] = {}
+        if isinstance(self.sizes, ModelConfig):
+            modules = getattr(options, "modules", None) or self.sizes.modules
+            found |= {f"sizes.{name}": (sizes[name], most) for name, most in BOUNDS.items()}
+            found["modules"] = (modules, BOUNDS["modules"])
+            found["blocks over all modules"] = (modules * self.sizes.blocks_per_module, BLOCKS)
         found |= {f"text.{name}": (getattr(self.text, name), most) for name, most in TEXT_BOUNDS.items()}
-        found["modules"] = (modules, BOUNDS["modules"])
-        found["blocks over all modules"] = (modules * self.sizes.blocks_per_module, BLOCKS)
         found["max_frames"] = (self.max_frames, FRAMES)
         found["diffusion.steps"] = (self.diffusion.steps, DIFFUSION_STEPS)
         found["diffusion.sampling_steps"] = (self.diffusion.sampling_steps, self.diffusion.steps)
@@ -88,7 +100,8 @@ class Recipe(Section):
         if not abs(self.diffusion.guidance) <= 1e6:  # also refuses NaN
             yield f"diffusion.guidance: {self.diffusion.guidance}, at most 1e6"
         try:
-            check_sizes(self.sizes, self.text.width)
+            if isinstance(self.sizes, ModelConfig):
+                check_sizes(self.sizes, self.text.width)
         except ConfigError as error:
             yield str(error)
 
@@ -121,20 +134,21 @@ class Recipe(Section):
 
 
 def describe(config: Config, dataset: Dataset, variant: str, *, origin: str, tower: str) -> Recipe:
-    """The recipe of a denoiser trained with this configuration.
+    """The recipe of a network trained with this configuration, its method's own values included.
 
     ``origin`` is that of its data, ``synthetic`` or ``official``; ``tower`` names what made its token features.
 
     Raises:
         ConfigError: an unknown variant, or a size out of bounds.
     """
+    config = config.of(find(variant).base)
     data = config.datasets[dataset]
     try:
         return Recipe(
             variant=find(variant).model_copy(update={"hypothesis": "", "paper": (), "note": ""}),
             dataset=dataset,
             origin=origin,
-            sizes=config.model,
+            sizes=sizes_of(config, find(variant).base),
             min_frames=data.min_frames,
             max_frames=data.max_frames,
             tower=tower,

@@ -15,7 +15,7 @@ from intermamba.checkpoints.reading import check_fit
 from intermamba.checkpoints.recipe import Recipe
 from intermamba.data.interx import NEUTRAL
 from intermamba.errors import DataError
-from intermamba.models import Denoiser, build
+from intermamba.models import Network, build
 from intermamba.representation import Representation, representation
 from intermamba.text.reduction import Reduction
 
@@ -26,7 +26,7 @@ _PREFIX, _TEXT = "model.", "text."
 class Trained:
     """A denoiser with all that sampling from it must repeat of its training."""
 
-    model: Denoiser
+    model: Network
     mean: Float[Tensor, " F"]
     std: Float[Tensor, " F"]
     recipe: Recipe

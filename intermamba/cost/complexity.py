@@ -17,10 +17,10 @@ Time is that of a whole guided sampling of one clip from the encoded caption on,
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
@@ -29,16 +29,17 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from intermamba import files, provenance
-from intermamba.config import Config, Dataset, ModelConfig
+from intermamba.config import Config, Dataset, DiffusionConfig, ModelConfig, Section
 from intermamba.device import device_for
-from intermamba.diffusion import Diffusion
+from intermamba.generate import MotionSampler, sampler_of
 from intermamba.job import Job
-from intermamba.models import PAPER, Denoiser, build, find
+from intermamba.models import PAPER, TEXT_WIDTH, Network, build, find, sizes_of
 from intermamba.models.astm import Scan
 from intermamba.models.layers import ChannelConv
 from intermamba.representation import representation
 from intermamba.seeds import derive
 
+S = TypeVar("S", bound=Section)
 DATASET: Dataset = "interhuman"
 """Its features and window size the models, as in Table 3."""
 KNOBS = ("complexity", "model", "diffusion", "text", f"datasets.{DATASET}.max_frames", "runs", "runtime")
@@ -55,30 +56,57 @@ TIME_COLUMNS = (
 class Sizes:
     """What a model is built with, and what it is counted at."""
 
-    model: ModelConfig
+    model: Section
     max_frames: int
     text_width: int
     tokens: int
     """Of a caption, padding included: the text encoder reads them all."""
     frames: int
     """T of a pass."""
-    sampling_steps: int
+    sampling: DiffusionConfig
 
     @classmethod
-    def of(cls, config: Config) -> "Sizes":
-        """Those of a profile."""
+    def of(cls, config: Config, name: str) -> "Sizes":
+        """Those of a variant in a profile."""
+        base = find(name).base
+        own = config.of(base)
         return cls(
-            config.model,
+            sizes_of(config, base),
             config.datasets[DATASET].max_frames,
-            config.text.width,
-            config.text.context,
+            own.text.width,
+            own.text.context,
             config.complexity.frames,
-            config.diffusion.sampling_steps,
+            own.diffusion,
         )
 
+    @classmethod
+    def paper(cls, name: str) -> "Sizes":
+        """Those of a variant at full size; counted in every profile."""
+        method = find(name).method
+        sizes = method.sizes() if method.sizes is not ModelConfig else _with(PAPER, method.defaults.get("model", {}))
+        text = {"width": TEXT_WIDTH, "context": CONTEXT} | dict(method.defaults.get("text", {}))
+        sampling = _with(SAMPLING, method.defaults.get("diffusion", {}))
+        return cls(sizes, FRAMES, text["width"], text["context"], FRAMES, sampling)
 
-PAPER_SIZES = Sizes(PAPER, max_frames=300, text_width=768, tokens=77, frames=300, sampling_steps=50)
-"""CLIP ViT-L/14's tokens, InterHuman's window, DDIM-50 [paper 5.1]; counted in every profile."""
+
+def _with(section: S, changes: Mapping[str, Any]) -> S:
+    return section.model_copy(update=dict(changes))
+
+
+FRAMES = 300
+"""InterHuman's window [paper 5.1]."""
+CONTEXT = 77
+"""Tokens of CLIP."""
+SAMPLING = DiffusionConfig(
+    steps=1000,
+    solver="ddim",
+    sampling_steps=50,
+    eta=0.0,
+    guidance=3.5,
+    null_probability=0.1,
+    sampling_precision="float32",
+)
+"""The paper's sampling [5.1]."""
 SCAN_FLOPS = 9
 """Of a channel, step and state of a scan [mamba_ssm's own formula]."""
 
@@ -96,14 +124,16 @@ def run(config: Config, job: Job, *, timed: bool = True, advance: Callable[[int]
     seed = derive(config.seed, "complexity")
     written = job if timed else replace(job, outputs={"complexity": counts})
     with written.recorded(config, {"weights": seed}):
-        sizes = {"profile": Sizes.of(config), "paper": PAPER_SIZES}
-        rows = [{"method": name, "sizes": which, **count(name, at)} for name in names for which, at in sizes.items()]
+        sizes = {name: {"profile": Sizes.of(config, name), "paper": Sizes.paper(name)} for name in names}
+        rows = [
+            {"method": name, "sizes": which, **count(name, at)} for name in names for which, at in sizes[name].items()
+        ]
         files.write_csv(counts, pd.DataFrame(rows))
         if timed:
             torch.set_num_threads(threads(config))
             with torch.random.fork_rng():
                 torch.manual_seed(seed)
-                models = {name: _build(name, sizes["profile"], device(config)) for name in timed_rows(config)}
+                models = {name: _build(name, sizes[name]["profile"], device(config)) for name in timed_rows(config)}
             done: list[dict[str, Any]] = []
             files.write_csv(times, pd.DataFrame(columns=TIME_COLUMNS))
             for row in samplings(models, config):
@@ -119,20 +149,20 @@ def count(name: str, sizes: Sizes) -> dict[str, int]:
     """
     model = _build(name, sizes, "meta")
     one_pass = count_macs(model, sizes.frames)
-    text, passes = _text_macs(model, sizes.tokens), len(model.guidance(1.0))
+    text, calls = _text_macs(model, sizes.tokens), model.calls(sizes.sampling)
     return {
         "parameters": sum(value.numel() for value in model.parameters() if value.requires_grad),
         **one_pass,
         "macs_text": text,
-        "passes": passes,
-        "macs_sampling": passes * sizes.sampling_steps * sum(one_pass.values()) + text,
+        "passes": len(model.guidance(1.0)),
+        "macs_sampling": calls * sum(one_pass.values()) + text,
         "frames": sizes.frames,
         "batch": 1,
-        "sampling_steps": sizes.sampling_steps,
+        "sampling_steps": model.steps(sizes.sampling),
     }
 
 
-def count_macs(model: Denoiser, frames: int) -> dict[str, int]:
+def count_macs(model: Network, frames: int) -> dict[str, int]:
     """``macs_dense``, ``macs_attention`` and ``macs_scan`` of one conditional pass; the model may be on ``meta``."""
     convolution = 0
 
@@ -143,7 +173,7 @@ def count_macs(model: Denoiser, frames: int) -> dict[str, int]:
 
     hooks = [module.register_forward_hook(convolved) for module in model.modules() if isinstance(module, ChannelConv)]
     with _counted_scans(model) as scans, _counted_products() as counter:
-        model(*inputs(model, frames))
+        model(*model.example(frames))
     for hook in hooks:
         hook.remove()
     by_module = counter.get_flop_counts()
@@ -157,12 +187,12 @@ def count_macs(model: Denoiser, frames: int) -> dict[str, int]:
     return {"macs_dense": dense, "macs_attention": attention // 2, "macs_scan": sum(scans)}
 
 
-def _text_macs(model: Denoiser, tokens: int) -> int:
+def _text_macs(model: Network, tokens: int) -> int:
     """Of the trained text encoder, attention included, over all captions of one clip."""
-    cond = inputs(model, 1)[2]
-    features = cond.new_zeros(cond.shape[1], tokens, cond.shape[2])
+    device = next(model.parameters()).device
+    features = torch.zeros(model.groups, tokens, model.text_width, device=device)
     with _counted_products() as counter:
-        model.encode_text(features, torch.zeros(len(features), dtype=torch.long, device=cond.device))
+        model.encode_text(features, torch.zeros(len(features), dtype=torch.long, device=device))
     return int(counter.get_total_flops()) // 2
 
 
@@ -174,7 +204,7 @@ def _counted_products() -> Iterator[FlopCounterMode]:
 
 
 @contextmanager
-def _counted_scans(model: Denoiser) -> Iterator[list[int]]:
+def _counted_scans(model: Network) -> Iterator[list[int]]:
     """MACs of every scan that the model would run, by formula; the scans themselves are left out meanwhile.
 
     On tensors without data thousands of steps would tell nothing more, and not every backend takes such tensors.
@@ -195,7 +225,7 @@ def _counted_scans(model: Denoiser) -> Iterator[list[int]]:
             del scan.__dict__["forward"]
 
 
-def samplings(models: dict[str, Denoiser], config: Config) -> Iterator[dict[str, Any]]:
+def samplings(models: dict[str, Network], config: Config) -> Iterator[dict[str, Any]]:
     """Time guided samplings of one clip; a row of :data:`TIME_COLUMNS` each.
 
     All models take turns within each repeat, so that a change of the machine's load touches all alike. Before the
@@ -203,29 +233,28 @@ def samplings(models: dict[str, Denoiser], config: Config) -> Iterator[dict[str,
     choice of kernels, their compilation. A whole sampling would be minutes at the paper's sizes on a CPU.
     """
     settings = config.complexity
-    warm = Diffusion(
-        config.diffusion.model_copy(update={"sampling_steps": settings.warmup_steps}), config.runtime.sampler
-    )
-    full = Diffusion(config.diffusion, config.runtime.sampler)
-    for model in models.values():
-        _sample(warm, model, settings.frames)
+    sampling = {name: config.of(find(name).base).diffusion for name in models}
+    full = {name: sampler_of(find(name), sampling[name], config.runtime.sampler) for name in models}
+    for name, model in models.items():
+        fewer = sampling[name].model_copy(update={"sampling_steps": settings.warmup_steps})
+        sample(sampler_of(find(name), fewer, config.runtime.sampler), model, settings.frames)
     where = device(config)
     for repeat in range(repeats(config)):
         for name, model in models.items():
             start = time.perf_counter()
-            _sample(full, model, settings.frames)
+            sample(full[name], model, settings.frames)
             yield {
                 "method": name,
                 "repeat": repeat,
                 "seconds": time.perf_counter() - start,
-                "solver": config.diffusion.solver,
-                "sampling_steps": config.diffusion.sampling_steps,
-                "guidance": config.diffusion.guidance,
+                "solver": sampling[name].solver,
+                "sampling_steps": model.steps(sampling[name]),
+                "guidance": sampling[name].guidance,
                 "frames": settings.frames,
                 "batch": 1,
                 "warmup_steps": settings.warmup_steps,
                 "device": provenance.device() if where == "cuda" else provenance.processor(),
-                "dtype": str(model.out.weight.dtype).removeprefix("torch."),
+                "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
                 "threads": torch.get_num_threads(),
             }
 
@@ -257,12 +286,12 @@ def cores(wanted: int) -> int:
     return min(wanted, usable)
 
 
-def untrained(name: str, config: Config, frames: int, device: str) -> Denoiser:
+def untrained(name: str, config: Config, frames: int, device: str) -> Network:
     """A model at a profile's sizes, for windows of ``frames``."""
-    return _build(name, replace(Sizes.of(config), max_frames=frames), device)
+    return _build(name, replace(Sizes.of(config, name), max_frames=frames), device)
 
 
-def _build(name: str, sizes: Sizes, device: str) -> Denoiser:
+def _build(name: str, sizes: Sizes, device: str) -> Network:
     with torch.device(device):
         return build(
             name,
@@ -273,20 +302,13 @@ def _build(name: str, sizes: Sizes, device: str) -> Denoiser:
         ).eval()
 
 
-def inputs(model: Denoiser, frames: int, batch: int = 1) -> tuple[torch.Tensor, ...]:
-    """Arguments of one conditional pass; cost does not depend on the values."""
-    device = model.out.weight.device
-    return (
-        torch.zeros(batch, frames, 2, model.out.out_features, device=device),
-        torch.zeros(batch, dtype=torch.long, device=device),
-        torch.zeros(batch, 3 if model.individual else 1, model.embed_text.in_features, device=device),
-        torch.ones(batch, frames, dtype=torch.bool, device=device),
-    )
-
-
-def _sample(diffusion: Diffusion, model: Denoiser, frames: int) -> None:
-    """One guided sampling of one clip, finished when this returns."""
-    x, _, cond, mask = inputs(model, frames)
-    diffusion.sample(model, cond, mask, x, generator=torch.Generator().manual_seed(0))
-    if x.device.type == "cuda":
-        torch.cuda.synchronize(x.device)
+def sample(sampler: MotionSampler, model: Network, frames: int, batch: int = 1) -> None:
+    """One whole sampling of ``batch`` clips from encoded captions, finished when this returns."""
+    device = next(model.parameters()).device
+    tokens = torch.zeros(batch * model.groups, 1, model.text_width, device=device)
+    with torch.no_grad():
+        end = torch.zeros(len(tokens), dtype=torch.long, device=device)
+        cond = model.encode_text(tokens, end).unflatten(0, (batch, model.groups))
+        sampler.sample(model, cond, torch.ones(batch, frames, dtype=torch.bool, device=device), range(batch))
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from intermamba.config import Config, Sampler
-from intermamba.cost.complexity import inputs, untrained
+from intermamba.cost.complexity import sample, untrained
 from intermamba.cost.timing import interleaved, peak, summary
 from intermamba.cost.training import example
-from intermamba.diffusion import Diffusion
-from intermamba.models import Denoiser
+from intermamba.generate import sampler_of
+from intermamba.models import find
 from intermamba.models.astm import Scan
 
 Rows = list[dict[str, Any]]
@@ -34,8 +34,9 @@ def costs(config: Config, names: Sequence[str], device: str) -> Iterator[Rows]:
     for name in names:
         model = untrained(name, config, config.complexity.frames, device)
         for sampler, precision in SAMPLERS[device]:
-            diffusion = Diffusion(config.diffusion.model_copy(update={"sampling_precision": precision}), sampler)
-            calls[name, f"{sampler}, {precision}"] = partial(_sample, diffusion, model, 1, config.complexity.frames)
+            own = config.of(find(name).base).diffusion.model_copy(update={"sampling_precision": precision})
+            how = sampler_of(find(name), own, sampler)
+            calls[name, f"{sampler}, {precision}"] = partial(sample, how, model, config.complexity.frames)
     every = {where: [(name, ", ".join(way)) for name in names for way in SAMPLERS[where]] for where in DEVICES}
     frames, steps = config.complexity.frames, config.diffusion.sampling_steps
     shape = {"what": "sampling", "batch": 1, "frames": frames, "steps": steps}
@@ -53,14 +54,17 @@ def growth(config: Config, names: Sequence[str], device: str) -> Iterator[Rows]:
     settings = config.bench
     longest = max(*settings.frames, config.complexity.frames)
     models = {name: untrained(name, config, longest, device) for name in names}
-    one = Diffusion(config.diffusion.model_copy(update={"sampling_steps": 1}))
+    one = {
+        name: sampler_of(find(name), config.of(find(name).base).diffusion.model_copy(update={"sampling_steps": 1}))
+        for name in names
+    }
     shapes = {
-        "frames": {size: (1, size) for size in settings.frames},
-        "batch": {size: (size, config.complexity.frames) for size in settings.batch},
+        "frames": {size: (size, 1) for size in settings.frames},
+        "batch": {size: (config.complexity.frames, size) for size in settings.batch},
     }
     for axis, sizes in shapes.items():
         calls = {
-            (name, size): partial(_sample, one, models[name], *sizes[size]) for name, size in product(names, sizes)
+            (name, size): partial(sample, one[name], models[name], *sizes[size]) for name, size in product(names, sizes)
         }
         taken = interleaved(calls, settings.repeats, settings.seconds / len(sizes), device)
         yield [
@@ -92,11 +96,6 @@ def _note(where: str, device: str) -> str:
     return "" if where == device else f"not measured: ran on {device}"
 
 
-def _sample(diffusion: Diffusion, model: Denoiser, batch: int, frames: int) -> None:
-    x, _, cond, mask = inputs(model, frames, batch)
-    diffusion.sample(model, cond, mask, x, generator=torch.Generator().manual_seed(0))
-
-
 def _training(config: Config, name: str, batch: int, device: str) -> dict[str, Callable[[], object]]:
     """With each scan, an optimisation step as training takes it, on one batch of random clips."""
     module, clips = example(config, name, batch)
@@ -112,7 +111,8 @@ def _training(config: Config, name: str, batch: int, device: str) -> dict[str, C
             loss = module.losses(clips, 0)["total"]
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(module.parameters(), config.training.gradient_clip)
+        if (most := module.config.training.gradient_clip) is not None:
+            torch.nn.utils.clip_grad_norm_(module.parameters(), most)
         optimizer.step()
 
     return {scan: partial(step, scan) for scan in SCANS}

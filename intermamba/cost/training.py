@@ -1,6 +1,6 @@
 """What training costs: optimisation steps of each model at a profile's sizes, on random motions of the right shapes.
 
-Step, losses, optimiser and precision are those of training (:class:`~intermamba.training.module.DenoisingModule`), all
+Step, losses, optimiser and precision are those of training (:class:`~intermamba.training.module.TrainingModule`), all
 clips as long as the window; loading data is left out. Memory is the most that a fresh process ever held: what CUDA
 allocated, or on a CPU the resident set.
 """
@@ -25,12 +25,13 @@ from intermamba.config import Config
 from intermamba.cost.complexity import DATASET, device, threads
 from intermamba.data.dataset import Batch
 from intermamba.errors import ConfigError, StateError
-from intermamba.models import build
+from intermamba.methods.method import load
+from intermamba.models import build_for, find
 from intermamba.paths import path
 from intermamba.representation import representation
 from intermamba.seeds import derive
 from intermamba.trainer import quiet, trainer
-from intermamba.training.module import DenoisingModule
+from intermamba.training.module import TrainingModule
 
 CLIPS = 6022
 """Clips of InterHuman's official training split [paper 5.1, whose count of sequences is that of this split's list]."""
@@ -120,27 +121,24 @@ def measure(config: Config, variant: str, steps: int, warmup: int, batch: int) -
     }
 
 
-def example(config: Config, variant: str, batch: int) -> tuple[DenoisingModule, Batch]:
+def example(config: Config, variant: str, batch: int) -> tuple[TrainingModule, Batch]:
     """A freshly initialised model as it is trained on InterHuman, and random clips as long as the window."""
     body, frames = representation(DATASET), config.datasets[DATASET].max_frames
     seed = derive(config.seed, "budget", variant)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = build(
-            variant,
-            features=body.features,
-            max_frames=frames,
-            text_width=config.text.width,
-            **config.model.model_dump(),
-        )
+        model = build_for(config, variant, features=body.features, max_frames=frames)
     random = Generator().manual_seed(seed)
+    config = config.of(find(variant).base)
     text = _RandomText(config.text.context, config.text.width, random)
     motion = torch.randn(batch, frames, 2, body.features, generator=random)
     clips = Batch(
         motion, torch.full((batch,), frames), ("",) * batch, (), ("",) * batch, individual=(("", ""),) * batch
     )
     mean, std = torch.zeros(body.features), torch.ones(body.features)
-    return DenoisingModule(model, body, mean, std, text, config, seed), clips
+    row = find(variant)
+    module: TrainingModule = load(row.method.row.module)(model, row, body, mean, std, text, config, seed)
+    return module, clips
 
 
 def whole_training(config: Config, seconds: float, batch: int) -> dict[str, Any]:

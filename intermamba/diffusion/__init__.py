@@ -13,18 +13,24 @@ from intermamba.config import DiffusionConfig, Sampler
 from intermamba.diffusion.graph import captured
 from intermamba.diffusion.solvers import alpha_bar, plan
 from intermamba.errors import ConfigError
-from intermamba.models.denoiser import Denoiser
+from intermamba.methods.method import Process
+from intermamba.models.network import Network
 
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
 """Wraps the loop over diffusion steps, for example ``tqdm``."""
 
 
+MOTION = Process()
+"""Cosine schedule, clean motion predicted."""
+
+
 class Diffusion:
     """Forward noising and guided sampling; holds no weights.
 
-    Betas follow the squared-cosine schedule capped at 0.999. DDIM takes every ``steps // sampling_steps``-th step down
-    to 0 (for 50 of 1000: 980, 960, ..., 0); DPM-Solver++ is the multistep one of second order with diffusers' steps,
-    evenly from the last towards the first. Nothing is clipped, and the last step returns the prediction itself.
+    Betas follow the squared-cosine schedule capped at 0.999, or what ``process`` says instead. DDIM takes every
+    ``steps // sampling_steps``-th step down to 0 (for 50 of 1000: 980, 960, ..., 0); with ``eta`` 1 and all steps it is
+    DDPM's ancestral sampling. DPM-Solver++ is the multistep one of second order with diffusers' steps, evenly from the
+    last towards the first. Nothing is clipped, and the last step returns the prediction itself.
 
     ``sampler`` says how a GPU runs a step (:class:`~intermamba.config.RuntimeConfig`).
 
@@ -32,13 +38,14 @@ class Diffusion:
         ConfigError: more sampling steps than steps.
     """
 
-    def __init__(self, config: DiffusionConfig, sampler: Sampler = "plain") -> None:
+    def __init__(self, config: DiffusionConfig, sampler: Sampler = "plain", process: Process = MOTION) -> None:
         if config.sampling_steps > config.steps:
             raise ConfigError(
                 f"diffusion.sampling_steps {config.sampling_steps} exceeds diffusion.steps {config.steps}"
             )
         self.config, self.sampler = config, sampler
-        self.alpha_bar, self.plan = alpha_bar(config.steps), plan(config)
+        self.process = process
+        self.alpha_bar, self.plan = alpha_bar(config.steps, process.schedule), plan(config, process.schedule)
         self.steps: list[int] = self.plan.steps.tolist()
         self._graph: tuple[Any, Callable[..., Tensor]] | None = None
 
@@ -53,8 +60,8 @@ class Diffusion:
     @torch.no_grad()
     def sample(
         self,
-        model: Denoiser,
-        cond: Float[Tensor, "B G W"],
+        model: Network,
+        cond: Float[Tensor, "B G *condition"],
         mask: Bool[Tensor, "B T"],
         noise: Float[Tensor, "B T P F"],
         progress: Progress | None = None,
@@ -73,13 +80,17 @@ class Diffusion:
             raise ConfigError(f"diffusion.eta is {self.config.eta}: sampling draws noise and needs a generator")
         # All that the loop needs is on the device before it starts: neither waits for the other until the end.
         passes = model.guidance(self.config.guidance)
-        sees = cond.new_tensor([one.sees for one in passes])[:, None, :, None]
+        sees = cond.new_tensor([one.sees for one in passes])
+        sees = sees.reshape(len(passes), 1, -1, *[1] * (cond.ndim - 2))
         fixed = (
             (sees * cond).flatten(0, 1),
             mask.repeat(len(passes), 1),
             cond.new_tensor([one.weight for one in passes]),
         )
-        timesteps, factors = self.plan.steps.to(noise.device), self.plan.factors.to(noise)
+        factors = self.plan.factors.to(noise)
+        if self.process.predicts == "noise":
+            factors = torch.cat((factors, self.plan.clean.to(noise)), dim=1)
+        timesteps = self.plan.steps.to(noise.device)
         state = torch.stack((noise, torch.zeros_like(noise)))
         with _evaluating(model):
             advance = self._advance(model, state, timesteps[0], factors[0], *fixed)
@@ -90,7 +101,7 @@ class Diffusion:
         # A graph's output is overwritten by its next use.
         return state[0].clone()
 
-    def _advance(self, model: Denoiser, *examples: Tensor) -> Callable[..., Tensor]:
+    def _advance(self, model: Network, *examples: Tensor) -> Callable[..., Tensor]:
         """A step of the sampler for arguments of the examples' shapes; the last graph is kept for more of them."""
         on_gpu = examples[0].device.type == "cuda"
         half = on_gpu and self.config.sampling_precision == "bfloat16"
@@ -105,18 +116,19 @@ class Diffusion:
 
 
 def _guided_step(
-    model: Denoiser,
+    model: Network,
     half: bool,
     state: Float[Tensor, "2 B T P F"],
     timestep: Int[Tensor, ""],
-    factors: Float[Tensor, " 3"],
-    cond: Float[Tensor, "GB G W"],
+    factors: Float[Tensor, " N"],
+    cond: Float[Tensor, "GB G *condition"],
     mask: Bool[Tensor, "GB T"],
     weights: Float[Tensor, " passes"],
 ) -> Float[Tensor, "2 B T P F"]:
     """One step of the sampler, on the device alone. Guidance: the model's passes as one batch, weighted and summed.
 
-    The state is the noisy motion and the last prediction of the clean one.
+    The state is the noisy motion and the last prediction of the clean one. ``factors`` are the plan's; where the model
+    predicts noise, those that give the clean motion follow them.
     ``cond`` and ``mask`` are those of the passes, one after the other; with ``half`` matrix products are in bfloat16.
     """
     x, last = state
@@ -124,6 +136,8 @@ def _guided_step(
     with torch.autocast(x.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
         out = model(x.repeat(len(weights), 1, 1, 1), timestep.expand(len(cond)), cond, mask)
     clean = torch.tensordot(weights, out.to(x.dtype).unflatten(0, (len(weights), -1)), 1)
+    if len(factors) > 3:
+        clean = factors[3] * x + factors[4] * clean
     return torch.stack((factors[0] * x + factors[1] * clean + factors[2] * last, clean))
 
 

@@ -5,7 +5,7 @@ steps and updates with those of diffusers' schedulers.
 """
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -24,10 +24,22 @@ class Plan(NamedTuple):
     """Factors of the noisy motion, of the clean one predicted from it, and of the prediction of the step before."""
     spread: list[float]
     """Standard deviation of the noise that each step adds."""
+    clean: Float[Tensor, "S 2"]
+    """Factors of the noisy motion and of the noise in it that give the clean one."""
 
 
-def alpha_bar(steps: int) -> Float[Tensor, " N"]:
-    """The squared-cosine schedule, its betas capped at 0.999 (Nichol and Dhariwal 2021); float32, as in diffusers."""
+Schedule = Literal["cosine", "linear"]
+
+
+def alpha_bar(steps: int, schedule: Schedule = "cosine") -> Float[Tensor, " N"]:
+    """What is left of the motion's variance; float32, as in diffusers.
+
+    The squared-cosine schedule, its betas capped at 0.999 (Nichol and Dhariwal 2021), or the linear one, whose betas go
+    from 1e-4 to 0.02 over 1000 steps (Ho et al. 2020), steeper over fewer.
+    """
+    if schedule == "linear":
+        scale = 1000 / steps
+        return (1 - torch.linspace(scale * 1e-4, min(scale * 0.02, 0.999), steps, dtype=torch.float32)).cumprod(0)
 
     def kept(time: float) -> float:
         return math.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
@@ -36,7 +48,7 @@ def alpha_bar(steps: int) -> Float[Tensor, " N"]:
     return (1 - torch.tensor(betas, dtype=torch.float32)).cumprod(0)
 
 
-def plan(config: DiffusionConfig) -> Plan:
+def plan(config: DiffusionConfig, schedule: Schedule = "cosine") -> Plan:
     """The plan of a solver.
 
     DDIM takes every ``steps // sampling_steps``-th step down to 0; DPM-Solver++ goes evenly from the last step towards
@@ -46,11 +58,12 @@ def plan(config: DiffusionConfig) -> Plan:
     evenly = np.linspace(0, most - 1, count + 1).round()[:0:-1]
     asked = np.arange(count)[::-1] * (most // count) if config.solver == "ddim" else evenly
     steps = torch.from_numpy(asked.astype(np.int64))
-    here = alpha_bar(most).double()[steps]
+    here = alpha_bar(most, schedule).double()[steps]
     after = torch.cat((here[1:], here.new_ones(1)))  # alpha_bar of the step that follows; clean motion at last
+    clean = torch.stack((here.rsqrt(), -(1 / here - 1).sqrt()), dim=1)
     if config.solver == "ddim":
-        return Plan(steps, *_ddim(here, after, config.eta))
-    return Plan(steps, _dpm_solver(here, after), [0.0] * count)
+        return Plan(steps, *_ddim(here, after, config.eta), clean)
+    return Plan(steps, _dpm_solver(here, after), [0.0] * count, clean)
 
 
 def _ddim(here: Tensor, after: Tensor, eta: float) -> tuple[Tensor, list[float]]:

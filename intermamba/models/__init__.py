@@ -1,32 +1,38 @@
-"""Every denoiser by name: :func:`build` makes it, :func:`variants` lists them.
+"""Every network by name: :func:`build` makes it, :func:`variants` lists them.
 
 Importing this package imports no torch; :class:`Denoiser` and the model classes load when first asked for.
 """
 
 import inspect
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from intermamba.config import ModelConfig
+from intermamba.config import Config, ModelConfig, Section
 from intermamba.errors import ConfigError, unknown
-from intermamba.models import options
-from intermamba.models.options import OPTIONS, In2InOptions, InterGenOptions, InterMambaOptions, PaperRow, Variant
+from intermamba.methods import methods
+from intermamba.methods.method import Method, load
+from intermamba.methods.variant import PaperRow, Variant
 
 if TYPE_CHECKING:
-    from intermamba.models.denoiser import AdaptiveWeight, Denoiser
+    from intermamba.models.denoiser import Denoiser
+    from intermamba.models.network import AdaptiveWeight, Network
 
 __all__ = [
     "PAPER",
     "AdaptiveWeight",
     "Denoiser",
+    "Network",
     "PaperRow",
     "Variant",
     "build",
+    "build_for",
     "check_sizes",
     "find",
+    "sizes_of",
     "source",
     "variants",
 ]
@@ -47,10 +53,12 @@ PAPER = ModelConfig(
     text_feedforward=2048,
 )
 """The paper's sizes; where it is silent, InterGen's or ours."""
+TEXT_WIDTH = 768
+"""W of CLIP ViT-L/14, which InterGen reads and the paper keeps."""
 
 
 def variants() -> dict[str, Variant]:
-    """Every known variant: what entry points of group ``intermamba.variants`` load, and the bare base architectures.
+    """Every known variant: what entry points of group ``intermamba.variants`` load, and the bare methods.
 
     Each entry point is a function without arguments that returns ``{name: Variant}``.
 
@@ -63,7 +71,7 @@ def variants() -> dict[str, Variant]:
             if name in found and found[name] != variant:
                 raise ConfigError(f"variant {name!r} from {point.value} is already taken; rename one of the two.")
             found[name] = variant
-    bare = {name: Variant(name=name, label=name, base=name, hypothesis="") for name in OPTIONS}
+    bare = {name: Variant(name=name, label=name, base=name, hypothesis="") for name in methods()}
     return bare | found
 
 
@@ -91,51 +99,79 @@ def source(name: str) -> Path:
         offered = point.load()
         if name in offered() and (module := inspect.getsourcefile(offered)):
             return Path(module)
-    return Path(options.__file__)  # a bare architecture
+    module = inspect.getsourcefile(find(name).method.options)
+    assert module is not None
+    return Path(module)
 
 
 def build(
-    name: str | Variant, *, features: int = 262, max_frames: int = 300, text_width: int = 768, **sizes: Any
-) -> "Denoiser":
-    """A freshly initialised denoiser.
+    name: str | Variant,
+    *,
+    features: int = 262,
+    max_frames: int = 300,
+    text_width: int | None = None,
+    part: str | None = None,
+    **sizes: Any,
+) -> "Network":
+    """A freshly initialised network, at its authors' sizes but for what is given.
 
     Args:
-        name: of a base or a variant (:func:`variants`), or a variant itself.
+        name: of a method or a variant (:func:`variants`), or a variant itself.
         features: F, of one person.
         max_frames: the longest window it can take.
-        text_width: W of the text tower.
-        sizes: fields of :class:`intermamba.config.ModelConfig` that differ from the paper's (:data:`PAPER`).
+        text_width: W of the text tower; none: that of the method's own tower.
+        part: the training before the row's whose network is wanted; none: the row's.
+        sizes: fields of the method's sizes (:class:`intermamba.config.ModelConfig`, or a class of its own) that differ
+            from its authors'.
 
     Raises:
         ConfigError: unknown name or size, or a size out of range.
     """
-    from intermamba.models.in2in import In2In
-    from intermamba.models.intergen import InterGen
-    from intermamba.models.intermamba import InterMamba
-
     variant = name if isinstance(name, Variant) else find(name)
-    shape = (features, max_frames, text_width, _sizes(sizes, text_width))
-    match variant.options():
-        case InterMambaOptions() as options:
-            return InterMamba(*shape, options)
-        case In2InOptions() as options:
-            return In2In(*shape, options)
-        case InterGenOptions() as options:
-            return InterGen(*shape, options)
-        case options:
-            raise ConfigError(f"variant {variant.name!r}: no model takes {type(options).__name__}")
+    method = variant.method
+    width = text_width or method.defaults.get("text", {}).get("width", TEXT_WIDTH)
+    made: Network = load((method.training(part).network if part else "") or method.network)(
+        features, max_frames, width, _sizes(method, sizes, width), variant.options()
+    )
+    return made
 
 
-def _sizes(changes: dict[str, Any], text_width: int) -> ModelConfig:
+def sizes_of(config: Config, base: str) -> Section:
+    """The sizes of a method's networks in a profile.
+
+    Raises:
+        ConfigError: one that the method does not have, or out of range.
+    """
+    method = methods()[base]
+    if method.sizes is ModelConfig:
+        return config.of(base).model
+    return _sizes(method, config.methods[base].sizes if base in config.methods else {}, config.of(base).text.width)
+
+
+def build_for(
+    config: Config, variant: str | Variant, *, features: int, max_frames: int, part: str | None = None
+) -> "Network":
+    """A freshly initialised network at a profile's sizes."""
+    variant = find(variant) if isinstance(variant, str) else variant
+    base = variant.base
+    sizes = sizes_of(config, base).model_dump()
+    width = config.of(base).text.width
+    return build(variant, features=features, max_frames=max_frames, text_width=width, part=part, **sizes)
+
+
+def _sizes(method: Method, changes: Mapping[str, Any], text_width: int) -> Section:
+    choices = method.sizes
     for key in changes:
-        if key not in ModelConfig.model_fields:
-            raise ConfigError(unknown("size", key, ModelConfig.model_fields, "build"))
+        if key not in choices.model_fields:
+            raise ConfigError(unknown("size", key, choices.model_fields, method.name))
+    known = PAPER.model_dump() | dict(method.defaults.get("model", {})) if choices is ModelConfig else {}
     try:
-        sizes = ModelConfig(**{**PAPER.model_dump(), **changes})
+        sizes = choices(**{**known, **changes})
     except ValidationError as error:
         problem = error.errors()[0]
         raise ConfigError(f"size {problem['loc'][0]}: {problem['msg']} (given: {problem['input']!r})") from error
-    check_sizes(sizes, text_width)
+    if isinstance(sizes, ModelConfig):
+        check_sizes(sizes, text_width)
     return sizes
 
 
@@ -151,7 +187,7 @@ def check_sizes(sizes: ModelConfig, text_width: int) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Denoiser", "AdaptiveWeight"):
+    if name in ("Denoiser", "Network", "AdaptiveWeight"):
         from intermamba.models import denoiser
 
         return getattr(denoiser, name)

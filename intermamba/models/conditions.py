@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from intermamba.errors import DataError
-from intermamba.models.denoiser import Denoiser
+from intermamba.models.network import Network
 from intermamba.text.reduction import Reduction
 
 
@@ -30,25 +30,26 @@ class TokenFeatures(Protocol):
 
 
 def conditions(
-    model: Denoiser,
+    model: Network,
     tokens: TokenFeatures,
     captions: Sequence[str],
     individual: Sequence[tuple[str, str]],
-) -> Float[Tensor, "B G W"]:
-    """Conditions of each clip on the model's device: its caption and, for a model that reads them, each person's.
+) -> Float[Tensor, "B G *condition"]:
+    """Conditions of each clip on the model's device: its caption and, for a model that reads them, each person's; what
+    one looks like is the model's own affair.
 
     Raises:
         DataError: the model needs a caption of each person and there is none.
     """
-    groups = [captions]
-    if model.individual:
+    groups = [captions] if model.groups != 2 else []
+    if model.groups > 1:
         if len(individual) != len(captions):
             raise DataError(
-                "this model reads a caption of each person besides the pair's, but the data hold none. Provide them "
+                "this model reads a caption of each person, but the data hold none. Provide them "
                 "(datasets.<name>.individual in params.yaml; docs/howto/real-data.md), or take the model out."
             )
         groups += [[persons[side] for persons in individual] for side in (0, 1)]
-    device = model.out.weight.device
+    device = next(model.parameters()).device
     asked = [caption for group in groups for caption in group]
     # In training equal captions have dropout of their own; else each is encoded once.
     once = asked if model.training else list(dict.fromkeys(asked))

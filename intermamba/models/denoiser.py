@@ -4,8 +4,6 @@ Inside, the two persons go through the same weights as one batch of 2B: all firs
 axis is called Q (``2B``) in the signatures of this package.
 """
 
-from typing import Literal, NamedTuple
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -13,23 +11,10 @@ from torch import Tensor, nn
 from intermamba.config import ModelConfig
 from intermamba.errors import DataError
 from intermamba.models.layers import zeroed
+from intermamba.models.network import AdaptiveWeight, GuidedPass, Network
 from intermamba.positions import sinusoids
 
-
-class GuidedPass(NamedTuple):
-    """One pass of classifier-free guidance: its weight, and which of the G captions it sees (the others are null)."""
-
-    weight: float
-    sees: tuple[bool, ...]
-
-
-class AdaptiveWeight(NamedTuple):
-    """One learned fusion weight: alpha of a temporal branch or beta of a spatial one."""
-
-    block: int
-    module: Literal["self", "cross"]
-    branch: Literal["temporal", "spatial"]
-    value: nn.Parameter
+__all__ = ["AdaptiveWeight", "Denoiser", "GuidedPass", "Network", "TextEncoder", "both", "partner"]
 
 
 class TextEncoder(nn.Module):
@@ -51,20 +36,16 @@ class TextEncoder(nn.Module):
         return self.norm(encoded[torch.arange(len(end), device=end.device), end])
 
 
-class Denoiser(nn.Module):
+class Denoiser(Network):
     """Predicts the clean motion from a noisy one (Eq. 2); a subclass gives :meth:`mix`.
 
     ``features`` is F of one person, ``max_frames`` the longest window, ``text_width`` the text tower's W.
     """
 
-    individual = False
-    """Whether it is conditioned on a caption of each person (G = 3: of the pair, of person a, of person b) besides the
-    caption of the pair (G = 1)."""
-
     def __init__(self, features: int, max_frames: int, text_width: int, sizes: ModelConfig) -> None:
-        super().__init__()
+        super().__init__(features, max_frames, text_width)
         width = sizes.width
-        self.max_frames, self.width, self.sizes = max_frames, width, sizes
+        self.width, self.sizes = width, sizes
         self.text = TextEncoder(text_width, sizes)
         self.embed_text = nn.Linear(text_width, width)
         self.embed_step = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
@@ -107,13 +88,18 @@ class Denoiser(nn.Module):
         """Exchange information between frames, features and persons."""
         raise NotImplementedError
 
+    def example(self, frames: int, batch: int = 1) -> tuple[Tensor, ...]:
+        device = self.out.weight.device
+        return (
+            torch.zeros(batch, frames, 2, self.features, device=device),
+            torch.zeros(batch, dtype=torch.long, device=device),
+            torch.zeros(batch, self.groups, self.text_width, device=device),
+            torch.ones(batch, frames, dtype=torch.bool, device=device),
+        )
+
     def guidance(self, scale: float) -> tuple[GuidedPass, ...]:
         """Passes whose weighted sum is the guided prediction: ``scale`` conditional + (1 - ``scale``) unconditional."""
         return GuidedPass(scale, (True,)), GuidedPass(1 - scale, (False,))
-
-    def adaptive_weights(self) -> list[AdaptiveWeight]:
-        """Fusion weights of every block, module and branch; empty for models without ASTM."""
-        return []
 
 
 def both(per_clip: Tensor) -> Tensor:

@@ -9,15 +9,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from intermamba.config import ModelConfig
+from intermamba.methods.in2in import In2InOptions
 from intermamba.models.denoiser import GuidedPass
 from intermamba.models.intergen import InterGen
-from intermamba.models.options import In2InOptions
 
 
 class In2In(InterGen):
     """The official denoiser in its interaction mode; as many parameters as InterGen, 182.38 M (Table 3: 160)."""
 
-    individual = True
+    groups = 3
 
     def __init__(
         self, features: int, max_frames: int, text_width: int, sizes: ModelConfig, options: In2InOptions

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from intermamba.config import ModelConfig
+from intermamba.methods.intergen import InterGenOptions
 from intermamba.models.astm import AstmBlock
 from intermamba.models.denoiser import AdaptiveWeight, Denoiser, both, partner
 from intermamba.models.layers import AdaLN, zeroed
-from intermamba.models.options import InterGenOptions
 
 
 class Attention(nn.Module):

@@ -8,10 +8,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from intermamba.config import ModelConfig
+from intermamba.methods.intermamba import InterMambaOptions
 from intermamba.models.astm import AstmBlock
 from intermamba.models.denoiser import AdaptiveWeight, Denoiser, both
 from intermamba.models.layers import AdaLN
-from intermamba.models.options import InterMambaOptions
 
 
 class Liia(nn.Module):

@@ -24,11 +24,17 @@ from intermamba.data.splits import SplitFile
 from intermamba.errors import StateError
 from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
+from intermamba.text.names import own_tower
 from intermamba.text.reduction import Reduction, fit
 from intermamba.text.tower import Tower, load
 
 _CHUNK = 256  # captions through the tower at once
 _FITTED = 2000  # captions that a reduction is fitted to, at most
+
+
+def features_of(job: Job) -> "TextCache":
+    """The features that a job's network reads: of its method's own tower, or of the profile's."""
+    return TextCache((job.all("own_text") or job.all("text"))[0])
 
 
 class TextCache:
@@ -159,6 +165,13 @@ def write(
         tensors["word_vectors"] = torch.from_numpy(np.asarray(word_vectors, dtype=np.float32))
         metadata["words"] = json.dumps(list(words))
     files.write_tensors(path, tensors, metadata)
+
+
+def run_own(config: Config, job: Job, progress: Progress = SILENT) -> None:
+    """Stage ``encode-own-text``: as :func:`run`, with the tower that some method has of its own."""
+    from intermamba.methods import methods
+
+    run(next(config.of(base) for base in methods() if own_tower(config, base) == job.item["tower"]), job, progress)
 
 
 def _encoded(tower: Tower, captions: Sequence[str], progress: Progress) -> Iterator[tuple[str, _Told]]:

@@ -1,11 +1,12 @@
 """What a text tower is called beside everything made with it; imports neither torch nor, for most, open_clip."""
 
 import json
+import re
 from functools import lru_cache
 from pathlib import Path
 
 from intermamba import files
-from intermamba.config import TextConfig
+from intermamba.config import Config, TextConfig
 from intermamba.errors import ConfigError
 
 SENTENCE = "all-MiniLM-L6-v2"
@@ -83,3 +84,11 @@ def _content(architecture: str, path: str) -> str:
         if digest in get_pretrained_cfg(architecture, tag).get("url", ""):
             return tag
     return f"sha256-{digest[:12]}"
+
+
+def own_tower(config: Config, base: str) -> str:
+    """Part of a file's name that tells the tower of a method from the profile's; empty where they are the same."""
+    own = config.of(base).text
+    if (tower_name(own), own.width, own.context) == (tower_name(config.text), config.text.width, config.text.context):
+        return ""
+    return re.sub(r"[^A-Za-z0-9.+-]+", "-", f"{tower_name(own)}-{own.context}")

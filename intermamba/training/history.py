@@ -13,7 +13,7 @@ import pandas as pd
 
 from intermamba import files
 from intermamba.training import ADAPTIVE_COLUMNS
-from intermamba.training.module import DenoisingModule
+from intermamba.training.module import TrainingModule
 
 
 class History(L.Callback):
@@ -61,13 +61,14 @@ class History(L.Callback):
         if trainer.is_global_zero:
             self.write(self.folder / "training.csv", self.folder / "adaptive.csv")
 
-    def write(self, losses: Path, adaptive: Path) -> None:
+    def write(self, losses: Path, adaptive: Path | None) -> None:
         """Losses (step, epoch, split, one column per term) and adaptive weights (:data:`ADAPTIVE_COLUMNS`)."""
         files.write_csv(losses, pd.DataFrame(self.losses))
-        files.write_csv(adaptive, pd.DataFrame(self.adaptive, columns=ADAPTIVE_COLUMNS))
+        if adaptive is not None:
+            files.write_csv(adaptive, pd.DataFrame(self.adaptive, columns=ADAPTIVE_COLUMNS))
 
     def _record_adaptive(self, step: int, module: L.LightningModule) -> None:
-        assert isinstance(module, DenoisingModule)
+        assert isinstance(module, TrainingModule)
         for block, part, branch, value in module.model.adaptive_weights():
             row = {"step": step, "block": block, "module": part, "branch": branch, "value": value.item()}
             self.adaptive.append(row)

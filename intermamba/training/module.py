@@ -1,49 +1,86 @@
-"""The training step of a denoiser, as a Lightning module.
+"""Training steps as Lightning modules: what all share, and the one of InterGen's family.
 
 Every random draw is a pure function of the training seed and the step: a run that was killed and resumed takes the very
 steps that an undisturbed one takes.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning as L
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from intermamba.config import Config
-from intermamba.data.dataset import Batch
+from intermamba.config import Config, DatasetConfig
+from intermamba.data.dataset import Batch, ClipDataset, Mode, loader
+from intermamba.data.splits import SplitFile
 from intermamba.diffusion import Diffusion
-from intermamba.models import Denoiser
+from intermamba.methods.variant import Variant
 from intermamba.models.conditions import TokenFeatures, conditions
+from intermamba.models.network import Network
 from intermamba.representation import Representation
 from intermamba.seeds import derive
 from intermamba.training.losses import interaction_losses
-from intermamba.training.schedule import cosine_with_warmup
+from intermamba.training.schedule import SCHEDULES
+
+MODES: tuple[Mode, ...] = ("train", "fixed")
 
 
-class DenoisingModule(L.LightningModule):
-    """x0-prediction with InterGen's losses and randomly dropped captions [paper 3.1, 4.5, 5.1]."""
+class TrainingModule(L.LightningModule):
+    """One training of a method; a subclass gives :meth:`terms`.
+
+    Args:
+        model: what is trained.
+        variant: the row it is trained for; of a training that rows share, the bare method.
+        representation: of the dataset's features.
+        mean, std: of the features; zero and one for a method that sees them un-normalised.
+        tokens: features of captions.
+        config: as the method has it (:meth:`intermamba.config.Config.of`).
+        seed: root of all random draws.
+        parts: weights of the trainings that this one needs, by their names.
+    """
 
     mean: Tensor
     std: Tensor
 
     def __init__(
         self,
-        model: Denoiser,
+        model: Network,
+        variant: Variant,
         representation: Representation,
         mean: Float[Tensor, " F"],
         std: Float[Tensor, " F"],
         tokens: TokenFeatures,
         config: Config,
         seed: int,
+        parts: Mapping[str, Mapping[str, Tensor]] | None = None,  # noqa: ARG002
     ) -> None:
         super().__init__()
-        self.model, self.representation, self.tokens = model, representation, tokens
-        self.config, self.seed = config, seed
-        self.diffusion = Diffusion(config.diffusion)
+        self.model, self.variant, self.representation = model, variant, representation
+        self.tokens, self.config, self.seed = tokens, config, seed
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
+
+    def terms(self, batch: Batch, generator: torch.Generator, *, training: bool) -> dict[str, Float[Tensor, ""]]:
+        """Every weighted term of the loss, and their sum ``total``; all draws are from ``generator``."""
+        raise NotImplementedError
+
+    def loaders(self, splits: Sequence[SplitFile], settings: DatasetConfig, root: int) -> tuple[Any, Any]:
+        """Batches of the training split, reshuffled and redrawn every epoch, and of the validation split."""
+        runtime = self.config.runtime
+        train, validation = (
+            loader(
+                ClipDataset(split, settings, mode, derive(root, "data")),
+                self.config.training.batch // runtime.devices,
+                settings.max_frames,
+                shuffle=mode == "train",
+                drop_last=mode == "train",
+                workers=runtime.workers,
+            )
+            for split, mode in zip(splits, MODES, strict=True)
+        )
+        return train, validation
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:  # noqa: ARG002
         return batch.to(device)
@@ -59,51 +96,63 @@ class DenoisingModule(L.LightningModule):
     def losses(self, batch: Batch, step: int, rank: int = 0) -> dict[str, Float[Tensor, ""]]:
         """Every term of a training step's loss, and their sum ``total``."""
         generator = self._generator("step", step, rank)
-        dropped = torch.rand(len(batch.clip), generator=generator, device=self.device)
-        return self._losses(batch, generator, dropped < self.config.diffusion.null_probability)
+        return self.terms(batch, generator, training=True)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        losses = self._losses(batch, self._generator("validation", batch_idx), None)
+        losses = self.terms(batch, self._generator("validation", batch_idx), training=False)
         for name, value in losses.items():
             self.log(f"validation/{name}", value, batch_size=len(batch.clip), sync_dist=True)
 
     def _generator(self, *use: object) -> torch.Generator:
         return torch.Generator(self.device).manual_seed(derive(self.seed, *use))
 
-    def _losses(
-        self, batch: Batch, generator: torch.Generator, dropped: Bool[Tensor, " B"] | None
-    ) -> dict[str, Float[Tensor, ""]]:
-        x0 = (batch.motion - self.mean) / self.std * batch.mask[:, :, None, None]
-        noise = torch.randn(x0.shape, generator=generator, device=self.device)
-        timestep = torch.randint(self.config.diffusion.steps, (len(x0),), generator=generator, device=self.device)
-        cond = conditions(self.model, self.tokens, batch.caption, batch.individual)
-        if dropped is not None:
-            cond = cond.masked_fill(dropped[:, None, None], 0.0)
-        prediction = self.model(self.diffusion.add_noise(x0, noise, timestep), timestep, cond, batch.mask)
-        return interaction_losses(
-            prediction.float(),
-            x0,
-            batch.mask,
-            timestep,
-            self.mean,
-            self.std,
-            self.representation,
-            self.config.losses,
-        )
-
     def optimizer(self) -> torch.optim.Optimizer:
-        """AdamW as one fused pass over all weights."""
+        """AdamW as one fused pass over all weights that are trained."""
         settings = self.config.training
-        return torch.optim.AdamW(
-            self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-        )
+        trained = [weight for weight in self.parameters() if weight.requires_grad]
+        return torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
 
     def configure_optimizers(self) -> Any:
         settings, optimizer = self.config.training, self.optimizer()
         steps_per_epoch = self.trainer.estimated_stepping_batches / settings.epochs
 
         def factor(step: int) -> float:
-            return cosine_with_warmup((step + 1) / steps_per_epoch, settings.warmup_epochs, settings.epochs)
+            return SCHEDULES[settings.schedule]((step + 1) / steps_per_epoch, settings.warmup_epochs, settings.epochs)
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+class DenoisingModule(TrainingModule):
+    """A denoiser with randomly dropped captions; by default with InterGen's losses [paper 3.1, 4.5, 5.1]."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.diffusion = Diffusion(self.config.diffusion, process=self.variant.method.process)
+
+    def terms(self, batch: Batch, generator: torch.Generator, *, training: bool) -> dict[str, Float[Tensor, ""]]:
+        dropped: Tensor | None = None
+        if training:
+            drawn = torch.rand(len(batch.clip), generator=generator, device=self.device)
+            dropped = drawn < self.config.diffusion.null_probability
+        x0 = (batch.motion - self.mean) / self.std * batch.mask[:, :, None, None]
+        noise = torch.randn(x0.shape, generator=generator, device=self.device)
+        timestep = torch.randint(self.config.diffusion.steps, (len(x0),), generator=generator, device=self.device)
+        cond = conditions(self.model, self.tokens, batch.caption, batch.individual)
+        if dropped is not None:
+            cond = cond.masked_fill(dropped.reshape(-1, *[1] * (cond.ndim - 1)), 0.0)
+        prediction = self.model(self.diffusion.add_noise(x0, noise, timestep), timestep, cond, batch.mask)
+        return self.loss(prediction.float(), x0, noise, timestep, batch.mask)
+
+    def loss(
+        self,
+        prediction: Float[Tensor, "B T P F"],
+        x0: Float[Tensor, "B T P F"],
+        noise: Float[Tensor, "B T P F"],  # noqa: ARG002
+        timestep: Int[Tensor, " B"],
+        mask: Bool[Tensor, "B T"],
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Every weighted term and their sum ``total``, of what the network returned."""
+        return interaction_losses(
+            prediction, x0, mask, timestep, self.mean, self.std, self.representation, self.config.losses
+        )

@@ -1,74 +1,109 @@
-"""Stage ``train``: one denoiser of the study, from split files to weights."""
+"""Stages ``train`` and ``train-part``: from split files to the weights of a row, or of what a row builds on."""
 
 import hashlib
 import json
 import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
 
 from intermamba import files
 from intermamba.checkpoints.recipe import describe
 from intermamba.checkpoints.trained import Trained, save
 from intermamba.config import Config
-from intermamba.data.dataset import ClipDataset, Mode, loader
 from intermamba.data.splits import SplitFile
 from intermamba.errors import Interrupted
 from intermamba.job import Job, values
-from intermamba.models import build
+from intermamba.methods.method import ROW, Training, load
+from intermamba.methods.variant import Variant
+from intermamba.models import build_for, find
 from intermamba.progress import SILENT, Progress
 from intermamba.representation import representation
 from intermamba.seeds import derive
-from intermamba.text.cache import TextCache
+from intermamba.text.cache import features_of
 from intermamba.trainer import quiet, trainer
 from intermamba.training.history import History
-from intermamba.training.module import DenoisingModule
-
-MODES: tuple[Mode, ...] = ("train", "fixed")
+from intermamba.training.module import TrainingModule
 
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     """Train a variant and write its weights and histories; a killed run goes on from its last checkpoint."""
+    variant = find(job.variant)
+    config, dataset, method = config.of(variant.base), job.dataset, variant.method
+    # Before the work, so that what no checkpoint can hold costs no training.
+    job.require()
+    cache = features_of(job)
+    split = SplitFile(job["train"])
+    recipe = describe(config, dataset, variant.name, origin=split.origin, tower=cache.tower)
+    parts = {one.name: read_part(job[f"part{place}"]) for place, one in enumerate(method.needed(method.row), start=1)}
+
+    def write(module: TrainingModule) -> None:
+        trained = Trained(module.model, module.mean, module.std, recipe, split.offsets, cache.reduction)
+        save(job["weights"], trained)
+
+    _train(config, job, variant, method.row, parts, write, progress)
+
+
+def run_part(config: Config, job: Job, progress: Progress = SILENT) -> None:
+    """Train a part of a method, such as a prior, and write its weights; resumes like :func:`run`."""
+    base, _, name = job.item["part"].partition(".")
+    method = find(base).method
+    training = method.training(name)
+    config = config.of(base, name)
+    job.require()
+    parts = {one.name: read_part(job[f"part{place}"]) for place, one in enumerate(method.needed(training), start=1)}
+
+    def write(module: TrainingModule) -> None:
+        files.write_tensors(job["weights"], module.model.state_dict(), {"part": job.item["part"]})
+
+    _train(config, job, find(base), training, parts, write, progress)
+
+
+def read_part(path: str | Path) -> dict[str, Tensor]:
+    """The weights of a training before the row's, by name."""
+    return files.read_tensors(path)[0]
+
+
+def _train(
+    config: Config,
+    job: Job,
+    variant: Variant,
+    training: Training,
+    parts: Mapping[str, Mapping[str, Tensor]],
+    write: Callable[[TrainingModule], None],
+    progress: Progress,
+) -> None:
     torch.set_num_threads(config.runtime.threads)
-    dataset, variant, seed = job.dataset, job.variant, job.seed
+    dataset, seed = job.dataset, job.seed
     # The same for all variants: with one training seed they see the same clips, noise and steps in the same order.
     root = derive(config.seed, "train", dataset, seed)
+    part = None if training.name == ROW else training.name
 
     with job.recorded(config, {"training": seed, "root": root}) as notes:
         splits = [SplitFile(job[name]) for name in ("train", "val")]
         settings, body = config.datasets[dataset], representation(dataset, splits[0].offsets)
-        cache = TextCache(job["text"])
-        # Before the work, so that what no checkpoint can hold costs no training.
-        recipe = describe(config, dataset, variant, origin=splits[0].origin, tower=cache.tower)
+        cache = features_of(job)
         stats = files.read_tensors(job["stats"])[0]
+        if not variant.method.normalised:
+            stats = {"mean": torch.zeros_like(stats["mean"]), "std": torch.ones_like(stats["std"])}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(root, "weights"))
-            model = build(
-                variant,
-                features=body.features,
-                max_frames=settings.max_frames,
-                text_width=cache.width,
-                **config.model.model_dump(),
-            )
-        module = DenoisingModule(model, body, stats["mean"], stats["std"], cache, config, root)
-        train, validation = (
-            loader(
-                ClipDataset(split, settings, mode, derive(root, "data")),
-                config.training.batch // config.runtime.devices,
-                settings.max_frames,
-                shuffle=mode == "train",
-                drop_last=mode == "train",
-                workers=config.runtime.workers,
-            )
-            for split, mode in zip(splits, MODES, strict=True)
+            model = build_for(config, variant, features=body.features, max_frames=settings.max_frames, part=part)
+        made = load(training.module)
+        module: TrainingModule = made(
+            model, variant, body, stats["mean"], stats["std"], cache, config, root, parts=parts
         )
+        train, validation = module.loaders(splits, settings, root)
         resume = _Resume(config, job)
         history = History(config.training.log_every_steps, resume.folder)
         with quiet():
             engine = trainer(
                 config.runtime,
                 epochs=config.training.epochs,
-                gradient_clip=config.training.gradient_clip,
+                gradient_clip=config.training.gradient_clip if module.automatic_optimization else None,
                 progress=progress,
                 callbacks=[history, resume.callback],
                 precision=config.training.precision,
@@ -80,9 +115,9 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
             except KeyboardInterrupt:
                 raise Interrupted(resume.advice()) from None
         if engine.is_global_zero:
-            history.write(job["training_log"], job["adaptive_log"])
-            trained = Trained(model, stats["mean"], stats["std"], recipe, splits[0].offsets, cache.reduction)
-            save(job["weights"], trained)
+            adaptive = job["adaptive_log"] if part is None else None
+            history.write(job["training_log"], adaptive)
+            write(module.cpu())
         notes.update(
             origin=splits[0].origin,
             skeleton=splits[0].skeleton,
@@ -100,7 +135,9 @@ class _Resume:
     def __init__(self, config: Config, job: Job) -> None:
         folder = job["weights"].parent / "resume"
         knobs = values(config, [name for name in job.knobs if name != "runtime"])
-        identity = json.dumps([knobs, [files.sha256(path) for path in job.reads], job.variant, config.runtime.devices])
+        identity = json.dumps(
+            [knobs, [files.sha256(path) for path in job.reads], *job.item.values(), config.runtime.devices]
+        )
         name = hashlib.sha256(identity.encode()).hexdigest()[:16]
         self.folder, self._file = folder, folder / f"{name}.ckpt"
         # A checkpoint of other knobs or other data must never be continued.

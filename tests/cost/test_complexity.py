@@ -9,6 +9,7 @@ import torch
 import ablations
 from intermamba.config import load
 from intermamba.cost import complexity
+from intermamba.methods import methods
 from intermamba.models import build
 from intermamba.paths import path
 from workflow.graph import stages
@@ -44,7 +45,7 @@ def test_cost_grows_linearly_in_frames_but_for_the_frame_mixing_map():
 
 
 def test_a_sampling_is_its_passes_and_the_text_encoder():
-    found = complexity.count("intermamba_light", complexity.PAPER_SIZES)
+    found = complexity.count("intermamba_light", complexity.Sizes.paper("intermamba_light"))
     tokens, width, hidden = 77, 768, 2048
     layer = tokens * (4 * width**2 + 2 * width * hidden) + 2 * tokens**2 * width
     assert found["macs_text"] == 2 * layer
@@ -54,7 +55,7 @@ def test_a_sampling_is_its_passes_and_the_text_encoder():
 
 
 def test_in2in_takes_intergens_pass_four_times_and_reads_three_captions():
-    in2in, intergen = (complexity.count(name, complexity.PAPER_SIZES) for name in ("in2in", "intergen"))
+    in2in, intergen = (complexity.count(name, complexity.Sizes.paper(name)) for name in ("in2in", "intergen"))
     assert (in2in["passes"], intergen["passes"]) == (4, 2)
     assert in2in["macs_attention"] == intergen["macs_attention"]
     assert in2in["macs_text"] == 3 * intergen["macs_text"]
@@ -68,13 +69,14 @@ def test_in2in_takes_intergens_pass_four_times_and_reads_three_captions():
 )
 def test_every_profile_counts_at_the_papers_sizes(name, millions):
     """Table 5's rows, by the reading of docs/explanation/deviations.md; the paper prints 182, 180, 117 and 117."""
-    found = complexity.count(name, complexity.PAPER_SIZES)
+    found = complexity.count(name, complexity.Sizes.paper(name))
     assert found["parameters"] / 1e6 == pytest.approx(millions, abs=0.005)
     assert (found["frames"], found["sampling_steps"]) == (300, 50)
 
 
 def test_the_papers_sizes_are_those_of_its_profile():
-    assert complexity.Sizes.of(load("paper")) == complexity.PAPER_SIZES
+    for name in methods():
+        assert complexity.Sizes.of(load("paper"), name) == complexity.Sizes.paper(name)
 
 
 def test_counting_leaves_the_model_as_it_was():

@@ -225,7 +225,7 @@ def test_the_loop_never_waits_for_the_host(name):
         for module in model.modules():
             if isinstance(module, Scan):
                 module.backend = "reference"  # a kernel cannot run on what has no data
-        x, cond = torch.zeros(B, T, 2, F), torch.zeros(B, 3 if model.individual else 1, 768)
+        x, cond = torch.zeros(B, T, 2, F), torch.zeros(B, model.groups, 768)
 
         def progress(steps):
             transfers.found.clear()

@@ -47,7 +47,7 @@ def tiny(name: str, **changes):
 def inputs(model: Denoiser) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(B, T, 2, F, generator=generator)
-    cond = torch.randn(B, 3 if model.individual else 1, W, generator=generator)
+    cond = torch.randn(B, model.groups, W, generator=generator)
     return x, torch.tensor([3, 500, 999]), cond, torch.arange(T) < LENGTHS.unsqueeze(1)
 
 
@@ -99,7 +99,7 @@ def test_one_step_of_training_moves_every_trainable_parameter(name):
     model = tiny(name).train()
     x, timestep, _, mask = inputs(model)
     tokens, end = torch.randn(B, 5, W, generator=torch.Generator().manual_seed(2)), torch.tensor([4, 2, 1])
-    cond = model.encode_text(tokens, end).unsqueeze(1).expand(-1, 3 if model.individual else 1, -1)
+    cond = model.encode_text(tokens, end).unsqueeze(1).expand(-1, model.groups, -1)
     out = model(x, timestep, cond, mask)
     (out - x)[mask].square().mean().backward()
     for parameter, value in model.named_parameters():

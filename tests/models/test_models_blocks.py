@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import ablations
+from intermamba.methods.intermamba import InterMambaOptions
 from intermamba.models.astm import Astm, AstmBlock, Branch, reverse
 from intermamba.models.denoiser import partner
 from intermamba.models.intermamba import Liia
-from intermamba.models.options import AstmOptions, InterMambaOptions
+from intermamba.models.options import AstmOptions
 
 B, T, D, LONGEST = 3, 9, 24, 20
 LENGTHS = torch.tensor([9, 6, 1])

@@ -13,7 +13,7 @@ from evaluators.results import METRICS
 from intermamba import files
 from intermamba.config import Config, MotionsConfig, OfficialConfig, load
 from intermamba.datasets import family
-from intermamba.models.options import Variant
+from intermamba.methods.variant import Variant
 from intermamba.paths import path
 from intermamba.skeleton import BODY_PARENTS, OFFSETS
 from workflow.evaluation import gallery

@@ -66,7 +66,8 @@ def test_the_readmes_example_is_a_valid_variant(tmp_path: Path) -> None:
 
 
 def test_every_inferred_choice_of_the_models_is_explained() -> None:
-    from intermamba.models.options import InterGenOptions, InterMambaOptions
+    from intermamba.methods.intergen import InterGenOptions
+    from intermamba.methods.intermamba import InterMambaOptions
 
     document = (ROOT / "docs/explanation/deviations.md").read_text()
     for field in InterMambaOptions.model_fields | InterGenOptions.model_fields:

@@ -61,6 +61,8 @@ Profile = Annotated[str | None, typer.Option(help="Profile of params.yaml; by de
 DatasetOption = Annotated[str, typer.Option("--dataset", help="A dataset of the profile: interhuman or interx.")]
 VariantOption = Annotated[str, typer.Option("--variant", help="A variant, such as intermamba or intergen.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Training seed of the run.")]
+PartOption = Annotated[str, typer.Option("--part", help="A method and its training, such as com_mdm.prior.")]
+TowerOption = Annotated[str, typer.Option("--tower", help="A text tower that a method has of its own.")]
 MethodOption = Annotated[str, typer.Option("--method", help="A name under `motions` in params.yaml.")]
 
 

@@ -7,7 +7,7 @@ import typer
 
 from intermamba.config import load
 from intermamba.errors import ConfigError
-from workflow.cli.app import STAGES, DatasetOption, MethodOption, Profile, SeedOption, VariantOption, app, open_job
+from workflow.cli.app import STAGES, DatasetOption, MethodOption, PartOption, Profile, SeedOption, TowerOption, VariantOption, app, open_job
 from workflow.cli.progress import progress
 from workflow.graph.commands import StageCommand, commands
 
@@ -62,6 +62,8 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     "dataset": (DatasetOption, Parameter.empty),
     "variant": (VariantOption, Parameter.empty),
     "seed": (SeedOption, 0),
+    "part": (PartOption, Parameter.empty),
+    "tower": (TowerOption, Parameter.empty),
     "method": (MethodOption, Parameter.empty),
 }
 for _stage in commands().values():

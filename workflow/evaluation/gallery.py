@@ -26,7 +26,7 @@ from intermamba.generate import MotionGenerator
 from intermamba.job import Job
 from intermamba.representation import Representation, floor_under, representation
 from intermamba.seeds import derive
-from intermamba.text.cache import TextCache
+from intermamba.text.cache import features_of
 from workflow.evaluation.generated import load
 
 REAL = "real"
@@ -108,19 +108,17 @@ def run(config: Config, job: Job) -> None:
     root = derive(config.seed, "show", dataset)
     with job.recorded(config, {"root": root}) as notes:
         torch.set_num_threads(config.runtime.threads)
-        split, cache, trained = SplitFile(job["test"]), TextCache(job["text"]), load(config, job)
+        split, cache, trained = SplitFile(job["test"]), features_of(job), load(config, job)
         items = prompts(config, dataset, split)
         device = device_for(config.runtime.accelerator)
-        generator = MotionGenerator(trained, cache, config.diffusion, device, config.runtime.sampler)
-        lengths = [len(item.motion) for item in items]
-        made = generator(
-            [item.caption for item in items],
-            torch.tensor(lengths),
-            config.datasets[dataset].max_frames,
-            [derive(root, "noise", item.clip) for item in items],
-            [item.individual for item in items if item.individual],
-        ).cpu()
-        motions = [motion[:length] for motion, length in zip(made, lengths, strict=True)]
+        diffusion = config.of(trained.recipe.variant.base).diffusion
+        generator = MotionGenerator(trained, cache, diffusion, device, config.runtime.sampler)
+        frames, seeds = config.datasets[dataset].max_frames, [derive(root, "noise", item.clip) for item in items]
+        individual = [item.individual for item in items if item.individual]
+        cond = generator.encode([item.caption for item in items], individual)
+        lengths = generator.lengths(cond, torch.tensor([len(item.motion) for item in items]), frames, seeds)
+        made = generator.generate(cond, lengths, frames, seeds).cpu()
+        motions = [motion[:length] for motion, length in zip(made, lengths.tolist(), strict=True)]
         body = representation(dataset, split.offsets)
         write(job["shown"], _shown(dataset, job.variant, trained.origin, trained.tower, items, motions, body))
         notes.update(origin=trained.origin, tower=trained.tower, clips=[item.clip for item in items])

@@ -18,6 +18,7 @@ from intermamba.generate import MotionGenerator
 from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
 from intermamba.seeds import derive
+from intermamba.text.cache import features_of
 from workflow.evaluation.setup import Bench
 
 
@@ -33,7 +34,7 @@ class GeneratedSource:
     def batches(self, repeat_seed: int) -> Iterator[Batch]:
         for batch in self.conditions.batches(repeat_seed):
             seeds = [derive(repeat_seed, "noise", clip) for clip in batch.clip]
-            yield replace(batch, motion=self._generate(batch, seeds))
+            yield self._generate(batch, seeds)
 
     def variations(self, repeat_seed: int, captions: int, samples: int) -> Iterator[Batch]:
         """``samples`` motions for each of ``captions`` captions, a batch a caption."""
@@ -45,19 +46,18 @@ class GeneratedSource:
                 drawn += 1
                 one = batch.take([index] * samples)
                 seeds = [derive(repeat_seed, "variation", batch.clip[index], sample) for sample in range(samples)]
-                yield replace(one, motion=self._generate(one, seeds))
+                yield self._generate(one, seeds)
 
-    def _generate(self, batch: Batch, seeds: list[int]) -> torch.Tensor:
+    def _generate(self, batch: Batch, seeds: list[int]) -> Batch:
+        """The batch with motions made for its captions and lengths, of the lengths that the method gives them."""
         frames = batch.motion.shape[1]
-        pieces = []
+        motions, lengths = [], []
         for first in range(0, len(seeds), self.chunk):
             part = slice(first, first + self.chunk)
-            pieces.append(
-                self.generator(
-                    batch.caption[part], batch.length[part], frames, seeds[part], batch.individual[part]
-                ).cpu()
-            )
-        return torch.cat(pieces)
+            cond = self.generator.encode(batch.caption[part], batch.individual[part])
+            lengths.append(self.generator.lengths(cond, batch.length[part], frames, seeds[part]))
+            motions.append(self.generator.generate(cond, lengths[-1], frames, seeds[part]).cpu())
+        return replace(batch, motion=torch.cat(motions), length=torch.cat(lengths))
 
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
@@ -66,7 +66,8 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     trained = load(config, job)
     block: BlockName = "re-evaluated" if job.seed is None else "reproduced"
     with job.recorded(config, bench.seeds) as notes:
-        generator = MotionGenerator(trained, bench.cache, config.diffusion, bench.device, config.runtime.sampler)
+        diffusion = config.of(trained.recipe.variant.base).diffusion
+        generator = MotionGenerator(trained, features_of(job), diffusion, bench.device, config.runtime.sampler)
         source = GeneratedSource(generator, bench.real, config.runtime.sampling_batch)
         files.write_csv(job["metrics"], bench.measure({job.variant: source}, block, job.seed, progress))
         notes.update(bench.notes)

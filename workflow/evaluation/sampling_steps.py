@@ -10,6 +10,7 @@ from intermamba.data.dataset import Batch
 from intermamba.generate import MotionGenerator
 from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
+from intermamba.text.cache import features_of
 from workflow.evaluation.generated import GeneratedSource, load
 from workflow.evaluation.setup import Bench
 
@@ -41,8 +42,8 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
         for solver, counts in config.steps.solvers.items():
             for count in counts:
                 changes = {"solver": solver, "sampling_steps": count, "eta": 0.0}
-                sampling = config.diffusion.model_copy(update=changes)
-                generator = MotionGenerator(trained, bench.cache, sampling, bench.device, config.runtime.sampler)
+                sampling = config.of(trained.recipe.variant.base).diffusion.model_copy(update=changes)
+                generator = MotionGenerator(trained, features_of(job), sampling, bench.device, config.runtime.sampler)
                 sources[f"{solver}:{count}"] = OneEach(
                     GeneratedSource(generator, bench.real, config.runtime.sampling_batch)
                 )

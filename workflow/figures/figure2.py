@@ -17,7 +17,7 @@ from matplotlib.transforms import Bbox
 
 from evaluators.results import SHUFFLED
 from intermamba.job import Job
-from intermamba.models.options import Variant
+from intermamba.methods.variant import Variant
 from workflow.figures.style import colours_of
 from workflow.results import reported
 from workflow.results.reproduced import Study, measured_on, timing

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from intermamba.plugins import offered
 
-EXAMPLES = {"dataset": "interhuman", "variant": "intermamba", "seed": "0", "method": "my_method"}
+EXAMPLES = {"dataset": "interhuman", "variant": "intermamba", "seed": "0", "method": "my_method", "part": "com_mdm.prior",
+    "tower": "ViT-B-32-quickgelu-openai-77"}
 """Values of the fields of an item, in the example of a command."""
 
 
@@ -34,7 +35,7 @@ class StageCommand:
     @property
     def title(self) -> str:
         """What its progress is called, with braces for the fields."""
-        named = "".join(f" {{{name}}}" for name in ("variant", "method") if name in self.fields)
+        named = "".join(f" {{{name}}}" for name in ("variant", "part", "method") if name in self.fields)
         place = (" on {dataset}" if named else " {dataset}") if "dataset" in self.fields else ""
         return f"{self.name}{named}{place}" + (", seed {seed}" if "seed" in self.fields else "")
 
@@ -56,6 +57,12 @@ COMMANDS = {
             unit="caption",
         ),
         StageCommand(
+            name="encode-own-text",
+            help="Run a text tower that only some methods read once over all captions.",
+            fields=("dataset", "tower"),
+            unit="caption",
+        ),
+        StageCommand(
             name="train-evaluator",
             help="Train the evaluator of a dataset (or load its official checkpoint).",
             fields=_DATASET,
@@ -72,6 +79,12 @@ COMMANDS = {
             help="Damage real test motions in many ways, and see which metrics notice and which are blind to it.",
             fields=_DATASET,
             unit="repeat",
+        ),
+        StageCommand(
+            name="train-part",
+            help="Train what runs of a method build on, such as a prior; a killed training goes on where it was.",
+            fields=("dataset", "part", "seed"),
+            unit="step",
         ),
         StageCommand(
             name="train",

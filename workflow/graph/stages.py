@@ -17,8 +17,11 @@ from typing import Any, Literal
 from intermamba.config import METHOD_NAME, Config, MotionsConfig, OfficialConfig
 from intermamba.errors import ConfigError, unknown
 from intermamba.job import Job
+from intermamba.methods import MOST_NEEDED, methods
+from intermamba.methods.method import Training
 from intermamba.models import find, source, variants
 from intermamba.paths import SPLITS, local, record_of, statistics_of, template
+from intermamba.text.names import own_tower
 from workflow.exhibits import Exhibit, union
 from workflow.figures import FORMATS as FIGURE_FORMATS
 from workflow.figures import figures
@@ -143,7 +146,7 @@ def table(config: Config) -> dict[str, Stage]:
             raise ConfigError(f"{where}: no folder {folder}. Put the motions there, or take the entry out.")
     models = [("runs", *row[:2]) for row in config.rows()] + [("official", *row) for row in config.adopted()]
     for section, dataset, variant in models:
-        if find(variant).base == "in2in" and not config.datasets[dataset].individual:
+        if find(variant).individual and not config.datasets[dataset].individual:
             raise ConfigError(
                 f"{section}.{dataset}.{variant}: it reads a caption of each person, but datasets.{dataset}.individual "
                 "is false. Set it to true (docs/howto/real-data.md says which files that needs) or take the row out."
@@ -190,7 +193,34 @@ def declare(config: Config) -> dict[str, Stage]:
         return local(source(variant))
 
     def run(dataset: str, variant: str, seed: str) -> Item:
-        return {"dataset": dataset, "variant": variant, "seed": seed, "recipe": recipe(variant)}
+        base = find(variant).base
+        item = {"dataset": dataset, "variant": variant, "seed": seed, "recipe": recipe(variant), "base": base}
+        return {**item, **reads(base, dataset, seed, methods()[base].row)}
+
+    def part(dataset: str, part: str, seed: str) -> Item:
+        base = part.partition(".")[0]
+        method = find(base).method
+        known = {f"{base}.{one.name}": one for one in method.parts}
+        if part not in known:
+            raise ConfigError(unknown("part", part, known, f"method {base!r}"))
+        item = {"dataset": dataset, "part": part, "seed": seed, "recipe": recipe(base), "base": base}
+        return {**item, **reads(base, dataset, seed, known[part])}
+
+    def reads(base: str, dataset: str, seed: str, training: Training) -> Item:
+        """Places of the trainings that one builds on, and of the text features of the method's own tower."""
+        names = [f"{base}.{name}" for name in training.needs]
+        places = [at("part_weights", dataset=dataset, part=name, seed=seed) for name in names]
+        places += [""] * (MOST_NEEDED - len(places))
+        tower = own_tower(config, base)
+        own = at("own_text", dataset=dataset, tower=tower) if tower else ""
+        return {**{f"part{number}": place for number, place in enumerate(places, start=1)}, "own_text": own}
+
+    def captions(dataset: str, tower: str) -> Item:
+        bases = [base for base in methods() if own_tower(config, base) == tower]
+        if not bases:
+            known = {name for base in methods() if (name := own_tower(config, base))}
+            raise ConfigError(unknown("text tower of a method", tower, known, f"profile {profile!r}"))
+        return {"dataset": dataset, "tower": tower, "base": bases[0]}
 
     def of_dataset(dataset: str) -> Item:
         checkpoint = config.evaluator.checkpoint.get(dataset) or ""
@@ -207,13 +237,27 @@ def declare(config: Config) -> dict[str, Stage]:
         one: OfficialConfig = named("official", "official checkpoint", dataset, variant)
         mean, std = statistics_of(one.normalisation, variant)
         places = {"checkpoint": one.checkpoint, "mean": str(mean), "std": str(std)}
-        return {"dataset": dataset, "variant": variant, **places}
+        base = find(variant).base
+        own = reads(base, dataset, "", methods()[base].row)["own_text"]
+        return {"dataset": dataset, "variant": variant, "base": base, "own_text": own, **places}
 
     def external(dataset: str, method: str) -> Item:
         return {"dataset": dataset, "method": method, "folder": named("motions", "motions", dataset, method).folder}
 
     datasets = tuple(of_dataset(name) for name in config.runs)
     rows = tuple(run(data, name, str(seed)) for data, name, seed in config.rows())
+    named_parts = [
+        (data, f"{find(name).base}.{one.name}", str(seed))
+        for data, name, seed in config.rows()
+        for one in find(name).method.parts
+    ]
+    parts = tuple(part(*one) for one in dict.fromkeys(named_parts))
+    towers = [
+        (data, tower)
+        for data, name in [*(row[:2] for row in config.rows()), *config.adopted()]
+        if (tower := own_tower(config, find(name).base))
+    ]
+    own_captions = tuple(captions(*one) for one in dict.fromkeys(towers))
     adopted = tuple(official(data, name) for data, name in config.adopted())
     given = tuple(external(data, method) for data, method in config.external())
     performers = tuple(
@@ -233,6 +277,10 @@ def declare(config: Config) -> dict[str, Stage]:
     evaluating: dict[str, Any] = training | {"work": "evaluation"}
     train, val, test = ({split: at("split", split=split)} for split in SPLITS)
     text = {"text": at("text")}
+    own_text = {"own_text": "{own_text}"}
+    needed = {f"part{number}": f"{{part{number}}}" for number in range(1, MOST_NEEDED + 1)}
+    trained_on = {**train, **val, "stats": at("stats"), **text, **own_text, "recipe": "{recipe}", **needed}
+    training = ("training", "model", "diffusion", "losses", "methods.{base}", "datasets.{dataset}", "runtime", "seed")
     evaluation = {**test, **text, "evaluator": at("evaluator"), "protocols": protocols}
     protocol = ("protocol.{dataset}", "datasets.{dataset}", "runtime", "seed")
     measured = {name: at(name) for name in ("summary", "complexity", "complexity_time")}
@@ -270,6 +318,19 @@ def declare(config: Config) -> dict[str, Stage]:
         **on_dataset,
     )
     stage(
+        "encode-own-text",
+        "intermamba.text.cache:run_own",
+        "encode the captions of {dataset} with {tower}",
+        inputs={**train, **val, **test, "manifest": at("manifest")},
+        outputs={"text": at("own_text")},
+        knobs=("text", "methods.{base}", "datasets.{dataset}", "runtime"),
+        fields=("dataset", "tower"),
+        items=own_captions,
+        complete=captions,
+        threads="runtime",
+        memory=2000,
+    )
+    stage(
         "train-evaluator",
         "evaluators.training:run",
         "train the evaluator of {dataset}",
@@ -300,12 +361,24 @@ def declare(config: Config) -> dict[str, Stage]:
         **evaluating,
     )
     stage(
+        "train-part",
+        "intermamba.training.run:run_part",
+        "train {part} on {dataset}, seed {seed}",
+        inputs=trained_on,
+        outputs={"weights": at("part_weights"), "training_log": at("part_log")},
+        knobs=training,
+        fields=("dataset", "part", "seed"),
+        items=parts,
+        complete=part,
+        **heavy,
+    )
+    stage(
         "train",
         "intermamba.training.run:run",
         "train {variant} on {dataset}, seed {seed}",
-        inputs={**train, **val, "stats": at("stats"), **text, "recipe": "{recipe}"},
+        inputs=trained_on,
         outputs={"weights": at("weights"), "training_log": at("training_log"), "adaptive_log": at("adaptive_log")},
-        knobs=("training", "model", "diffusion", "losses", "datasets.{dataset}", "runtime", "seed"),
+        knobs=training,
         items=rows,
         **on_run,
         **training,
@@ -314,9 +387,9 @@ def declare(config: Config) -> dict[str, Stage]:
         "evaluate",
         "workflow.evaluation.generated:run",
         "evaluate {variant} on {dataset}, seed {seed}",
-        inputs={**evaluation, "weights": at("weights")},
+        inputs={**evaluation, **own_text, "weights": at("weights")},
         outputs={"metrics": at("run_metrics")},
-        knobs=(*protocol, "diffusion"),
+        knobs=(*protocol, "diffusion", "methods.{base}"),
         items=rows,
         **on_run,
         **evaluating,
@@ -325,9 +398,9 @@ def declare(config: Config) -> dict[str, Stage]:
         "steps",
         "workflow.evaluation.sampling_steps:run",
         "sample {variant} on {dataset} in fewer and more steps",
-        inputs={**evaluation, "weights": at("weights")},
+        inputs={**evaluation, **own_text, "weights": at("weights")},
         outputs={"metrics": at("steps")},
-        knobs=(*protocol, "diffusion", "steps"),
+        knobs=(*protocol, "diffusion", "methods.{base}", "steps"),
         items=full,
         **on_run,
         **evaluating,
@@ -345,9 +418,9 @@ def declare(config: Config) -> dict[str, Stage]:
         "show",
         "workflow.evaluation.gallery:run",
         "make motions of {variant} on {dataset} for the report",
-        inputs={**test, **text, "weights": at("weights")},
+        inputs={**test, **text, **own_text, "weights": at("weights")},
         outputs={"shown": at("shown")},
-        knobs=("report", "diffusion", "datasets.{dataset}", "runtime", "seed"),
+        knobs=("report", "diffusion", "methods.{base}", "datasets.{dataset}", "runtime", "seed"),
         items=performers,
         **on_run,
         **evaluating,
@@ -366,9 +439,9 @@ def declare(config: Config) -> dict[str, Stage]:
         "re-evaluate",
         "workflow.evaluation.generated:run",
         "evaluate the official {variant} on {dataset}",
-        inputs={**evaluation, "weights": at("official_weights")},
+        inputs={**evaluation, **own_text, "weights": at("official_weights")},
         outputs={"metrics": at("official_metrics")},
-        knobs=(*protocol, "diffusion"),
+        knobs=(*protocol, "diffusion", "methods.{base}"),
         **on_official,
         **evaluating,
     )
@@ -406,7 +479,7 @@ def declare(config: Config) -> dict[str, Stage]:
         inputs={"variants": recipes},
         outputs={name: at(name) for name in ("complexity", "complexity_time")},
         measured=("complexity_time",),
-        knobs=("complexity", "model", "text", "diffusion", "datasets", "runs", "runtime"),
+        knobs=("complexity", "model", "text", "diffusion", "methods", "datasets", "runs", "runtime"),
         threads="machine",
         work="evaluation",
         gpu=True,

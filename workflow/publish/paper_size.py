@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from intermamba import files
-from intermamba.models.options import Variant
+from intermamba.methods.variant import Variant
 from intermamba.names import revision_name
 from intermamba.paths import path, record_of
 from workflow.results import reported

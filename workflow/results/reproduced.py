@@ -12,7 +12,7 @@ from evaluators.results import METRICS, SHUFFLED, BlockName
 from intermamba import datasets, files
 from intermamba.config import Config, Dataset
 from intermamba.errors import ConfigError, DataError, unknown
-from intermamba.models.options import Variant
+from intermamba.methods.variant import Variant
 from intermamba.names import dataset_name, origin_name, reference_name, solver_name
 from intermamba.paths import path
 from workflow.results import reported

@@ -1,0 +1,43 @@
+"""The sampler of methods that sample by diffusion: noise from seeds, then guided steps."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Generator, Tensor
+
+from intermamba.config import DiffusionConfig, Sampler
+from intermamba.diffusion import Diffusion
+from intermamba.methods.variant import Variant
+from intermamba.models.network import Network
+
+
+class DiffusionSampler:
+    """Draws the noise of each clip from a generator of its own, and all noise that the solver adds later.
+
+    Raises:
+        ConfigError: more sampling steps than steps.
+    """
+
+    def __init__(self, variant: Variant, config: DiffusionConfig, how: Sampler = "plain") -> None:
+        self.diffusion = Diffusion(config, how, variant.method.process)
+
+    def lengths(
+        self,
+        network: Network,  # noqa: ARG002
+        cond: Float[Tensor, "B G *condition"],  # noqa: ARG002
+        length: Int[Tensor, " B"],
+        frames: int,  # noqa: ARG002
+        seeds: Sequence[int],  # noqa: ARG002
+    ) -> Int[Tensor, " B"]:
+        """Those asked for."""
+        return length
+
+    def sample(
+        self, network: Network, cond: Float[Tensor, "B G *condition"], mask: Bool[Tensor, "B T"], seeds: Sequence[int]
+    ) -> Float[Tensor, "B T P F"]:
+        """Normalised motion of two persons."""
+        generators = [Generator().manual_seed(seed) for seed in seeds]
+        shape = (mask.shape[1], 2, network.features)
+        noise = torch.stack([torch.randn(shape, generator=one) for one in generators]).to(mask.device)
+        return self.diffusion.sample(network, cond, mask, noise, generator=generators)

@@ -1,0 +1,25 @@
+"""in2IN (Ruiz-Ponce et al. 2024): InterGen with a caption of each person besides the caption of the pair."""
+
+from intermamba.methods.intergen import InterGenOptions
+from intermamba.methods.method import Method
+
+
+class In2InOptions(InterGenOptions):
+    """Choices of in2IN; guidance is a weighted sum over what each pass sees [in2IN ``configs/models/in2IN.yaml``]."""
+
+    guidance_all: float = 3.0
+    """Weight of the pass that sees all three captions."""
+    guidance_pair: float = 3.0
+    """Weight of the pass that sees the caption of the pair alone."""
+    guidance_persons: float = 1.0
+    """Weight of the pass that sees the captions of the persons alone; the null pass gets the rest, up to one."""
+
+
+METHOD = Method(
+    name="in2in",
+    network="intermamba.models.in2in:In2In",
+    options=In2InOptions,
+    individual=True,
+    guided="own",
+    sources={"all": "pabloruizponce/in2IN, configs; epochs and batch as for every row"},
+)

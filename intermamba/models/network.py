@@ -1,0 +1,63 @@
+"""What every method's network offers to training, sampling and counting."""
+
+from typing import Any, Literal, NamedTuple
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from intermamba.config import DiffusionConfig
+
+
+class GuidedPass(NamedTuple):
+    """One pass of classifier-free guidance: its weight, and which of the G captions it sees (the others are null)."""
+
+    weight: float
+    sees: tuple[bool, ...]
+
+
+class AdaptiveWeight(NamedTuple):
+    """One learned fusion weight: alpha of a temporal branch or beta of a spatial one."""
+
+    block: int
+    module: Literal["self", "cross"]
+    branch: Literal["temporal", "spatial"]
+    value: nn.Parameter
+
+
+class Network(nn.Module):
+    """All of a method that sampling needs.
+
+    ``features`` is F of one person, ``max_frames`` the longest motion, ``text_width`` the text tower's W. ``forward``
+    is one pass, as it is counted; :meth:`calls` says how many of them a sampled motion takes.
+    """
+
+    groups = 1
+    """G, captions of a clip: 1, the pair's; 2, the persons'; 3, the pair's and the persons'."""
+
+    def __init__(self, features: int, max_frames: int, text_width: int) -> None:
+        super().__init__()
+        self.features, self.max_frames, self.text_width = features, max_frames, text_width
+
+    def encode_text(self, tokens: Float[Tensor, "B S W"], end: Int[Tensor, " B"]) -> Float[Tensor, "B ..."]:
+        """Condition of captions, from the tower's token features and the position of each end-of-text token."""
+        raise NotImplementedError
+
+    def example(self, frames: int, batch: int = 1) -> tuple[Any, ...]:
+        """Arguments of one pass; cost does not depend on their values."""
+        raise NotImplementedError
+
+    def guidance(self, scale: float) -> tuple[GuidedPass, ...]:  # noqa: ARG002
+        """Passes whose weighted sum is the guided prediction; here one, with all captions."""
+        return (GuidedPass(1.0, (True,) * self.groups),)
+
+    def calls(self, sampling: DiffusionConfig) -> int:
+        """Passes of :meth:`forward` for one motion."""
+        return len(self.guidance(1.0)) * self.steps(sampling)
+
+    def steps(self, sampling: DiffusionConfig) -> int:
+        """Steps of one sampling; one for a network that answers at once."""
+        return sampling.sampling_steps
+
+    def adaptive_weights(self) -> list[AdaptiveWeight]:
+        """Fusion weights of every block, module and branch; empty for networks without ASTM."""
+        return []
