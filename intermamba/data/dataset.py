@@ -99,6 +99,8 @@ class ClipDataset(Dataset[Item]):
             )
         self._item = kind.load("item")
         self.split, self.settings, self.mode, self.seed = split, settings, mode, seed
+        self.chosen: Sequence[int] | None = None
+        """Clips that stand in for all others, each as often; none: all stand for themselves."""
 
     def __len__(self) -> int:
         return len(self.split) * (2 if self.mode == "train" and self.settings.mirror else 1)
@@ -107,6 +109,8 @@ class ClipDataset(Dataset[Item]):
         epoch, index = key
         rng = None if self.mode == "fixed" else np.random.default_rng(derive(self.seed, epoch, index))
         mirrored, clip = divmod(index, len(self.split))
+        if self.chosen is not None:
+            clip = self.chosen[clip % len(self.chosen)]
         captions, tokens = self.split.captions(clip), self.split.tokens(clip)
         choice = 0 if rng is None else int(rng.integers(len(captions)))
         motion, persons = self._item(self.split, clip, self.settings.max_frames, rng, bool(mirrored))

@@ -134,7 +134,11 @@ def _guided_step(
     x, last = state
     # A graph must not use weights that autocast cached outside of it.
     with torch.autocast(x.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
-        out = model(x.repeat(len(weights), 1, 1, 1), timestep.expand(len(cond)), cond, mask)
+        if model.independent:
+            out = model(x.repeat(len(weights), 1, 1, 1), timestep.expand(len(cond)), cond, mask)
+        else:
+            passes = zip(cond.chunk(len(weights)), mask.chunk(len(weights)), strict=True)
+            out = torch.cat([model(x, timestep.expand(len(x)), *one) for one in passes])
     clean = torch.tensordot(weights, out.to(x.dtype).unflatten(0, (len(weights), -1)), 1)
     if len(factors) > 3:
         clean = factors[3] * x + factors[4] * clean

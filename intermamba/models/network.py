@@ -31,6 +31,8 @@ class Network(nn.Module):
     is one pass, as it is counted; :meth:`calls` says how many of them a sampled motion takes.
     """
 
+    independent = True
+    """Whether what a clip becomes does not depend on the others of its batch."""
     groups = 1
     """G, captions of a clip: 1, the pair's; 2, the persons'; 3, the pair's and the persons'."""
 

@@ -1,0 +1,111 @@
+"""MDM's denoiser: equal to the official class on equal weights, in both forms."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from intermamba.config import ModelConfig
+from intermamba.errors import DataError
+from intermamba.methods.mdm import MdmBackboneOptions, MdmOptions
+from intermamba.models.network import GuidedPass, Network
+from intermamba.positions import sinusoids
+
+
+class Mdm(Network):
+    """Frames of ``persons`` people side by side as one sequence; step and caption are a token before it.
+
+    18,147,852 parameters for InterHuman's pair, 14,195,212 with the GRU.
+    """
+
+    persons = 2
+
+    def __init__(
+        self, features: int, max_frames: int, text_width: int, sizes: ModelConfig, options: MdmOptions
+    ) -> None:
+        super().__init__(features, max_frames, text_width)
+        width, flat = sizes.width, self.persons * features
+        self.width, self.sizes, self.fixed = width, sizes, options.form == "fixed"
+        gru = isinstance(options, MdmBackboneOptions) and options.backbone == "gru"
+        # The released GRU passes its state from clip to clip of a batch.
+        self.independent = not gru or self.fixed
+        self.embed_text = nn.Linear(text_width, width)
+        self.embed_step = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.embed_motion = nn.Linear(flat + width * gru, width)
+        self.dropout = nn.Dropout(sizes.dropout)
+        self.gru = nn.GRU(width, width, sizes.transformer_blocks, batch_first=True) if gru else None
+        self.transformer = None if gru else encoder(sizes, sizes.transformer_blocks)
+        self.out = nn.Linear(width, flat)
+
+    def encode_text(self, tokens: Float[Tensor, "B S W"], end: Int[Tensor, " B"]) -> Float[Tensor, "B W"]:
+        """The tower's feature of the whole caption; the null condition is the zero vector."""
+        return tokens[torch.arange(len(end), device=end.device), end].to(self.out.weight.dtype)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T P F"],
+        timestep: Int[Tensor, " B"],
+        cond: Float[Tensor, "B 1 W"],
+        mask: Bool[Tensor, "B T"],
+    ) -> Float[Tensor, "B T P F"]:
+        """Normalised noisy motion to normalised clean motion.
+
+        As released, what padded frames hold changes the prediction on real ones.
+
+        Raises:
+            DataError: more frames than ``max_frames``.
+        """
+        emb = self.embed_text(cond[:, 0]) + self.embed_step(sinusoids(timestep, self.width).to(cond.dtype))
+        if self.gru is None:
+            h = self.mixed(x, emb, mask)[:, 1:]
+        else:
+            self.check(x)
+            h = torch.cat((x.flatten(2), emb[:, None].expand(-1, x.shape[1], -1)), dim=-1)
+            h = self.positioned(self.embed_motion(h))
+            h = self.gru(h)[0] if self.fixed else self.gru(h.transpose(0, 1))[0].transpose(0, 1)
+        return self.out(h).unflatten(-1, x.shape[2:])
+
+    def mixed(
+        self, x: Float[Tensor, "B T P F"], emb: Float[Tensor, "B D"], mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B T1 D"]:
+        """The transformer's output; T1 is T and the token before it."""
+        assert self.transformer is not None
+        self.check(x)
+        h = self.positioned(torch.cat((emb[:, None], self.embed_motion(x.flatten(2))), dim=1))
+        return self.transformer(h, src_key_padding_mask=self.padding(mask))
+
+    def padding(self, mask: Bool[Tensor, "B T"]) -> Bool[Tensor, "B T1"] | None:
+        """What attention leaves out: nothing, as released."""
+        return torch.cat((torch.zeros_like(mask[:, :1]), ~mask), dim=1) if self.fixed else None
+
+    def positioned(self, h: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        positions = sinusoids(torch.arange(h.shape[1], device=h.device), self.width)
+        return self.dropout(h + positions.to(h.dtype))
+
+    def check(self, x: Float[Tensor, "B T P F"]) -> None:
+        """Raises:
+        DataError: more frames than ``max_frames``.
+        """
+        if x.shape[1] > self.max_frames:
+            raise DataError(
+                f"{x.shape[1]} frames given to a denoiser built for at most {self.max_frames}: cut the clip."
+            )
+
+    def example(self, frames: int, batch: int = 1) -> tuple[Tensor, ...]:
+        weight = self.out.weight
+        return (
+            weight.new_zeros(batch, frames, self.persons, self.features),
+            weight.new_zeros(batch, dtype=torch.long),
+            weight.new_zeros(batch, self.groups, self.text_width),
+            weight.new_ones(batch, frames, dtype=torch.bool),
+        )
+
+    def guidance(self, scale: float) -> tuple[GuidedPass, ...]:
+        return GuidedPass(scale, (True,)), GuidedPass(1 - scale, (False,))
+
+
+def encoder(sizes: ModelConfig, layers: int) -> nn.TransformerEncoder:
+    """MDM's transformer: post-norm, GELU."""
+    layer = nn.TransformerEncoderLayer(
+        sizes.width, sizes.heads, sizes.feedforward, sizes.dropout, activation="gelu", batch_first=True
+    )
+    return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)

@@ -1,0 +1,22 @@
+"""RIG's training: the squared error of the noise over all real frames of a batch."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from intermamba.training.module import DenoisingModule
+
+
+class RigTraining(DenoisingModule):
+    """Roles are given by the captions, so there is no minimum over their two assignments, as in its second stage."""
+
+    def loss(
+        self,
+        prediction: Float[Tensor, "B T P F"],
+        x0: Float[Tensor, "B T P F"],  # noqa: ARG002
+        noise: Float[Tensor, "B T P F"],
+        timestep: Int[Tensor, " B"],  # noqa: ARG002
+        mask: Bool[Tensor, "B T"],
+    ) -> dict[str, Float[Tensor, ""]]:
+        simple = (prediction - noise).square().mean((-2, -1))[mask].mean()
+        return {"simple": simple, "total": simple}
