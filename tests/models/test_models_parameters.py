@@ -13,9 +13,10 @@ from places import ROOT
 
 import ablations
 from intermamba.models import build
+from intermamba.models.options import AstmOptions
 from intermamba.paths import path
 
-VARIANTS = ablations.load()
+VARIANTS = {name: one for name, one in ablations.load().items() if issubclass(one.method.options, AstmOptions)}
 D, W, F, M, S, N, K = 1024, 768, 262, 2048, 300, 16, 4
 
 

@@ -1,4 +1,4 @@
-"""ComMDM (Shafir et al. 2024): a frozen single-person MDM for both persons, and a block through which they communicate."""
+"""ComMDM (Shafir et al. 2024): a frozen single-person MDM for both persons, and a block between them."""
 
 from typing import Annotated
 
@@ -36,5 +36,4 @@ METHOD = Method(
         "diffusion": "sample/two_person_text2motion.py: all 1000 steps, guidance 1",
         "training": "utils/parser_util.py (AdamW 1e-4, batch 64)",
     },
-    layout="intermamba.methods.com_mdm.official:read",
 )

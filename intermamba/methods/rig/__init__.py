@@ -47,7 +47,7 @@ METHOD = Method(
     },
     sources={
         "model": "line/Human-Interaction-Generation, codes/models/interaction_transformer.py",
-        "diffusion": "codes/trainers/mul_ddpm_trainer.py (1000 steps, linear, noise predicted, FIXED_SMALL, no guidance)",
-        "training": "codes/options/train_options.py and README (Adam 2e-4, clip 0.5, batch 160); as many epochs as every row",
+        "diffusion": "codes/trainers/mul_ddpm_trainer.py (1000 steps, linear, noise, FIXED_SMALL)",
+        "training": "codes/options/train_options.py and README (Adam 2e-4, clip 0.5, batch 160)",
     },
 )

@@ -14,7 +14,6 @@ from intermamba.models.denoiser import both, partner
 from intermamba.models.layers import zeroed
 from intermamba.models.network import Network
 
-
 STEP_WIDTHS = 4
 """Width of the conditioning vector, in widths of a frame [RIG 2048 of 512]."""
 POSE = 4

@@ -1,6 +1,5 @@
 """RIG's training: the squared error of the noise over all real frames of a batch."""
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
