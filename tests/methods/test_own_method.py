@@ -60,6 +60,8 @@ def guide(study: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del sys.modules[name]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_method_of_another_package_runs_everywhere(guide: Path) -> None:
     loaded = config.load()
     for name in STAGES:

@@ -7,7 +7,18 @@ import typer
 
 from intermamba.config import load
 from intermamba.errors import ConfigError
-from workflow.cli.app import STAGES, DatasetOption, MethodOption, PartOption, Profile, SeedOption, TowerOption, VariantOption, app, open_job
+from workflow.cli.app import (
+    STAGES,
+    DatasetOption,
+    MethodOption,
+    PartOption,
+    Profile,
+    SeedOption,
+    TowerOption,
+    VariantOption,
+    app,
+    open_job,
+)
 from workflow.cli.progress import progress
 from workflow.graph.commands import StageCommand, commands
 

@@ -8,8 +8,14 @@ from dataclasses import dataclass
 
 from intermamba.plugins import offered
 
-EXAMPLES = {"dataset": "interhuman", "variant": "intermamba", "seed": "0", "method": "my_method", "part": "com_mdm.prior",
-    "tower": "ViT-B-32-quickgelu-openai-77"}
+EXAMPLES = {
+    "dataset": "interhuman",
+    "variant": "intermamba",
+    "seed": "0",
+    "method": "my_method",
+    "part": "com_mdm.prior",
+    "tower": "ViT-B-32-quickgelu-openai-77",
+}
 """Values of the fields of an item, in the example of a command."""
 
 
