@@ -15,7 +15,7 @@ from workflow.tables.markdown import pipes
 PROFILES = ("paper", "study", "smoke")
 """Profiles whose values are shown; ``paper`` has those of ``base``, and the real datasets."""
 _SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
-_WORDS = {bool: "true or false", int: "integer", float: "number", str: "text", type(None): "null"}
+_WORDS = {bool: "true or false", int: "integer", float: "number", str: "text", type(None): "null", Any: "value"}
 
 
 def render() -> str:
@@ -48,6 +48,7 @@ def _sections(section: type[Section], place: tuple[str, ...]) -> Iterator[str]:
     if rows:
         yield _table(["Knob", "Meaning", *map(_shown, PROFILES)], rows)
     for here, (keys, within) in inner.items():
+        keys = ("<method>",) if here == ("methods",) else keys
         yield from _sections(within, (*here, *keys))
 
 
@@ -63,6 +64,8 @@ def _inside(annotation: Any) -> tuple[tuple[str, ...], type[Section]] | None:
 
 def _row(place: Sequence[str], field: FieldInfo) -> list[str]:
     values = ["<br>".join(dict.fromkeys(map(_shown, _at(_values(name), place)))) or "—" for name in PROFILES]
+    if "<method>" in place:
+        values = ["by method"] * len(PROFILES)
     meaning = f"{_plain(field.description or '')}<br><small>{_kind(field.annotation, field.metadata)}</small>"
     return [f"`{place[-1]}`", meaning, *values]
 
