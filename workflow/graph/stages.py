@@ -280,7 +280,7 @@ def declare(config: Config) -> dict[str, Stage]:
     own_text = {"own_text": "{own_text}"}
     needed = {f"part{number}": f"{{part{number}}}" for number in range(1, MOST_NEEDED + 1)}
     trained_on = {**train, **val, "stats": at("stats"), **text, **own_text, "recipe": "{recipe}", **needed}
-    training = ("training", "model", "diffusion", "losses", "methods.{base}", "datasets.{dataset}", "runtime", "seed")
+    learning = ("training", "model", "diffusion", "losses", "methods.{base}", "datasets.{dataset}", "runtime", "seed")
     evaluation = {**test, **text, "evaluator": at("evaluator"), "protocols": protocols}
     protocol = ("protocol.{dataset}", "datasets.{dataset}", "runtime", "seed")
     measured = {name: at(name) for name in ("summary", "complexity", "complexity_time")}
@@ -328,7 +328,7 @@ def declare(config: Config) -> dict[str, Stage]:
         items=own_captions,
         complete=captions,
         threads="runtime",
-        memory=2000,
+        work="data",
     )
     stage(
         "train-evaluator",
@@ -366,11 +366,11 @@ def declare(config: Config) -> dict[str, Stage]:
         "train {part} on {dataset}, seed {seed}",
         inputs=trained_on,
         outputs={"weights": at("part_weights"), "training_log": at("part_log")},
-        knobs=training,
+        knobs=learning,
         fields=("dataset", "part", "seed"),
         items=parts,
         complete=part,
-        **heavy,
+        **training,
     )
     stage(
         "train",
@@ -378,7 +378,7 @@ def declare(config: Config) -> dict[str, Stage]:
         "train {variant} on {dataset}, seed {seed}",
         inputs=trained_on,
         outputs={"weights": at("weights"), "training_log": at("training_log"), "adaptive_log": at("adaptive_log")},
-        knobs=training,
+        knobs=learning,
         items=rows,
         **on_run,
         **training,
