@@ -15,7 +15,10 @@ R     rank of the step-size projection
 G     caption that conditions one clip: of the pair (1), or of the pair and of each person (3, in2IN)
 S     token of a caption
 W     width of the text tower (768 for CLIP ViT-L/14)
-K     width of an evaluator's embedding
+K     width of an evaluator's embedding, or entries of a codebook
+A     place on the body that has tokens (5, InterMask)
+U     unit of four frames
+Z     random numbers of a latent vector, or its distribution's
 ====  ==========================================================================================
 
 Units: metres, radians, frames; y is up once a dataset is preprocessed. A ``mask`` is boolean and true on real frames.

@@ -191,7 +191,7 @@ class TrainingConfig(Section):
 
     epochs: Positive
     """Passes over the training split [paper 5.1: 2000]."""
-    warmup_epochs: Count
+    warmup_epochs: Count | Annotated[float, Field(ge=0)]
     """Epochs in which the learning rate rises linearly [InterGen 10]."""
     batch: Positive
     """Clips a step, over all devices."""
@@ -199,8 +199,9 @@ class TrainingConfig(Section):
     """Peak learning rate of AdamW [paper 5.1: 1e-4]."""
     weight_decay: Annotated[float, Field(ge=0)]
     """Weight decay of AdamW [paper 5.1: 2e-5]."""
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """Learning rate after the warm-up: half a cosine to zero [InterGen], or constant."""
+    schedule: Literal["cosine", "constant", "tenths", "thirds"] = "cosine"
+    """Learning rate after the warm-up: half a cosine to zero [InterGen]; constant; a tenth after 70% of the epochs and
+    once more after 85% [InterMask's tokenizer]; a third after 50%, 70% and 85% [InterMask's transformer]."""
     gradient_clip: Annotated[float, Field(gt=0)] | None
     """Largest norm of the gradient [InterGen 0.5]; none: it is not clipped."""
     precision: Literal["32-true", "bf16-mixed"]
@@ -551,6 +552,12 @@ class Config(Section):
             self.of(method)
         if self.profile == "paper" and self.text.tower != "clip":
             raise ValueError(f"text.tower: the paper profile needs the real CLIP weights; {self.text.tower} is refused")
+        for method in self.methods:
+            if self.profile == "paper" and (tower := self.of(method).text.tower) in ("sentence", "untrained"):
+                raise ValueError(
+                    f"methods.{method}.text.tower: the paper profile needs what the method's authors read; {tower} is "
+                    "a stand-in and is refused"
+                )
         return self
 
     def of(self, method: str, part: str | None = None) -> "Config":

@@ -10,7 +10,7 @@ from torch import Tensor
 from intermamba import datasets
 from intermamba.data import interhuman, interx
 from intermamba.rotations import columns_to_matrix, forward_kinematics, rows_to_matrix
-from intermamba.skeleton import BODY, BODY_PARENTS, JOINTS
+from intermamba.skeleton import BODY, BODY_PARENTS, JOINTS, PARENTS
 
 
 @runtime_checkable
@@ -73,13 +73,20 @@ class InterX:
     rotation_joints: tuple[str, ...] = JOINTS
 
     def __init__(self, offsets: Float[np.ndarray, "55 3"] = interx.NEUTRAL) -> None:
-        self.offsets = torch.from_numpy(offsets[: len(BODY)].copy())
+        self.offsets = torch.from_numpy(offsets.copy())
 
     def joints(self, motion: Float[Tensor, "*axes 336"]) -> Float[Tensor, "*axes 22 3"]:
+        return self._joints(motion, BODY_PARENTS)
+
+    def all_joints(self, motion: Float[Tensor, "*axes 336"]) -> Float[Tensor, "*axes 55 3"]:
+        """Global positions of SMPL-X's 55 joints (:data:`intermamba.skeleton.JOINTS`), differentiable."""
+        return self._joints(motion, PARENTS)
+
+    def _joints(self, motion: Float[Tensor, "*axes 336"], parents: tuple[int, ...]) -> Float[Tensor, "*axes J 3"]:
         frames = motion.unflatten(-1, (interx.JOINTS + 1, 6))
-        offsets = self.offsets.to(motion)
-        rotations = rows_to_matrix(frames[..., : len(BODY), :])
-        return forward_kinematics(rotations, self.translation(motion), offsets, BODY_PARENTS)
+        rotations = rows_to_matrix(frames[..., : len(parents), :])
+        offsets = self.offsets[: len(parents)].to(motion)
+        return forward_kinematics(rotations, self.translation(motion), offsets, parents)
 
     def rotations(self, motion: Float[Tensor, "*axes 336"]) -> Float[Tensor, "*axes 55 3 3"]:
         return rows_to_matrix(motion.unflatten(-1, (interx.JOINTS + 1, 6))[..., :-1, :])

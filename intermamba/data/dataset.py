@@ -179,29 +179,42 @@ def interx_item(
 
 
 class WindowDataset(Dataset[Item]):
-    """Windows of equal length at a stride of one, without captions [Inter-X ``MotionDatasetV2HHI``].
+    """Windows of equal length, without captions [Inter-X ``MotionDatasetV2HHI``; InterMask ``InterHumanMotion``].
 
-    A clip of T frames has T - ``frames`` windows: its last possible one is never drawn, as officially, and clips of
-    ``frames`` frames or fewer have none.
+    A clip is processed whole and cut afterwards: a window does not start on the origin.
 
     Args:
-        split: clips of Inter-X.
-        frames: frames of a window.
+        split: the clips.
+        frames: frames of a window; clips with fewer have none.
         seed: root of the order of the windows.
+        stride: frames between the starts of two windows.
+        last: use also a clip's last possible window, which Inter-X's evaluator never draws.
+        mirror: windows of mirrored clips as well, the second half of the list [InterHuman].
     """
 
-    def __init__(self, split: SplitFile, frames: int, seed: int) -> None:
-        self.split, self.frames, self.seed = split, frames, seed
-        self._end = np.cumsum([max(split.frames(clip) - frames, 0) for clip in range(len(split))])
+    def __init__(
+        self, split: SplitFile, frames: int, seed: int, stride: int = 1, last: bool = False, mirror: bool = False
+    ) -> None:
+        self.split, self.frames, self.seed, self.stride, self.mirror = split, frames, seed, stride, mirror
+        lost = 1 if split.dataset == "interhuman" else 0  # raw frames that give no feature frame
+        starts = [split.frames(clip) - lost - frames + int(last) for clip in range(len(split))]
+        self._end = np.cumsum([max(-(-count // stride), 0) for count in starts])
 
     def __len__(self) -> int:
-        return int(self._end[-1])
+        return int(self._end[-1]) * (2 if self.mirror else 1)
 
     def __getitem__(self, key: tuple[int, int]) -> Item:
-        _, index = key
+        mirrored, index = divmod(key[1], int(self._end[-1]))
         clip = int(np.searchsorted(self._end, index, side="right"))
-        first = index - (int(self._end[clip - 1]) if clip else 0)
-        return Item(interx.features(self.split.clip(clip, first, self.frames)), "", (), self.split.ids[clip])
+        first = self.stride * (index - (int(self._end[clip - 1]) if clip else 0))
+        if self.split.dataset == "interx":
+            motion = interx.features(self.split.clip(clip, first, self.frames))
+        else:
+            raw = self.split.clip(clip)
+            if mirrored:
+                raw = interhuman.mirror(raw)
+            motion = interhuman.pair_features(raw[:, 0], raw[:, 1])[first : first + self.frames]
+        return Item(motion, "", (), self.split.ids[clip])
 
 
 class EpochSampler(Sampler[tuple[int, int]]):

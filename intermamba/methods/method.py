@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from intermamba.config import ModelConfig, Section
+from intermamba.config import Dataset, ModelConfig, Section
 
 
 class Frozen(BaseModel):
@@ -80,8 +80,8 @@ class Method:
     stand-in takes its place elsewhere, and the paper's profile refuses stand-ins."""
     length: Literal["given", "drawn"] = "given"
     """Whether it is told how long a motion is, officially."""
-    normalised: bool = True
-    """Whether it sees features with mean zero and deviation one; else its statistics are zero and one."""
+    normalised: tuple[Dataset, ...] = ("interhuman", "interx")
+    """Datasets whose features it sees with mean zero and deviation one; elsewhere its statistics are zero and one."""
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Its authors' values where they differ from ``base`` in params.yaml, by section: ``text``, ``model``,
     ``diffusion``, ``losses``, ``training``. What a profile sets for all methods goes over them."""

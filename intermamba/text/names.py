@@ -89,6 +89,11 @@ def _content(architecture: str, path: str) -> str:
 def own_tower(config: Config, base: str) -> str:
     """Part of a file's name that tells the tower of a method from the profile's; empty where they are the same."""
     own = config.of(base).text
-    if (tower_name(own), own.width, own.context) == (tower_name(config.text), config.text.width, config.text.context):
+    if (_brief(own), own.width, own.context) == (_brief(config.text), config.text.width, config.text.context):
         return ""
-    return re.sub(r"[^A-Za-z0-9.+-]+", "-", f"{tower_name(own)}-{own.context}")
+    return re.sub(r"[^A-Za-z0-9.+-]+", "-", f"{_brief(own)}-{own.context}")
+
+
+def _brief(config: TextConfig) -> str:
+    """As :func:`tower_name`, but a model in a folder by the folder alone, which need not be there yet."""
+    return Path(config.weights or "").name if config.tower == "huggingface" else tower_name(config)

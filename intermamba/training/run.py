@@ -87,7 +87,7 @@ def _train(
         settings, body = config.datasets[dataset], representation(dataset, splits[0].offsets)
         cache = features_of(job)
         stats = files.read_tensors(job["stats"])[0]
-        if not variant.method.normalised:
+        if dataset not in variant.method.normalised:
             stats = {"mean": torch.zeros_like(stats["mean"]), "std": torch.ones_like(stats["std"])}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(root, "weights"))

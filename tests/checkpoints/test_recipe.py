@@ -14,7 +14,7 @@ from towers import untrained_tower
 from intermamba import files
 from intermamba.checkpoints import recipe as recipes
 from intermamba.checkpoints import trained as checkpoint
-from intermamba.config import load
+from intermamba.config import ModelConfig, load
 from intermamba.data.interx import NEUTRAL
 from intermamba.errors import ConfigError, DataError
 from intermamba.models import build, find, variants
@@ -101,7 +101,10 @@ def test_a_users_body_goes_with_the_weights(tmp_path: Path) -> None:
 def test_every_variant_fits_its_own_recipe() -> None:
     for name, variant in variants().items():
         recipe = recipes.describe(load("paper"), "interhuman", name, origin="official", tower="t")
-        assert recipe.individual == variant.individual == (build(name, width=8, transformer_blocks=1).groups > 1)
+        sizes = {"width": 8, "transformer_blocks": 1} if variant.method.sizes is ModelConfig else {}
+        with torch.device("meta"):
+            network = build(name, **sizes)
+        assert recipe.individual == variant.individual == (network.groups > 1)
 
 
 def put(*place: str, value: Any) -> Callable[[dict], None]:

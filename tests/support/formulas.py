@@ -17,7 +17,8 @@ def weigh(model: nn.Module) -> None:
     """Fill every parameter with a wave whose pitch depends on the parameter's place in the sorted list of names."""
     with torch.no_grad():
         for place, (_, value) in enumerate(sorted(model.named_parameters())):
-            value.copy_(wave(tuple(value.shape), 0.7 + 0.013 * place, 1.5 * value.shape[-1] ** -0.5))
+            fan_in = value.shape[1:].numel() if value.ndim > 2 else value.shape[-1]
+            value.copy_(wave(tuple(value.shape), 0.7 + 0.013 * place, 1.5 * fan_in**-0.5))
 
 
 def inputs() -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -1,0 +1,133 @@
+"""The two trainings of InterMask: the tokenizer on windows of one person, then the transformer on tokens of both."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from intermamba.config import DatasetConfig
+from intermamba.data.dataset import Batch, WindowDataset, loader
+from intermamba.data.splits import SplitFile
+from intermamba.errors import ConfigError
+from intermamba.methods.intermask.losses import tokenizer_losses
+from intermamba.methods.intermask.masking import hide, padded, prediction_loss, unroll
+from intermamba.methods.intermask.network import InterMask
+from intermamba.methods.intermask.options import UNIT, InterMaskOptions
+from intermamba.methods.intermask.tokenizer import CodebookAverages, Tokenizer, from_grid, to_grid
+from intermamba.models.conditions import conditions
+from intermamba.seeds import derive
+from intermamba.training.module import TrainingModule
+
+BETAS = (0.9, 0.99)
+"""Of AdamW [InterMask]."""
+
+
+class InterMaskModule(TrainingModule):
+    """What both trainings share."""
+
+    @property
+    def options(self) -> InterMaskOptions:
+        """Choices of the row."""
+        options = self.variant.options()
+        assert isinstance(options, InterMaskOptions)
+        return options
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """AdamW with a shorter memory of squared gradients than its default."""
+        settings = self.config.training
+        trained = [weight for weight in self.parameters() if weight.requires_grad]
+        return torch.optim.AdamW(
+            trained, lr=settings.learning_rate, betas=BETAS, weight_decay=settings.weight_decay, fused=True
+        )
+
+
+class TokenizerModule(InterMaskModule):
+    """Windows of both persons, each a motion of its own."""
+
+    model: Tokenizer
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.averages = CodebookAverages(self.model.sizes)
+
+    def loaders(self, splits: Sequence[SplitFile], settings: DatasetConfig, root: int) -> tuple[Any, Any]:
+        """Windows of both splits; a batch counts persons."""
+        sizes, runtime = self.model.sizes, self.config.runtime
+        made = []
+        for split in splits:
+            training = split.split == "train"
+            windows = WindowDataset(
+                split,
+                sizes.window,
+                derive(root, "windows", split.split),
+                stride=sizes.stride,
+                last=True,
+                mirror=training and settings.mirror,
+            )
+            batch = max(1, self.config.training.batch // 2 // runtime.devices)
+            if len(windows) < (batch if training else 1):
+                raise ConfigError(
+                    f"{split.split} split of {split.dataset}: {len(windows)} windows of {sizes.window} frames are too "
+                    f"few for a batch of {batch} pairs. Use a larger split, a shorter window "
+                    "(methods.intermask.sizes.tokenizer.window), or a smaller batch "
+                    "(methods.intermask.parts.tokenizer.batch)."
+                )
+            made.append(loader(windows, batch, sizes.window, training, training, runtime.workers))
+        return made[0], made[1]
+
+    def terms(self, batch: Batch, generator: torch.Generator, *, training: bool) -> dict[str, Float[Tensor, ""]]:
+        normalised = (batch.motion - self.mean) / self.std
+        motion = normalised.transpose(1, 2).flatten(0, 1)
+        encoded = self.model.encode(motion)
+        gumbel = None
+        codes, width = self.model.codebook.vectors.shape
+        if training:
+            rows = encoded.detach().permute(0, 2, 3, 1).flatten(0, 2).float()
+            noise = torch.randn(codes, width, generator=generator, device=self.device)
+            if not self.averages.started:
+                self.averages.begin(self.model.codebook, rows, noise)
+            uniform = torch.rand(len(rows), codes, generator=generator, device=self.device)
+            gumbel = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
+        quantised = self.model.quantise(encoded, gumbel)
+        if training:
+            self.averages.follow(self.model.codebook, rows, quantised.tokens.flatten(), noise)
+        predicted = self.model.decode(quantised.vectors)
+        true = from_grid(to_grid(motion, self.model.dataset), self.model.dataset)
+        statistics = self.mean, self.std, self.representation
+        return tokenizer_losses(predicted, true, quantised.commitment, *statistics, self.options.losses)
+
+
+class TransformerModule(InterMaskModule):
+    """Tokens of clips, some hidden, and once more after one step of decoding."""
+
+    model: InterMask
+
+    def __init__(self, *given: Any, parts: Any = None, **named: Any) -> None:
+        super().__init__(*given, **named)
+        if parts is not None:
+            self.model.tokenizer.load_state_dict(dict(parts["tokenizer"]))
+
+    def terms(self, batch: Batch, generator: torch.Generator, *, training: bool) -> dict[str, Float[Tensor, ""]]:
+        masking, special = self.options.masking, self.model.transformer.special
+        cond = conditions(self.model, self.tokens, batch.caption, batch.individual)[:, 0]
+        if training:
+            drawn = torch.rand(len(cond), generator=generator, device=self.device)
+            cond = cond.masked_fill((drawn < self.config.diffusion.null_probability).unsqueeze(1), 0.0)
+        # As officially, motion is followed by zeros, and what is left of a last unit is not learned from.
+        motion = (batch.motion - self.mean) / self.std * batch.mask[:, :, None, None]
+        motion = functional.pad(motion, (0, 0, 0, 0, 0, -motion.shape[1] % UNIT))
+        with torch.no_grad():
+            tokens = self.model.tokenizer.tokens(motion.transpose(1, 2).flatten(0, 1)).unflatten(0, (-1, 2))
+        real = torch.arange(tokens.shape[3], device=self.device) < (batch.length // UNIT).unsqueeze(1)
+        tokens = padded(tokens, real, special)
+        before = hide(tokens, real, special, masking, generator)
+        logits = self.model(before.tokens, cond, real)
+        after = unroll(before, logits.detach(), masking.steps)
+        losses = {
+            "tokens": prediction_loss(logits, tokens, before.learned),
+            "unrolled": masking.unrolled * prediction_loss(self.model(after.tokens, cond, real), tokens, after.learned),
+        }
+        return losses | {"total": losses["tokens"] + losses["unrolled"]}

@@ -1,0 +1,38 @@
+"""How TEMOS samples: one latent vector for a clip, one pass of the decoder."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Generator, Tensor
+
+from intermamba.config import DiffusionConfig, Sampler
+from intermamba.methods.temos.network import Temos
+from intermamba.methods.variant import Variant
+
+
+class TemosSampler:
+    """Draws the latent vector of each clip from a generator of its own."""
+
+    def __init__(self, variant: Variant, config: DiffusionConfig, how: Sampler = "plain") -> None:
+        """There is nothing to choose."""
+
+    def lengths(
+        self,
+        network: Temos,  # noqa: ARG002
+        cond: Float[Tensor, "B G Z"],  # noqa: ARG002
+        length: Int[Tensor, " B"],
+        frames: int,  # noqa: ARG002
+        seeds: Sequence[int],  # noqa: ARG002
+    ) -> Int[Tensor, " B"]:
+        """Those asked for."""
+        return length
+
+    def sample(
+        self, network: Temos, cond: Float[Tensor, "B G Z"], mask: Bool[Tensor, "B T"], seeds: Sequence[int]
+    ) -> Float[Tensor, "B T P F"]:
+        """Normalised motion of two persons."""
+        width = network.sizes.width
+        noise = torch.stack([torch.randn(width, generator=Generator().manual_seed(seed)) for seed in seeds])
+        motion: Tensor = network(network.latent(cond).draw(noise.to(cond)), mask)
+        return motion

@@ -1,0 +1,119 @@
+"""TEMOS and InterMask through the stages, and what their training steps must have in common."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from batches import batch_of
+from micro import MICRO, merge
+
+from intermamba import api, config
+from intermamba.config import Config
+from intermamba.methods.method import load
+from intermamba.models import build_for, find
+from intermamba.paths import path
+from intermamba.representation import representation
+from intermamba.training.module import TrainingModule
+from workflow.graph.stages import table
+
+STAGES = (
+    *("fetch", "preprocess", "encode-text", "train-evaluator", "train-part", "train"),
+    *("evaluate", "show", "complexity"),
+)
+TRAININGS = [("temos", None), ("intermask", "tokenizer"), ("intermask", None)]
+SMALL = {
+    "temos": {"sizes": {"width": 16, "heads": 2, "feedforward": 16, "layers": 1}},
+    "intermask": {
+        "sizes": {
+            "tokenizer": {"width": 8, "code": 8, "codes": 16, "depth": 1, "window": 16},
+            "transformer": {
+                "width": 16,
+                "heads": 2,
+                "layers": 1,
+                "feedforward": 16,
+                "text_layers": 1,
+                "text_heads": 2,
+                "text_feedforward": 16,
+            },
+        }
+    },
+}
+
+
+class _Said:
+    """Token features that depend on the caption."""
+
+    tower = "test"
+    reduction = None
+
+    def features(self, captions: tuple[str, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+        rows = [torch.Generator().manual_seed(len(caption) + ord(caption[-1])) for caption in captions]
+        return torch.stack([torch.randn(6, 64, generator=row) for row in rows]), torch.full((len(captions),), 4)
+
+
+def _module(name: str, part: str | None, dataset: str = "interhuman") -> TrainingModule:
+    loaded: Config = config.load("smoke")
+    variant, body = find(name), representation(dataset)
+    torch.manual_seed(0)
+    model = build_for(loaded, name, features=body.features, max_frames=40, part=part)
+    training = variant.method.training(part) if part else variant.method.row
+    statistics = torch.zeros(body.features), torch.ones(body.features)
+    made: TrainingModule = load(training.module)(model, variant, body, *statistics, _Said(), loaded.of(name, part), 0)
+    return made
+
+
+@pytest.mark.parametrize("dataset", ["interhuman", "interx"])
+@pytest.mark.parametrize(("name", "part"), TRAININGS)
+def test_every_trained_weight_learns_and_draws_are_the_steps(name: str, part: str | None, dataset: str) -> None:
+    module, batch = _module(name, part, dataset), batch_of(dataset)
+    with torch.no_grad():  # what starts as nothing hides what is behind it
+        for value in module.parameters():
+            value.add_(0.02 * torch.randn_like(value))
+    if part == "tokenizer":  # its windows are equally long
+        batch = replace(batch, motion=batch.motion[:, :24], length=torch.full((4,), 24))
+    losses = module.losses(batch, 7)
+    losses["total"].backward()
+    silent = [key for key, value in module.named_parameters() if value.requires_grad and value.grad is None]
+    assert not silent
+    assert sum(value.item() for value in losses.values()) == pytest.approx(2 * losses["total"].item(), rel=1e-5)
+    if part != "tokenizer":  # whose codebook has moved
+        assert torch.equal(module.losses(batch, 7)["total"], losses["total"])
+        assert not torch.equal(module.losses(batch, 8)["total"], losses["total"])
+
+
+def test_weights_of_the_tokenizer_are_those_of_its_training() -> None:
+    made = _module("intermask", "tokenizer").model.state_dict()
+    loaded, variant, body = config.load("smoke"), find("intermask"), representation("interhuman")
+    model = build_for(loaded, "intermask", features=262, max_frames=40)
+    statistics = torch.zeros(262), torch.ones(262)
+    load(variant.method.row.module)(
+        model, variant, body, *statistics, _Said(), loaded.of("intermask"), 0, parts={"tokenizer": made}
+    )
+    assert all(torch.equal(value, made[key]) for key, value in model.tokenizer.state_dict().items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dataset", ["interhuman", "interx"])
+def test_methods_run_through_every_stage(study: Path, dataset: str) -> None:
+    document = yaml.safe_load(Path("params.yaml").read_text())
+    smoke = merge(document["profiles"]["smoke"], MICRO)
+    document["profiles"]["smoke"] = merge(smoke, {"methods": SMALL}) | {"runs": {}}
+    document["base"]["runs"] = {dataset: {"temos": [0], "intermask": [0]}}
+    Path("params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    loaded = config.load()
+    for name in STAGES:
+        for job in table(loaded)[name].jobs():
+            job.run(loaded)
+    for variant in ("temos", "intermask"):
+        where = {"profile": "smoke", "dataset": dataset, "variant": variant, "seed": 0}
+        metrics = pd.read_csv(path("run_metrics", **where))
+        assert set(metrics["method"]) == {variant}
+        assert metrics["value"].notna().all()
+        motion = api.load(path("weights", **where), device="cpu").generate("They bow.", frames=24)
+        assert motion.joints.shape == (24, 2, 22, 3)
+    counted = pd.read_csv(path("complexity", profile="smoke")).set_index(["method", "sizes"])
+    assert counted.loc[("temos", "paper"), "parameters"] == 16_264_716
+    assert counted.loc[("intermask", "paper"), "parameters"] == 54_272_896
