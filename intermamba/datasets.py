@@ -42,7 +42,7 @@ class DatasetSpec:
     mirrors: bool = False
     """Whether ``item`` defines mirrored clips."""
     longest: int | None = None
-    """Clips of as many raw frames or more are dropped."""
+    """Clips of as many frames or more, at the dataset's frame rate, are dropped."""
     word_vectors: bool = False
     """Whether its evaluator reads word vectors (``glove/`` of the owners' folder)."""
     comparison: int = 0

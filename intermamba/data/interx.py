@@ -21,8 +21,6 @@ STEP = FILE_FPS // FPS
 JOINTS = 55
 RAW = 168
 FEATURES = 336
-LONGEST = 1000
-"""Clips of this many frames (at 30 fps) or more are dropped."""
 UNIT = 4
 """Windows are multiples of this many frames: the evaluator halves time twice."""
 POSES = {"root_orient": (3,), "pose_body": (21, 3), "pose_lhand": (15, 3), "pose_rhand": (15, 3), "trans": (3,)}

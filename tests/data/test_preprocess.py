@@ -1,6 +1,7 @@
 """Split files hold the processed clips, statistics are those of what training sees, and two runs give equal bytes."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from intermamba.config import Config
 from intermamba.data import interhuman, interx, preprocess
 from intermamba.data.layouts import layout
 from intermamba.data.splits import Clip, SplitFile, write_split
+from intermamba.datasets import DATASETS
 from intermamba.errors import DataError, StateError
 from intermamba.skeleton import PARENTS
 
@@ -186,7 +188,7 @@ def test_short_and_overlong_clips_are_dropped_and_told(tmp_path: Path) -> None:
 
 
 def test_overlong_interx_clips_are_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interx, "LONGEST", 41)
+    monkeypatch.setitem(DATASETS, "interx", replace(DATASETS["interx"], longest=41))
     prepare("interx", write_interx(tmp_path / "raw"))
     assert SplitFile(split_path("interx", "train")).ids == ("11",)
 
@@ -242,3 +244,8 @@ class TestUnits:
         (sentence,) = files.read_json(paths.record_of(split_path("interhuman", "train")))["notes"]["warnings"]
         assert "y is not up" in sentence
         assert f"warning: {sentence}" in capsys.readouterr().err
+
+
+def test_the_registry_and_the_processing_count_alike() -> None:
+    for name, module in (("interhuman", interhuman), ("interx", interx)):
+        assert (DATASETS[name].features, DATASETS[name].columns) == (module.FEATURES, module.RAW)
