@@ -70,9 +70,9 @@ def test_the_nested_summary_holds_the_means(study):
 def test_alpha_beta_names_the_weights_and_leaves_out_models_without(study):
     run_stage("aggregate", study)
     curves = table("alpha_beta")
-    columns = ["dataset", "variant", "seed", "step", "block", "module", "branch", "symbol", "value"]
+    columns = ["dataset", "method", "training_seed", "step", "block", "module", "branch", "symbol", "value"]
     assert list(curves.columns) == columns
-    assert set(curves["variant"]) == {"intermamba", "without_temporal"}
+    assert set(curves["method"]) == {"intermamba", "without_temporal"}
     pairs = set(curves[["branch", "symbol"]].itertuples(index=False, name=None))
     assert pairs == {("temporal", "alpha"), ("spatial", "beta")}
 

@@ -44,7 +44,7 @@ def metrics(config, scatter=0.002):
 def weights(fall=-0.3):
     return pd.DataFrame(
         [
-            {"dataset": "interhuman", "variant": "intermamba", "seed": seed, "step": step, "block": block,
+            {"dataset": "interhuman", "method": "intermamba", "training_seed": seed, "step": step, "block": block,
              "module": "self", "branch": branch, "value": 1.0 + (step / 10) * change * (1 + 0.1 * seed)}
             for seed in range(3)
             for step in (0, 5, 10)

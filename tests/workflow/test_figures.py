@@ -43,7 +43,7 @@ def curves(seeds=(0,), steps=40):
                             for step in range(steps)
                         ]
     return pd.DataFrame(
-        rows, columns=["dataset", "variant", "seed", "step", "block", "module", "branch", "symbol", "value"]
+        rows, columns=["dataset", "method", "training_seed", "step", "block", "module", "branch", "symbol", "value"]
     )
 
 
@@ -221,7 +221,7 @@ def test_figure7_shows_everyone_from_the_same_distance():
 
 def test_learning_curves_are_means_over_seeds_with_their_range(tmp_path):
     rows = [
-        {"dataset": dataset, "variant": variant, "seed": seed, "step": step, "simple": (1 + seed) / step}
+        {"dataset": dataset, "method": variant, "training_seed": seed, "step": step, "simple": (1 + seed) / step}
         for dataset in ORIGINS
         for variant in ("intermamba", "mine", "other")
         for seed in (0, 2)

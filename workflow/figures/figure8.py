@@ -17,7 +17,7 @@ from workflow.results.reproduced import Study
 def draw(study: Study, job: Job) -> Figure:
     """From the results of a profile."""
     curves = pd.read_csv(job["alpha_beta"])
-    return figure8(curves[curves["variant"] == FULL_MODEL], study.origins, study.config.profile)
+    return figure8(curves[curves["method"] == FULL_MODEL], study.origins, study.config.profile)
 
 
 def figure8(curves: pd.DataFrame, origins: Mapping[str, str], profile: str) -> Figure:
@@ -27,20 +27,20 @@ def figure8(curves: pd.DataFrame, origins: Mapping[str, str], profile: str) -> F
     of them all as a thick one. The paper shows one curve each for alpha and beta without saying of which block.
 
     Args:
-        curves: columns dataset, seed, step, block, module, symbol, value, of one variant.
+        curves: columns dataset, training_seed, step, block, module, symbol, value, of one variant.
         origins: origin of each dataset's data, for the panel's title.
         profile: named in the title, since sizes and training lengths follow from it.
     """
     title = f"InterMamba's adaptive weights over training (profile {profile})"
     if curves.empty:
         return absent(title, f"This profile runs no {FULL_MODEL!r}, whose weights this figure shows.")
-    curves = curves.sort_values(["dataset", "symbol", "module", "block", "seed", "step"])
+    curves = curves.sort_values(["dataset", "symbol", "module", "block", "training_seed", "step"])
     datasets = list(curves["dataset"].unique())
     figure = Figure(figsize=(0.6 + 3.3 * len(datasets), 3.1), layout="constrained")
     panels = figure.subplots(1, len(datasets), sharey=True, squeeze=False)[0]
     for panel, dataset in zip(panels, datasets, strict=True):
         here = curves[curves["dataset"] == dataset]
-        for (symbol, module, _, _), line in here.groupby(["symbol", "module", "block", "seed"]):
+        for (symbol, module, _, _), line in here.groupby(["symbol", "module", "block", "training_seed"]):
             style = "-" if module == "self" else "--"
             panel.plot(line["step"], line["value"], style, color=BRANCHES[str(symbol)], linewidth=0.8, alpha=0.5)
         for symbol, lines in here.groupby("symbol"):

@@ -29,21 +29,21 @@ def learning(curves: pd.DataFrame, label: Callable[[str], str], origins: Mapping
     compared. It says little of how well the text is followed.
 
     Args:
-        curves: columns dataset, variant, seed, step, simple; a row a validation.
-        label: name of a row by its variant.
+        curves: columns dataset, method, training_seed, step, simple; a row a validation.
+        label: name of a row by its method.
         origins: origin of each dataset's data, for the panel's title.
         profile: named in the title.
     """
     datasets = list(curves["dataset"].unique())
     figure = Figure(figsize=(1.9 + 3.3 * len(datasets), 3.4), layout="constrained")
     panels = figure.subplots(1, len(datasets), squeeze=False)[0]
-    looks = _looks(list(dict.fromkeys(curves["variant"])))
+    looks = _looks(list(dict.fromkeys(curves["method"])))
     for panel, dataset in zip(panels, datasets, strict=True):
         here = curves[curves["dataset"] == dataset]
-        for variant, lines in here.groupby("variant", sort=False):
+        for method, lines in here.groupby("method", sort=False):
             by_step = lines.groupby("step")["simple"]
             mean, low, high = by_step.mean(), by_step.min(), by_step.max()
-            colour, dashes = looks[str(variant)]
+            colour, dashes = looks[str(method)]
             panel.plot(mean.index, mean, dashes, color=colour, linewidth=1.4)
             panel.fill_between(mean.index, low, high, color=colour, alpha=0.15, linewidth=0)
         panel.set_yscale("log")
@@ -53,8 +53,8 @@ def learning(curves: pd.DataFrame, label: Callable[[str], str], origins: Mapping
     panels[0].set_ylabel("Validation error (simple loss)")
     sns.despine(fig=figure)
     handles = [
-        Line2D([], [], color=colour, linestyle=dashes, linewidth=1.4, label=label(variant))
-        for variant, (colour, dashes) in looks.items()
+        Line2D([], [], color=colour, linestyle=dashes, linewidth=1.4, label=label(method))
+        for method, (colour, dashes) in looks.items()
     ]
     figure.legend(handles=handles, loc="outside right center")
     figure.suptitle(
@@ -63,8 +63,8 @@ def learning(curves: pd.DataFrame, label: Callable[[str], str], origins: Mapping
     return figure
 
 
-def _looks(variants: list[str]) -> dict[str, tuple[str, str]]:
+def _looks(methods: list[str]) -> dict[str, tuple[str, str]]:
     """Colour and dashes of each row."""
-    others = [name for name in variants if name not in COLOURS]
+    others = [name for name in methods if name not in COLOURS]
     dashes = {name: DASHES[1 + index // len(OTHERS)] for index, name in enumerate(others)}
-    return {name: (colour, dashes.get(name, DASHES[0])) for name, colour in colours_of(variants).items()}
+    return {name: (colour, dashes.get(name, DASHES[0])) for name, colour in colours_of(methods).items()}

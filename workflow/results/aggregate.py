@@ -106,7 +106,7 @@ def gather(sources: dict[Path, Place]) -> pd.DataFrame:
 
 
 def gather_adaptive(sources: dict[Path, tuple[str, str, int]]) -> pd.DataFrame:
-    """Fusion weights of all runs over training: dataset, variant, seed, step, block, module, branch, symbol, value."""
+    """Fusion weights of all runs over training: run, step, block, module, branch, symbol, value."""
     frames = []
     for file, place in sources.items():
         frame = pd.read_csv(file)
@@ -123,7 +123,7 @@ def gather_adaptive(sources: dict[Path, tuple[str, str, int]]) -> pd.DataFrame:
 
 
 def gather_losses(sources: dict[Path, tuple[str, str, int]]) -> pd.DataFrame:
-    """Validation losses of all runs over training: dataset, variant, seed, step, and a column a term."""
+    """Validation losses of all runs over training: dataset, method, training seed, step, and a column a term."""
     frames = []
     for file, place in sources.items():
         frame = pd.read_csv(file)
@@ -134,10 +134,11 @@ def gather_losses(sources: dict[Path, tuple[str, str, int]]) -> pd.DataFrame:
 
 
 def _placed(frame: pd.DataFrame, place: tuple[str, str, int]) -> pd.DataFrame:
-    """``frame`` with the dataset, variant and seed that it is of as first columns."""
-    dataset, variant, seed = place
-    for name, value in (("seed", seed), ("variant", variant), ("dataset", dataset)):
-        frame.insert(0, name, value)
+    """``frame`` with the run that it is of as first columns."""
+    dataset, method, seed = place
+    values: dict[str, str | int] = {"dataset": dataset, "method": method, "training_seed": seed}
+    for index, (name, value) in enumerate(values.items()):
+        frame.insert(index, name, value)
     return frame
 
 

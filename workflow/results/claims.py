@@ -247,10 +247,14 @@ def _parameters(study: Study, claim: Cost) -> Finding:
 
 def _fusion(weights: pd.DataFrame, claim: Weights) -> Finding:
     """Change of the mean weight of all blocks from the first to the last step, training by training."""
-    chosen = weights[(weights["dataset"] == claim.dataset) & (weights["variant"] == claim.methods[0])]
-    means = chosen.groupby(["branch", "seed", "step"])["value"].mean()
-    change = means.groupby(["branch", "seed"]).agg(lambda values: values.iloc[-1] - values.iloc[0]).unstack("branch")
-    start, end = (float(means[claim.branch].groupby("seed").nth(index).mean()) for index in (-1, 0))
+    chosen = weights[(weights["dataset"] == claim.dataset) & (weights["method"] == claim.methods[0])]
+    means = chosen.groupby(["branch", "training_seed", "step"])["value"].mean()
+    change = (
+        means.groupby(["branch", "training_seed"])
+        .agg(lambda values: values.iloc[-1] - values.iloc[0])
+        .unstack("branch")
+    )
+    start, end = (float(means[claim.branch].groupby("training_seed").nth(index).mean()) for index in (-1, 0))
     differences = change[claim.branch]
     if claim.expected == "steadier":
         differences = change["spatial"].abs() - differences.abs()
