@@ -349,7 +349,8 @@ def untrained(config: Config, dataset: str, path: Path) -> Path:
         mean[:66] = torch.tensor(OFFSETS[:22]).cumsum(0).flatten()
     else:
         mean.view(56, 6)[:55] = torch.tensor([1.0, 0, 0, 0, 1, 0])
-    checkpoint.save(path, checkpoint.Trained(model, mean, std, about))
+    reduction = cache.TextCache(paths.path("text", profile="smoke", dataset=dataset)).reduction
+    checkpoint.save(path, checkpoint.Trained(model, mean, std, about, reduction=reduction))
     return path
 
 
@@ -737,7 +738,7 @@ class TestMalformed:
             with np.load(path) as content:
                 for repeat in (1, 2, 3):
                     np.savez(folder / f"{path.stem}-{repeat}.npz", **(dict(content) | {"repeat": repeat}))
-        with pytest.raises(DataError, match="repeat: 4 sets, but protocol 'interhuman-tiny' repeats only 3 times"):
+        with pytest.raises(DataError, match="repeat: 4 sets, but protocol 'interhuman-brief' repeats only 3 times"):
             open_folder(study, folder)
 
     def test_all_problems_come_at_once_and_the_list_is_bounded(self, study: tuple[Config, str], tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from intermamba.data.dataset import ClipDataset, WindowDataset, all_captions, lo
 from intermamba.data.splits import Clip, SplitFile, write_split
 from intermamba.errors import ConfigError, DataError
 from intermamba.text import cache, tower
+from intermamba.text.names import tower_name
 
 KINDS = ("bow", "hug", "kick", "push", "walk", "wave", "shake", "dance")
 SIZES = {"train": 96, "val": 32, "test": 64}
@@ -97,9 +98,9 @@ def trained(study: tuple[Config, str]) -> Path:
 
 
 def test_artefacts(study: tuple[Config, str], trained: Path) -> None:
-    _, dataset = study
+    config, dataset = study
     _, metadata = files.read_tensors(trained)
-    assert metadata.pop("tower").startswith("untrained")
+    assert metadata.pop("tower") == tower_name(config.text)
     assert metadata == {"dataset": dataset, "origin": "synthetic", "weights": "trained"}
     record = json.loads(paths.record_of(trained).read_text())
     assert record["notes"]["parameters"] > 0
