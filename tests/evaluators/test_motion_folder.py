@@ -92,7 +92,8 @@ def build(config: Config, dataset: str) -> None:
     words = ["unk", "sos", "eos", "two", "people", "greet", "they", "wave"] if dataset == "interx" else []
     vectors = np.cos(np.outer(np.arange(len(words)) + 1.0, np.arange(300) + 1.0)) if words else None
     text, captions = paths.path("text", **where), all_captions([split], config.datasets[dataset])
-    cache.write(text, tower.load(config.text), captions, torch.float32, words, vectors)
+    reduced = {"width": config.text.width, "fitted": captions}
+    cache.write(text, tower.load(config.text), captions, torch.float32, words, vectors, **reduced)
     torch.manual_seed(0)
     network = evaluators.build(config, dataset, cache.TextCache(text)).network
     metadata = {"dataset": dataset, "origin": "synthetic", "weights": "trained", "tower": "untrained"}

@@ -68,7 +68,8 @@ def study(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         words = ["unk", "sos", "eos", "they", "the", "two", "once", *KINDS] if dataset == "interx" else []
         vectors = np.cos(np.outer(np.arange(len(words)) + 1.0, np.arange(300) + 1.0)) if words else None
         path = paths.path("text", **where)
-        cache.write(path, tower.load(config.text), captions, torch.float32, words, vectors)
+        reduced = {"width": config.text.width, "fitted": captions}
+        cache.write(path, tower.load(config.text), captions, torch.float32, words, vectors, **reduced)
         yield config, dataset
 
 

@@ -22,7 +22,7 @@ def test_the_published_counts_are_the_codes() -> None:
     published = pd.read_csv(ROOT / "docs/paper/complexity.csv").query("sizes == 'paper'").drop(columns="sizes")
     for row in published.to_dict("records"):
         method = row.pop("method")
-        assert row == complexity.count(method, complexity.PAPER_SIZES), method
+        assert row == complexity.count(method, complexity.Sizes.paper(method)), method
 
 
 @pytest.fixture
