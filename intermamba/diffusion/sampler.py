@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
 from intermamba.config import DiffusionConfig, Sampler
 from intermamba.diffusion import Diffusion
+from intermamba.methods.sampling import GivenLengths
 from intermamba.methods.variant import Variant
 from intermamba.models.network import Network
 
 
-class DiffusionSampler:
+class DiffusionSampler(GivenLengths):
     """Draws the noise of each clip from a generator of its own, and all noise that the solver adds later.
 
     Raises:
@@ -21,17 +22,6 @@ class DiffusionSampler:
 
     def __init__(self, variant: Variant, config: DiffusionConfig, how: Sampler = "plain") -> None:
         self.diffusion = Diffusion(config, how, variant.method.process)
-
-    def lengths(
-        self,
-        network: Network,  # noqa: ARG002
-        cond: Float[Tensor, "B G *condition"],  # noqa: ARG002
-        length: Int[Tensor, " B"],
-        frames: int,  # noqa: ARG002
-        seeds: Sequence[int],  # noqa: ARG002
-    ) -> Int[Tensor, " B"]:
-        """Those asked for."""
-        return length
 
     def sample(
         self, network: Network, cond: Float[Tensor, "B G *condition"], mask: Bool[Tensor, "B T"], seeds: Sequence[int]

@@ -11,27 +11,20 @@ from intermamba.methods.intermask.masking import reveal
 from intermamba.methods.intermask.network import InterMask
 from intermamba.methods.intermask.options import UNIT, InterMaskOptions
 from intermamba.methods.intermask.tokenizer import PARTS, Tokenizer
+from intermamba.methods.sampling import GivenLengths
 from intermamba.methods.variant import Variant
 
 
-class InterMaskSampler:
-    """Draws the numbers that choose a clip's tokens from a generator of its own."""
+class InterMaskSampler(GivenLengths):
+    """Draws the numbers that choose a clip's tokens from a generator of its own.
+
+    Tokens are made for whole units, and the motion is cut.
+    """
 
     def __init__(self, variant: Variant, config: DiffusionConfig, how: Sampler = "plain") -> None:  # noqa: ARG002
         options = variant.options()
         assert isinstance(options, InterMaskOptions)
         self.config, self.top = config, options.top
-
-    def lengths(
-        self,
-        network: InterMask,  # noqa: ARG002
-        cond: Float[Tensor, "B G W"],  # noqa: ARG002
-        length: Int[Tensor, " B"],
-        frames: int,  # noqa: ARG002
-        seeds: Sequence[int],  # noqa: ARG002
-    ) -> Int[Tensor, " B"]:
-        """Those asked for. Tokens are made for whole units, and the motion is cut."""
-        return length
 
     def sample(
         self, network: InterMask, cond: Float[Tensor, "B G W"], mask: Bool[Tensor, "B T"], seeds: Sequence[int]

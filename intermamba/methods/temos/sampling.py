@@ -3,30 +3,20 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
 from intermamba.config import DiffusionConfig, Sampler
+from intermamba.methods.sampling import GivenLengths
 from intermamba.methods.temos.network import Temos
 from intermamba.methods.variant import Variant
 
 
-class TemosSampler:
+class TemosSampler(GivenLengths):
     """Draws the latent vector of each clip from a generator of its own."""
 
     def __init__(self, variant: Variant, config: DiffusionConfig, how: Sampler = "plain") -> None:
         """There is nothing to choose."""
-
-    def lengths(
-        self,
-        network: Temos,  # noqa: ARG002
-        cond: Float[Tensor, "B G Z"],  # noqa: ARG002
-        length: Int[Tensor, " B"],
-        frames: int,  # noqa: ARG002
-        seeds: Sequence[int],  # noqa: ARG002
-    ) -> Int[Tensor, " B"]:
-        """Those asked for."""
-        return length
 
     def sample(
         self, network: Temos, cond: Float[Tensor, "B G Z"], mask: Bool[Tensor, "B T"], seeds: Sequence[int]
