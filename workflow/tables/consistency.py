@@ -8,6 +8,8 @@ tables' rounded to as many digits. Claims about notation cannot be computed; the
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
+from itertools import product
 
 import pandas as pd
 
@@ -235,26 +237,11 @@ def in2in_citation(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
     return Finding(f"Table 1 cites in2IN as [{number}]; [{values[0]}] is {owner}", "", number == str(values[0]))
 
 
-def _modules(paper: Paper, metric: str, unit: str) -> Finding:
-    _, _, full, light = _costs(paper, metric)
+def _modules(metric: str, unit: str, paper: Paper, _: tuple[Decimal, ...]) -> Finding:
+    full, light = _costs(paper, metric)[2:]
     rest = 2 * light - full
     given = f"2 × {light} − {full} = {rest} {unit} for all that is outside the modules".replace("= -", "= −")
     return Finding(given, _signed(rest, abs(int(rest.as_tuple().exponent)), f" {unit}"), rest > 0)
-
-
-@_check
-def modules_flops(paper: Paper, _: tuple[Decimal, ...]) -> Finding:
-    return _modules(paper, "flops_billions", "G")
-
-
-@_check
-def modules_parameters(paper: Paper, _: tuple[Decimal, ...]) -> Finding:
-    return _modules(paper, "parameters_millions", "M")
-
-
-@_check
-def modules_time(paper: Paper, _: tuple[Decimal, ...]) -> Finding:
-    return _modules(paper, "inference_seconds", "s")
 
 
 @_check
@@ -274,59 +261,32 @@ def mirrored_block(paper: Paper, _: tuple[Decimal, ...]) -> Finding:
     return Finding(given, _signed(left - needed, 2, " M"), left >= needed)
 
 
-def _extreme(paper: Paper, claims: list[tuple[int, str]], values: tuple[Decimal, ...], highest: bool) -> Finding:
-    """Whether our numbers are the extreme ones of their columns, and printed as the text has them."""
-    pick = max if highest else min
-    found = [(paper.column(number, metric), value) for (number, metric), value in zip(claims, values, strict=True)]
-    best = [pick(column.values()) for column, _ in found]
-    agrees = all(column[OURS] == value == top for (column, value), top in zip(found, best, strict=True))
-    given = f"The {'highest' if highest else 'lowest'} printed: {', '.join(map(str, best))}"
+def _extreme(
+    word: str, pick: Callable[..., Decimal], metrics: tuple[str, ...], paper: Paper, values: tuple[Decimal, ...]
+) -> Finding:
+    """Whether InterMamba's numbers are the extremes of their columns in Tables 1 and 2, and are those of the text."""
+    columns = [paper.column(number, metric) for number, metric in product((1, 2), metrics)]
+    best = [pick(column.values()) for column in columns]
+    agrees = all(column[OURS] == value == top for column, value, top in zip(columns, values, best, strict=True))
+    given = f"The {word} printed: {', '.join(map(str, best))}"
     return Finding(given, "0" if agrees else _signed(values[0] - best[0], 3), agrees)
 
 
-@_check
-def highest_precision(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
-    return _extreme(paper, [(number, f"top{k}") for number in (1, 2) for k in (1, 2, 3)], values, highest=True)
-
-
-@_check
-def lowest_distance(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
-    return _extreme(paper, [(1, "mm_dist"), (2, "mm_dist")], values, highest=False)
-
-
-def _diversity(paper: Paper, number: int, value: Decimal) -> Finding:
+def _highest_diversity(number: int, paper: Paper, values: tuple[Decimal, ...]) -> Finding:
+    value = values[0]
     column = paper.column(number, "diversity")
     higher = [f"{name} {other}" for name, other in column.items() if other > value]
     given = f"Higher: {', '.join(higher)}" if higher else f"The highest printed: {max(column.values())}"
     return Finding(given, _signed(value - max(column.values()), 3), not higher)
 
 
-@_check
-def diversity_interhuman(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
-    return _diversity(paper, 1, values[0])
-
-
-@_check
-def diversity_interx(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
-    return _diversity(paper, 2, values[0])
-
-
-def _lower_fid(paper: Paper, number: int, value: Decimal) -> Finding:
+def _lower_fid(number: int, paper: Paper, values: tuple[Decimal, ...]) -> Finding:
+    value = values[0]
     column = {name: other for name, other in paper.column(number, "fid").items() if name not in (OURS, LIGHT)}
     lower = [f"{name} {other}" for name, other in column.items() if other < value]
     best = min(column.values())
     given = f"Lower: {', '.join(lower)}" if lower else f"None is lower; the lowest of the baselines is {best}"
     return Finding(given, _signed(value - best, 3), bool(lower))
-
-
-@_check
-def fid_interhuman(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
-    return _lower_fid(paper, 1, values[0])
-
-
-@_check
-def fid_interx(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
-    return _lower_fid(paper, 2, values[0])
 
 
 @_check
@@ -381,10 +341,9 @@ def temos_commdm(paper: Paper, _: tuple[Decimal, ...]) -> Finding:
     return Finding(f"Within 1% in {len(near)} of {len(metrics)}: {listed}", "", len(near) < 2, repeated=True)
 
 
-@_check
-def top1_first_row(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
-    top1 = paper.value(1, "InterGen", "top1")
-    return Finding(f"InterGen's top-1 in Table 1: {top1}", _signed(values[0] - top1, 3), values[0] == top1)
+def _quoted(name: str, method: str, metric: str, paper: Paper, values: tuple[Decimal, ...]) -> Finding:
+    found = paper.value(1, method, metric)
+    return Finding(f"{name} in Table 1: {found}", _signed(values[0] - found, 3), values[0] == found)
 
 
 @_check
@@ -394,31 +353,10 @@ def top1_last_row(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
     return Finding(given, _signed(values[0] - top1, 3), values[0] == top1)
 
 
-@_check
-def table4_full(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
-    top3 = paper.value(1, OURS, "top3")
-    return Finding(f"InterMamba's top-3 in Table 1: {top3}", _signed(values[0] - top3, 3), values[0] == top3)
-
-
-def _module_row(paper: Paper, row: str, values: tuple[Decimal, ...]) -> Finding:
+def _module_row(row: str, paper: Paper, values: tuple[Decimal, ...]) -> Finding:
     found = tuple(paper.value(5, row, metric) for metric in ("r_precision", "fid"))
     differences = ", ".join(_signed(value - other, 3) for value, other in zip(values, found, strict=True))
     return Finding(f"Table 5, {row}: {found[0]} and {found[1]}", differences, found == values)
-
-
-@_check
-def self_only(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
-    return _module_row(paper, "Self-ASTM", values)
-
-
-@_check
-def cross_added(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
-    return _module_row(paper, "Self-ASTM, Cross-ASTM", values)
-
-
-@_check
-def liia_added(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
-    return _module_row(paper, "Self-ASTM, Cross-ASTM, LIIA", values)
 
 
 @_check
@@ -431,19 +369,9 @@ def no_convergence(paper: Paper, _: tuple[Decimal, ...]) -> Finding:
     return Finding(given, "", not worse and fid > light)
 
 
-@_check
-def repeated_fid(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
-    return _repeated([("RIG's FID", paper.value(1, "RIG", "fid"))], values[0])
-
-
-@_check
-def repeated_precision(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
-    return _repeated([("InterMamba's top-2", paper.value(1, OURS, "top2"))], values[0])
-
-
-def _repeated(elsewhere: list[tuple[str, Decimal]], value: Decimal) -> Finding:
-    same = [name for name, other in elsewhere if other == value]
-    given = f"To the last digit {' and '.join(same)} in Table 1" if same else "Nowhere else"
+def _repeated(name: str, method: str, metric: str, paper: Paper, values: tuple[Decimal, ...]) -> Finding:
+    same = paper.value(1, method, metric) == values[0]
+    given = f"To the last digit {name} in Table 1" if same else "Nowhere else"
     return Finding(given, "0" if same else "", not same, repeated=True)
 
 
@@ -456,3 +384,23 @@ def minor_tradeoff(paper: Paper, _: tuple[Decimal, ...]) -> Finding:
     sides = ["below" if value < baseline else "above" for value in (without, full)]
     given = f"{without} without it, {sides[0]} InterGen's {baseline}; {full} with it, {sides[1]}: {more}%"
     return Finding(given, _signed(full - without, 3), sides[0] == sides[1])
+
+
+_CHECKS |= {
+    "modules_flops": partial(_modules, "flops_billions", "G"),
+    "modules_parameters": partial(_modules, "parameters_millions", "M"),
+    "modules_time": partial(_modules, "inference_seconds", "s"),
+    "highest_precision": partial(_extreme, "highest", max, ("top1", "top2", "top3")),
+    "lowest_distance": partial(_extreme, "lowest", min, ("mm_dist",)),
+    "diversity_interhuman": partial(_highest_diversity, 1),
+    "diversity_interx": partial(_highest_diversity, 2),
+    "fid_interhuman": partial(_lower_fid, 1),
+    "fid_interx": partial(_lower_fid, 2),
+    "top1_first_row": partial(_quoted, "InterGen's top-1", "InterGen", "top1"),
+    "table4_full": partial(_quoted, "InterMamba's top-3", OURS, "top3"),
+    "self_only": partial(_module_row, "Self-ASTM"),
+    "cross_added": partial(_module_row, "Self-ASTM, Cross-ASTM"),
+    "liia_added": partial(_module_row, "Self-ASTM, Cross-ASTM, LIIA"),
+    "repeated_fid": partial(_repeated, "RIG's FID", "RIG", "fid"),
+    "repeated_precision": partial(_repeated, "InterMamba's top-2", OURS, "top2"),
+}
