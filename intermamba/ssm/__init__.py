@@ -1,6 +1,6 @@
 """The selective scan (Eq. 3-6 of the paper) behind one function with interchangeable backends.
 
-A backend is a function with the signature of :func:`intermamba.ssm.reference.selective_scan`.
+A backend is a function of :class:`intermamba.ssm.inputs.Inputs` and the discretisation.
 """
 
 from collections.abc import Callable
@@ -11,10 +11,11 @@ from torch import Tensor
 
 from intermamba.errors import ConfigError, unknown
 from intermamba.ssm import cpu, cuda, reference
+from intermamba.ssm.inputs import Inputs
 
 Discretisation = Literal["mamba", "zoh"]
 
-BACKENDS: dict[str, Callable[..., Tensor]] = {
+BACKENDS: dict[str, Callable[[Inputs, str], Tensor]] = {
     "reference": reference.selective_scan,
     "cpu": cpu.selective_scan,
     "triton": cuda.triton_scan,
@@ -68,4 +69,4 @@ def selective_scan(
         backend = next(ready, "reference")
     elif backend not in BACKENDS:
         raise ConfigError(unknown("scan backend", backend, [*BACKENDS, "auto"], "selective_scan(backend=...)"))
-    return BACKENDS[backend](u, delta, A, B, C, D, delta_bias, delta_softplus, discretisation)
+    return BACKENDS[backend](Inputs(u, delta, A, B, C, D, delta_bias, delta_softplus), discretisation)

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from intermamba.errors import ConfigError
+from intermamba.ssm.inputs import Inputs, flat
 from intermamba.ssm.operator import operator
 from intermamba.ssm.threads import SINGLE, available, kernels, run, summed
 
@@ -22,33 +23,24 @@ def supports(u: Tensor, discretisation: str) -> bool:
     return u.device.type == "cpu" and u.dtype in SINGLE and discretisation == "mamba"
 
 
-def selective_scan(
-    u: Float[Tensor, "B E L"],
-    delta: Float[Tensor, "B E L"],
-    A: Float[Tensor, "E N"],
-    B: Float[Tensor, "B N L"],
-    C: Float[Tensor, "B N L"],
-    D: Float[Tensor, " E"] | None,
-    delta_bias: Float[Tensor, " E"] | None,
-    delta_softplus: bool,
-    discretisation: str,
-) -> Float[Tensor, "B E L"]:
+def selective_scan(scan: Inputs, discretisation: str) -> Float[Tensor, "B E L"]:
     """See :func:`intermamba.ssm.selective_scan`. Any strides; the output lies in memory as ``u`` does.
 
     Raises:
         ConfigError: an input that the backend does not support.
     """
+    u, delta, A, B, C, *vectors, softplus = scan
     if not supports(u, discretisation):
         raise ConfigError(
             "selective_scan(backend='cpu') computes in float32 on the CPU with discretisation='mamba'; "
             f"got {u.dtype} on {u.device} with {discretisation!r}. Use backend='auto' or 'reference'."
         )
     absent = A.new_zeros(A.shape[0])
-    shortcut, bias = (absent if value is None else value for value in (D, delta_bias))
+    shortcut, bias = (absent if value is None else value for value in vectors)
     _check_shapes(u, delta, A, B, C, shortcut, bias)
     inputs = [value.float() for value in (u, delta, A.contiguous(), B, C, shortcut.contiguous(), bias.contiguous())]
     keep = torch.is_grad_enabled() and any(value.requires_grad for value in inputs)
-    y, _ = _SCAN(*inputs, delta_softplus, keep)
+    y, _ = _SCAN(*inputs, softplus, keep)
     out: Tensor = y.to(u.dtype)
     return out
 
@@ -63,66 +55,44 @@ def _check_shapes(u: Tensor, *others: Tensor) -> None:
         raise ValueError(f"selective_scan: delta, A, B, C, D, delta_bias of shapes {shapes}; u asks for {expected}")
 
 
-def _forward(
-    u: Float[Tensor, "B E L"],
-    delta: Float[Tensor, "B E L"],
-    A: Float[Tensor, "E N"],
-    B: Float[Tensor, "B N L"],
-    C: Float[Tensor, "B N L"],
-    D: Float[Tensor, " E"],
-    bias: Float[Tensor, " E"],
-    use_softplus: bool,
-    keep: bool,
-) -> tuple[Tensor, Tensor]:
+def _forward(scan: Inputs, keep: bool) -> tuple[Tensor, Tensor]:
     """The output, and the states from which a backward pass starts if they are to be kept."""
-    y, starts = _outputs(u, delta, A, B, C, D, bias, use_softplus, keep)
-    run(kernels().forward, _updates(u, A), [u, delta, A, B, C, D, bias, use_softplus, starts, y])
+    y, starts = _outputs(scan, keep)
+    run(kernels().forward, _updates(scan), [*scan, starts, y])
     return y, starts
 
 
-def _outputs(u: Tensor, delta: Tensor, A: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:  # noqa: ARG001
-    *_, keep = rest
-    shape = kernels().shape_of_starts(*u.shape, A.shape[1]) if keep else (0,) * 5
-    return torch.empty_like(u), u.new_empty(shape)
+def _outputs(scan: Inputs, keep: bool) -> tuple[Tensor, Tensor]:
+    shape = kernels().shape_of_starts(*scan.u.shape, scan.A.shape[1]) if keep else (0,) * 5
+    return torch.empty_like(scan.u), scan.u.new_empty(shape)
 
 
-def _backward(
-    u: Float[Tensor, "B E L"],
-    delta: Float[Tensor, "B E L"],
-    A: Float[Tensor, "E N"],
-    B: Float[Tensor, "B N L"],
-    C: Float[Tensor, "B N L"],
-    D: Float[Tensor, " E"],
-    bias: Float[Tensor, " E"],
-    use_softplus: bool,
-    starts: Tensor,
-    grad: Float[Tensor, "B E L"],
-) -> tuple[Tensor, ...]:
-    """By each of the first seven."""
-    batch, channels, _ = u.shape
-    by_u, by_delta = torch.empty_like(u), torch.empty_like(delta)
-    of_projection = (-(-channels // kernels().CHANNELS), *B.shape)
-    shapes = ((batch, *A.shape), of_projection, of_projection, (batch, channels), (batch, channels))
+def _backward(scan: Inputs, starts: Tensor, grad: Float[Tensor, "B E L"]) -> tuple[Tensor, ...]:
+    """By each tensor of the inputs."""
+    batch, channels, _ = scan.u.shape
+    by_u, by_delta = torch.empty_like(scan.u), torch.empty_like(scan.delta)
+    projection = (-(-channels // kernels().CHANNELS), *scan.B.shape)
+    shapes = ((batch, *scan.A.shape), projection, projection, (batch, channels), (batch, channels))
     parts = [torch.empty(shape) for shape in shapes]
     outputs = (by_u, by_delta, *parts)
-    run(kernels().backward, _updates(u, A), [u, delta, A, B, C, D, bias, use_softplus, starts, grad, *outputs])
+    run(kernels().backward, _updates(scan), [*scan, starts, grad, *outputs])
     return by_u, by_delta, *map(summed, parts)
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    *tensors, ctx.use_softplus, _ = inputs
+    *tensors, ctx.softplus, _ = inputs
     ctx.save_for_backward(*tensors, output[1])
 
 
 def _gradients(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
     *inputs, starts = ctx.saved_tensors
-    return *_SCAN_BACK(*inputs, ctx.use_softplus, starts, grad), None, None
+    return *_SCAN_BACK(*inputs, ctx.softplus, starts, grad), None, None
 
 
-_INPUTS = "Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor D, Tensor bias, bool use_softplus"
+_INPUTS = "Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor D, Tensor bias, bool softplus"
 _SCAN_BACK = operator(
     f"scan_cpu_backward({_INPUTS}, Tensor starts, Tensor grad) -> ({', '.join(['Tensor'] * 7)})",
-    _backward,
+    flat(_backward),
     lambda u, delta, *parameters: (
         torch.empty_like(u),
         torch.empty_like(delta),
@@ -132,13 +102,13 @@ _SCAN_BACK = operator(
 )
 _SCAN = operator(
     f"scan_cpu({_INPUTS}, bool keep) -> (Tensor, Tensor)",
-    _forward,
-    _outputs,
+    flat(_forward),
+    flat(_outputs),
     device="CPU",
     keep=_keep,
     backward=_gradients,
 )
 
 
-def _updates(u: Tensor, A: Tensor) -> int:
-    return u.numel() * A.shape[1]
+def _updates(scan: Inputs) -> int:
+    return scan.u.numel() * scan.A.shape[1]

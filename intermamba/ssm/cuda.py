@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from intermamba.errors import ConfigError
+from intermamba.ssm.inputs import Inputs
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -21,39 +22,19 @@ def available() -> bool:
     return find_spec("triton") is not None
 
 
-def triton_scan(
-    u: Float[Tensor, "B E L"],
-    delta: Float[Tensor, "B E L"],
-    A: Float[Tensor, "E N"],
-    B: Float[Tensor, "B N L"],
-    C: Float[Tensor, "B N L"],
-    D: Float[Tensor, " E"] | None,
-    delta_bias: Float[Tensor, " E"] | None,
-    delta_softplus: bool,
-    discretisation: str,
-) -> Float[Tensor, "B E L"]:
+def triton_scan(scan: Inputs, discretisation: str) -> Float[Tensor, "B E L"]:
     """Our kernels (:mod:`intermamba.ssm.triton`).
 
     Raises:
         ConfigError: an input they do not support, or no Triton.
     """
-    _check("triton", u, discretisation)
+    _check("triton", scan.u, discretisation)
     from intermamba.ssm.triton import selective_scan
 
-    return selective_scan(u, delta, A, B, C, D, delta_bias, delta_softplus)
+    return selective_scan(scan)
 
 
-def mamba_ssm_scan(
-    u: Float[Tensor, "B E L"],
-    delta: Float[Tensor, "B E L"],
-    A: Float[Tensor, "E N"],
-    B: Float[Tensor, "B N L"],
-    C: Float[Tensor, "B N L"],
-    D: Float[Tensor, " E"] | None,
-    delta_bias: Float[Tensor, " E"] | None,
-    delta_softplus: bool,
-    discretisation: str,
-) -> Float[Tensor, "B E L"]:
+def mamba_ssm_scan(scan: Inputs, discretisation: str) -> Float[Tensor, "B E L"]:
     """The official kernel of mamba-ssm, its compiled extension ``selective_scan_cuda``.
 
     Releases up to 2.3.2.post1 build the extension by default; later code does only with ``MAMBA_KEEP_CUDA_BUILD=TRUE``.
@@ -61,7 +42,7 @@ def mamba_ssm_scan(
     Raises:
         ConfigError: an input it does not support, no such package, or a package without the extension.
     """
-    _check("mamba_ssm", u, discretisation)
+    _check("mamba_ssm", scan.u, discretisation)
     if find_spec("selective_scan_cuda") is None:
         raise ConfigError(
             "selective_scan(backend='mamba_ssm'): the installed mamba-ssm was built without its Mamba-1 kernel "
@@ -71,8 +52,9 @@ def mamba_ssm_scan(
         )
     from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
 
-    shortcut, bias = (None if value is None else value.float() for value in (D, delta_bias))
-    y: Tensor = selective_scan_fn(u, delta, A.float(), B, C, shortcut, None, bias, delta_softplus)
+    u, delta, A, B, C, *vectors, softplus = scan
+    shortcut, bias = (None if value is None else value.float() for value in vectors)
+    y: Tensor = selective_scan_fn(u, delta, A.float(), B, C, shortcut, None, bias, softplus)
     return y
 
 

@@ -13,29 +13,21 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from intermamba.ssm.inputs import Inputs
 from intermamba.ssm.operator import operator
 
 TILE = 1 << 16
 """Elements of a tile: a few tiles of float32 fit the second-level cache of one core."""
 
 
-def selective_scan(
-    u: Float[Tensor, "B E L"],
-    delta: Float[Tensor, "B E L"],
-    A: Float[Tensor, "E N"],
-    B: Float[Tensor, "B N L"],
-    C: Float[Tensor, "B N L"],
-    D: Float[Tensor, " E"] | None,
-    delta_bias: Float[Tensor, " E"] | None,
-    delta_softplus: bool,
-    discretisation: str,
-) -> Float[Tensor, "B E L"]:
+def selective_scan(scan: Inputs, discretisation: str) -> Float[Tensor, "B E L"]:
     """See :func:`intermamba.ssm.selective_scan`."""
+    u, delta, A, B, C, D, bias, softplus = scan
     dtype = torch.promote_types(u.dtype, torch.float32)  # half precision does not carry over hundreds of steps
     inputs, step, b, c = (x.to(dtype).permute(2, 0, 1).contiguous() for x in (u, delta, B, C))
-    if delta_bias is not None:
-        step = step + delta_bias.to(dtype)
-    if delta_softplus:
+    if bias is not None:
+        step = step + bias.to(dtype)
+    if softplus:
         step = Softplus.apply(step)
     y: Tensor
     y, _ = _SCAN(inputs, step, A.to(dtype).T.contiguous(), b, c, discretisation == "zoh")

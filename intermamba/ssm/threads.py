@@ -1,7 +1,7 @@
 """Running the compiled kernels, on as many threads as PyTorch uses."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from types import ModuleType
@@ -33,7 +33,7 @@ def kernels() -> ModuleType:
     return kernels
 
 
-def run(kernel: Callable[..., None], updates: int, arguments: Sequence[Tensor | bool | float]) -> None:
+def run(kernel: Callable[..., None], updates: int, arguments: Iterable[Tensor | bool | float | None]) -> None:
     """Run a kernel on this thread, and on others where the work is worth it.
 
     Args:

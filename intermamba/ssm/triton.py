@@ -21,6 +21,7 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
+from intermamba.ssm.inputs import Inputs, flat
 from intermamba.ssm.operator import operator
 
 STEPS = 32
@@ -37,38 +38,19 @@ VALUES = (4, 8)
 """Values of a tile that a thread holds, which are tried: with 16 the backward kernel spills."""
 
 
-def selective_scan(
-    u: Float[Tensor, "B E L"],
-    delta: Float[Tensor, "B E L"],
-    A: Float[Tensor, "E N"],
-    B: Float[Tensor, "B N L"],
-    C: Float[Tensor, "B N L"],
-    D: Float[Tensor, " E"] | None,
-    delta_bias: Float[Tensor, " E"] | None,
-    delta_softplus: bool,
-) -> Float[Tensor, "B E L"]:
+def selective_scan(scan: Inputs) -> Float[Tensor, "B E L"]:
     """See :func:`intermamba.ssm.selective_scan`; discretised as mamba, computed in float32."""
-    inputs = [u, delta, A, B, C, D, delta_bias]
-    keep = torch.is_grad_enabled() and any(value is not None and value.requires_grad for value in inputs)
+    keep = torch.is_grad_enabled() and any(isinstance(value, Tensor) and value.requires_grad for value in scan)
     y: Tensor
-    y, _ = _SCAN(*inputs, delta_softplus, keep)
+    y, _ = _SCAN(*scan, keep)
     return y
 
 
-def _launch_forward(
-    u: Float[Tensor, "B E L"],
-    delta: Float[Tensor, "B E L"],
-    A: Float[Tensor, "E N"],
-    B: Float[Tensor, "B N L"],
-    C: Float[Tensor, "B N L"],
-    D: Float[Tensor, " E"] | None,
-    bias: Float[Tensor, " E"] | None,
-    softplus: bool,
-    keep: bool,
-) -> tuple[Tensor, Tensor]:
+def _launch_forward(scan: Inputs, keep: bool) -> tuple[Tensor, Tensor]:
     """The output, and the states before each chunk if they are to be kept."""
+    u, delta, A, B, C, D, bias, softplus = scan
     (_, channels, length), states = u.shape, A.shape[1]
-    y, starts = _outputs(u, delta, A, B, C, D, bias, softplus, keep)
+    y, starts = _outputs(scan, keep)
     kernel = tuned(_forward, states)
     kernel[lambda meta: (triton.cdiv(channels, meta["BE"]), len(u))](
         u, delta, A.contiguous(), B, C, _vector(D, A), _vector(bias, A), y, starts,
@@ -79,26 +61,17 @@ def _launch_forward(
     return y, starts
 
 
-def _outputs(u: Tensor, delta: Tensor, A: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:  # noqa: ARG001
-    *_, keep = rest
-    (batch, channels, length), states = u.shape, A.shape[1]
+def _outputs(scan: Inputs, keep: bool) -> tuple[Tensor, Tensor]:
+    (batch, channels, length), states = scan.u.shape, scan.A.shape[1]
     starts = (batch, -(-length // STEPS), channels, states) if keep else (0,) * 4
-    return torch.empty_like(u), u.new_empty(starts, dtype=torch.float32)
+    return torch.empty_like(scan.u), scan.u.new_empty(starts, dtype=torch.float32)
 
 
 def _launch_backward(
-    u: Float[Tensor, "B E L"],
-    delta: Float[Tensor, "B E L"],
-    A: Float[Tensor, "E N"],
-    B: Float[Tensor, "B N L"],
-    C: Float[Tensor, "B N L"],
-    D: Float[Tensor, " E"] | None,
-    bias: Float[Tensor, " E"] | None,
-    softplus: bool,
-    starts: Float[Tensor, "B chunks E N"],
-    grad: Float[Tensor, "B E L"],
+    scan: Inputs, starts: Float[Tensor, "B chunks E N"], grad: Float[Tensor, "B E L"]
 ) -> tuple[Tensor, ...]:
-    """By each of the first seven; of what is absent, zeros of no use."""
+    """By each tensor of the inputs; for those that are absent, zeros of no use."""
+    u, delta, A, B, C, D, bias, softplus = scan
     (batch, channels, length), states = u.shape, A.shape[1]
     groups = triton.cdiv(channels, GROUP)
     by_u, by_delta = torch.empty_like(u), torch.empty_like(delta)
@@ -117,11 +90,11 @@ def _launch_backward(
     return by_u, by_delta, *(value.sum(0).to(value.dtype if like is None else like.dtype) for value, like in rest)
 
 
-def _gradients_like(u: Tensor, delta: Tensor, A: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-    B, C, D, bias, *_ = rest
-    vectors = (A.new_empty(len(A), dtype=torch.float32 if value is None else value.dtype) for value in (D, bias))
-    projections = (value.new_empty(value.shape) for value in (A, B, C))
-    return torch.empty_like(u), torch.empty_like(delta), *projections, *vectors
+def _gradients_like(scan: Inputs, *_: Tensor) -> tuple[Tensor, ...]:
+    dtypes = (torch.float32 if value is None else value.dtype for value in (scan.D, scan.bias))
+    vectors = (scan.A.new_empty(len(scan.A), dtype=dtype) for dtype in dtypes)
+    projections = (value.new_empty(value.shape) for value in (scan.A, scan.B, scan.C))
+    return torch.empty_like(scan.u), torch.empty_like(scan.delta), *projections, *vectors
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -139,13 +112,13 @@ def _gradients(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
 _INPUTS = "Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor? D, Tensor? bias, bool softplus"
 _SCAN_BACK = operator(
     f"scan_triton_backward({_INPUTS}, Tensor starts, Tensor grad) -> ({', '.join(['Tensor'] * 7)})",
-    _launch_backward,
-    _gradients_like,
+    flat(_launch_backward),
+    flat(_gradients_like),
 )
 _SCAN = operator(
     f"scan_triton({_INPUTS}, bool keep) -> (Tensor, Tensor)",
-    _launch_forward,
-    _outputs,
+    flat(_launch_forward),
+    flat(_outputs),
     keep=_keep,
     backward=_gradients,
 )

@@ -2,7 +2,6 @@
 every backend against the float64 reference.
 """
 
-import inspect
 import math
 import os
 import subprocess
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from intermamba.errors import ConfigError
 from intermamba.ssm import BACKENDS, cpu, cuda, reference, selective_scan
+from intermamba.ssm.inputs import Inputs
 from intermamba.ssm.threads import WORTH_A_THREAD
 
 HERE = ("reference", "cpu")
@@ -350,12 +350,13 @@ import numpy as np
 import torch
 
 from intermamba.ssm import cpu, threads
+from intermamba.ssm.inputs import Inputs
 
 torch.set_num_threads(2)
 threads.WORTH_A_THREAD = 1
 draws = torch.Generator().manual_seed(0)
 values = [torch.randn(shape, generator=draws) for shape in ((1, 80, 8), (1, 80, 8), (80, 4), (1, 4, 8), (1, 4, 8))]
-scan = lambda: cpu.selective_scan(*values, None, None, True, "mamba").numpy()
+scan = lambda: cpu.selective_scan(Inputs(*values, None, None, True), "mamba").numpy()
 expected = scan()
 child = os.fork()
 if not child:
@@ -384,7 +385,7 @@ def test_modes_of_torch_change_nothing():
 def test_chooses_the_fastest_backend_that_takes_the_input(monkeypatch):
     chosen = []
     for name in BACKENDS:
-        monkeypatch.setitem(BACKENDS, name, lambda u, *_, name=name: chosen.append(name) or u)
+        monkeypatch.setitem(BACKENDS, name, lambda inputs, _, name=name: chosen.append(name) or inputs.u)
     values = arguments(1, 2, 3, 2)
     single = {name: value.float() for name, value in values.items()}
     selective_scan(**single)
@@ -406,9 +407,8 @@ def test_cpu_backend_says_what_it_takes():
 
 def test_wrong_shapes_are_refused_before_they_are_read():
     values = formula() | {"C": torch.zeros(2, 2, 4)}
-    unchecked = inspect.unwrap(cpu.selective_scan)  # without the checks that only tests make
     with pytest.raises(ValueError, match=r"\(2, 2, 4\).*\(2, 2, 5\)"):
-        unchecked(*values.values(), delta_softplus=False, discretisation="mamba")
+        cpu.selective_scan(Inputs(*values.values(), softplus=False), "mamba")
 
 
 def test_numba_is_not_imported_before_it_is_needed():

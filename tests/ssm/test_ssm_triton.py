@@ -16,6 +16,7 @@ import torch
 from torch._subclasses import FakeTensorMode
 from triton import Config
 from intermamba.ssm import reference, triton
+from intermamba.ssm.inputs import Inputs
 
 triton.GROUP, triton.STEPS = 4, 4
 triton.tiles = lambda states: [Config({"BE": 2}, num_warps=1)]
@@ -35,12 +36,12 @@ def check(channels, length, states, options, dtype=torch.float32, tolerance=2e-5
     results = []
     for scan, precise in ((triton.selective_scan, False), (reference.selective_scan, True)):
         inputs = [x if x is None else (x.double() if precise else x).detach().requires_grad_() for x in values]
-        y = scan(*inputs, softplus, *(["mamba"] if precise else []))
+        y = scan(Inputs(*inputs, softplus), *(["mamba"] if precise else []))
         given = [x for x in inputs if x is not None]
         if not precise:
             with FakeTensorMode(allow_non_fake_inputs=True) as fake:
                 fakes = [x if x is None else fake.from_tensor(x.detach()).requires_grad_() for x in values]
-                claimed = scan(*fakes, softplus)
+                claimed = scan(Inputs(*fakes, softplus))
                 claimed = [claimed, *torch.autograd.grad(claimed.sum(), [x for x in fakes if x is not None])]
         results.append([y, *torch.autograd.grad(y, given, upstream.to(y.dtype))])
     assert results[0][0].dtype == dtype
