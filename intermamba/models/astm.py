@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from intermamba.models.layers import AdaLN, ChannelConv, ChannelLinear, ChannelNorm, UnconditionalNorm
 from intermamba.models.options import AstmOptions
-from intermamba.ssm import Discretisation, selective_scan
+from intermamba.ssm import Discretisation, fuse, selective_scan
 
 SMALLEST_STEP, LARGEST_STEP = 1e-3, 1e-1
 """Range of the initial step sizes, log-uniform [Mamba]."""
@@ -41,7 +41,9 @@ class Scan(nn.Module):
         delta: Float[Tensor, "B E L"],
         b: Float[Tensor, "B N L"],
         c: Float[Tensor, "B N L"],
+        offset: Float[Tensor, " E"],
     ) -> Float[Tensor, "B E L"]:
+        """``offset`` is added to ``delta`` before the softplus: P, and the bias of delta's normalisation."""
         channels = u.shape[1]
         return selective_scan(
             u,
@@ -50,7 +52,7 @@ class Scan(nn.Module):
             b,
             c,
             self.skip[:channels],
-            self.step_offset[:channels],
+            offset,
             delta_softplus=True,
             backend=self.backend,
             discretisation=self.discretisation,
@@ -76,8 +78,9 @@ class MixedSSM(nn.Module):
         self, u: Float[Tensor, "B E L"], source: Float[Tensor, "B E L"], real: Bool[Tensor, "B E"] | None
     ) -> Float[Tensor, "B E L"]:
         b, c, low = self.project(source).split(self.sizes, dim=1)
-        delta = self.norm(self.widen(low, channels_out=u.shape[1]), real)
-        return self.scan(u, delta, b, c)
+        channels = u.shape[1]
+        delta = self.norm.of_product(self.widen, low, channels, real)
+        return self.scan(u, delta, b, c, self.scan.step_offset[:channels] + self.norm.bias[:channels])
 
 
 class Direction(nn.Module):
@@ -134,6 +137,17 @@ class Branch(nn.Module):
         real: Bool[Tensor, "B E"] | None = None,
         steps: Bool[Tensor, "B L"] | None = None,
     ) -> Float[Tensor, "B E L"]:
+        """:meth:`scanned`, normalised."""
+        return self.norm(self.scanned(x, source, real=real, steps=steps), real)
+
+    def scanned(
+        self,
+        x: Float[Tensor, "B E L"],
+        source: Float[Tensor, "B E L"] | None = None,
+        *,
+        real: Bool[Tensor, "B E"] | None = None,
+        steps: Bool[Tensor, "B L"] | None = None,
+    ) -> Float[Tensor, "B E L"]:
         """``source`` (default: the input after convolution) gives B, C and Delta; it must be zero where padded.
 
         ``real`` marks the channels that count, ``steps`` the steps. The linear maps of the branch and of its SSM mix
@@ -147,7 +161,7 @@ class Branch(nn.Module):
         if self.back is not None:
             source = None if source is None else reverse(source, steps)
             y = y + reverse(self.back(reverse(x, steps), source, real), steps)
-        return self.norm(y, real)
+        return y
 
 
 class Astm(nn.Module):
@@ -180,6 +194,24 @@ class Astm(nn.Module):
         if self.spatial is not None:
             parts.append(self.beta * self.spatial(h, source, real=mask))
         return sum(parts[1:], start=parts[0])
+
+    def gated(
+        self,
+        h: Float[Tensor, "B T D"],
+        gate: Float[Tensor, "B T D"],
+        mask: Bool[Tensor, "B T"],
+        source: Float[Tensor, "B T D"] | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """The sum times ``silu(gate)``, in one pass where that can be."""
+        if self.temporal is None or self.spatial is None or not fuse.takes(h, gate):
+            return self(h, mask, source) * functional.silu(gate)
+        assert self.alpha is not None
+        assert self.beta is not None
+        temporal = self.temporal.scanned(h.mT, None if source is None else source.mT, steps=mask).mT
+        spatial = self.spatial.scanned(h, source, real=mask)
+        along, across, frames = self.temporal.norm, self.spatial.norm, h.shape[1]
+        weights = (along.weight, along.bias, across.weight[:frames], across.bias[:frames])
+        return fuse.gated_sum(temporal, spatial, gate, weights, self.alpha, self.beta, mask, across.eps)
 
     def weights(self) -> Iterator[tuple[Literal["temporal", "spatial"], nn.Parameter]]:
         """Name of each branch and its fusion weight."""
@@ -223,7 +255,7 @@ class AstmBlock(nn.Module):
         source: Float[Tensor, "B T D"] | None = None,
     ) -> Float[Tensor, "B T D"]:
         normal = self.norm(h, emb)
-        return h + self.out(self.astm(normal, mask, source) * functional.silu(self.gate(normal)))
+        return h + self.out(self.astm.gated(normal, self.gate(normal), mask, source))
 
 
 def reverse(x: Float[Tensor, "B E L"], steps: Bool[Tensor, "B L"] | None = None) -> Float[Tensor, "B E L"]:

@@ -12,6 +12,7 @@ from intermamba.methods.intermamba import InterMambaOptions
 from intermamba.models.astm import AstmBlock
 from intermamba.models.denoiser import AdaptiveWeight, Denoiser, both
 from intermamba.models.layers import AdaLN
+from intermamba.ssm import fuse
 
 
 class Liia(nn.Module):
@@ -33,6 +34,12 @@ class Liia(nn.Module):
     def forward(
         self, h: Float[Tensor, "Q T D"], emb: Float[Tensor, "B D"], mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B T D"]:
+        if not self.per_person and self.point is not None and self.local is not None and fuse.takes(h):
+            scale, shift = self.norm.modulated(emb)
+            assert self.point.bias is not None
+            assert self.local.bias is not None
+            filters = (self.point.weight, self.point.bias, self.local.weight, self.local.bias)
+            return fuse.aggregate(h, scale, shift, filters, mask, self.norm.norm.eps)
         keep = mask[:, None, :, None]
         if self.per_person:
             pair = torch.stack(self.norm(h, both(emb)).chunk(2), dim=1)  # (B, P, T, D)

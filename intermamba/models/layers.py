@@ -18,8 +18,13 @@ class AdaLN(nn.Module):
         self.norm = nn.LayerNorm(width, eps=1e-6, elementwise_affine=False)
 
     def forward(self, h: Float[Tensor, "B T D"], emb: Float[Tensor, "B M"]) -> Float[Tensor, "B T D"]:
-        scale, shift = self.modulation(functional.silu(emb)).unsqueeze(1).chunk(2, dim=-1)
-        return torch.addcmul(shift, self.norm(h), 1 + scale)
+        scale, shift = self.modulated(emb)
+        return torch.addcmul(shift.unsqueeze(1), self.norm(h), 1 + scale.unsqueeze(1))
+
+    def modulated(self, emb: Float[Tensor, "B M"]) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
+        """What the condition adds to a scale of one, and the shift."""
+        scale, shift = self.modulation(functional.silu(emb)).chunk(2, dim=-1)
+        return scale, shift
 
 
 class UnconditionalNorm(nn.Module):
@@ -77,6 +82,35 @@ class ChannelNorm(nn.LayerNorm):
             return super().forward(x.mT).mT
         channels = x.shape[1]
         return masked_norm(x, self.weight[:channels], self.bias[:channels], real, self.eps)
+
+    def of_product(
+        self, linear: ChannelLinear, low: Float[Tensor, "B R L"], channels: int, real: Bool[Tensor, "B E"] | None
+    ) -> Float[Tensor, "B E L"]:
+        """``linear`` of ``low``, normalised, but for this layer's bias.
+
+        On a processor without making the linear map's output first: over channels its mean is the mean row of the
+        weight times ``low``, and its variance a quadratic form in ``low``, of R by R. With both taken into weight and
+        ``low``, no pass over E by L remains.
+        """
+        if low.device.type != "cpu":
+            x = linear(low, channels_out=channels)
+            if real is None:
+                return functional.layer_norm(x.mT, (channels,), self.weight, None, self.eps).mT
+            return masked_norm(x, self.weight[:channels], torch.zeros_like(self.bias[:channels]), real, self.eps)
+        with torch.autocast("cpu", enabled=False):  # a variance in half precision would be none
+            dtype = torch.promote_types(linear.weight.dtype, torch.float32)
+            wide, short = linear.weight[:channels].to(dtype), low.to(dtype)
+            if real is None:
+                centred = wide - wide.mean(0)
+                spread = centred.T @ centred / channels
+            else:
+                share = (real / real.sum(1, keepdim=True)).to(dtype)
+                centred = wide - (share @ wide).unsqueeze(1)
+                spread = centred.mT @ (centred * share.unsqueeze(2))
+            variance = (short * (spread @ short)).sum(1, keepdim=True)
+            short = short * torch.rsqrt(variance + self.eps)
+            centred = centred * self.weight[:channels, None]
+        return functional.linear(short.mT, centred).mT if real is None else centred @ short
 
 
 def zeroed(linear: nn.Linear) -> nn.Linear:

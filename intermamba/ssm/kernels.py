@@ -659,3 +659,122 @@ def norm_backward(x, weight, real, eps, dy, dx, dweight, dbias, counter):
         for e in range(channels):
             dweight[i, e] = total(load(by_weight, e))
             dbias[i, e] = total(load(by_bias, e))
+
+
+# --- what follows ASTM's branches and precedes Cross-ASTM -------------------------------------------------------------
+# Forward only. Sequences are (B, T, D), features side by side, D a multiple of WIDTH; padded frames are not real.
+
+ROWS = float32[:, :, ::1]
+ROW = float32[::1]
+FRAMES = 32
+"""Frames of a task."""
+
+
+@compiled
+def row_statistics(row, other, wide):
+    """Mean and variance of two rows of ``wide`` vectors together."""
+    count = np.float32(2 * wide * WIDTH)
+    mean, variance = splat(0.0), splat(0.0)
+    for k in range(wide):
+        mean += load(row, k) + load(other, k)
+    centre = total(mean) / count
+    for k in range(wide):
+        first, second = load(row, k) - centre, load(other, k) - centre
+        variance += first * first + second * second
+    return centre, total(variance) / count
+
+
+@kernel(ROWS, boolean[:, ::1], float64, *[float32[:, ::1]] * 2, COUNTER)
+def frame_statistics(x, real, eps, mean, scale, counter):
+    """Write the mean over real frames of every feature, and its inverse deviation: (B, D)."""
+    batch, length, features = x.shape
+    wide = features // WIDTH
+    tasks = -(-wide // GROUP)  # of one sequence: groups of features
+    while True:
+        task = take(counter)
+        if task >= batch * tasks:
+            return
+        i, first = task // tasks, task % tasks * GROUP
+        share = np.float32(share_of(real, i))
+        for k in range(first, min(first + GROUP, wide)):
+            centre, variance = splat(0.0), splat(0.0)
+            for t in range(length):
+                if real[i, t]:
+                    centre += load(x[i, t], k) * share
+            for t in range(length):
+                if real[i, t]:
+                    away = load(x[i, t], k) - centre
+                    variance += away * away * share
+            store(mean[i], k, centre)
+            store(scale[i], k, 1.0 / root(variance + np.float32(eps)))
+
+
+@kernel(*[ROWS] * 3, *[float32[:, ::1]] * 2, *[ROW] * 6, float64, ROWS, COUNTER)
+def branches(temporal, spatial, gate, mean, scale, weight_t, bias_t, weight_s, bias_s, alpha, beta, eps, z, counter):
+    """Write ``z``: both branches, normalised and weighted, summed, times the SiLU of ``gate``.
+
+    ``mean`` and ``scale`` are the spatial branch's, of :func:`frame_statistics`.
+    """
+    batch, length, features = temporal.shape
+    wide, tasks = features // WIDTH, -(-length // FRAMES)
+    while True:
+        task = take(counter)
+        if task >= batch * tasks:
+            return
+        i, first = task // tasks, task % tasks * FRAMES
+        for t in range(first, min(length, first + FRAMES)):
+            along, across, door, out = temporal[i, t], spatial[i, t], gate[i, t], z[i, t]
+            centre, variance = row_statistics(along, along, wide)
+            spread = alpha[0] / np.float32(np.sqrt(variance + eps))
+            for k in range(wide):
+                one = (load(along, k) - centre) * spread * load(weight_t, k) + load(bias_t, k) * alpha[0]
+                other = (load(across, k) - load(mean[i], k)) * load(scale[i], k)
+                raw = load(door, k)
+                store(out, k, (one + other * (beta[0] * weight_s[t]) + beta[0] * bias_s[t]) * raw * sigmoid(raw))
+
+
+@kernel(ROWS, *[float32[:, ::1]] * 3, ROW, ROWS, ROW, boolean[:, ::1], float64, ROWS, COUNTER)
+def aggregate(h, scale, shift, point, point_bias, local, local_bias, real, eps, y, counter):
+    """Write ``y``, (B, T, D), LIIA of the pairs ``h``, (2B, T, D), modulated by ``scale`` and ``shift``, (B, 2D).
+
+    ``point`` is (2, 2), ``local`` (persons, frames, features) = (2, 3, 3).
+    """
+    batch, length, features = y.shape
+    wide, tasks = features // WIDTH, -(-length // FRAMES)
+    span = features + 2 * WIDTH  # a row with nothing before and behind it
+    rows = buffer(6 * (wide + 2))  # of three frames and both persons
+    while True:
+        task = take(counter)
+        if task >= batch * tasks:
+            return
+        i, first = task // tasks, task % tasks * FRAMES
+        last = min(length, first + FRAMES)
+        for t in range(first - 1, last + 1):
+            place = (t + 3) % 3 * 2 * span
+            a, b = rows[place : place + span], rows[place + span : place + 2 * span]
+            if 0 <= t < length and real[i, t]:
+                one, other = h[i, t], h[batch + i, t]
+                centre, variance = row_statistics(one, other, wide)
+                spread = np.float32(1.0 / np.sqrt(variance + eps))
+                for k in range(wide):
+                    x = (load(one, k) - centre) * spread * (load(scale[i], k) + 1.0) + load(shift[i], k)
+                    z = (load(other, k) - centre) * spread * (load(scale[i], wide + k) + 1.0) + load(shift[i], wide + k)
+                    store(a, k + 1, x * point[0, 0] + z * point[0, 1] + point_bias[0])
+                    store(b, k + 1, x * point[1, 0] + z * point[1, 1] + point_bias[1])
+            else:
+                a[:] = 0
+                b[:] = 0
+            now = t - 1
+            if now < first:
+                continue
+            if not real[i, now]:
+                y[i, now] = 0
+                continue
+            for k in range(wide):
+                total_ = splat(local_bias[0])
+                for frame in range(3):
+                    for person in range(2):
+                        begin = ((now + frame + 2) % 3 * 2 + person) * span + WIDTH - 1
+                        for feature in range(3):
+                            total_ += load(rows[begin + feature :], k) * local[person, frame, feature]
+                store(y[i, now], k, total_)

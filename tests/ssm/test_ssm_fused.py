@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from intermamba.models import build
-from intermamba.ssm import threads
+from intermamba.models.layers import ChannelLinear, ChannelNorm
+from intermamba.ssm import fuse, threads
 from intermamba.ssm.conv import causal_conv_silu
 from intermamba.ssm.norm import masked_norm
 
@@ -155,3 +156,36 @@ def test_a_model_is_the_same_without_the_fused_passes(name, monkeypatch):
     expected = outcome(prediction, values, torch.tensor(1.0).expand(29, 2, 9))
     for value, plain in zip(found, expected, strict=True):
         assert (value - plain).abs().max() <= 1e-5 * max(plain.abs().max(), 1e-3)
+
+
+@pytest.mark.parametrize("name", ["intermamba", "intermamba_alternative", "without_liia"])
+def test_sampling_s_fused_passes_change_no_prediction(name, monkeypatch):
+    """Prediction without gradients to 1e-6 of the largest, beside that in float64, with padded frames."""
+    torch.manual_seed(0)
+    sizes = {"width": 32, "heads": 2, "feedforward": 24, "dropout": 0.0, "blocks_per_module": 1, "state": 4, "rank": 4}
+    text = {"text_heads": 2, "text_feedforward": 16}
+    model = build(name, features=9, max_frames=80, text_width=16, transformer_blocks=1, **sizes, **text).eval()
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, 0.1, 0.3)
+    draws = torch.Generator().manual_seed(1)
+    x, cond = torch.randn(2, 70, 2, 9, generator=draws), torch.randn(2, 1, 16, generator=draws)
+    steps, mask = torch.tensor([3, 700]), torch.arange(70) < torch.tensor([70, 43])[:, None]
+    used = []
+    monkeypatch.setattr(fuse, "_BRANCHES", lambda *inputs, pass_=fuse._BRANCHES: used.append(1) or pass_(*inputs))
+    with torch.no_grad():
+        found = model(x, steps, cond, mask)
+        exact = model.double()(x.double(), steps, cond.double(), mask)
+    assert len(used) == 2 * 2  # two modules of one block, of two ASTM blocks each
+    assert (found - exact)[mask].abs().max() <= 2e-6 * exact[mask].abs().max()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_norm_of_a_product_is_what_it_says(masked):
+    """Against the layer normalisation of the product itself, in float64."""
+    norm, widen = ChannelNorm(12).double(), ChannelLinear(3, 12, bias=False).double()
+    torch.nn.init.normal_(norm.weight)
+    low, wide = torch.randn(2, 3, 7, generator=torch.Generator().manual_seed(0), dtype=torch.double), widen.weight
+    real = torch.arange(12) < torch.tensor([12, 5])[:, None] if masked else None
+    expected = masked_norm(wide @ low, norm.weight, norm.bias, real, norm.eps) if masked else norm(wide @ low)
+    found = norm.of_product(widen, low, 12, real) + norm.bias[:, None]
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
