@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import to_jsonable_python
 
 from intermamba.datasets import datasets
 from intermamba.errors import ConfigError, unknown
@@ -583,12 +584,13 @@ class Config(Section):
 
     def section(self, name: str) -> Any:
         """Knobs under a dotted name, as plain JSON values; what a stage records and what decides whether it reruns."""
-        value: Any = self.model_dump(mode="json")
+        value: Any = self
         for key in name.split("."):
-            if key not in value:
-                raise ConfigError(unknown("section", name, value, "the configuration"))
-            value = value[key]
-        return value
+            known = dict(value) if isinstance(value, (BaseModel, Mapping)) else {}
+            if key not in known:
+                raise ConfigError(unknown("section", name, known, "the configuration"))
+            value = known[key]
+        return to_jsonable_python(value)
 
     def dataset(self, name: str, where: str = "dataset") -> Dataset:
         """``name`` as one of the profile's datasets; ``where`` it was given, for the message.
