@@ -4,48 +4,20 @@ A damaged source draws the very clips, captions, windows and persons that the un
 differences are paired and hold the damage alone.
 """
 
-from collections.abc import Collection
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
-from evaluators import evaluation
-from evaluators.evaluation import Source
-from evaluators.evaluator import Evaluator
-from evaluators.perturbations import PerturbedSource, catalogue
-from evaluators.protocol import Protocol
 from evaluators.results import METRICS
-from evaluators.sources import SharedSource
 from intermamba.errors import DataError
-from intermamba.progress import SILENT, Progress
-from intermamba.representation import Representation
 
 REAL = "real"
 """The method whose motions are not damaged."""
 
 Verdict = Literal["notices", "blind", "fooled"]
 """What a metric makes of a perturbation: see :func:`changes`."""
-
-
-def measure(
-    evaluator: Evaluator,
-    protocol: Protocol,
-    real: Source,
-    seed: int,
-    progress: Progress = SILENT,
-    body: Representation | None = None,
-    unseen: Collection[str] = (),
-) -> pd.DataFrame:
-    """Metrics of real motions, undamaged (method ``real``) and under every perturbation (method: its name).
-
-    Columns as :func:`evaluators.evaluation.evaluate` gives them. MModality is not among the metrics: real motions come
-    one a caption.
-    """
-    drawn = SharedSource(real)
-    damaged = {one.name: PerturbedSource(drawn, one) for one in catalogue(protocol.dataset)}
-    return evaluation.evaluate(evaluator, protocol, real, {REAL: drawn, **damaged}, seed, progress, body, unseen)
 
 
 def changes(frame: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,8 @@ import torch
 from batches import FRAMES, LONGEST, batch_of
 from torch import Tensor
 
-from evaluators.perturbations import InterHumanBody, InterXBody, PerturbedSource, catalogue, exchanged
+from evaluators.perturbations import catalogue
+from evaluators.perturbed import InterHumanBody, InterXBody, PerturbedSource, exchanged
 from intermamba.data import interhuman
 from intermamba.data.dataset import Batch
 from intermamba.rotations import rows_to_matrix
@@ -36,7 +37,7 @@ class Still:
 
 def damaged(dataset: str, batch: Batch, name: str, seed: int = 3) -> Batch:
     one = next(one for one in catalogue(dataset) if one.name == name)
-    return next(PerturbedSource(Still(batch), one).batches(seed))
+    return next(PerturbedSource(Still(batch), one, dataset).batches(seed))
 
 
 def points(batch: Batch) -> Tensor:

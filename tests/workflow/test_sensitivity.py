@@ -14,8 +14,9 @@ from torch import Tensor
 
 from evaluators import protocol as protocols
 from evaluators.perturbations import catalogue
+from evaluators.perturbed import measure
 from evaluators.protocol import Protocol
-from evaluators.sensitivity import changes, half_width, measure, verdict
+from evaluators.sensitivity import changes, half_width, verdict
 from intermamba.data import interhuman
 from intermamba.data.dataset import Batch
 from intermamba.errors import DataError

@@ -1,6 +1,6 @@
 """Stages ``evaluate-reference`` and ``sensitivity``: metrics of the reference motions, as they are and damaged."""
 
-from evaluators import sensitivity
+from evaluators import perturbed
 from evaluators.evaluation import Source
 from evaluators.results import SHUFFLED
 from evaluators.sources import SharedSource, ShuffledSource
@@ -29,7 +29,7 @@ def run_sensitivity(config: Config, job: Job, progress: Progress = SILENT) -> No
     """Evaluate the real test motions under every perturbation, to see which metric notices what."""
     bench = Bench(config, job, config.sensitivity.repeats)
     with job.recorded(config, bench.seeds) as notes:
-        found = sensitivity.measure(
+        found = perturbed.measure(
             bench.evaluator, bench.protocol, bench.real, bench.root, progress, bench.body, bench.split.unseen
         )
         files.write_csv(job["metrics"], bench.rows(found, "reference"))
