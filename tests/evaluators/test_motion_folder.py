@@ -46,7 +46,7 @@ from intermamba.text.names import tower_name
 from workflow.cli.commands import app
 from workflow.evaluation import external as command
 from workflow.evaluation import prompts, reference
-from workflow.evaluation.setup import Bench
+from workflow.evaluation.setup import EvaluationSetup
 from workflow.graph import stages
 
 CLIPS = 24
@@ -112,8 +112,8 @@ def evaluated(study: tuple[Config, str], folder: Path, method: str | None = None
     return job["metrics"]
 
 
-def bench_of(config: Config, dataset: str) -> Bench:
-    return Bench(config, job_of(config, dataset))
+def setup_of(config: Config, dataset: str) -> EvaluationSetup:
+    return EvaluationSetup(config, job_of(config, dataset))
 
 
 @pytest.fixture(scope="module", params=["interhuman", "interx"])
@@ -152,8 +152,8 @@ class Shaken:
 
 
 def open_folder(study: tuple[Config, str], folder: Path) -> MotionFolder:
-    bench = bench_of(*study)
-    return MotionFolder(folder, bench.split, bench.settings, bench.protocol, bench.root)
+    setup = setup_of(*study)
+    return MotionFolder(folder, setup.split, setup.settings, setup.protocol, setup.root)
 
 
 def shown(batches: Iterator[Batch] | None) -> list[Batch]:
@@ -165,10 +165,10 @@ class TestFolder:
     def test_our_own_motions_get_our_own_numbers(self, study: tuple[Config, str], tmp_path: Path) -> None:
         """Written out and read back, a source is evaluated to the last bit as it was: clips, batches, pairs and all."""
         config, dataset = study
-        bench = bench_of(config, dataset)
-        source = Shaken(bench.real)
-        expected = bench.measure({"mine": source}, "re-evaluated")
-        export(tmp_path / "mine", source, bench.protocol, bench.root, sets=3)
+        setup = setup_of(config, dataset)
+        source = Shaken(setup.real)
+        expected = setup.measure({"mine": source}, "re-evaluated")
+        export(tmp_path / "mine", source, setup.protocol, setup.root, sets=3)
         output = evaluated(study, tmp_path / "mine", "mine")
         assert output == Path(f"results/smoke/{dataset}/mine/motions/metrics.csv")
         pd.testing.assert_frame_equal(pd.read_csv(output), _through_csv(expected, tmp_path))
@@ -176,10 +176,10 @@ class TestFolder:
 
     def test_the_record_tells_what_was_evaluated(self, study: tuple[Config, str], tmp_path: Path) -> None:
         config, dataset = study
-        bench = bench_of(config, dataset)
+        setup = setup_of(config, dataset)
         digests = []
         for name in ("a", "b"):
-            export(tmp_path / name, Shaken(bench.real), bench.protocol, bench.root, sets=1)
+            export(tmp_path / name, Shaken(setup.real), setup.protocol, setup.root, sets=1)
             output = evaluated(study, tmp_path / name, "twice")
             record = json.loads(paths.record_of(output).read_text())
             digests.append(record["inputs"][str(tmp_path / name)])
@@ -188,20 +188,20 @@ class TestFolder:
         assert record["notes"]["sets"] == 1
         assert record["notes"]["files"] == CLIPS + 3 * 4
         assert {"origin", "tower", "evaluator", "skeleton"} <= set(record["notes"])
-        assert record["seeds"]["root"] == bench.root
+        assert record["seeds"]["root"] == setup.root
         job = stages.evaluation_of(config, dataset, "twice", tmp_path / "b")
         assert record["config"] == values(config, job.knobs)
         assert set(record["inputs"]) == set(map(str, job.reads))
 
     def test_one_set_is_shown_in_every_repeat(self, study: tuple[Config, str], tmp_path: Path) -> None:
-        bench = bench_of(*study)
-        export(tmp_path, Shaken(bench.real), bench.protocol, bench.root, sets=1)
+        setup = setup_of(*study)
+        export(tmp_path, Shaken(setup.real), setup.protocol, setup.root, sets=1)
         folder = open_folder(study, tmp_path)
         assert folder.sets == 1
         seen = []
         for repeat in range(3):
-            seed = protocols.source_seed(protocols.repeat_seed(bench.root, repeat))
-            batches, real = shown(folder.batches(seed)), shown(bench.real.batches(seed))
+            seed = protocols.source_seed(protocols.repeat_seed(setup.root, repeat))
+            batches, real = shown(folder.batches(seed)), shown(setup.real.batches(seed))
             assert [batch.clip for batch in batches] == [batch.clip for batch in real]  # in the order of the real ones
             rows = {name: batch.motion[row] for batch in batches for row, name in enumerate(batch.clip)}
             seen.append((list(rows), rows))
@@ -221,11 +221,11 @@ class TestFolder:
     ) -> None:
         fixed = protocols.load("").model_copy(update={"mode": "fixed"})
         monkeypatch.setattr(protocols, "load", lambda _: fixed)
-        bench = bench_of(*study)
+        setup = setup_of(*study)
         motions_of(study, tmp_path)
         folder = open_folder(study, tmp_path)
-        for source in (folder, bench.real):
-            seeds = [protocols.source_seed(protocols.repeat_seed(bench.root, repeat)) for repeat in range(3)]
+        for source in (folder, setup.real):
+            seeds = [protocols.source_seed(protocols.repeat_seed(setup.root, repeat)) for repeat in range(3)]
             draws = [[batch.clip for batch in shown(source.batches(seed))] for seed in seeds]
             assert draws[0] == draws[1] == draws[2]
 
@@ -248,16 +248,16 @@ def motions_of(study: tuple[Config, str], folder: Path) -> Path:
 
 def recorded(study: tuple[Config, str], folder: Path, change: Callable[[str, dict[str, Any]], None]) -> Path:
     """The motions of the test split in the layout of joints or rotations, each changed."""
-    dataset, bench = study[1], bench_of(*study)
-    for batch in bench.real.batches(0):
+    dataset, setup = study[1], setup_of(*study)
+    for batch in setup.real.batches(0):
         for row, name in enumerate(batch.clip):
             motion = batch.motion[row, : batch.length[row]]
             content: dict[str, Any] = {"clip": name, "caption": batch.caption[row]}
-            content["rotations"] = bench.body.rotations(motion).numpy()
+            content["rotations"] = setup.body.rotations(motion).numpy()
             if dataset == "interhuman":
-                content["joints"] = bench.body.joints(motion).numpy()
+                content["joints"] = setup.body.joints(motion).numpy()
             else:
-                content["translation"] = bench.body.translation(motion).numpy()
+                content["translation"] = setup.body.translation(motion).numpy()
             change(dataset, content)
             folder.mkdir(exist_ok=True)
             np.savez(folder / f"{name}.npz", **content)
@@ -306,12 +306,12 @@ class TestUnits:
 
 def answered(study: tuple[Config, str], folder: Path, sets: int) -> Path:
     """A folder that answers each request of ``prompts``: the ground truth of its length, with noise."""
-    bench = bench_of(*study)
+    setup = setup_of(*study)
     prompts.run(*study, sets, folder / "requests.jsonl")
     noise = np.random.default_rng(0)
     for number, request in enumerate(requests.read(folder / "requests.jsonl")):
-        index = bench.split.ids.index(request.clip)
-        motion = ClipDataset(bench.split, bench.settings, "fixed", 0)[0, index].motion
+        index = setup.split.ids.index(request.clip)
+        motion = ClipDataset(setup.split, setup.settings, "fixed", 0)[0, index].motion
         motion = np.resize(motion, (request.frames, *motion.shape[1:]))
         for sample in range(request.samples or 1):
             write(
@@ -389,22 +389,22 @@ class TestPrompts:
     def test_requests_are_what_the_models_here_are_sampled_with(
         self, study: tuple[Config, str], tmp_path: Path
     ) -> None:
-        bench = bench_of(*study)
+        setup = setup_of(*study)
         prompts.run(*study, 3, tmp_path / "requests.jsonl")
         asked = requests.read(tmp_path / "requests.jsonl")
         for repeat in range(3):
-            drawn = protocols.repeat_seed(bench.root, repeat)
+            drawn = protocols.repeat_seed(setup.root, repeat)
             plain = {one.clip: one for one in asked if one.repeat == repeat and one.samples is None}
-            assert list(plain) == list(bench.split.ids)
+            assert list(plain) == list(setup.split.ids)
             seen = 0
-            for batch in bench.real.batches(protocols.source_seed(drawn)):
+            for batch in setup.real.batches(protocols.source_seed(drawn)):
                 for name, caption, length in zip(batch.clip, batch.caption, batch.length.tolist(), strict=True):
                     assert (plain[name].caption, plain[name].frames) == (caption, length)
-                    assert bench.split.captions(bench.split.ids.index(name))[plain[name].caption_index] == caption
+                    assert setup.split.captions(setup.split.ids.index(name))[plain[name].caption_index] == caption
                     seen += 1
             assert seen == CLIPS
             varied = [one for one in asked if one.repeat == repeat and one.samples]
-            first = next(bench.real.batches(protocols.variations_seed(drawn)))
+            first = next(setup.real.batches(protocols.variations_seed(drawn)))
             expected = list(zip(first.clip, first.caption, first.length.tolist(), strict=True))[:3]
             assert [(one.clip, one.caption, one.frames) for one in varied] == (expected if repeat < 2 else [])
             assert {one.samples for one in varied} <= {4}
@@ -454,8 +454,8 @@ class TestBeside:
         assert "run `intermamba evaluate-reference" in " ".join(self.shown(study, tmp_path, capsys).split())
         reference.run(config, job_of(config, dataset))
         run = paths.path("run_metrics", profile="smoke", dataset=dataset, variant="intermamba", seed=0)
-        bench = bench_of(config, dataset)
-        made = bench.measure({"intermamba": Shaken(bench.real)}, "reproduced", 0)
+        setup = setup_of(config, dataset)
+        made = setup.measure({"intermamba": Shaken(setup.real)}, "reproduced", 0)
         files.write_csv(run, made)
         text = self.shown(study, tmp_path, capsys)
         assert text.index("│ mine") < text.index("chance") < text.index("InterMamba")

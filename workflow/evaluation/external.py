@@ -20,7 +20,7 @@ from intermamba.data.splits import SplitFile
 from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
 from workflow.evaluation import comparison, reference
-from workflow.evaluation.setup import Bench
+from workflow.evaluation.setup import EvaluationSetup
 from workflow.graph import stages
 
 
@@ -33,14 +33,14 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
         StateError: the folder does not exist, or the dataset has no evaluator yet.
         DataError: the files are not what docs/howto/own-motions.md describes, or not in metres.
     """
-    bench = Bench(config, job)
-    source = MotionFolder(job["motions"], bench.split, bench.settings, bench.protocol, bench.root)
+    setup = EvaluationSetup(config, job)
+    source = MotionFolder(job["motions"], setup.split, setup.settings, setup.protocol, setup.root)
     for sentence in source.warnings:
         sys.stderr.write(f"warning: {source.folder}: {sentence}\n")
-    with job.recorded(config, bench.seeds) as notes:
-        found = bench.measure({job.item["method"]: source}, "re-evaluated", progress=progress)
+    with job.recorded(config, setup.seeds) as notes:
+        found = setup.measure({job.item["method"]: source}, "re-evaluated", progress=progress)
         files.write_csv(job["metrics"], found)
-        notes.update(bench.notes, files=len(source.paths), sets=source.sets, warnings=source.warnings)
+        notes.update(setup.notes, files=len(source.paths), sets=source.sets, warnings=source.warnings)
     comparison.show(found, comparison.finished(config, job.dataset, found))
 
 
@@ -85,14 +85,14 @@ def evaluate(
     given = isinstance(motions, Mapping)
     method = method or ("motions" if isinstance(motions, Mapping) else Path(motions).resolve().name)
     stages.check_method(method, "method")
-    bench = Bench(config, stages.job(config, "evaluate-reference", dataset=config.dataset(dataset)))
+    setup = EvaluationSetup(config, stages.job(config, "evaluate-reference", dataset=config.dataset(dataset)))
     with tempfile.TemporaryDirectory() as spare:
-        folder = _written(motions, Path(spare), bench.split) if isinstance(motions, Mapping) else Path(motions)
-        source = MotionFolder(folder, bench.split, bench.settings, bench.protocol, bench.root)
+        folder = _written(motions, Path(spare), setup.split) if isinstance(motions, Mapping) else Path(motions)
+        source = MotionFolder(folder, setup.split, setup.settings, setup.protocol, setup.root)
         for sentence in source.warnings:
             warnings.warn(sentence if given else f"{folder}: {sentence}", stacklevel=2)
-        rows: dict[str, Source] = {method: source, **reference.sources(bench)}
-        summary = summarise(bench.measure(rows, "re-evaluated"))
+        rows: dict[str, Source] = {method: source, **reference.sources(setup)}
+        summary = summarise(setup.measure(rows, "re-evaluated"))
     order = {name: number for number, name in enumerate(rows)}
     summary = summary.sort_values("method", key=lambda names: names.map(order), kind="stable")
     return summary.set_index(["method", "metric"])[["mean", "interval", "repeats"]]

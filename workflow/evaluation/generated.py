@@ -1,4 +1,4 @@
-"""Stages ``evaluate`` and ``re-evaluate``: a model makes the motions that the bench evaluates."""
+"""Stages ``evaluate`` and ``re-evaluate``: metrics of the motions that a model generates."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
 from intermamba.seeds import derive
 from intermamba.text.cache import features_of
-from workflow.evaluation.setup import Bench
+from workflow.evaluation.setup import EvaluationSetup
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,15 @@ class GeneratedSource:
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     """Evaluate a model: a run, or an official checkpoint, which has no training seed. One rule for both."""
-    bench = Bench(config, job)
+    setup = EvaluationSetup(config, job)
     trained = load(config, job)
     block: BlockName = "re-evaluated" if job.seed is None else "reproduced"
-    with job.recorded(config, bench.seeds) as notes:
+    with job.recorded(config, setup.seeds) as notes:
         diffusion = config.of(trained.recipe.variant.base).diffusion
-        generator = MotionGenerator(trained, features_of(job), diffusion, bench.device, config.runtime.sampler)
-        source = GeneratedSource(generator, bench.real, config.runtime.sampling_batch)
-        files.write_csv(job["metrics"], bench.measure({job.variant: source}, block, job.seed, progress))
-        notes.update(bench.notes)
+        generator = MotionGenerator(trained, features_of(job), diffusion, setup.device, config.runtime.sampler)
+        source = GeneratedSource(generator, setup.real, config.runtime.sampling_batch)
+        files.write_csv(job["metrics"], setup.measure({job.variant: source}, block, job.seed, progress))
+        notes.update(setup.notes)
 
 
 def load(config: Config, job: Job) -> checkpoint.Trained:

@@ -8,29 +8,29 @@ from intermamba import files
 from intermamba.config import Config
 from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
-from workflow.evaluation.setup import Bench
+from workflow.evaluation.setup import EvaluationSetup
 
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     """Evaluate the real test motions, with their own captions and with captions shuffled."""
-    bench = Bench(config, job)
-    with job.recorded(config, bench.seeds) as notes:
-        files.write_csv(job["metrics"], bench.measure(sources(bench), "reference", progress=progress))
-        notes.update(bench.notes)
+    setup = EvaluationSetup(config, job)
+    with job.recorded(config, setup.seeds) as notes:
+        files.write_csv(job["metrics"], setup.measure(sources(setup), "reference", progress=progress))
+        notes.update(setup.notes)
 
 
-def sources(bench: Bench) -> dict[str, Source]:
+def sources(setup: EvaluationSetup) -> dict[str, Source]:
     """The ground truth and chance, by the names of their rows."""
-    drawn = SharedSource(bench.real)
+    drawn = SharedSource(setup.real)
     return {"real": drawn, SHUFFLED: ShuffledSource(drawn)}
 
 
 def run_sensitivity(config: Config, job: Job, progress: Progress = SILENT) -> None:
     """Evaluate the real test motions under every perturbation, to see which metric notices what."""
-    bench = Bench(config, job, config.sensitivity.repeats)
-    with job.recorded(config, bench.seeds) as notes:
+    setup = EvaluationSetup(config, job, config.sensitivity.repeats)
+    with job.recorded(config, setup.seeds) as notes:
         found = perturbed.measure(
-            bench.evaluator, bench.protocol, bench.real, bench.root, progress, bench.body, bench.split.unseen
+            setup.evaluator, setup.protocol, setup.real, setup.root, progress, setup.body, setup.split.unseen
         )
-        files.write_csv(job["metrics"], bench.rows(found, "reference"))
-        notes.update(bench.notes)
+        files.write_csv(job["metrics"], setup.rows(found, "reference"))
+        notes.update(setup.notes)

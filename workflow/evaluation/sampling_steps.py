@@ -12,7 +12,7 @@ from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
 from intermamba.text.cache import features_of
 from workflow.evaluation.generated import GeneratedSource, load
-from workflow.evaluation.setup import Bench
+from workflow.evaluation.setup import EvaluationSetup
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,20 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     Raises:
         StateError: a stage before this one has not run.
     """
-    bench = Bench(config, job, config.steps.repeats)
+    setup = EvaluationSetup(config, job, config.steps.repeats)
     trained = load(config, job)
-    with job.recorded(config, bench.seeds) as notes:
+    with job.recorded(config, setup.seeds) as notes:
         sources: dict[str, Source] = {}
         for solver, counts in config.steps.solvers.items():
             for count in counts:
                 changes = {"solver": solver, "sampling_steps": count, "eta": 0.0}
                 sampling = config.of(trained.recipe.variant.base).diffusion.model_copy(update=changes)
-                generator = MotionGenerator(trained, features_of(job), sampling, bench.device, config.runtime.sampler)
+                generator = MotionGenerator(trained, features_of(job), sampling, setup.device, config.runtime.sampler)
                 sources[f"{solver}:{count}"] = OneEach(
-                    GeneratedSource(generator, bench.real, config.runtime.sampling_batch)
+                    GeneratedSource(generator, setup.real, config.runtime.sampling_batch)
                 )
-        found = bench.measure(sources, "reproduced", job.seed, progress)
+        found = setup.measure(sources, "reproduced", job.seed, progress)
         how = found["method"].str.rsplit(":", n=1, expand=True)
         found = found.assign(method=job.variant, solver=how[0], steps=how[1].astype(int))
         files.write_csv(job["metrics"], found)
-        notes.update(bench.notes)
+        notes.update(setup.notes)

@@ -1,4 +1,4 @@
-"""The bench on which all motions of a dataset are evaluated: one evaluator, protocol, test split and root of seeds."""
+"""How all motions of a dataset are evaluated: with one evaluator, protocol, test split and root of seeds."""
 
 from collections.abc import Mapping
 
@@ -28,7 +28,7 @@ def root(config: Config, dataset: Dataset) -> int:
     return derive(config.seed, "evaluate", dataset)
 
 
-class Bench:
+class EvaluationSetup:
     """What every evaluation on a dataset shares.
 
     Args:
