@@ -19,7 +19,7 @@ from evaluators.evaluation import Source
 from evaluators.evaluator import Evaluator
 from evaluators.perturbations import Perturbation, catalogue
 from evaluators.sensitivity import REAL
-from evaluators.sources import SharedSource
+from evaluators.sources import OnePerCaption, SharedSource
 from intermamba.config import Dataset
 from intermamba.data import interhuman, interx
 from intermamba.data.dataset import Batch
@@ -34,7 +34,7 @@ _ROOT = 0
 
 
 @dataclass(frozen=True)
-class PerturbedSource:
+class PerturbedSource(OnePerCaption):
     """A source of a dataset's motions with a perturbation done to every batch."""
 
     source: Source
@@ -48,10 +48,6 @@ class PerturbedSource:
         body = InterHumanBody() if family(self.dataset) == "interhuman" else InterXBody()
         for batch in self.source.batches(repeat_seed):
             yield EDITS[kind](body, level, batch, draws)
-
-    def variations(self, repeat_seed: int, captions: int, samples: int) -> None:  # noqa: ARG002
-        """Real motions come one a caption."""
-        return
 
 
 def measure(

@@ -1,4 +1,4 @@
-"""Sources of real motions: the test split as it is, and with its captions exchanged."""
+"""Sources of real motions: the test split as it is, and with its captions exchanged; and what makes one of another."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,8 +13,15 @@ from intermamba.data.splits import SplitFile
 from intermamba.seeds import derive
 
 
+class OnePerCaption:
+    """Base of sources without variations: MModality is not measured on them."""
+
+    def variations(self, repeat_seed: int, captions: int, samples: int) -> None:  # noqa: ARG002
+        return
+
+
 @dataclass(frozen=True)
-class RealSource:
+class RealSource(OnePerCaption):
     """Clips of a split; caption, window and person order are drawn as the protocol's mode says."""
 
     split: SplitFile
@@ -35,10 +42,6 @@ class RealSource:
             workers=self.workers,
         )
 
-    def variations(self, repeat_seed: int, captions: int, samples: int) -> None:  # noqa: ARG002
-        """Real motions come one a caption."""
-        return
-
 
 class SharedSource:
     """A source whose last draw is kept, for other sources to make theirs from it."""
@@ -58,7 +61,7 @@ class SharedSource:
 
 
 @dataclass(frozen=True)
-class ShuffledSource:
+class ShuffledSource(OnePerCaption):
     """Real motions with captions shuffled within a batch: the R-precision of unrelated texts and motions."""
 
     real: Source
@@ -73,6 +76,12 @@ class ShuffledSource:
                 tokens=tuple(batch.tokens[index] for index in order),
             )
 
-    def variations(self, repeat_seed: int, captions: int, samples: int) -> None:  # noqa: ARG002
-        """Real motions come one a caption."""
-        return
+
+@dataclass(frozen=True)
+class SingleSource(OnePerCaption):
+    """A source without its variations, which need several times the motions."""
+
+    source: Source
+
+    def batches(self, repeat_seed: int) -> Iterator[Batch]:
+        return self.source.batches(repeat_seed)

@@ -1,32 +1,15 @@
 """Stage ``steps``: what a trained row loses with fewer sampling steps, and what more steps or another solver give."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 from evaluators.evaluation import Source
+from evaluators.sources import SingleSource
 from intermamba import files
 from intermamba.config import Config
-from intermamba.data.dataset import Batch
 from intermamba.generate import MotionGenerator
 from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
 from intermamba.text.cache import features_of
 from workflow.evaluation.generated import GeneratedSource, load
 from workflow.evaluation.setup import EvaluationSetup
-
-
-@dataclass(frozen=True)
-class OneEach:
-    """A source without variations: MModality needs several times the motions and is left out."""
-
-    source: Source
-
-    def batches(self, repeat_seed: int) -> Iterator[Batch]:
-        return self.source.batches(repeat_seed)
-
-    def variations(self, repeat_seed: int, captions: int, samples: int) -> None:  # noqa: ARG002
-        """None are made."""
-        return
 
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
@@ -44,7 +27,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
                 changes = {"solver": solver, "sampling_steps": count, "eta": 0.0}
                 sampling = config.of(trained.recipe.variant.base).diffusion.model_copy(update=changes)
                 generator = MotionGenerator(trained, features_of(job), sampling, setup.device, config.runtime.sampler)
-                sources[f"{solver}:{count}"] = OneEach(
+                sources[f"{solver}:{count}"] = SingleSource(
                     GeneratedSource(generator, setup.real, config.runtime.sampling_batch)
                 )
         found = setup.measure(sources, "reproduced", job.seed, progress)
