@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install reproduce test check docs clean constraints
+.PHONY: install reproduce test fuzz check docs clean constraints
 
 install: .venv/installed
 
@@ -29,6 +29,10 @@ reproduce: install
 # All tests but the slow ones, which are `pytest -m slow`.
 test: install
 	@pytest -n 2 --dist worksteal -m "not slow"
+
+# Every reader against damaged files, for an hour or so; what is found is kept beside the table.
+fuzz: install
+	@nice -n 19 $(BIN)/python tests/fuzz/campaign.py --inputs 20000 --output build/fuzz/fuzz.csv
 
 check: install
 	@ruff check . && ruff format --check . && mypy && lint-imports
