@@ -1,9 +1,10 @@
 """Lightning's trainer as this project uses it: reproducible, quiet, resumable only where asked, with progress."""
 
 import logging
+import math
 import warnings
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -15,8 +16,11 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch import Tensor
 
 from intermamba.config import RuntimeConfig
+from intermamba.errors import DivergedError
 from intermamba.progress import SILENT, Progress
 
+EXPLODED = 1e4
+"""A loss of so many times that of the first step, and of one at least, has diverged."""
 VALIDATION_LOSS = "validation/total"
 """What a module must log its validation loss as to have it shown."""
 AVERAGED = 100
@@ -35,10 +39,12 @@ def trainer(
     precision: str = "32-true",
     devices: int = 1,
     validate_every: int = 1,
+    kept: Callable[[], str] = lambda: "No checkpoint was kept.",
 ) -> L.Trainer:
     """A trainer without summaries or checkpoints of its own; a :class:`ModelCheckpoint` may be a callback.
 
-    ``progress`` counts its steps; ``part`` names them where one stage trains more than once.
+    ``progress`` counts its steps; ``part`` names them where one stage trains more than once. A training that diverges
+    stops with a :class:`DivergedError`, which says what was ``kept``.
     """
     return L.Trainer(
         accelerator=runtime.accelerator,
@@ -48,7 +54,7 @@ def trainer(
         gradient_clip_val=gradient_clip,
         check_val_every_n_epoch=validate_every,
         num_sanity_val_steps=0,
-        callbacks=[*callbacks, _Report(progress, part)],
+        callbacks=[_Guard(kept), *callbacks, _Report(progress, part)],
         # On a GPU some kernels have no deterministic form; those warn instead of failing.
         deterministic=True if runtime.accelerator == "cpu" else "warn",
         # Not Lightning's own for Slurm: its checkpoints lie in the working directory, which all trainings share.
@@ -95,6 +101,55 @@ class _Report(L.Callback):
         if (loss := trainer.callback_metrics.get(VALIDATION_LOSS)) is not None:
             facts.append(f"val {loss:.3g}")
         return ", ".join(facts)
+
+
+class _Guard(L.Callback):
+    """Stops a training that diverges, before a checkpoint of it is written over the last good one.
+
+    A GPU is asked once in many steps, since asking waits for it; the step and the batch are named all the same.
+    """
+
+    def __init__(self, kept: Callable[[], str]) -> None:
+        self._kept = kept
+        self._first: float | None = None
+        self._unseen: list[tuple[int, Sequence[str], Tensor]] = []
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Tensor | Mapping[str, Any] | None,
+        batch: Any,
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        assert isinstance(outputs, Mapping)
+        self._unseen.append((trainer.global_step, getattr(batch, "clip", ()), outputs["loss"].detach()))
+        if pl_module.device.type == "cpu" or len(self._unseen) >= AVERAGED:
+            self._look()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._look()
+        for name, weight in pl_module.named_parameters():
+            if not weight.isfinite().all():
+                raise DivergedError(self._message(f"{name} is not finite after step {trainer.global_step}"))
+
+    def _look(self) -> None:
+        if not self._unseen:
+            return
+        losses = torch.stack([loss for _, _, loss in self._unseen]).tolist()
+        if self._first is None:
+            self._first = abs(losses[0])
+        for (step, clips, _), loss in zip(self._unseen, losses, strict=True):
+            if not math.isfinite(loss) or abs(loss) > EXPLODED * max(self._first, 1.0):
+                shown = ", ".join(clips[:8]) + (f" and {len(clips) - 8} more" if len(clips) > 8 else "")
+                raise DivergedError(self._message(f"the loss is {loss:.3g} at step {step} (clips {shown})"))
+        self._unseen.clear()
+
+    def _message(self, what: str) -> str:
+        return (
+            f"training diverged: {what}. {self._kept()} The same command would diverge again: lower the learning rate "
+            "or gradient_clip, or train in 32-true, under `training` in params.yaml."
+        )
 
 
 @contextmanager

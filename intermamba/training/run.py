@@ -14,6 +14,7 @@ from intermamba import files
 from intermamba.checkpoints.recipe import describe
 from intermamba.checkpoints.trained import Trained, save
 from intermamba.config import Config
+from intermamba.data import normalisation
 from intermamba.data.splits import SplitFile
 from intermamba.errors import Interrupted
 from intermamba.job import Job, values
@@ -86,16 +87,14 @@ def _train(
         splits = [SplitFile(job[name]) for name in ("train", "val")]
         settings, body = config.datasets[dataset], representation(dataset, splits[0].offsets)
         cache = features_of(job)
-        stats = files.read_tensors(job["stats"])[0]
+        mean, std = normalisation.read(job["stats"], body.features)
         if dataset not in variant.method.normalised:
-            stats = {"mean": torch.zeros_like(stats["mean"]), "std": torch.ones_like(stats["std"])}
+            mean, std = torch.zeros_like(mean), torch.ones_like(std)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(root, "weights"))
             model = build_for(config, variant, features=body.features, max_frames=settings.max_frames, part=part)
         made = load(training.module)
-        module: TrainingModule = made(
-            model, variant, body, stats["mean"], stats["std"], cache, config, root, parts=parts
-        )
+        module: TrainingModule = made(model, variant, body, mean, std, cache, config, root, parts=parts)
         train, validation = module.loaders(splits, settings, root)
         resume = _Resume(config, job)
         history = History(config.training.log_every_steps, resume.folder)
@@ -109,6 +108,7 @@ def _train(
                 precision=config.training.precision,
                 devices=config.runtime.devices,
                 validate_every=config.training.checkpoint_every_epochs,
+                kept=resume.kept,
             )
             try:
                 engine.fit(module, train, validation, ckpt_path=resume.path, weights_only=True)
@@ -150,12 +150,20 @@ class _Resume:
             enable_version_counter=False,
         )
 
+    def kept(self) -> str:
+        """The last checkpoint, in a sentence."""
+        if not self._file.exists():
+            return "There is no checkpoint yet."
+        return f"The last good checkpoint is {self._file}, of step {self._step()}."
+
+    def _step(self) -> int:
+        return int(torch.load(self._file, map_location="cpu", weights_only=True)["global_step"])
+
     def advice(self) -> str:
         """How an interrupted run goes on."""
         if not self._file.exists():
             return "Run the same command again to begin anew: there was no checkpoint yet."
-        step = torch.load(self._file, map_location="cpu", weights_only=True)["global_step"]
-        return f"Run the same command again to go on from step {step}."
+        return f"Run the same command again to go on from step {self._step()}."
 
     def clear(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
