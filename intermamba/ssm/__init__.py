@@ -11,7 +11,7 @@ from torch import Tensor
 
 from intermamba.errors import ConfigError, unknown
 from intermamba.ssm import cpu, cuda, reference
-from intermamba.ssm.inputs import Inputs
+from intermamba.ssm.inputs import Inputs, check_shapes
 
 Discretisation = Literal["mamba", "zoh"]
 
@@ -62,6 +62,7 @@ def selective_scan(
 
     Raises:
         ConfigError: unknown backend, or one that does not take the input.
+        ValueError: shapes that do not fit.
     """
     if backend == "auto":
         fast = (("cpu", cpu), ("triton", cuda))
@@ -69,4 +70,6 @@ def selective_scan(
         backend = next(ready, "reference")
     elif backend not in BACKENDS:
         raise ConfigError(unknown("scan backend", backend, [*BACKENDS, "auto"], "selective_scan(backend=...)"))
-    return BACKENDS[backend](Inputs(u, delta, A, B, C, D, delta_bias, delta_softplus), discretisation)
+    scan = Inputs(u, delta, A, B, C, D, delta_bias, delta_softplus)
+    check_shapes(scan)
+    return BACKENDS[backend](scan, discretisation)

@@ -20,6 +20,21 @@ class Inputs(NamedTuple):
     softplus: bool
 
 
+def check_shapes(scan: Inputs) -> None:
+    """Refuse shapes that do not fit ``u``: PyTorch would broadcast them, and compiled loops run over their ends.
+
+    Raises:
+        ValueError: the message has all shapes.
+    """
+    u, *others = scan[:-1]
+    (batch, channels, length), states = u.shape, scan.A.shape[-1]
+    projection, vector = (batch, states, length), (channels,)
+    expected = [tuple(u.shape), (channels, states), projection, projection, vector, vector]
+    shapes = [fit if value is None else tuple(value.shape) for value, fit in zip(others, expected, strict=True)]
+    if shapes != expected:
+        raise ValueError(f"selective_scan: delta, A, B, C, D, delta_bias of shapes {shapes}; u asks for {expected}")
+
+
 def flat(function: Callable[..., Any]) -> Callable[..., Any]:
     """``function``, whose first argument is :class:`Inputs`, as an operator calls it: with one argument per field."""
     count = len(Inputs._fields)

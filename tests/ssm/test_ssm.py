@@ -19,7 +19,7 @@ from torch import Tensor
 
 from intermamba.errors import ConfigError
 from intermamba.ssm import BACKENDS, cpu, cuda, reference, selective_scan
-from intermamba.ssm.inputs import Inputs
+from intermamba.ssm.inputs import Inputs, check_shapes
 from intermamba.ssm.threads import WORTH_A_THREAD
 
 HERE = ("reference", "cpu")
@@ -350,7 +350,7 @@ import numpy as np
 import torch
 
 from intermamba.ssm import cpu, threads
-from intermamba.ssm.inputs import Inputs
+from intermamba.ssm.inputs import Inputs, check_shapes
 
 torch.set_num_threads(2)
 threads.WORTH_A_THREAD = 1
@@ -405,10 +405,26 @@ def test_cpu_backend_says_what_it_takes():
         selective_scan(**formula(), backend="cpu", discretisation="zoh")
 
 
-def test_wrong_shapes_are_refused_before_they_are_read():
-    values = formula() | {"C": torch.zeros(2, 2, 4)}
-    with pytest.raises(ValueError, match=r"\(2, 2, 4\).*\(2, 2, 5\)"):
-        cpu.selective_scan(Inputs(*values.values(), softplus=False), "mamba")
+@pytest.mark.parametrize("name", ["delta", "A", "B", "C", "D", "delta_bias"])
+def test_shapes_that_would_broadcast_are_refused(name):
+    values = formula()
+    check_shapes(Inputs(*values.values(), softplus=False))
+    values[name] = values[name][..., :1]
+    with pytest.raises(ValueError, match=r"shapes .*; u asks for .*\(2, [12], 5\)"):
+        check_shapes(Inputs(*values.values(), softplus=False))
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_every_backend_refuses_shapes_that_do_not_fit(backend, monkeypatch):
+    monkeypatch.setenv("JAXTYPING_DISABLE", "1")
+    code = f"""
+import torch
+from intermamba.ssm import selective_scan
+u = torch.zeros(1, 2, 3)
+selective_scan(u, u, torch.zeros(2, 2), torch.zeros(1, 2, 1), torch.zeros(1, 2, 3), backend="{backend}")
+"""
+    run = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert "ValueError: selective_scan: delta, A, B, C, D, delta_bias of shapes" in run.stderr
 
 
 def test_numba_is_not_imported_before_it_is_needed():
