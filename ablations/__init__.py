@@ -6,11 +6,9 @@ of group ``intermamba.variants`` of its own.
 
 from pathlib import Path
 
-import yaml
-from pydantic import ValidationError
-
 from intermamba.errors import ConfigError
 from intermamba.methods.variant import Variant
+from intermamba.reading.documents import checked, read_yaml
 
 FOLDER = Path(__file__).parent
 OWN = Path("ablations")
@@ -34,16 +32,13 @@ def read(folder: Path) -> dict[str, Variant]:
     """
     found = {}
     for path in sorted(folder.glob("*.yaml")):
+        written = read_yaml(path)
         try:
-            variant = Variant.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-            variant = variant.model_copy(update={"file": str(path.absolute())})
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path}: not valid YAML: {error}") from error
-        except ValidationError as error:
-            problem = error.errors()[0]
-            raise ConfigError(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+            variant: Variant = checked(Variant, written, str(path), error=ConfigError)
         except ConfigError as error:
-            raise ConfigError(f"{path}: {error}") from error
+            named = str(error).startswith(f"{path}: ")
+            raise (error if named else ConfigError(f"{path}: {error}")) from error.__cause__
+        variant = variant.model_copy(update={"file": str(path.absolute())})
         if variant.name != path.stem:
             raise ConfigError(f"{path}: its name is {variant.name!r}; name and file must agree.")
         found[variant.name] = variant

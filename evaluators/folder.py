@@ -23,10 +23,10 @@ from intermamba import files
 from intermamba.config import Dataset, DatasetConfig
 from intermamba.data import interhuman, interx, plausibility
 from intermamba.data.dataset import Batch, EpochSampler, Item, collate
-from intermamba.data.raw import check_numbers, read_archive
 from intermamba.data.splits import SplitFile
 from intermamba.datasets import family
-from intermamba.errors import DataError, shortened
+from intermamba.errors import DataError, shortened, shown
+from intermamba.reading.arrays import check_numbers, read_archive
 from intermamba.representation import representation
 from intermamba.rotations import matrix_to_columns, matrix_to_rows
 
@@ -348,4 +348,6 @@ def _number(path: Path, content: Mapping[str, np.ndarray], name: str) -> int | N
 def _described(value: np.ndarray | None) -> str:
     if value is None:
         return "none"
-    return f"{value.dtype} of shape {value.shape}" if value.shape else f"{value.dtype} {value.item()!r}"
+    return (
+        f"{value.dtype!s:.60} of shape {value.shape}" if value.shape else f"{value.dtype!s:.20} {shown(value.item())}"
+    )

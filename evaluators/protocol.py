@@ -5,13 +5,14 @@ Tables and figures read it as well, so it imports no torch; :mod:`evaluators.eva
 
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from intermamba.config import Dataset, Positive, Section
 from intermamba.errors import ConfigError, unknown
+from intermamba.reading.documents import checked, read_yaml
 from intermamba.seeds import derive
 
 _FILE = "evaluators/protocols.yaml"
@@ -114,17 +115,37 @@ class Protocol(Section):
 
 @cache
 def _read() -> dict[str, Protocol]:
-    document: dict[str, Any] = yaml.safe_load((resources.files("evaluators") / "protocols.yaml").read_text("utf-8"))
-    try:
-        return {name: Protocol(name=name, **_inherited(document, values)) for name, values in document.items()}
-    except (ValidationError, TypeError, KeyError) as error:
-        raise ConfigError(f"{_FILE}: {error}") from error
+    return read(Path(str(resources.files("evaluators"))) / "protocols.yaml")
 
 
-def _inherited(document: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """``values`` over those of the protocol that they name as their ``base``."""
-    own = {key: value for key, value in values.items() if key != "base"}
-    return _inherited(document, document[values["base"]]) | own if "base" in values else own
+def read(path: Path) -> dict[str, Protocol]:
+    """The protocols of a file, by name.
+
+    Raises:
+        ConfigError: not such a file; the message names the protocol and the value.
+    """
+    document = _inherited(path)
+    return {
+        name: checked(Protocol, {"name": name, **values}, f"{path}, {name}", error=ConfigError)
+        for name, values in document.items()
+    }
+
+
+def _inherited(path: Path) -> dict[str, dict[str, Any]]:
+    """The values of each protocol, over those of the protocol that they name as their ``base``."""
+    shape = dict[str, dict[str, Any]]
+    document: dict[str, dict[str, Any]] = checked(shape, read_yaml(path), str(path), error=ConfigError)
+
+    def values(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
+        own = dict(document[name])
+        if (base := own.pop("base", None)) is None:
+            return own
+        allowed = [other for other in document if other not in (name, *above)]
+        if base not in allowed:
+            raise ConfigError(unknown("base", base, allowed, f"{path}, {name}"))
+        return values(base, (name, *above)) | own
+
+    return {name: values(name) for name in document}
 
 
 def names() -> list[str]:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from evaluators import protocol as protocols
-from intermamba.errors import ConfigError, DataError, unknown
+from intermamba import files
+from intermamba.errors import ConfigError, DataError, brief, shown, unknown
 
 
 @dataclass(frozen=True)
@@ -125,12 +126,14 @@ def validated(frame: pd.DataFrame, where: str | Path) -> pd.DataFrame:
     """
     if set(frame.columns) != set(COLUMNS):
         missing, extra = sorted(set(COLUMNS) - set(frame.columns)), sorted(set(frame.columns) - set(COLUMNS))
-        raise DataError(f"{where}: not a table of metrics (missing columns: {missing}, unexpected: {extra}).")
+        raise DataError(
+            f"{where}: not a table of metrics (missing columns: {shown(missing)}, unexpected: {shown(extra)})."
+        )
     try:
         # An empty column reads as floats, which become integers only by way of their own type.
         typed = frame[list(COLUMNS)].astype({"training_seed": "Float64"}).astype(COLUMNS)
     except (TypeError, ValueError) as error:
-        raise DataError(f"{where}: a value is not of its column's type ({error}).") from error
+        raise DataError(f"{where}: a value is not of its column's type ({brief(error)}).") from error
     for name in typed["block"].unique():
         if name not in get_args(BlockName):
             raise DataError(unknown("block", name, get_args(BlockName), str(where)))
@@ -149,10 +152,7 @@ def read(path: str | Path) -> pd.DataFrame:
     Raises:
         DataError: missing or broken file, or not a table of metrics.
     """
-    try:
-        return validated(pd.read_csv(path), path)
-    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise DataError(f"{path}: cannot be read as CSV ({error}).") from error
+    return validated(files.read_csv(path), path)
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:

@@ -4,19 +4,19 @@ Snakemake, DVC and the command line all come through :func:`load`. A profile is 
 own differences merged over it, so a profile shows just what it changes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import to_jsonable_python
 
 from intermamba.datasets import datasets
-from intermamba.errors import ConfigError, unknown
+from intermamba.errors import ConfigError, shortened, shown, unknown
+from intermamba.reading.documents import checked, explained, problems, read_yaml
 
-Positive = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(gt=0, lt=1 << 31)]
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -37,7 +37,7 @@ METHOD_NAME = r"[A-Za-z0-9][A-Za-z0-9_.+-]*"
 class Section(BaseModel):
     """A frozen group of knobs; a misspelled key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class SyntheticConfig(Section):
@@ -578,9 +578,7 @@ class Config(Section):
         try:
             return type(known)(**{**known.model_dump(), **changes})
         except ValidationError as error:
-            problem = error.errors()[0]
-            place = ".".join(map(str, ("methods", method, section, *problem["loc"])))
-            raise ValueError(f"{place}: {problem['msg']} (given: {problem['input']!r})") from error
+            raise ValueError(explained(error, ("methods", method, section)).removesuffix(".")) from error
 
     def section(self, name: str) -> Any:
         """Knobs under a dotted name, as plain JSON values; what a stage records and what decides whether it reruns."""
@@ -632,21 +630,33 @@ def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
+class Document(BaseModel):
+    """``params.yaml`` before any knob of it is looked at."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    profile: str
+    base: dict[str, Any]
+    profiles: dict[str, dict[str, Any] | None]
+
+
 def read(path: str | Path = "params.yaml") -> dict[str, Any]:
-    """The file as it stands: ``profile``, ``base`` and ``profiles``."""
-    try:
-        document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
+    """The file as it stands: ``profile``, ``base`` and ``profiles``.
+
+    Raises:
+        ConfigError: it cannot be read, is not YAML, or has another shape.
+    """
+    if not Path(path).exists():
         raise ConfigError(
-            f"{path}: cannot be read ({error.strerror}). Run this in a study's folder; `intermamba init` starts one."
-        ) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
-    keys = {"profile", "base", "profiles"}
+            f"{path}: cannot be read (no such file). Run this in a study's folder; `intermamba init` starts one."
+        )
+    document = read_yaml(path)
+    keys = set(Document.model_fields)
     if not isinstance(document, dict) or set(document) != keys:
-        found = ", ".join(map(str, document)) if isinstance(document, dict) else type(document).__name__
-        raise ConfigError(f"{path}: needs exactly the keys profile, base, profiles; found {found}.")
-    return document
+        found = ", ".join(map(shown, document)) if isinstance(document, dict) else shown(document)
+        raise ConfigError(f"{path}: needs exactly the keys profile, base, profiles; found {found:.200}.")
+    whole: Document = checked(Document, document, str(path), error=ConfigError)
+    return whole.model_dump()
 
 
 def load(profile: str | None = None, path: str | Path = "params.yaml") -> Config:
@@ -661,11 +671,16 @@ def load(profile: str | None = None, path: str | Path = "params.yaml") -> Config
         raise ConfigError(unknown("profile", name, document["profiles"], str(path)))
     changes = document["profiles"][name] or {}
     values = _merge(document["base"], changes)
+    if "profile" in values:
+        raise ConfigError(f"{path}, profile {name!r}: `profile` is no knob; it stands at the top of the file alone.")
     values["methods"] = _methods(values.get("methods") or {}, changes, f"{path}, profile {name!r}")
     try:
-        return Config(profile=name, **values)
+        return Config.model_validate({"profile": name, **values})
     except ValidationError as error:
-        raise ConfigError(_explain(error, f"{path}, profile {name!r}")) from error
+        found = shortened(problems(error, known=_siblings))
+        raise ConfigError(
+            "\n  ".join([f"{path}, profile {name!r}: {error.error_count()} problem(s).", *found])
+        ) from error
 
 
 def _methods(given: Mapping[str, Any], profile: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -694,19 +709,7 @@ def _methods(given: Mapping[str, Any], profile: Mapping[str, Any], where: str) -
     return found
 
 
-def _explain(error: ValidationError, where: str) -> str:
-    lines = [f"{where}: {error.error_count()} problem(s)."]
-    for problem in error.errors():
-        place = ".".join(map(str, problem["loc"]))
-        if problem["type"] == "extra_forbidden":
-            lines.append("  " + unknown("key", problem["loc"][-1], _siblings(problem["loc"][:-1]), place))
-        else:
-            given = "" if problem["type"] == "missing" or not place else f" (given: {problem['input']!r})"
-            lines.append(f"  {place + ': ' if place else ''}{problem['msg']}{given}")
-    return "\n".join(lines)
-
-
-def _siblings(location: tuple[int | str, ...]) -> list[str]:
+def _siblings(location: Sequence[int | str]) -> list[str]:
     """Field names of the section at ``location``, for the list of allowed keys in an error."""
     model: Any = Config
     for key in location:

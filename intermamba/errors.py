@@ -4,8 +4,10 @@ Every problem with input, configuration or state raises a subclass of :class:`In
 its message without a traceback. Anything else that escapes is a bug of ours and keeps its traceback.
 """
 
+import errno
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from reprlib import Repr
 
 
 class InterMambaError(Exception):
@@ -24,8 +26,68 @@ class StateError(InterMambaError):
     """The working tree is not in the state a command needs, for example an input stage has not run."""
 
 
+class DivergedError(InterMambaError):
+    """A training whose loss or weights are no longer finite, or whose loss explodes."""
+
+
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during work that can go on; the message says how."""
+
+
+_LONGEST_REASON = 200
+"""Letters."""
+
+
+class _Short(Repr):
+    """Values in messages: cut, at any depth, before they are written out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 3
+        self.maxdict = self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = 4
+        self.maxstring = self.maxlong = self.maxother = 60
+
+    def repr_int(self, x: int, level: int) -> str:
+        return super().repr_int(x, level) if x.bit_length() <= 1000 else f"an integer of {x.bit_length():,} bits"
+
+
+_SHORT = _Short()
+
+
+def shown(value: object) -> str:
+    """``value`` as messages show it: its ``repr``, cut where it is long or deep."""
+    return _SHORT.repr(value)
+
+
+def brief(error: object) -> str:
+    """The reason that a library gives, in one line and cut."""
+    reason = " ".join(str(error).split())
+    return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}..."
+
+
+_REMEDIES = {
+    errno.ENOSPC: "Free some space and run the same command again.",
+    errno.EDQUOT: "Free some space and run the same command again.",
+    errno.EFBIG: "Raise the limit on the size of files (ulimit -f) and run the same command again.",
+    errno.EACCES: "Give yourself permission to it, or work in another folder.",
+    errno.EPERM: "Give yourself permission to it, or work in another folder.",
+    errno.EROFS: "Work in a folder that can be written to.",
+    errno.EMFILE: "Raise the limit on open files (ulimit -n) and run the same command again.",
+    errno.ENFILE: "Close some programs and run the same command again.",
+    errno.ENOMEM: "Free some memory and run the same command again.",
+    errno.EIO: "Look after the disk.",
+}
+
+
+def system_problem(error: BaseException) -> str | None:
+    """One line on what the system refused: space, permission, open files, memory; ``None`` for other errors."""
+    if isinstance(error, OSError) and error.errno is not None:
+        place = f"{brief(error.filename)}: " if error.filename is not None else ""
+        return f"{place}{error.strerror}. {_REMEDIES.get(error.errno, '')}".strip()
+    # torch says it in words alone.
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error) or "out of memory" in str(error):
+        return f"out of memory ({brief(error) or 'the limit of this process'}). Free some, or use smaller batches."
+    return None
 
 
 def shortened(problems: Sequence[str], most: int = 20) -> list[str]:
@@ -37,6 +99,6 @@ def shortened(problems: Sequence[str], most: int = 20) -> list[str]:
 def unknown(kind: str, value: object, allowed: Iterable[str], where: str) -> str:
     """Message for an unknown name: the value, where it came from, the nearest match and the whole list."""
     names = sorted(allowed)
-    near = get_close_matches(str(value), names, n=1)
+    near = get_close_matches(str(value)[:_LONGEST_REASON], names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"unknown {kind} {value!r} in {where}.{hint} Allowed: {', '.join(names) or '(none)'}."
+    return f"unknown {kind} {shown(value)} in {where}.{hint} Allowed: {', '.join(names) or '(none)'}."

@@ -11,11 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from intermamba.errors import DataError, StateError
+from intermamba.errors import DataError, StateError, brief
+from intermamba.reading import opened, regular
+from intermamba.reading.documents import read_csv, read_json
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
+
+__all__ = [
+    "alone_in",
+    "atomic",
+    "read_csv",
+    "read_json",
+    "read_metadata",
+    "read_tensors",
+    "require",
+    "sha256",
+    "write_csv",
+    "write_json",
+    "write_tensors",
+    "write_text",
+]
 
 _LONGEST_HEADER = 100_000_000
 """Bytes; safetensors itself reads no longer one."""
@@ -74,13 +91,6 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def read_json(path: str | Path) -> Any:
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as JSON ({error}).") from error
-
-
 def write_csv(path: str | Path, frame: "pd.DataFrame") -> None:
     """Write a tidy table; floats keep every digit, so that reading it back gives the same values."""
     with atomic(path) as part:
@@ -110,11 +120,12 @@ def read_tensors(path: str | Path) -> tuple[dict[str, "Tensor"], dict[str, str]]
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(regular(path), framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, AttributeError) as error:
         raise DataError(
-            f"{path}: cannot be read as safetensors ({error}). If a stage wrote it, delete it and run the stage again."
+            f"{path}: cannot be read as safetensors ({brief(error)}). If a stage wrote it, delete it and run the stage "
+            "again."
         ) from error
 
 
@@ -129,7 +140,7 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     if not path.exists():
         raise StateError(f"{path}: no such file.")
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             size = int.from_bytes(file.read(8), "little")
             if not 2 <= size <= _LONGEST_HEADER:
                 raise ValueError("no header where one is expected")
@@ -137,8 +148,8 @@ def read_metadata(path: str | Path) -> dict[str, str]:
         metadata = header.get("__metadata__", {})
         if not all(isinstance(value, str) for value in metadata.values()):
             raise ValueError("metadata that are not text")
-    except (OSError, ValueError, RecursionError, AttributeError) as error:
-        raise DataError(f"{path}: cannot be read as safetensors ({error}).") from error
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise DataError(f"{path}: cannot be read as safetensors ({brief(error)}).") from error
     return dict(metadata)
 
 

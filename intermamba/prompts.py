@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from intermamba.checkpoints.recipe import Recipe
-from intermamba.errors import ConfigError, DataError
+from intermamba.errors import ConfigError, DataError, shown
+from intermamba.reading import lines
 from intermamba.requests import Request
 
 LONGEST = 2000
@@ -65,12 +66,10 @@ def read_prompts(path: str | Path) -> list[str]:
         DataError: a file that cannot be read, is too large, or has no caption.
     """
     try:
-        if (size := Path(path).stat().st_size) > LARGEST_FILE:
-            raise DataError(f"--prompts {path}: {size} bytes; at most {LARGEST_FILE}. Split the file.")
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"--prompts {path}: cannot be read as text ({error}).") from error
-    if captions := [line.strip() for line in lines if line.strip()]:
+        captions = lines(path, LARGEST_FILE)
+    except DataError as error:
+        raise DataError(f"--prompts {error}") from error
+    if captions:
         return captions
     raise DataError(f"--prompts {path}: holds no prompt. Write one per line.")
 
@@ -114,7 +113,7 @@ def check_prompts(prompts: Sequence[Prompt]) -> None:
             if len(text) > LONGEST:
                 raise ConfigError(f"prompt {text[:40] + '...'!r}: {len(text)} characters; at most {LONGEST}.")
             if not any(map(str.isalnum, text)):
-                raise ConfigError(f"prompt {text!r} has no words. Say what the two people do.")
+                raise ConfigError(f"prompt {shown(text)} has no words. Say what the two people do.")
 
 
 def check_folders(prompts: Sequence[Prompt]) -> None:

@@ -9,7 +9,9 @@ from pydantic import Field, ValidationError
 
 from intermamba import files
 from intermamba.config import Count, Positive, Section
-from intermamba.errors import ConfigError, DataError, unknown
+from intermamba.errors import ConfigError, DataError, brief, unknown
+from intermamba.reading import text
+from intermamba.reading.documents import explained
 
 FORMATS = (".jsonl", ".csv")
 
@@ -39,14 +41,14 @@ def write(path: str | Path, requests: Iterable[Request]) -> None:
     Raises:
         ConfigError: another ending.
     """
-    text = io.StringIO()
+    written = io.StringIO()
     if _format(path) == ".csv":
-        table = csv.DictWriter(text, list(Request.model_fields), lineterminator="\n")
+        table = csv.DictWriter(written, list(Request.model_fields), lineterminator="\n")
         table.writeheader()
         table.writerows(request.model_dump() for request in requests)
     else:
-        text.writelines(request.model_dump_json(exclude_none=True) + "\n" for request in requests)
-    files.write_text(path, text.getvalue())
+        written.writelines(request.model_dump_json(exclude_none=True) + "\n" for request in requests)
+    files.write_text(path, written.getvalue())
 
 
 def read(path: str | Path) -> list[Request]:
@@ -58,10 +60,9 @@ def read(path: str | Path) -> list[Request]:
     """
     parse = _csv if _format(path) == ".csv" else _json_lines
     try:
-        with Path(path).open(encoding="utf-8", newline="") as file:
-            found = list(parse(path, file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as text ({error}).") from error
+        found = list(parse(path, io.StringIO(text(path), newline="")))
+    except csv.Error as error:
+        raise DataError(f"{path}: cannot be read as CSV ({brief(error)}).") from error
     if not found:
         raise DataError(f"{path}: no request. `intermamba prompts` writes such a file.")
     return found
@@ -93,9 +94,7 @@ def _csv(path: str | Path, file: Iterable[str]) -> Iterator[Request]:
 
 
 def _bad_line(path: str | Path, number: int, error: ValidationError) -> DataError:
-    problem = error.errors()[0]
-    place = ".".join(map(str, problem["loc"]))
     return DataError(
-        f"{path}, line {number}: {place + ': ' if place else ''}{problem['msg']}. `intermamba prompts` writes such a "
-        "file; docs/howto/own-motions.md describes it."
+        f"{path}, line {number}: {explained(error)} `intermamba prompts` writes such a file; "
+        "docs/howto/own-motions.md describes it."
     )

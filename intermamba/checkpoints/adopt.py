@@ -9,9 +9,9 @@ from jaxtyping import Float32
 from intermamba.checkpoints import official, recipe
 from intermamba.checkpoints.trained import Trained, save
 from intermamba.config import Config
-from intermamba.data.raw import read_array
 from intermamba.errors import ConfigError, DataError, unknown
 from intermamba.job import Job
+from intermamba.reading.arrays import read_array
 from intermamba.representation import representation
 from intermamba.text.names import tower_name
 

@@ -42,6 +42,8 @@ from intermamba.positions import sinusoids
 
 MAX_FRAMES = 300
 """Longest window of the official models; nothing in their weights depends on it."""
+BLOCKS = 128
+"""Most blocks of each kind that are built."""
 HEADS = 8
 """Attention heads of the official models, in the denoiser and in the text encoder."""
 
@@ -104,8 +106,8 @@ def load(path: str | Path, layout: Layout, heads: int = HEADS) -> Denoiser:
     """The model of an official checkpoint, float32, in evaluation mode.
 
     Raises:
-        DataError: the file cannot be read safely, is of another model, or its weights do not fit; every unknown,
-            missing and misshapen one is named as in the file.
+        DataError: the file cannot be read safely, is of another model, or its weights do not fit; unknown, missing and
+            misshapen ones are named as in the file.
         ConfigError: its width is not a multiple of ``heads``.
     """
     weights = {name: value for name, value in _state(path).items() if not name.startswith(CLIP)}
@@ -159,7 +161,10 @@ def _sizes(path: str | Path, weights: Mapping[str, Tensor], layout: Layout) -> d
         return value.shape[0], value.shape[1]
 
     def depth(prefix: str) -> int:
-        return len({name.removeprefix(prefix).split(".")[0] for name in weights if name.startswith(prefix)})
+        found = len({name.removeprefix(prefix).split(".")[0] for name in weights if name.startswith(prefix)})
+        if found > BLOCKS:
+            raise DataError(f"{path}: {found:,} blocks under {prefix}; at most {BLOCKS} are built [official 8].")
+        return found
 
     width, features = shape(f"{net}.motion_embed.weight")
     return {

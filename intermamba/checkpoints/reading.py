@@ -10,10 +10,16 @@ import torch
 from safetensors.torch import load_file
 from torch import Size, Tensor, nn
 
-from intermamba.errors import DataError
+from intermamba.errors import DataError, brief, shortened, shown
+from intermamba.reading import opened, regular
+from intermamba.reading.arrays import open_archive
 
 SIZE_LIMIT = 1 << 34
 """Largest checkpoint that is opened, in bytes; InterGen with CLIP and its optimiser's state is below 3 GB."""
+
+DIRECTORY_LIMIT = 1 << 22
+"""Largest table of contents of a checkpoint, in bytes: some forty thousand tensors."""
+_FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 _REFUSED = "holds more than tensors, or is no checkpoint at all, and is not opened for safety"
 
@@ -37,10 +43,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         DataError: missing, broken or unsafe file.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise DataError(f"{path}: no such checkpoint. See docs/howto/official-checkpoint.md.")
-    if (size := path.stat().st_size) > SIZE_LIMIT:
-        raise DataError(f"{path}: {size} bytes; at most {SIZE_LIMIT} are read.")
+    regular(path, SIZE_LIMIT)
     if path.suffix != ".safetensors":
         _check_archive(path)
     try:
@@ -48,7 +53,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     except Exception as error:  # a malformed file can raise nearly anything
         # torch explains at length how to open the file unsafely; what it stumbled over comes after.
         reason = (str(error).partition("WeightsUnpickler error:")[2] or str(error)).strip().partition("\n")[0]
-        raise DataError(f"{path}: {_REFUSED} ({reason}).") from error
+        raise DataError(f"{path}: {_REFUSED} ({brief(reason)}).") from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected a dictionary of weights, found {type(content).__name__}.")
     return content
@@ -64,11 +69,11 @@ def _load(path: Path) -> Any:
 def _check_archive(path: Path) -> None:
     """Only what can be memory-mapped: it takes no more memory than the file is long, whatever it claims."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened(path) as file, open_archive(file, DIRECTORY_LIMIT) as archive:
             packed = [item.filename for item in archive.infolist() if item.compress_type != zipfile.ZIP_STORED]
-    except (OSError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a malformed file can raise nearly anything
         raise DataError(
-            f"{path}: {_REFUSED} ({error}). It must be as torch.save writes since PyTorch 1.6, or safetensors."
+            f"{path}: {_REFUSED} ({brief(error)}). It must be as torch.save writes since PyTorch 1.6, or safetensors."
         ) from error
     if packed:
         raise DataError(f"{path}: {_REFUSED} ({packed[0]} is compressed, which torch.save never does).")
@@ -84,7 +89,12 @@ def state_dict(path: str | Path, value: Any) -> dict[str, Tensor]:
         raise DataError(f"{path}: no state dict in it where one is expected.")
     for name, tensor in value.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise DataError(f"{path}: {name!r} is {type(tensor).__name__} where a state dict has a tensor by its name.")
+            raise DataError(
+                f"{path}: {shown(name)} is {type(tensor).__name__} where a state dict has a tensor by its name."
+            )
+        if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
+            kind = f"{tensor.layout} on {tensor.device}".replace("torch.", "")
+            raise DataError(f"{path}: {name} is {kind}; needs plain numbers.")
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise DataError(f"{path}: {name} claims {tuple(tensor.shape)} and holds fewer numbers.")
     return value
@@ -94,18 +104,19 @@ def check_fit(path: str | Path, weights: Mapping[str, Tensor], expected: Mapping
     """Compare names, shapes and values with what a network needs.
 
     Raises:
-        DataError: names every missing, unexpected and misshapen weight, and every one that is not finite.
+        DataError: names the missing, unexpected and misshapen weights and those that are not finite, twenty of each.
     """
-    problems = [f"missing {name}" for name in expected if name not in weights]
-    problems += [f"unexpected {name}" for name in weights if name not in expected]
+    missing = [f"missing {name}" for name in expected if name not in weights]
+    unexpected = [f"unexpected {name:.100}" for name in weights if name not in expected]
+    unfit = []
     for name in expected:
         if (value := weights.get(name)) is None:
             continue
         if value.shape != expected[name]:
-            problems.append(f"{name} is {tuple(value.shape)}, expected {tuple(expected[name])}")
-        elif not (value.is_floating_point() and value.isfinite().all()):
-            problems.append(f"{name} holds what is no finite number")
-    if problems:
+            unfit.append(f"{name} is {tuple(value.shape)}, expected {tuple(expected[name])}")
+        elif value.dtype not in _FLOATS or not value.isfinite().all():
+            unfit.append(f"{name} holds what is no finite number")
+    if problems := [*shortened(missing), *shortened(unexpected), *shortened(unfit)]:
         raise DataError(f"{path}: its weights do not fit {what}: " + "; ".join(problems) + ".")
 
 

@@ -15,6 +15,7 @@ from intermamba.config import Config, Count, Dataset, DiffusionConfig, ModelConf
 from intermamba.errors import ConfigError, DataError
 from intermamba.methods.variant import Variant
 from intermamba.models import check_sizes, find, sizes_of
+from intermamba.reading.documents import explained
 
 FORMAT = "2"
 """Number of the layout of the metadata; files before it held no text tower and no sampling settings."""
@@ -157,7 +158,7 @@ def describe(config: Config, dataset: Dataset, variant: str, *, origin: str, tow
             seed=config.seed,
         )
     except ValidationError as error:
-        raise ConfigError(f"profile {config.profile!r}: {_explain(error)}") from error
+        raise ConfigError(f"profile {config.profile!r}: {explained(error)}") from error
 
 
 def write(recipe: Recipe) -> dict[str, str]:
@@ -188,16 +189,6 @@ def read(path: str | Path) -> Recipe:
     try:
         return Recipe.model_validate_json(metadata["recipe"])
     except ValidationError as error:
-        raise DataError(f"{path}: broken recipe in its metadata: {_explain(error)}") from error
+        raise DataError(f"{path}: broken recipe in its metadata: {explained(error)}") from error
     except ConfigError as error:
         raise DataError(f"{path}: broken recipe in its metadata: {error}") from error
-
-
-def _explain(error: ValidationError) -> str:
-    """The first problems, each with its place and a short form of what was found."""
-    found = []
-    for problem in error.errors(include_url=False)[:5]:
-        place = ".".join(map(str, problem["loc"]))
-        given = "" if problem["type"] in ("missing", "value_error") else f" (given: {problem['input']!r:.40})"
-        found.append(f"{place + ': ' if place else ''}{problem['msg'].removeprefix('Value error, ')}{given}")
-    return "; ".join(found) + "."

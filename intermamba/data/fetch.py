@@ -3,7 +3,6 @@
 All problems are collected before anything is said, and nothing is written unless there is none.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -14,13 +13,14 @@ from typing import Any
 from intermamba import datasets, files, paths
 from intermamba.config import Config, Dataset, DatasetConfig
 from intermamba.data import SYNTHETIC_MARKER
+from intermamba.data import manifest as manifests
 from intermamba.data.layouts import Layout, layout
-from intermamba.data.raw import read_lines
-from intermamba.errors import DataError, shortened
+from intermamba.data.layouts.base import is_clip_id
+from intermamba.data.manifest import Entry, Manifest
+from intermamba.errors import DataError, shortened, shown
 from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
-
-_ID = re.compile(r"\w[\w.-]*")
+from intermamba.reading import lines
 
 
 @dataclass(frozen=True)
@@ -60,25 +60,29 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
         counts = {split: len(clips) for split, clips in found.clips.items()}
         made = synthetic or (root / SYNTHETIC_MARKER).exists()
         place = layout(dataset, root, settings)
-        about = {"origin": "synthetic" if made else "official", "format": place.form, "skeleton": place.skeleton()}
+        about: dict[str, Any] = {
+            "origin": "synthetic" if made else "official",
+            "format": place.form,
+            "skeleton": place.skeleton(),
+        }
         notes |= {**about, "clips": counts}
         notes |= {"ignored": found.ignored, "missing_allowed": found.missing_allowed}
-        files.write_json(
+        manifests.write(
             job["manifest"],
-            {
-                "dataset": dataset,
+            Manifest(
+                dataset=dataset,
                 **about,
-                "root": str(root),
-                "fps": place.file_fps,
-                "counts": counts,
-                "clips": found.clips,
-                "ignored": found.ignored,
-                "missing_allowed": found.missing_allowed,
-                "files": {
-                    _name(path, root): {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
+                root=str(root),
+                fps=place.file_fps,
+                counts=counts,
+                clips=found.clips,
+                ignored=found.ignored,
+                missing_allowed=found.missing_allowed,
+                files={
+                    _name(path, root): Entry(bytes=path.stat().st_size, sha256=files.sha256(path))
                     for path in sorted(set(found.files))
                 },
-            },
+            ),
         )
 
 
@@ -156,15 +160,15 @@ def _read_splits(place: Layout, found: list[str]) -> dict[str, list[str]]:
     owner: dict[str, str] = {}
     for split in paths.SPLITS:
         path = place.split_file(split)
-        ids = _attempt(partial(read_lines, path), found)
+        ids = _attempt(partial(lines, path), found)
         if ids is None:
             continue
         if not ids:
             found.append(f"{path}: no clip id; needs one a line.")
-        found.extend(f"{path}: {clip!r} is not a clip id." for clip in ids if not _ID.fullmatch(clip))
+        found.extend(f"{path}: {shown(clip)} is not a clip id." for clip in ids if not is_clip_id(clip))
         found.extend(f"{path}: {clip} stands {count} times." for clip, count in Counter(ids).items() if count > 1)
         found.extend(f"{path}: {clip} is in {owner[clip]}.txt as well." for clip in dict.fromkeys(ids) if clip in owner)
-        splits[split] = [clip for clip in dict.fromkeys(ids) if _ID.fullmatch(clip) and clip not in owner]
+        splits[split] = [clip for clip in dict.fromkeys(ids) if is_clip_id(clip) and clip not in owner]
         owner |= dict.fromkeys(splits[split], split)
     return splits
 

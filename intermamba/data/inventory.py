@@ -16,9 +16,10 @@ from intermamba.config import Config, Dataset, OfficialModel
 from intermamba.data import pos_tags
 from intermamba.data.fetch import raw_root
 from intermamba.data.layouts import layout
-from intermamba.data.raw import read_lines
+from intermamba.data.layouts.base import is_clip_id
 from intermamba.errors import DataError
 from intermamba.paths import SPLITS
+from intermamba.reading import lines
 from intermamba.text import wheel
 from intermamba.text.names import SENTENCE
 
@@ -92,8 +93,8 @@ def _dataset(config: Config, dataset: Dataset) -> Iterator[Entry]:
     root = raw_root(config, dataset)
     try:
         place = layout(dataset, root, settings)
-        lists = [path for path in map(place.split_file, SPLITS) if path.is_file()]
-        ids = [clip for path in lists for clip in read_lines(path)]
+        tables = [path for path in map(place.split_file, SPLITS) if path.is_file()]
+        ids = [clip for path in tables for clip in lines(path) if is_clip_id(clip)]
         left_out = {*settings.allow_missing, *(place.ignored() if ids else ())}
     except DataError as error:
         yield Entry(name, "missing", str(error), f"rows of {name}", owners)

@@ -13,10 +13,12 @@ from jaxtyping import Float, Float32, Float64
 
 from intermamba import datasets, files, paths
 from intermamba.config import Config, Dataset, DatasetConfig
-from intermamba.data import interhuman, interx, plausibility
+from intermamba.data import interhuman, interx, normalisation, plausibility
+from intermamba.data import manifest as manifests
 from intermamba.data.dataset import ClipDataset
 from intermamba.data.fetch import raw_root
 from intermamba.data.layouts import layout
+from intermamba.data.manifest import Manifest
 from intermamba.data.splits import Clip, SplitFile, write_split
 from intermamba.errors import DataError, StateError
 from intermamba.job import Job
@@ -43,28 +45,27 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     dataset = job.dataset
     settings = config.datasets[dataset]
     with job.recorded(config) as notes:
-        manifest = files.read_json(job["manifest"])
+        manifest = manifests.read(job["manifest"])
         root = raw_root(config, dataset)
         _check_unchanged(manifest, root, job)
         place = layout(dataset, root, settings)
         body: dict[str, Any] = {"skeleton": place.skeleton(), "offsets": place.offsets()}
         unseen = place.unseen()
-        notes |= {"origin": manifest["origin"], "skeleton": body["skeleton"]}
-        notes |= {"tokeniser": place.tokeniser(), "missing_allowed": manifest["missing_allowed"], "dropped": {}}
+        notes |= {"origin": manifest.origin, "skeleton": body["skeleton"]}
+        notes |= {"tokeniser": place.tokeniser(), "missing_allowed": manifest.missing_allowed, "dropped": {}}
         with ExitStack() as all_or_none:
             parts = {split: all_or_none.enter_context(files.atomic(job[split])) for split in paths.SPLITS}
             stats_part = all_or_none.enter_context(files.atomic(job["stats"]))
-            progress.start(sum(map(len, manifest["clips"].values())))
+            progress.start(sum(map(len, manifest.clips.values())))
             for split, part in parts.items():
                 dropped: dict[str, int] = {}
-                clips = _kept(map(place.read, manifest["clips"][split]), settings, dropped, dataset, progress)
-                write_split(part, clips, dataset=dataset, split=split, origin=manifest["origin"], unseen=unseen, **body)
+                clips = _kept(map(place.read, manifest.clips[split]), settings, dropped, dataset, progress)
+                write_split(part, clips, dataset=dataset, split=split, origin=manifest.origin, unseen=unseen, **body)
                 notes["dropped"][split] = dropped
             notes["warnings"] = plausible(SplitFile(parts["test"]), settings)
             for sentence in notes["warnings"]:
                 sys.stderr.write(f"warning: {sentence}\n")
-            mean, std = statistics(SplitFile(parts["train"]), settings)
-            files.write_tensors(stats_part, {"mean": torch.from_numpy(mean), "std": torch.from_numpy(std)})
+            normalisation.write(stats_part, *map(torch.from_numpy, statistics(SplitFile(parts["train"]), settings)))
 
 
 def plausible(split: SplitFile, settings: DatasetConfig) -> tuple[str, ...]:
@@ -81,14 +82,14 @@ def plausible(split: SplitFile, settings: DatasetConfig) -> tuple[str, ...]:
     return plausibility.check(sizes, body.floor, f"{split.split} split of {split.dataset}")
 
 
-def _check_unchanged(manifest: dict[str, Any], root: Path, job: Job) -> None:
+def _check_unchanged(manifest: Manifest, root: Path, job: Job) -> None:
     path = job["manifest"]
-    if manifest["root"] != str(root):
-        raise StateError(f"{path} is about {manifest['root']}, not {root}. {job.again(path)}")
+    if manifest.root != str(root):
+        raise StateError(f"{path} is about {manifest.root}, not {root}. {job.again(path)}")
     changed = [
         name
-        for name, entry in manifest["files"].items()
-        if not (root / name).is_file() or (root / name).stat().st_size != entry["bytes"]
+        for name, entry in manifest.files.items()
+        if not (root / name).is_file() or (root / name).stat().st_size != entry.bytes
     ]
     if changed:
         raise DataError(

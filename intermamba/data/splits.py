@@ -8,14 +8,17 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Float32
-from safetensors import SafetensorError, safe_open
+from pydantic import BaseModel, Field, Json, model_validator
+from safetensors import safe_open
 
 from intermamba import datasets, files
-from intermamba.errors import DataError
+from intermamba.config import Dataset
+from intermamba.errors import DataError, brief
+from intermamba.reading.documents import checked
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,33 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+Words = tuple[str, ...]
+
+
+class SplitMetadata(BaseModel):
+    """The metadata of a split file, entry by entry of its clips."""
+
+    dataset: Dataset
+    split: Literal["train", "val", "test"]
+    origin: Literal["synthetic", "official"]
+    skeleton: str | None = None
+    clips: Json[Annotated[tuple[str, ...], Field(min_length=1)]]
+    captions: Json[tuple[Annotated[Words, Field(min_length=1)], ...]]
+    tokens: Json[tuple[tuple[Words, ...], ...]] | None = None
+    individual: Json[tuple[tuple[Words, ...], ...]] | None = None
+    unseen: Json[tuple[str, ...]] = ()
+
+    @model_validator(mode="after")
+    def _one_entry_a_clip(self) -> "SplitMetadata":
+        clips = len(self.clips)
+        if len(set(self.clips)) != clips:
+            raise ValueError("clips: an id stands twice")
+        for name in ("captions", "tokens", "individual"):
+            if (entries := getattr(self, name)) is not None and len(entries) != clips:
+                raise ValueError(f"{name}: {len(entries)} entries for {clips} clips")
+        return self
+
+
 class SplitFile:
     """Random access to the clips of a split; frames are read from disk as they are asked for.
 
@@ -117,22 +147,39 @@ class SplitFile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = files.require(path)
+        remedy = "Delete it and run `intermamba preprocess` again."
         try:
-            metadata = self._file.metadata() or {}
-            self.dataset, self.split, self.origin = (metadata[key] for key in ("dataset", "split", "origin"))
-            self.skeleton = metadata.get("skeleton")
-            self.offsets = self._file.get_tensor("offsets") if "offsets" in self._file.keys() else None  # noqa: SIM118
-            self.ids: tuple[str, ...] = tuple(json.loads(metadata["clips"]))
-            self._captions = json.loads(metadata["captions"])
-            self._tokens = json.loads(metadata["tokens"]) if "tokens" in metadata else None
-            self._individual = json.loads(metadata["individual"]) if "individual" in metadata else None
-            self.unseen: frozenset[str] = frozenset(json.loads(metadata.get("unseen", "[]")))
-            """Captions in phrasings that training never shows."""
+            metadata = files.read_metadata(self.path)
             self._start = self._file.get_tensor("start")
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise DataError(
-                f"{self.path}: not a split file ({error}). Delete it and run `intermamba preprocess` again."
-            ) from error
+            self.offsets = self._file.get_tensor("offsets") if "offsets" in self._file.keys() else None  # noqa: SIM118
+            motion = self._file.get_slice("motion")
+            shape, kind = tuple(motion.get_shape()), motion.get_dtype()
+        except Exception as error:  # a malformed file can raise nearly anything
+            raise DataError(f"{self.path}: not a split file ({brief(error)}). {remedy}") from error
+        about: SplitMetadata = checked(SplitMetadata, metadata, str(self.path), remedy)
+        self.dataset, self.split, self.origin = about.dataset, about.split, about.origin
+        self.skeleton = about.skeleton
+        self.ids, self._captions = about.clips, about.captions
+        self._tokens, self._individual = about.tokens, about.individual
+        self.unseen: frozenset[str] = frozenset(about.unseen)
+        """Captions in phrasings that training never shows."""
+        if problem := self._problem(shape, kind):
+            raise DataError(f"{self.path}: {problem}. {remedy}")
+
+    def _problem(self, shape: tuple[int, ...], kind: str) -> str | None:
+        """What does not fit together."""
+        start, columns = self._start, datasets.dataset(self.dataset).columns
+        if kind != "F32" or len(shape) != 3 or shape[1:] != (2, columns):
+            return f"motion is {kind} of shape {shape}; needs F32 of (frames, 2, {columns})"
+        if start.dtype != np.int64 or start.shape != (len(self.ids) + 1,):
+            return f"start is {start.dtype} of shape {start.shape}; {len(self.ids)} clips need one integer more"
+        if start[0] != 0 or start[-1] != shape[0] or (np.diff(start) < 1).any():
+            return f"start does not rise from 0 to the {shape[0]} frames of motion"
+        if self.offsets is not None and not (
+            self.offsets.dtype == np.float64 and self.offsets.ndim == 2 and np.isfinite(self.offsets).all()
+        ):
+            return "offsets are no finite numbers"
+        return None
 
     @cached_property
     def _file(self) -> Any:
@@ -156,12 +203,12 @@ class SplitFile:
         return frames
 
     def captions(self, index: int) -> tuple[str, ...]:
-        return tuple(self._captions[index])
+        return self._captions[index]
 
     def tokens(self, index: int) -> tuple[tuple[str, ...], ...]:
         """``word/POS`` tokens of each caption (Inter-X); empty for InterHuman."""
-        return tuple(map(tuple, self._tokens[index])) if self._tokens else ()
+        return self._tokens[index] if self._tokens else ()
 
     def individual(self, index: int) -> tuple[tuple[str, ...], ...]:
         """Captions of person 1 alone and of person 2 alone; empty where the data have none."""
-        return tuple(map(tuple, self._individual[index])) if self._individual else ()
+        return self._individual[index] if self._individual else ()

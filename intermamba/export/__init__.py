@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 
 from intermamba import files
-from intermamba.errors import DataError
+from intermamba.errors import DataError, shown
 from intermamba.export import bvh, glb
 from intermamba.export.pose import animate
+from intermamba.reading.arrays import check_numbers, read_members
 
 FORMATS = ("bvh", "glb")
 TOLERANCE = 1e-4
 """Metres between a joint as an exported file gives it and the joint of the sample, at most."""
+MOST_FPS = 1000
+"""Frames a second of a sample."""
 _NEEDED = ("joints", "rotations", "rotation_joint_names", "fps", "caption")
 
 
@@ -54,12 +57,24 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
         DataError: the file cannot be read, or is no sample.
     """
     try:
-        with np.load(path, allow_pickle=False) as found:
-            content = dict(found)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as the npz of a sample ({error}).") from error
+        content = read_members(Path(path), (), (*_NEEDED, "bones"))
+    except DataError as error:
+        raise DataError(f"{error} Give an npz that `sample` wrote.") from error
     if missing := [name for name in _NEEDED if name not in content]:
         raise DataError(
             f"{path}: no sample of this project (no {', '.join(missing)}). Give an npz that `sample` wrote."
         )
+    names, joints = content["rotation_joint_names"], content["joints"]
+    shapes = {"joints": (len(joints) if joints.ndim else 0, 2, 22, 3), "bones": (55, 3), "fps": (), "caption": ()}
+    shapes["rotations"] = (*shapes["joints"][:1], 2, *names.shape[:1], 3, 3)
+    for name, shape in shapes.items():
+        if name in content and content[name].shape != shape:
+            raise DataError(f"{path}: {name} is of shape {content[name].shape}; a sample's is {shape}.")
+    for name in ("joints", "rotations", "bones"):
+        if name in content:
+            check_numbers(Path(path), content[name], f"{name}: ")
+    if not len(joints) or names.dtype.kind != "U" or content["caption"].dtype.kind != "U":
+        raise DataError(f"{path}: no frame, or names and caption that are no text.")
+    if content["fps"].dtype.kind not in "iu" or not 1 <= content["fps"] <= MOST_FPS:
+        raise DataError(f"{path}: fps {shown(content['fps'].item())}; 1 to {MOST_FPS}.")
     return content

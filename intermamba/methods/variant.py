@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError, model_validator
 from intermamba.errors import ConfigError, unknown
 from intermamba.methods import methods
 from intermamba.methods.method import Frozen, Method, Options
+from intermamba.reading.documents import explained
 
 
 class PaperRow(Frozen):
@@ -70,4 +71,4 @@ class Variant(Frozen):
         try:
             return choices(**self.changes)
         except ValidationError as error:
-            raise ConfigError(f"variant {self.name}: {error.errors()[0]['msg']} (changes: {self.changes})") from error
+            raise ConfigError(f"variant {self.name}: {explained(error, ('changes',))}") from error

@@ -16,6 +16,7 @@ from intermamba.errors import ConfigError, unknown
 from intermamba.methods import methods
 from intermamba.methods.method import Method, load
 from intermamba.methods.variant import PaperRow, Variant
+from intermamba.reading.documents import explained
 
 if TYPE_CHECKING:
     from intermamba.models.denoiser import Denoiser
@@ -168,8 +169,7 @@ def _sizes(method: Method, changes: Mapping[str, Any], text_width: int) -> Secti
     try:
         sizes = choices(**{**known, **changes})
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise ConfigError(f"size {problem['loc'][0]}: {problem['msg']} (given: {problem['input']!r})") from error
+        raise ConfigError(f"size {explained(error)}") from error
     if isinstance(sizes, ModelConfig):
         check_sizes(sizes, text_width)
     return sizes

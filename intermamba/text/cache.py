@@ -7,27 +7,33 @@ other. Where a profile wants fewer features than the tower has, both are reduced
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from pydantic import BaseModel, Json
 from torch import Tensor
 
 from intermamba import datasets, files, paths
 from intermamba.config import Config
+from intermamba.data import manifest as manifests
 from intermamba.data.dataset import all_captions
 from intermamba.data.raw import read_word_vectors
 from intermamba.data.splits import SplitFile
-from intermamba.errors import StateError
+from intermamba.errors import DataError, StateError
 from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
+from intermamba.reading.documents import checked
 from intermamba.text.names import own_tower
 from intermamba.text.reduction import Reduction, fit
 from intermamba.text.tower import Tower, load
 
+_WHOLE = (torch.int32, torch.int64)
+_REAL = (torch.float32, torch.float16)
 _CHUNK = 256  # captions through the tower at once
 _FITTED = 2000  # captions that a reduction is fitted to, at most
 
@@ -37,21 +43,74 @@ def features_of(job: Job) -> "TextCache":
     return TextCache((job.all("own_text") or job.all("text"))[0])
 
 
+class CacheMetadata(BaseModel):
+    """The metadata of a text cache."""
+
+    tower: str
+    trained: Literal["true", "false"]
+    captions: Json[tuple[str, ...]]
+    words: Json[tuple[str, ...]] = ()
+
+
+def _problem(tensors: Mapping[str, Tensor], word_vectors: Tensor, about: CacheMetadata) -> str | None:
+    """What does not fit together; features themselves are too many to be looked at."""
+    needed = ("features", "start", "end", "row", "vocabulary", "position")
+    if missing := [name for name in needed if name not in tensors]:
+        return f"no {', '.join(missing)} in it"
+    if ("mean" in tensors) != ("basis" in tensors):
+        return "mean and basis do not come together"
+    features, start, end, row, vocabulary, position = (tensors[name] for name in needed)
+    captions, tokens, width = len(about.captions), len(row) if row.ndim else 0, features.shape[-1:]
+    basis, width_in = tensors.get("basis"), position.shape[-1:]
+    shapes: dict[str, Sequence[int]] = {
+        "features": (tokens, *width),
+        "start": (captions + 1,),
+        "end": (captions,),
+        "row": (tokens,),
+        "vocabulary": (*vocabulary.shape[:1], *width_in),
+        "position": (*position.shape[:1], *width_in),
+    }
+    if basis is not None:
+        shapes |= {"mean": basis.shape[:1], "basis": (*basis.shape[:1], *width)}
+    for name, shape in shapes.items():
+        known = _WHOLE if name in ("start", "end", "row") else _REAL
+        if tuple(tensors[name].shape) != tuple(shape) or tensors[name].dtype not in known:
+            found = f"{tensors[name].dtype} of shape {tuple(tensors[name].shape)}"
+            return f"{name} is {found}, which does not fit {captions} captions of {tokens} tokens"
+    length = start.diff()
+    if len(set(about.captions)) != captions:
+        return "a caption stands twice"
+    if start[0] != 0 or start[-1] != tokens or (length < 1).any() or (length > len(position)).any():
+        return f"start does not rise from 0 to the {tokens} tokens by at most {len(position)}"
+    if (end < 0).any() or (end >= length).any() or (row < 0).any() or (row >= len(vocabulary)).any():
+        return "end or row point at what is not there"
+    if tuple(word_vectors.shape) != (len(about.words), 300) or word_vectors.dtype != torch.float32:
+        return f"word_vectors are {tuple(word_vectors.shape)} for {len(about.words)} words"
+    for name in ("vocabulary", "position", "mean", "basis", "word_vectors"):
+        if not tensors.get(name, word_vectors).isfinite().all():
+            return f"{name} holds what is no finite number"
+    return None
+
+
 class TextCache:
     """Read side: look captions up by their text."""
 
     def __init__(self, path: str | Path) -> None:
         self._path = path
         tensors, metadata = files.read_tensors(files.require(path))
-        self.tower = metadata["tower"]
-        self.trained = metadata["trained"] == "true"
-        self._index = {caption: index for index, caption in enumerate(json.loads(metadata["captions"]))}
+        remedy = "Delete it and run `intermamba encode-text` again."
+        about: CacheMetadata = checked(CacheMetadata, metadata, str(path), remedy)
+        word_vectors = tensors.get("word_vectors", torch.zeros(0, 300))
+        if problem := _problem(tensors, word_vectors, about):
+            raise DataError(f"{path}: {problem}. {remedy}")
+        self.tower, self.trained = about.tower, about.trained == "true"
+        self._index = {caption: index for index, caption in enumerate(about.captions)}
         self._features, self._start, self._end = tensors["features"], tensors["start"].long(), tensors["end"].long()
         self._row, self._vocabulary, self._position = tensors["row"].long(), tensors["vocabulary"], tensors["position"]
         self.reduction = Reduction(tensors["mean"], tensors["basis"]) if "basis" in tensors else None
         """What was done to the tower's features; none: they are as they were."""
-        self.words: dict[str, int] = {word: i for i, word in enumerate(json.loads(metadata.get("words", "[]")))}
-        self.word_vectors: Float[Tensor, "V 300"] = tensors.get("word_vectors", torch.zeros(0, 300))
+        self.words: dict[str, int] = {word: i for i, word in enumerate(about.words)}
+        self.word_vectors: Float[Tensor, "V 300"] = word_vectors
 
     @property
     def width(self) -> int:
@@ -208,7 +267,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
         words: tuple[str, ...] = ()
         vectors = None
         if datasets.dataset(job.dataset).word_vectors:
-            root = files.read_json(job["manifest"])["root"]
+            root = manifests.read(job["manifest"]).root
             words, vectors = read_word_vectors(Path(root) / "glove")
         precision: torch.dtype = getattr(torch, config.text.precision)
         width = config.text.width

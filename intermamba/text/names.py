@@ -1,13 +1,14 @@
 """What a text tower is called beside everything made with it; imports neither torch nor, for most, open_clip."""
 
-import json
 import re
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from intermamba import files
 from intermamba.config import Config, TextConfig
 from intermamba.errors import ConfigError
+from intermamba.reading.documents import checked
 
 SENTENCE = "all-MiniLM-L6-v2"
 SENTENCE_WIDTH = 384
@@ -61,8 +62,9 @@ def _of_folder(folder: str) -> tuple[str, int]:
     for file in (weights, settings):
         if not file.is_file():
             raise ConfigError(f"text.weights: {folder!r}, but there is no {file}. Give the folder of a text model.")
-    found = json.loads(settings.read_text("utf-8"))
-    found = found.get("text_config") or found
+    found: dict[str, Any] = checked(dict[str, Any], files.read_json(settings), str(settings), error=ConfigError)
+    if inner := found.get("text_config"):
+        found = checked(dict[str, Any], inner, f"{settings}, text_config", error=ConfigError)
     for key in ("hidden_size", "d_model", "dim"):
         if isinstance(width := found.get(key), int):
             return f"{Path(folder).resolve().name}/{_hash(str(weights.resolve()))}", width

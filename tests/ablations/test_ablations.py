@@ -64,7 +64,7 @@ def test_loading_needs_no_torch():
         ({"changes": {"module": 1}}, "unknown option 'module'.*Did you mean 'modules'"),
         ({"base": "intergem"}, "unknown base architecture 'intergem'.*Did you mean 'intergen'"),
         ({"name": "other"}, "name is 'other'"),
-        ({"changes": {"liia": "none"}}, "variant row: Input should be 'conv' or 'mean'"),
+        ({"changes": {"liia": "none"}}, "variant row: changes.liia: Input should be 'conv' or 'mean' .given: 'none'"),
         ({"hypotesis": "x"}, "hypotesis: Extra inputs"),
     ],
 )

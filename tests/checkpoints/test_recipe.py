@@ -186,5 +186,5 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes) 
     path.write_bytes(content)
     with pytest.raises(DataError, match="cannot be read as safetensors"):
         recipes.read(path)
-    with pytest.raises(DataError, match="cannot be read as safetensors"):
+    with pytest.raises(DataError, match="a folder; needs a regular file"):
         recipes.read(tmp_path)

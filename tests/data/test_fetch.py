@@ -354,12 +354,13 @@ def test_malformed_input_names_file_and_remedy(tmp_path: Path, form: str, name: 
 
 def test_huge_claims_are_refused_before_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = write_interx(tmp_path / "raw")
-    monkeypatch.setattr("intermamba.data.raw.MEMBER_LIMIT", 1000)
-    with pytest.raises(DataError, match=r"unpacks to .* bytes; at most 1000 are read"):
+    monkeypatch.setattr("intermamba.reading.arrays.MEMBER_LIMIT", 1000)
+    with pytest.raises(DataError, match="unpacks to more than 1,000 bytes"):
         run_stage("fetch", config_for("interx", root), "interx")
-    for limit, file in (("TEXT_LIMIT", "train.txt"), ("PICKLE_LIMIT", "interaction_order.pkl")):
+    monkeypatch.undo()
+    for limit, file in (("TEXT_LIMIT", "train.txt"), ("pickles.PICKLE_LIMIT", "interaction_order.pkl")):
         with monkeypatch.context() as small:
-            small.setattr(f"intermamba.data.raw.{limit}", 5)
+            small.setattr(f"intermamba.reading.{limit}", 5)
             with pytest.raises(DataError, match=rf"{file}: \d+ bytes; at most 5 are read"):
                 run_stage("fetch", config_for("interx", root), "interx")
     header = (
@@ -367,7 +368,7 @@ def test_huge_claims_are_refused_before_they_are_read(tmp_path: Path, monkeypatc
         + b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 492), }".ljust(117)
     )
     (root / "claim.npy").write_bytes(header + b"\n")
-    from intermamba.data.raw import read_array
+    from intermamba.reading.arrays import read_array
 
     with pytest.raises(DataError, match=r"claim.npy: truncated"):
         read_array(root / "claim.npy")

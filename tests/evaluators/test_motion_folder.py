@@ -755,8 +755,8 @@ class TestMalformed:
         self, study: tuple[Config, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         folder = motions_of(study, tmp_path)
-        monkeypatch.setattr("intermamba.data.raw.MEMBER_LIMIT", 9000)
-        with pytest.raises(DataError, match=r"motion unpacks to \d+ bytes; at most 9000 are read"):
+        monkeypatch.setattr("intermamba.reading.arrays.MEMBER_LIMIT", 9000)
+        with pytest.raises(DataError, match=r"motion\.npy unpacks to more than 9,000 bytes"):
             open_folder(study, folder)
 
     @pytest.mark.parametrize("method", ["intermamba", "real", "shuffled"])

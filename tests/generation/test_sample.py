@@ -268,13 +268,13 @@ def test_every_prompt_has_a_folder_name() -> None:
 
 
 def test_a_file_of_prompts_must_hold_some(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"--prompts .*absent\.txt: cannot be read"):
+    with pytest.raises(DataError, match=r"--prompts .*absent\.txt: missing"):
         read_prompts(tmp_path / "absent.txt")
     (tmp_path / "blank.txt").write_text("\n  \n")
     with pytest.raises(DataError, match=r"blank\.txt: holds no prompt"):
         read_prompts(tmp_path / "blank.txt")
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match=r"binary\.txt: cannot be read as text"):
+    with pytest.raises(DataError, match=r"binary\.txt: not UTF-8 text"):
         read_prompts(tmp_path / "binary.txt")
 
 

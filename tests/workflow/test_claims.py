@@ -157,7 +157,7 @@ def test_the_list_of_claims_is_sound():
 def test_a_broken_claim_is_named(tmp_path):
     file = tmp_path / "claims.yaml"
     file.write_text("- {id: a, kind: quality, claim: x}\n")
-    with pytest.raises(ConfigError, match=r"claims\.yaml: claim 0\.quality\.topic"):
+    with pytest.raises(ConfigError, match=r"claims\.yaml: 0\.quality\.topic"):
         claims.load(file)
 
 

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from evaluators import protocol
 from intermamba import config
+from intermamba.data import manifest
 from intermamba.errors import ConfigError, StateError
 from intermamba.job import Job
 from intermamba.paths import path
@@ -89,9 +90,11 @@ def test_a_finished_job_costs_nothing_more(study: Path, measured: Path) -> None:
 
 
 def test_counts_of_fetched_data_are_used(study: Path, measured: Path) -> None:
-    manifest = path("manifest", profile="smoke", dataset="interhuman")
-    manifest.parent.mkdir(parents=True)
-    manifest.write_text(json.dumps({"counts": {"train": 32, "val": 1, "test": 64}}))
+    found = manifest.Manifest(
+        dataset="interhuman", origin="official", format="npy", skeleton=None, root="raw", fps=60, clips={}, ignored=[],
+        missing_allowed=[], files={}, counts={"train": 32, "val": 1, "test": 64},
+    )  # fmt: skip
+    manifest.write(path("manifest", profile="smoke", dataset="interhuman"), found)
     assert plan.clips(config.load("smoke"), "interhuman")["train"] == 32
 
 

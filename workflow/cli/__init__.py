@@ -5,6 +5,8 @@ a warm process runs the command (:mod:`workflow.graph.warm`), nothing at all is.
 import os
 import signal
 import sys
+from contextlib import suppress
+from typing import NoReturn
 
 from workflow.graph import warm
 
@@ -17,18 +19,27 @@ def main() -> None:
     if (place := os.environ.get(warm.PLACE)) and (code := warm.delegate(place)) is not None:
         raise SystemExit(code)
 
-    from intermamba.errors import InterMambaError
+    from intermamba.errors import InterMambaError, system_problem
     from workflow.cli.commands import app
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except InterMambaError as error:
-        from rich.console import Console
-
-        Console(stderr=True, soft_wrap=True).print(f"error: {error}", style="red", markup=False, highlight=False)
-        sys.stderr.flush()
-        raise SystemExit(2) from None
+        _complain(str(error))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
+    except (OSError, MemoryError, RuntimeError) as error:
+        if (problem := system_problem(error)) is None:
+            raise
+        _complain(problem)
+
+
+def _complain(message: str) -> NoReturn:
+    from rich.console import Console
+
+    with suppress(OSError):  # of a full disk that standard error goes to
+        Console(stderr=True, soft_wrap=True).print(f"error: {message}", style="red", markup=False, highlight=False)
+        sys.stderr.flush()
+    raise SystemExit(2) from None

@@ -11,19 +11,22 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int16
+from pydantic import BaseModel, Field, Json
 
 from intermamba import files
-from intermamba.config import Config, Dataset
+from intermamba.config import Config, Dataset, Positive
 from intermamba.data.dataset import ClipDataset, Item
 from intermamba.data.splits import SplitFile
 from intermamba.device import device_for
 from intermamba.errors import DataError, StateError
 from intermamba.generate import MotionGenerator
 from intermamba.job import Job
+from intermamba.reading.documents import checked
 from intermamba.representation import Representation, floor_under, representation
 from intermamba.seeds import derive
 from intermamba.text.cache import features_of
@@ -31,7 +34,19 @@ from workflow.evaluation.generated import load
 
 REAL = "real"
 _LARGEST = 32767
-_METADATA = ("dataset", "method", "origin", "tower", "fps", "clips", "captions", "individual")
+
+
+class _Metadata(BaseModel):
+    """The metadata of a file of shown motions."""
+
+    dataset: Dataset
+    method: str
+    origin: Literal["synthetic", "official"]
+    tower: str
+    fps: Positive
+    clips: Json[Annotated[tuple[str, ...], Field(min_length=1)]]
+    captions: Json[tuple[str, ...]]
+    individual: Json[tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True)
@@ -164,7 +179,7 @@ def write(path: str | Path, shown: Shown) -> None:
         "scale": torch.tensor(scale, dtype=torch.float64),
         "floor": torch.tensor(shown.floor, dtype=torch.float64),
     }
-    values = {name: getattr(shown, name) for name in _METADATA}
+    values = {name: getattr(shown, name) for name in _Metadata.model_fields}
     text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
     files.write_tensors(path, tensors, text)
 
@@ -182,19 +197,36 @@ def read(path: str | Path) -> Shown:
         DataError: another kind of file.
     """
     tensors, metadata = files.read_tensors(path)
-    if missing := {"joints", "start", "scale", "floor"} - set(tensors) | set(_METADATA) - set(metadata):
-        raise DataError(f"{path}: no shown motions (no {', '.join(sorted(missing))}). Run `intermamba show` again.")
-    start = tensors["start"].tolist()
-    pieces = [tensors["joints"][first:last].numpy() for first, last in pairwise(start)]
+    remedy = "Run `intermamba show` again."
+    if missing := {"joints", "start", "scale", "floor"} - set(tensors):
+        raise DataError(f"{path}: no shown motions (no {', '.join(sorted(missing))}). {remedy}")
+    about: _Metadata = checked(_Metadata, metadata, str(path), remedy)
+    count, joints, start = len(about.clips), tensors["joints"], tensors["start"]
+    sound = (
+        joints.dtype == torch.int16
+        and joints.ndim == 4
+        and start.dtype == torch.int64
+        and all(len(entries) == count for entries in (about.captions, about.individual) if entries)
+        and tuple(start.shape) == (count + 1,)
+        and start[0] == 0
+        and start[-1] == len(joints)
+        and bool((start.diff() > 0).all())
+        and all(
+            tuple(tensors[name].shape) == (count,) and tensors[name].isfinite().all() for name in ("scale", "floor")
+        )
+    )
+    if not sound:
+        raise DataError(f"{path}: shapes or values of its arrays do not fit {count} motions. {remedy}")
+    pieces = [joints[first:last].numpy() for first, last in pairwise(start.tolist())]
     return Shown(
-        metadata["dataset"],
-        metadata["method"],
-        metadata["origin"],
-        metadata["tower"],
-        int(metadata["fps"]),
-        clips=tuple(json.loads(metadata["clips"])),
-        captions=tuple(json.loads(metadata["captions"])),
-        individual=tuple((first, second) for first, second in json.loads(metadata["individual"])),
+        about.dataset,
+        about.method,
+        about.origin,
+        about.tower,
+        about.fps,
+        clips=about.clips,
+        captions=about.captions,
+        individual=about.individual,
         joints=tuple(
             (one * scale).astype(np.float32) for one, scale in zip(pieces, tensors["scale"].tolist(), strict=True)
         ),

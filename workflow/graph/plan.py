@@ -19,8 +19,8 @@ from typing import Any, Literal
 import pandas as pd
 
 from evaluators import protocol as protocols
-from intermamba import files
 from intermamba.config import Config, Dataset
+from intermamba.data import manifest as manifests
 from intermamba.errors import ConfigError, StateError
 from intermamba.job import Job
 from intermamba.paths import path
@@ -125,8 +125,7 @@ def clips(config: Config, dataset: Dataset) -> Mapping[str, int]:
     """Clips of each split: those that were fetched, those of the embedded dataset, or at most those of the official."""
     manifest = path("manifest", profile=config.profile, dataset=dataset)
     if manifest.is_file():
-        counts: Mapping[str, int] = files.read_json(manifest)["counts"]
-        return counts
+        return manifests.read(manifest).counts
     data = config.datasets[dataset]
     if data.source == "synthetic":
         return {split: getattr(data.synthetic, split) for split in ("train", "val", "test")}
@@ -198,7 +197,7 @@ def _samplings(config: Config, stage: str, dataset: Dataset) -> float:
 def _data_bytes(config: Config, job: Job) -> int:
     """At most what a stage of data writes: split files hold what was fetched, the text cache every caption's tokens."""
     if job.stage == "preprocess" and job["manifest"].is_file():
-        return sum(one["bytes"] for one in files.read_json(job["manifest"])["files"].values())
+        return sum(one.bytes for one in manifests.read(job["manifest"]).files.values())
     if job.stage != "encode-text":
         return 0
     data, text, counts = config.datasets[job.dataset], config.text, clips(config, job.dataset)

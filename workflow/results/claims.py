@@ -12,8 +12,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
-import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
 from evaluators.results import METRICS, SHUFFLED
 from intermamba import files
@@ -21,6 +20,7 @@ from intermamba.config import Config, Dataset, Section
 from intermamba.errors import ConfigError, unknown
 from intermamba.job import Job
 from intermamba.models import variants
+from intermamba.reading.documents import checked, read_yaml
 from workflow.results import reported
 from workflow.results.contrasts import (
     Blocks,
@@ -116,7 +116,7 @@ class Weights(_Claim):
 
 
 Claim = Quality | Cost | Weights
-_LIST: TypeAdapter[list[Claim]] = TypeAdapter(list[Annotated[Claim, Field(discriminator="kind")]])
+_LIST = list[Annotated[Claim, Field(discriminator="kind")]]
 
 
 @dataclass(frozen=True)
@@ -152,13 +152,8 @@ def load(file: Path) -> list[Claim]:
     Raises:
         ConfigError: not such a file; the message names the claim and the field.
     """
-    try:
-        return _LIST.validate_python(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: not valid YAML: {error}") from error
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise ConfigError(f"{file}: claim {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+    found: list[Claim] = checked(_LIST, read_yaml(file), str(file), error=ConfigError)
+    return found
 
 
 def decide(claims: Sequence[Claim], study: Study, metrics: pd.DataFrame, weights: pd.DataFrame) -> list[Finding]:

@@ -1,5 +1,6 @@
 """What all layouts share, and what each must say."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,9 +10,17 @@ import numpy as np
 from jaxtyping import Float
 
 from intermamba.data import UNSEEN_CAPTIONS
-from intermamba.data.raw import read_lines
 from intermamba.data.splits import Clip
-from intermamba.errors import DataError
+from intermamba.errors import DataError, shown
+from intermamba.reading import lines
+
+CLIP_ID = re.compile(r"\w[\w.-]*")
+LONGEST_ID = 200
+"""Bytes of a clip's id, which becomes the name of files; file systems allow 255 with the ending."""
+LONGEST_CAPTION = 10_000
+"""Letters of a caption; the text tower reads the first few hundred at most."""
+LONGEST_WORD = 1000
+"""Letters without a space; the tower's tokeniser takes time by the square of their number."""
 
 
 class Layout(ABC):
@@ -38,7 +47,7 @@ class Layout(ABC):
 
     def unseen(self) -> frozenset[str]:
         """Captions in phrasings that training never shows, where the folder lists them."""
-        return frozenset(read_lines(self.unseen_file)) if self.unseen_file.is_file() else frozenset()
+        return frozenset(lines(self.unseen_file)) if self.unseen_file.is_file() else frozenset()
 
     @property
     def unseen_file(self) -> Path:
@@ -95,9 +104,29 @@ def check_equal_lengths(paths: Sequence[Path], lengths: Sequence[int]) -> None:
         )
 
 
+def is_clip_id(name: str) -> bool:
+    """Whether ``name`` can name a clip's files and nothing else."""
+    return CLIP_ID.fullmatch(name) is not None and len(name.encode(errors="replace")) <= LONGEST_ID
+
+
 def read_captions(path: Path) -> tuple[str, ...]:
     """Non-blank lines; at least one."""
-    captions = tuple(read_lines(path))
+    captions = tuple(checked_caption(line, str(path)) for line in lines(path))
     if not captions:
         raise DataError(f"{path}: no caption; needs one a line.")
     return captions
+
+
+def checked_caption(caption: str, where: str) -> str:
+    """``caption``, if the text tower can read it in no more time than real ones take.
+
+    Raises:
+        DataError: it is absurdly long, or one of its words is.
+    """
+    if len(caption) > LONGEST_CAPTION:
+        raise DataError(
+            f"{where}: a caption of {len(caption):,} letters, {shown(caption)}; at most {LONGEST_CAPTION:,}."
+        )
+    if len(caption) > LONGEST_WORD and (longest := max(map(len, caption.split()), default=0)) > LONGEST_WORD:
+        raise DataError(f"{where}: a word of {longest:,} letters in {shown(caption)}; at most {LONGEST_WORD:,}.")
+    return caption

@@ -7,9 +7,10 @@ import numpy as np
 from intermamba.config import DatasetConfig
 from intermamba.data import interhuman
 from intermamba.data.layouts.base import Layout, check_equal_lengths, problems, read_captions
-from intermamba.data.raw import check_numbers, read_array, read_lines
 from intermamba.data.splits import Clip
 from intermamba.errors import DataError
+from intermamba.reading import lines
+from intermamba.reading.arrays import check_numbers, read_array
 from intermamba.skeleton import LEFT_HIP, RIGHT_HIP
 
 
@@ -26,7 +27,7 @@ class InterHumanLayout(Layout):
         self.individual = settings.individual
 
     def ignored(self) -> frozenset[str]:
-        return frozenset(read_lines(self.splits / "ignore_list.txt"))
+        return frozenset(lines(self.splits / "ignore_list.txt"))
 
     def files(self, clip: str) -> tuple[Path, ...]:
         persons = (self.root / "motions_processed" / person / f"{clip}.npy" for person in interhuman.PERSONS)

@@ -11,11 +11,14 @@ from jaxtyping import Float
 from intermamba import files
 from intermamba.config import DatasetConfig
 from intermamba.data import interx, pos_tags
-from intermamba.data.layouts.base import Layout, check_equal_lengths, problems, read_captions
-from intermamba.data.raw import Poses, read_archive, read_lines, read_pickle, read_skeleton, read_word_vectors
+from intermamba.data.layouts.base import Layout, check_equal_lengths, checked_caption, problems, read_captions
+from intermamba.data.raw import Poses, read_skeleton, read_word_vectors
 from intermamba.data.splits import Clip
-from intermamba.errors import ConfigError, DataError
+from intermamba.errors import ConfigError, DataError, shown
 from intermamba.paths import SPLITS
+from intermamba.reading import lines
+from intermamba.reading.arrays import read_archive
+from intermamba.reading.pickles import read_pickle
 
 
 def layout(root: Path, settings: DatasetConfig) -> Layout:
@@ -108,9 +111,13 @@ class _InterXLayout(Layout):
         table = read_pickle(path)
         if not isinstance(table, dict) or not all(isinstance(clip, str) for clip in table):
             raise DataError(f"{path}: needs a dictionary from clip ids to 0 or 1.")
-        wrong = [clip for clip, actor in table.items() if not (np.isscalar(actor) and actor in (0, 1))]
+        wrong = [
+            clip
+            for clip, actor in table.items()
+            if not (isinstance(actor, int | float | np.generic) and actor in (0, 1))
+        ]
         if wrong:
-            raise DataError(f"{path}: {wrong[0]} has {table[wrong[0]]!r}; needs 0 (P1 acts) or 1 (P2 acts).")
+            raise DataError(f"{path}: {wrong[0]:.60} has {shown(table[wrong[0]])}; needs 0 (P1 acts) or 1 (P2 acts).")
         return {clip: int(actor) for clip, actor in table.items()}
 
     def _actor(self, clip: str) -> int | None:
@@ -172,7 +179,7 @@ class ProcessedLayout(_InterXLayout):
     @cached_property
     def _split_of(self) -> dict[str, str]:
         known = (split for split in SPLITS if self.split_file(split).is_file())
-        return {clip: split for split in known for clip in read_lines(self.split_file(split))}
+        return {clip: split for split in known for clip in lines(self.split_file(split))}
 
     def _poses_of(self, clip: str) -> Poses:
         return self._poses[self._split_of.get(clip, SPLITS[0])]
@@ -199,15 +206,18 @@ _TOKEN = re.compile(r"[^/\s]+/[^/\s]+")
 def _processed_captions(path: Path) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Captions and tokens of ``caption#word/POS word/POS ...#0.0#0.0`` lines."""
     captions, tagged = [], []
-    for number, line in enumerate(read_captions(path), start=1):
+    for number, line in enumerate(lines(path), start=1):
         fields = line.split("#")
         words = fields[1].split() if len(fields) == 4 else []
         if not fields[0].strip() or not words or not all(map(_TOKEN.fullmatch, words)):
-            raise DataError(f"{path}: line {number} is not 'caption#word/POS word/POS ...#0.0#0.0': {line[:80]!r}.")
+            raise DataError(f"{path}: line {number} is not 'caption#word/POS word/POS ...#0.0#0.0': {shown(line)}.")
         if any(field.strip() not in ("0.0", "0", "nan") for field in fields[2:]):
             raise DataError(
-                f"{path}: line {number} tells a part of the clip ({fields[2]} to {fields[3]}); only 0.0#0.0 is known."
+                f"{path}: line {number} tells a part of the clip ({fields[2]:.20} to {fields[3]:.20}); only 0.0#0.0 is "
+                "known."
             )
-        captions.append(fields[0].strip())
+        captions.append(checked_caption(fields[0].strip(), f"{path}: line {number}"))
         tagged.append(tuple(words))
+    if not captions:
+        raise DataError(f"{path}: no caption; needs one a line.")
     return tuple(captions), tuple(tagged)
