@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from intermamba.models.layers import AdaLN, ChannelConv, ChannelLinear, ChannelNorm, UnconditionalNorm
+from intermamba.models.layers import AdaLN, ChannelConv, ChannelLinear, ChannelNorm, UnconditionalNorm, added
 from intermamba.models.options import AstmOptions
 from intermamba.ssm import Discretisation, fuse, selective_scan
 
@@ -98,13 +98,18 @@ class Direction(nn.Module):
         self.conv_source = ChannelConv(channels, kernel) if project else None
 
     def forward(
-        self, x: Float[Tensor, "B E L"], source: Float[Tensor, "B E L"] | None, real: Bool[Tensor, "B E"] | None
+        self,
+        x: Float[Tensor, "B E L"],
+        source: Float[Tensor, "B E L"] | None,
+        real: Bool[Tensor, "B E"] | None,
+        shifts: tuple[Float[Tensor, " G"], Float[Tensor, " G"] | None],
     ) -> Float[Tensor, "B E L"]:
-        u = self.conv(x, real)
+        """``shifts`` are added before the convolutions: of ``x``, and of ``source``."""
+        u = self.conv(x, real, shift=shifts[0])
         if source is None:
             source = u
         elif self.conv_source is not None:
-            source = self.conv_source(source, real)
+            source = self.conv_source(source, real, shift=shifts[1])
         return self.ssm(u, source, real)
 
 
@@ -151,16 +156,18 @@ class Branch(nn.Module):
         """``source`` (default: the input after convolution) gives B, C and Delta; it must be zero where padded.
 
         ``real`` marks the channels that count, ``steps`` the steps. The linear maps of the branch and of its SSM mix
-        channels, so padded ones are zeroed before each of them; the convolution and the scan keep channels apart.
+        channels, so padded ones count as zero in each of them; the convolution and the scan keep channels apart.
         Padded steps follow the real ones in either direction, so what they hold never matters.
         """
-        x = self.linear(_only(real, x), channels_out=x.shape[1])
+        channels = x.shape[1]
+        x, shift_source = self.linear(x, channels, real), None
         if source is not None and self.linear_source is not None:
-            source = self.linear_source(source, channels_out=x.shape[1])
-        y = self.ahead(x, source, real)
+            source, shift_source = self.linear_source(source, channels), self.linear_source.bias[:channels]
+        shifts = (self.linear.bias[:channels], shift_source)
+        y = self.ahead(x, source, real, shifts=shifts)
         if self.back is not None:
             source = None if source is None else reverse(source, steps)
-            y = y + reverse(self.back(reverse(x, steps), source, real), steps)
+            y = y + reverse(self.back(reverse(x, steps), source, real, shifts=shifts), steps)
         return y
 
 
@@ -198,20 +205,21 @@ class Astm(nn.Module):
     def gated(
         self,
         h: Float[Tensor, "B T D"],
-        gate: Float[Tensor, "B T D"],
+        gate: nn.Linear,
         mask: Bool[Tensor, "B T"],
         source: Float[Tensor, "B T D"] | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """The sum times ``silu(gate)``, in one pass where that can be."""
-        if self.temporal is None or self.spatial is None or not fuse.takes(h, gate):
-            return self(h, mask, source) * functional.silu(gate)
+        """The sum times ``silu(gate(h))``, in one pass where that can be."""
+        if self.temporal is None or self.spatial is None or not fuse.takes(h, gate.weight):
+            return self(h, mask, source) * functional.silu(gate(h))
         assert self.alpha is not None
         assert self.beta is not None
         temporal = self.temporal.scanned(h.mT, None if source is None else source.mT, steps=mask).mT
         spatial = self.spatial.scanned(h, source, real=mask)
         along, across, frames = self.temporal.norm, self.spatial.norm, h.shape[1]
         weights = (along.weight, along.bias, across.weight[:frames], across.bias[:frames])
-        return fuse.gated_sum(temporal, spatial, gate, weights, self.alpha, self.beta, mask, across.eps)
+        raw = functional.linear(h, gate.weight)
+        return fuse.gated_sum(temporal, spatial, raw, gate.bias, weights, self.alpha, self.beta, mask, across.eps)
 
     def weights(self) -> Iterator[tuple[Literal["temporal", "spatial"], nn.Parameter]]:
         """Name of each branch and its fusion weight."""
@@ -255,7 +263,7 @@ class AstmBlock(nn.Module):
         source: Float[Tensor, "B T D"] | None = None,
     ) -> Float[Tensor, "B T D"]:
         normal = self.norm(h, emb)
-        return h + self.out(self.astm.gated(normal, self.gate(normal), mask, source))
+        return added(h, self.out, self.astm.gated(normal, self.gate, mask, source))
 
 
 def reverse(x: Float[Tensor, "B E L"], steps: Bool[Tensor, "B L"] | None = None) -> Float[Tensor, "B E L"]:
@@ -265,11 +273,6 @@ def reverse(x: Float[Tensor, "B E L"], steps: Bool[Tensor, "B L"] | None = None)
     place = torch.arange(x.shape[2], device=x.device)
     order = torch.where(steps, steps.sum(1, keepdim=True) - 1 - place, place)
     return x.gather(2, order.unsqueeze(1).expand_as(x))
-
-
-def _only(real: Bool[Tensor, "B E"] | None, x: Float[Tensor, "B E L"]) -> Float[Tensor, "B E L"]:
-    """Zero the channels that do not count."""
-    return x if real is None else x * real.unsqueeze(2)
 
 
 def _weight(value: float, learned: bool) -> nn.Parameter:

@@ -40,20 +40,21 @@ class UnconditionalNorm(nn.Module):
 
 
 class ChannelLinear(nn.Linear):
-    """Linear map of the channels of (B, E, L).
+    """Linear map of the channels of (B, E, L), but for its bias, which the convolution that follows adds.
 
-    Built for the largest number of channels. For fewer, the leading weights are used: exactly what padding the input
-    with zero channels and cropping the output gives, without the work.
+    Channels of the input that are not ``real`` count as zero. Built for the largest number of channels. For fewer, the
+    leading weights are used: exactly what padding the input with zero channels and cropping the output gives, without
+    the work.
     """
 
-    def forward(self, x: Float[Tensor, "B E L"], channels_out: int | None = None) -> Float[Tensor, "B G L"]:
+    def forward(
+        self, x: Float[Tensor, "B E L"], channels_out: int | None = None, real: Bool[Tensor, "B E"] | None = None
+    ) -> Float[Tensor, "B G L"]:
         weight = self.weight[:channels_out, : x.shape[1]]
-        bias = None if self.bias is None else self.bias[:channels_out]
-        if x.stride(1) == 1:  # channels side by side in memory: the output's too
-            return functional.linear(x.mT, weight, bias).mT
-        # One product a sequence; a single one for all would first have to transpose them.
-        weight = weight.expand(len(x), -1, -1)
-        return torch.bmm(weight, x) if bias is None else torch.baddbmm(bias[:, None], weight, x)
+        if real is None and x.stride(1) == 1:  # channels side by side in memory: the output's too
+            return functional.linear(x.mT, weight).mT
+        # One product a sequence; a single one for all would first have to transpose them. Its weight is smaller than x.
+        return torch.bmm(weight.expand(len(x), -1, -1) if real is None else weight * real.unsqueeze(1), x)
 
 
 class ChannelConv(nn.Conv1d):
@@ -65,10 +66,16 @@ class ChannelConv(nn.Conv1d):
     def __init__(self, channels: int, kernel: int) -> None:
         super().__init__(channels, channels, kernel, groups=channels)
 
-    def forward(self, x: Float[Tensor, "B E L"], real: Bool[Tensor, "B E"] | None = None) -> Float[Tensor, "B E L"]:
+    def forward(
+        self,
+        x: Float[Tensor, "B E L"],
+        real: Bool[Tensor, "B E"] | None = None,
+        shift: Float[Tensor, " E"] | None = None,
+    ) -> Float[Tensor, "B E L"]:
+        """``shift`` is added to ``x`` first."""
         channels = x.shape[1]
         assert self.bias is not None
-        return causal_conv_silu(x, self.weight[:channels, 0], self.bias[:channels], real)
+        return causal_conv_silu(x, self.weight[:channels, 0], self.bias[:channels], real, shift)
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -111,6 +118,15 @@ class ChannelNorm(nn.LayerNorm):
             short = short * torch.rsqrt(variance + self.eps)
             centred = centred * self.weight[:channels, None]
         return functional.linear(short.mT, centred).mT if real is None else centred @ short
+
+
+def added(h: Float[Tensor, "B T D"], linear: nn.Linear, x: Float[Tensor, "B T E"]) -> Float[Tensor, "B T D"]:
+    """``h`` plus the linear map of ``x``: sampling on a processor takes one pass over ``h`` less."""
+    same = h.dtype == x.dtype == linear.weight.dtype
+    if torch.is_grad_enabled() or h.device.type != "cpu" or not same:
+        return h + linear(x)
+    y = (h + linear.bias).flatten(0, 1)
+    return torch.addmm(y, x.flatten(0, 1), linear.weight.T, out=y).view_as(h)
 
 
 def zeroed(linear: nn.Linear) -> nn.Linear:

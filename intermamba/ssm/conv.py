@@ -19,33 +19,46 @@ def causal_conv_silu(
     weight: Float[Tensor, "E K"],
     bias: Float[Tensor, " E"],
     real: Bool[Tensor, "B E"] | None = None,
+    shift: Float[Tensor, " E"] | None = None,
     *,
     fused: bool = True,
 ) -> Float[Tensor, "B E L"]:
     """``silu(bias[e] + sum over k of weight[e, k] x[e, l - K + 1 + k])``, zero in channels that are not ``real``.
 
+    ``shift`` is added to ``x`` first, without a pass of its own: a map before this one can leave its bias to it.
     Compiled where ``fused`` and the input allow it (main memory, float32 or less; numba), else in plain PyTorch, which
     ``torch.compile`` fuses elsewhere. Computed in float32 at least.
     """
     if fused and x.device.type == "cpu" and x.dtype in threads.SINGLE and threads.available():
         real = torch.ones(x.shape[:2], dtype=torch.bool) if real is None else real.contiguous()
-        threads.check_channels(x, weight, bias, real[0])
-        y: Tensor = _PASS(x.float(), weight.float().contiguous(), bias.float().contiguous(), real)
-        return y
+        threads.check_channels(x, weight, bias, real[0], bias if shift is None else shift)
+        weight, bias, start = weight.float().contiguous(), bias.float().contiguous(), torch.zeros_like(bias).float()
+        if shift is not None:  # on all steps, those before the first too, which are to stay empty
+            start = -shift.float()
+            bias = torch.addcmul(bias, weight.sum(1), -start)
+        out: Tensor = _PASS(x.float(), weight, bias, start, real)
+        return out
+    if shift is not None:
+        x = x + shift[:, None]
     length, taps = x.shape[2], weight.shape[1]
     past = functional.pad(x, (taps - 1, 0))
-    y = bias[:, None]
-    for shift, one in enumerate(weight.unsqueeze(2).unbind(1)):
-        y = torch.addcmul(y, past[..., shift : shift + length], one)
+    y: Tensor = bias[:, None]
+    for tap, one in enumerate(weight.unsqueeze(2).unbind(1)):
+        y = torch.addcmul(y, past[..., tap : tap + length], one)
     y = functional.silu(y)
     return y if real is None else y * real.unsqueeze(2)
 
 
 def _forward(
-    x: Float[Tensor, "B E L"], weight: Float[Tensor, "E K"], bias: Float[Tensor, " E"], real: Bool[Tensor, "B E"]
+    x: Float[Tensor, "B E L"],
+    weight: Float[Tensor, "E K"],
+    bias: Float[Tensor, " E"],
+    start: Float[Tensor, " E"],
+    real: Bool[Tensor, "B E"],
 ) -> Float[Tensor, "B E L"]:
+    """``start`` stands before the first step."""
     y = torch.empty_like(x)
-    threads.run(threads.kernels().conv_forward, WORK * x.numel(), [x, weight, bias, real, y])
+    threads.run(threads.kernels().conv_forward, WORK * x.numel(), [x, weight, bias, start, real, y])
     return y
 
 
@@ -53,15 +66,16 @@ def _backward(
     x: Float[Tensor, "B E L"],
     weight: Float[Tensor, "E K"],
     bias: Float[Tensor, " E"],
+    start: Float[Tensor, " E"],
     real: Bool[Tensor, "B E"],
     grad: Float[Tensor, "B E L"],
-) -> tuple[Float[Tensor, "B E L"], Float[Tensor, "E K"], Float[Tensor, " E"]]:
+) -> tuple[Float[Tensor, "B E L"], Float[Tensor, "E K"], Float[Tensor, " E"], Float[Tensor, " E"]]:
     """Computes the convolution again instead of keeping it."""
     by_x = torch.empty_like(x)
-    by_weight, by_bias = torch.empty(len(x), *weight.shape), torch.empty(len(x), *bias.shape)
-    arguments = [x, weight, bias, real, grad, by_x, by_weight, by_bias]
+    by_weight, by_bias, by_start = (torch.empty(len(x), *value.shape) for value in (weight, bias, start))
+    arguments = [x, weight, bias, start, real, grad, by_x, by_weight, by_bias, by_start]
     threads.run(threads.kernels().conv_backward, 2 * WORK * x.numel(), arguments)
-    return by_x, threads.summed(by_weight), threads.summed(by_bias)
+    return by_x, threads.summed(by_weight), threads.summed(by_bias), threads.summed(by_start)
 
 
 def _keep(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG001
@@ -69,13 +83,14 @@ def _keep(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa
 
 
 _PASS_BACK = operator(
-    "conv_silu_backward(Tensor x, Tensor weight, Tensor bias, Tensor real, Tensor grad) -> (Tensor, Tensor, Tensor)",
+    "conv_silu_backward(Tensor x, Tensor weight, Tensor bias, Tensor start, Tensor real, Tensor grad) "
+    "-> (Tensor, Tensor, Tensor, Tensor)",
     _backward,
-    lambda x, weight, bias, *_: tuple(map(torch.empty_like, (x, weight, bias))),
+    lambda x, weight, bias, start, *_: tuple(map(torch.empty_like, (x, weight, bias, start))),
     device="CPU",
 )
 _PASS = operator(
-    "conv_silu(Tensor x, Tensor weight, Tensor bias, Tensor real) -> Tensor",
+    "conv_silu(Tensor x, Tensor weight, Tensor bias, Tensor start, Tensor real) -> Tensor",
     _forward,
     lambda x, *_: torch.empty_like(x),
     device="CPU",

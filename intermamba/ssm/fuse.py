@@ -28,17 +28,18 @@ def gated_sum(
     temporal: Float[Tensor, "B T D"],
     spatial: Float[Tensor, "B T D"],
     gate: Float[Tensor, "B T D"],
+    gate_bias: Float[Tensor, " D"],
     weights: tuple[Float[Tensor, " D"], Float[Tensor, " D"], Float[Tensor, " T"], Float[Tensor, " T"]],
     alpha: Float[Tensor, ""],
     beta: Float[Tensor, ""],
     real: Bool[Tensor, "B T"],
     eps: float,
 ) -> Float[Tensor, "B T D"]:
-    """``(alpha norm(temporal) + beta norm(spatial)) silu(gate)``.
+    """``(alpha norm(temporal) + beta norm(spatial)) silu(gate + gate_bias)``.
 
     ``temporal`` is normalised over features, ``spatial`` over real frames; ``weights`` are weight and bias of either.
     """
-    values = (value.contiguous() for value in (temporal, spatial, gate, *weights))
+    values = (value.contiguous() for value in (temporal, spatial, gate, gate_bias, *weights))
     z: Tensor = _BRANCHES(*values, alpha.reshape(1), beta.reshape(1), real.contiguous(), eps)
     return z
 
@@ -62,6 +63,7 @@ def _branches(
     temporal: Tensor,
     spatial: Tensor,
     gate: Tensor,
+    gate_bias: Tensor,
     weight_t: Tensor,
     bias_t: Tensor,
     weight_s: Tensor,
@@ -77,7 +79,7 @@ def _branches(
     kernels, work = threads.kernels(), WORK * z.numel()
     threads.run(kernels.frame_statistics, work, (spatial, real, eps, mean, scale))
     parameters = (weight_t, bias_t, weight_s, bias_s, alpha, beta)
-    threads.run(kernels.branches, 2 * work, (temporal, spatial, gate, mean, scale, *parameters, eps, z))
+    threads.run(kernels.branches, 2 * work, (temporal, spatial, gate, mean, scale, gate_bias, *parameters, eps, z))
     return z
 
 
@@ -99,8 +101,8 @@ def _aggregate(
 
 
 _BRANCHES = operator(
-    "gated_sum(Tensor temporal, Tensor spatial, Tensor gate, Tensor weight_t, Tensor bias_t, Tensor weight_s, "
-    "Tensor bias_s, Tensor alpha, Tensor beta, Tensor real, float eps) -> Tensor",
+    "gated_sum(Tensor temporal, Tensor spatial, Tensor gate, Tensor gate_bias, Tensor weight_t, Tensor bias_t, "
+    "Tensor weight_s, Tensor bias_s, Tensor alpha, Tensor beta, Tensor real, float eps) -> Tensor",
     _branches,
     lambda temporal, *_: torch.empty_like(temporal),
     device="CPU",

@@ -478,16 +478,18 @@ def backward(u, delta, A, B, C, D, bias, use_softplus, starts, dy, du, ddelta, d
 
 # --- causal convolution and SiLU --------------------------------------------------------------------------------------
 
-FILTERS = (float32[:, ::1], float32[::1], boolean[:, ::1])
+FILTERS = (float32[:, ::1], float32[::1], float32[::1], boolean[:, ::1])
 
 
 @compiled
-def gather_filters(filters, offset, keep, weight, bias, real, i, first, width):
+def gather_filters(filters, offset, past, keep, weight, bias, start, real, i, first, width):
     """Lay out the filters of ``width`` channels from ``first`` on, with zeros in the missing lanes."""
     filters[:] = 0
     offset[:] = 0
+    past[:] = 0
     keep[:] = 0
     for e in range(width):
+        past[e] = start[first + e]
         offset[e] = bias[first + e]
         keep[e] = real[i, first + e]
         for k in range(weight.shape[1]):
@@ -504,48 +506,52 @@ def convolved(rows, filters, offset, s, taps):
 
 
 @kernel(SEQUENCE, *FILTERS, SEQUENCE, COUNTER)
-def conv_forward(x, weight, bias, real, y, counter):
-    """Write ``y``."""
+def conv_forward(x, weight, bias, start, real, y, counter):
+    """Write ``y``; ``start`` is what stands before the first step, as often as the filter reaches there."""
     (batch, channels, length), taps = x.shape, weight.shape[1]
     tasks = -(-channels // WIDTH)  # of one sequence
-    before = (taps - 1) * WIDTH  # what precedes the first step: nothing
-    rows = buffer(taps - 1 + length)
-    filters, offset, keep = buffer(taps), buffer(1), buffer(1)
+    before = taps - 1
+    rows = buffer(before + length)
+    filters, offset, past, keep = buffer(taps), buffer(1), buffer(1), buffer(1)
     while True:
         task = take(counter)
         if task >= batch * tasks:
             return
         i, e = task // tasks, task % tasks * WIDTH
         width = min(WIDTH, channels - e)
-        gather_filters(filters, offset, keep, weight, bias, real, i, e, width)
-        rows[:before] = 0
-        gather(rows[before:], x, i, e, 0, width, length)
+        gather_filters(filters, offset, past, keep, weight, bias, start, real, i, e, width)
+        for s in range(before):
+            store(rows, s, load(past, 0))
+        gather(rows[before * WIDTH :], x, i, e, 0, width, length)
         for s in range(length):  # row s is not read again
             raw = convolved(rows, filters, offset, s, taps)
             store(rows, s, raw * sigmoid(raw) * load(keep, 0))
         scatter(rows, y, i, e, 0, width, length)
 
 
-@kernel(SEQUENCE, *FILTERS, SEQUENCE, SEQUENCE, float32[:, :, ::1], float32[:, ::1], COUNTER)
-def conv_backward(x, weight, bias, real, dy, dx, dweight, dbias, counter):
+@kernel(SEQUENCE, *FILTERS, SEQUENCE, SEQUENCE, float32[:, :, ::1], float32[:, ::1], float32[:, ::1], COUNTER)
+def conv_backward(x, weight, bias, start, real, dy, dx, dweight, dbias, dstart, counter):
     """Write ``dx``, and what each sequence adds to the gradients of the rest: (B, E, K) and (B, E)."""
     (batch, channels, length), taps = x.shape, weight.shape[1]
     tasks = -(-channels // WIDTH)
-    past = taps - 1
-    rows, grad = buffer(past + length), buffer(length + past)
-    filters, offset, keep, by_filter, by_offset = buffer(taps), buffer(1), buffer(1), buffer(taps), buffer(1)
+    before = taps - 1
+    rows, grad = buffer(before + length), buffer(length + before)
+    filters, offset, past, keep = buffer(taps), buffer(1), buffer(1), buffer(1)
+    by_filter, by_offset, by_start = buffer(taps), buffer(1), buffer(1)
     while True:
         task = take(counter)
         if task >= batch * tasks:
             return
         i, e = task // tasks, task % tasks * WIDTH
         width = min(WIDTH, channels - e)
-        gather_filters(filters, offset, keep, weight, bias, real, i, e, width)
+        gather_filters(filters, offset, past, keep, weight, bias, start, real, i, e, width)
         by_filter[:] = 0
         by_offset[:] = 0
-        rows[: past * WIDTH] = 0
+        by_start[:] = 0
+        for s in range(before):
+            store(rows, s, load(past, 0))
         grad[length * WIDTH :] = 0
-        gather(rows[past * WIDTH :], x, i, e, 0, width, length)
+        gather(rows[before * WIDTH :], x, i, e, 0, width, length)
         gather(grad[: length * WIDTH], dy, i, e, 0, width, length)
         for s in range(length):
             raw = convolved(rows, filters, offset, s, taps)
@@ -555,14 +561,18 @@ def conv_backward(x, weight, bias, real, dy, dx, dweight, dbias, counter):
             store(by_offset, 0, load(by_offset, 0) + by_raw)
             for k in range(taps):
                 store(by_filter, k, load(by_filter, k) + by_raw * load(rows, s + k))
+        for s in range(before):  # what each step before the first got: only from filters that reach there
+            for k in range(s + 1):
+                store(by_start, 0, load(by_start, 0) + load(filters, k) * load(grad, s - k))
         for s in range(length):
             by_x = splat(0.0)
             for k in range(taps):
-                by_x += load(filters, k) * load(grad, s + past - k)
+                by_x += load(filters, k) * load(grad, s + before - k)
             store(rows, s, by_x)
         scatter(rows, dx, i, e, 0, width, length)
         for lane in range(width):
             dbias[i, e + lane] = by_offset[lane]
+            dstart[i, e + lane] = by_start[lane]
             for k in range(taps):
                 dweight[i, e + lane, k] = by_filter[k * WIDTH + lane]
 
@@ -709,11 +719,13 @@ def frame_statistics(x, real, eps, mean, scale, counter):
             store(scale[i], k, 1.0 / root(variance + np.float32(eps)))
 
 
-@kernel(*[ROWS] * 3, *[float32[:, ::1]] * 2, *[ROW] * 6, float64, ROWS, COUNTER)
-def branches(temporal, spatial, gate, mean, scale, weight_t, bias_t, weight_s, bias_s, alpha, beta, eps, z, counter):
+@kernel(*[ROWS] * 3, *[float32[:, ::1]] * 2, *[ROW] * 7, float64, ROWS, COUNTER)
+def branches(
+    temporal, spatial, gate, mean, scale, gate_bias, weight_t, bias_t, weight_s, bias_s, alpha, beta, eps, z, counter
+):
     """Write ``z``: both branches, normalised and weighted, summed, times the SiLU of ``gate``.
 
-    ``mean`` and ``scale`` are the spatial branch's, of :func:`frame_statistics`.
+    ``mean`` and ``scale`` are the spatial branch's, of :func:`frame_statistics`; ``gate_bias`` is added to ``gate``.
     """
     batch, length, features = temporal.shape
     wide, tasks = features // WIDTH, -(-length // FRAMES)
@@ -729,7 +741,7 @@ def branches(temporal, spatial, gate, mean, scale, weight_t, bias_t, weight_s, b
             for k in range(wide):
                 one = (load(along, k) - centre) * spread * load(weight_t, k) + load(bias_t, k) * alpha[0]
                 other = (load(across, k) - load(mean[i], k)) * load(scale[i], k)
-                raw = load(door, k)
+                raw = load(door, k) + load(gate_bias, k)
                 store(out, k, (one + other * (beta[0] * weight_s[t]) + beta[0] * bias_s[t]) * raw * sigmoid(raw))
 
 

@@ -38,8 +38,13 @@ def convolution(shape: tuple[int, int, int], masked: bool, taps: int = 4) -> tup
         x,
         torch.sin(torch.arange(1.0, channels * taps + 1)).reshape(channels, taps),
         torch.linspace(-1, 1, channels),
+        torch.linspace(0.7, -0.9, channels),
     ]
-    return partial(causal_conv_silu, real=real), values
+
+    def function(x: Tensor, weight: Tensor, bias: Tensor, shift: Tensor, *, fused: bool = True) -> Tensor:
+        return causal_conv_silu(x, weight, bias, real, shift, fused=fused)
+
+    return function, values
 
 
 def normalisation(shape: tuple[int, int, int], masked: bool) -> tuple[Callable[..., Tensor], list[Tensor]]:
