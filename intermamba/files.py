@@ -16,18 +16,21 @@ from intermamba.reading import opened, regular
 from intermamba.reading.documents import read_csv, read_json
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from torch import Tensor
 
 __all__ = [
     "alone_in",
     "atomic",
+    "read_arrays",
     "read_csv",
     "read_json",
     "read_metadata",
     "read_tensors",
     "require",
     "sha256",
+    "write_arrays",
     "write_csv",
     "write_json",
     "write_tensors",
@@ -102,7 +105,17 @@ def write_tensors(path: str | Path, tensors: Mapping[str, "Tensor"], metadata: M
     from safetensors.torch import save
 
     ordered = {key: tensors[key].detach().contiguous().cpu() for key in sorted(tensors)}
-    blob = save(ordered, metadata=None)
+    _write_blob(path, save(ordered, metadata=None), metadata)
+
+
+def write_arrays(path: str | Path, arrays: Mapping[str, "np.ndarray"], metadata: Mapping[str, str]) -> None:
+    """As :func:`write_tensors`, without torch."""
+    from safetensors.numpy import save
+
+    _write_blob(path, save({key: arrays[key] for key in sorted(arrays)}), metadata)
+
+
+def _write_blob(path: str | Path, blob: bytes, metadata: Mapping[str, str] | None) -> None:
     # safetensors writes its metadata in hash order; put it into the JSON header ourselves, sorted.
     size = int.from_bytes(blob[:8], "little")
     header = json.loads(blob[8 : 8 + size])
@@ -117,12 +130,21 @@ def write_tensors(path: str | Path, tensors: Mapping[str, "Tensor"], metadata: M
 
 def read_tensors(path: str | Path) -> tuple[dict[str, "Tensor"], dict[str, str]]:
     """Read a whole safetensors file: tensors and metadata. Large files are memory-mapped by the library."""
+    return _read(path, "pt")
+
+
+def read_arrays(path: str | Path) -> tuple[dict[str, "np.ndarray"], dict[str, str]]:
+    """As :func:`read_tensors`, without torch."""
+    return _read(path, "np")
+
+
+def _read(path: str | Path, framework: str) -> tuple[dict[str, Any], dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(regular(path), framework="pt") as file:
+        with safe_open(regular(path), framework=framework) as file:
             return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise DataError(
             f"{path}: cannot be read as safetensors ({brief(error)}). If a stage wrote it, delete it and run the stage "
             "again."

@@ -5,22 +5,31 @@ import sys
 
 import pytest
 
+from workflow.figures import FIGURES
+from workflow.tables import TABLES
+
 HEAVY = {
     "torch", "torch._dynamo", "lightning", "torchvision", "open_clip", "diffusers", "pandas", "scipy.stats",
     "matplotlib", "seaborn", "numba", "snakemake", "sympy",
 }  # fmt: skip
 """What takes more than a tenth of a second of processor time."""
 
+EXHIBITS = " ".join(
+    [one.function.partition(":")[0] for one in (*TABLES.values(), *FIGURES.values())]
+    + ["workflow.tables.build workflow.figures.build workflow.report.build"]
+)
+"""Modules of the stages ``tables``, ``figures`` and ``report``, which read numbers and no tensors."""
 NUMBERS = [
     ("workflow.cli workflow.graph.warm", set()),
     ("workflow.cli.commands workflow.graph.stages workflow.graph.starter workflow.graph.validate", set()),
     ("intermamba.data.fetch intermamba.sample", set()),
     ("workflow.results.aggregate", {"pandas"}),
     ("workflow.results.claims", {"pandas", "scipy.stats"}),
+    (EXHIBITS, {"pandas", "scipy.stats", "matplotlib", "seaborn"}),
 ]
 TENSORS = [
     ("intermamba.data.preprocess intermamba.text.cache intermamba.checkpoints.adopt intermamba.api", {"torch"}),
-    ("workflow.evaluation.generated workflow.evaluation.external workflow.evaluation.gallery", {"torch", "pandas"}),
+    ("workflow.evaluation.generated workflow.evaluation.external workflow.evaluation.show", {"torch", "pandas"}),
     ("workflow.evaluation.sampling_steps intermamba.cost.complexity", {"torch", "pandas"}),
 ]
 

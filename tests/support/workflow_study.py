@@ -151,12 +151,12 @@ def write(study: Config) -> None:
     files.write_csv(path("complexity_time", profile=profile), times)
 
 
-def performed(dataset: str, method: str) -> gallery.Shown:
+def performed(dataset: str, method: str) -> gallery.Gallery:
     """Two prompts of hostile letters and of few words, and what a method makes of them."""
     motions = tuple(standing(12, 0.1 * (1 + index)) for index in range(2))
     pairs = (("waves", "looks on"),) * 2 if dataset == "interhuman" else ()
     labels = (dataset, method, "synthetic", "", 30, ("0001", "0002"))
-    return gallery.Shown(*labels, (HOSTILE, "Two people meet."), pairs, motions, (0.0,) * 2)
+    return gallery.Gallery(*labels, (HOSTILE, "Two people meet."), pairs, motions, (0.0,) * 2)
 
 
 def standing(frames: int, turn: float) -> np.ndarray:

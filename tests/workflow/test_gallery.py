@@ -9,14 +9,15 @@ import torch
 
 from intermamba import files
 from intermamba.errors import DataError, StateError
-from workflow.evaluation.gallery import Shown, choose, read, write
+from workflow.evaluation.gallery import Gallery, read, write
+from workflow.evaluation.show import choose
 
 
-def shown(*motions: np.ndarray, method: str = "real") -> Shown:
+def shown(*motions: np.ndarray, method: str = "real") -> Gallery:
     clips = tuple(f"clip{index}" for index in range(len(motions)))
     captions = tuple(f"Caption <{index}>." for index in range(len(motions)))
     pairs = tuple((f"a{index}", f"b{index}") for index in range(len(motions)))
-    return Shown("interhuman", method, "synthetic", "", 30, clips, captions, pairs, motions, (0.0,) * len(motions))
+    return Gallery("interhuman", method, "synthetic", "", 30, clips, captions, pairs, motions, (0.0,) * len(motions))
 
 
 def test_the_first_caption_and_then_the_one_least_like_it() -> None:
@@ -52,5 +53,5 @@ def test_what_is_no_motion_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="intergen on interhuman, clip clip0: the motion is not finite"):
         write(tmp_path / "shown", shown(np.full((2, 2, 22, 3), np.nan, dtype=np.float32), method="intergen"))
     files.write_tensors(tmp_path / "other", {"weight": torch.zeros(2)})
-    with pytest.raises(DataError, match=r"no shown motions \(no captions, .*joints"):
+    with pytest.raises(DataError, match=r"no shown motions \(no floor, joints, scale, start\)"):
         read(tmp_path / "other")

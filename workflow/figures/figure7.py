@@ -11,7 +11,7 @@ from intermamba.job import Job
 from intermamba.names import dataset_name, origin_name, reference_name
 from intermamba.render.camera import Camera
 from intermamba.render.people import People, draw_floor
-from workflow.evaluation.gallery import REAL, Shown, read
+from workflow.evaluation.gallery import REAL, Gallery, read
 from workflow.results.reproduced import Study
 
 METHODS = (REAL, "intergen", "intermamba")
@@ -30,10 +30,10 @@ def draw(study: Study, job: Job) -> Figure:
     return figure7([one for one in map(read, job.all("shown")) if one.dataset == first], labels)
 
 
-def figure7(motions: Sequence[Shown], labels: Mapping[str, str]) -> Figure:
+def figure7(motions: Sequence[Gallery], labels: Mapping[str, str]) -> Figure:
     """A row per prompt; side by side its ground truth and those of the methods that were run, each at three moments.
 
-    The prompts are the first ones of :func:`workflow.evaluation.gallery.choose`: no one picks what looks good. Each
+    The prompts are the first ones of :func:`workflow.evaluation.show.choose`: no one picks what looks good. Each
     motion is seen from its own side, and all of a row from the same distance.
 
     Args:

@@ -407,7 +407,7 @@ def declare(config: Config) -> dict[str, Stage]:
     )
     stage(
         "show-reference",
-        "workflow.evaluation.gallery:run_reference",
+        "workflow.evaluation.show:run_reference",
         "keep reference motions of {dataset} for the report",
         inputs=test,
         outputs={"shown": at("real_shown")},
@@ -416,7 +416,7 @@ def declare(config: Config) -> dict[str, Stage]:
     )
     stage(
         "show",
-        "workflow.evaluation.gallery:run",
+        "workflow.evaluation.show:run",
         "make motions of {variant} on {dataset} for the report",
         inputs={**test, **text, **own_text, "weights": at("weights")},
         outputs={"shown": at("shown")},

@@ -13,7 +13,7 @@ from intermamba.models import variants
 from intermamba.names import dataset_name, origin_name, solver_name
 from intermamba.paths import SPLITS, path
 from workflow.evaluation import gallery
-from workflow.evaluation.gallery import Shown
+from workflow.evaluation.gallery import Gallery
 from workflow.exhibits import Exhibit, numbering
 from workflow.figures import figures
 from workflow.graph.stages import table
@@ -98,7 +98,7 @@ def _picture(figure: Exhibit, profile: str) -> Picture:
     return Picture(f"Figure {figure.number}. {figure.title}", figure.text, file.read_bytes(), str(file))
 
 
-def _motions(inputs: Iterable[Path]) -> list[Shown]:
+def _motions(inputs: Iterable[Path]) -> list[Gallery]:
     """Motions of each dataset, the real ones first, then the models in the order of params.yaml."""
     return [gallery.read(one) for one in inputs if one.name == "shown.safetensors"]
 

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from intermamba.names import dataset_name, origin_name, reference_name, revision_name
 from intermamba.render.people import PERSON_COLOURS, RADII
 from intermamba.skeleton import BODY, BODY_PARENTS
-from workflow.evaluation.gallery import REAL, Shown, rounded
+from workflow.evaluation.gallery import REAL, Gallery, rounded
 from workflow.report.lineage import Lineage
 from workflow.results.headline import Headline
 from workflow.tables.claims import balance, topics
@@ -66,7 +66,7 @@ class Report:
     headlines: tuple[Headline, ...]
     tables: tuple[Table, ...]
     pictures: tuple[Picture, ...]
-    motions: tuple[Shown, ...]
+    motions: tuple[Gallery, ...]
     labels: Mapping[str, str]
     """Names of methods as tables print them."""
     lineage: Lineage
@@ -211,7 +211,7 @@ def _data(report: Report, book: Book) -> dict[str, Any]:
     }
 
 
-def _stage(dataset: str, shown: Sequence[Shown], labels: Mapping[str, str]) -> dict[str, Any]:
+def _stage(dataset: str, shown: Sequence[Gallery], labels: Mapping[str, str]) -> dict[str, Any]:
     """Motions of one dataset: the prompts, and for every prompt one motion of each method."""
     first = shown[0]
     prompts = [
