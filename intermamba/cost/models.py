@@ -43,7 +43,7 @@ def costs(config: Config, names: Sequence[str], device: str) -> Iterator[Rows]:
     yield _rows(calls, every, shape, config, device)
 
     batch = config.training.batch // config.runtime.devices
-    calls = {(name, scan): call for name in names for scan, call in _training(config, name, batch, device).items()}
+    calls = {(name, scan): call for name in names for scan, call in training_steps(config, name, batch, device).items()}
     every = {where: list(product(names, SCANS)) for where in DEVICES}
     shape = {"what": "training", "batch": batch, "frames": config.datasets["interhuman"].max_frames, "steps": 1}
     yield _rows(calls, every, shape, config, device)
@@ -96,7 +96,7 @@ def _note(where: str, device: str) -> str:
     return "" if where == device else f"not measured: ran on {device}"
 
 
-def _training(config: Config, name: str, batch: int, device: str) -> dict[str, Callable[[], object]]:
+def training_steps(config: Config, name: str, batch: int, device: str) -> dict[str, Callable[[], object]]:
     """With each scan, an optimisation step as training takes it, on one batch of random clips."""
     module, clips = example(config, name, batch)
     module, clips = module.to(device), clips.to(device)

@@ -52,7 +52,7 @@ class Scan(nn.Module):
             b,
             c,
             self.skip[:channels],
-            offset,
+            delta_bias=offset,
             delta_softplus=True,
             backend=self.backend,
             discretisation=self.discretisation,

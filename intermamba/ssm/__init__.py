@@ -4,10 +4,12 @@ A backend is a function of :class:`intermamba.ssm.inputs.Inputs` and the discret
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, overload
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from intermamba.errors import ConfigError, unknown
 from intermamba.ssm import cpu, cuda, reference
@@ -23,6 +25,46 @@ BACKENDS: dict[str, Callable[[Inputs, str], Tensor]] = {
 }
 
 
+NO_STEP = -1e4
+"""Its softplus is zero in every type: a step on which states stay as they are."""
+
+
+@overload
+def selective_scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = None,
+    z: Tensor | None = None,
+    delta_bias: Tensor | None = None,
+    delta_softplus: bool = False,
+    return_last_state: Literal[False] = False,
+    *,
+    backend: str = "auto",
+    discretisation: Discretisation = "mamba",
+) -> Tensor: ...
+
+
+@overload
+def selective_scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = None,
+    z: Tensor | None = None,
+    delta_bias: Tensor | None = None,
+    delta_softplus: bool = False,
+    *,
+    return_last_state: Literal[True],
+    backend: str = "auto",
+    discretisation: Discretisation = "mamba",
+) -> tuple[Tensor, Tensor]: ...
+
+
 def selective_scan(
     u: Float[Tensor, "B E L"],
     delta: Float[Tensor, "B E L"],
@@ -30,15 +72,18 @@ def selective_scan(
     B: Float[Tensor, "B N L"],
     C: Float[Tensor, "B N L"],
     D: Float[Tensor, " E"] | None = None,
+    z: Float[Tensor, "B E L"] | None = None,
     delta_bias: Float[Tensor, " E"] | None = None,
     delta_softplus: bool = False,
-    backend: str = "auto",
+    return_last_state: bool = False,
     *,
+    backend: str = "auto",
     discretisation: Discretisation = "mamba",
-) -> Float[Tensor, "B E L"]:
+) -> Float[Tensor, "B E L"] | tuple[Float[Tensor, "B E L"], Float[Tensor, "B E N"]]:
     """Selective state space model along L: ``h[l] = exp(delta A) h[l-1] + B_bar u[l]``, ``y[l] = C[l] h[l] + D u[l]``.
 
-    Shapes and meaning are those of mamba_ssm's function of the same name (real A, one group). ``B``, ``C`` and
+    Arguments, their order and their meaning are those of mamba_ssm's ``selective_scan_fn`` (real A; B and C that vary
+    along L, in one group). ``B``, ``C`` and
     ``delta`` may come from another sequence than ``u``: that is the paper's mixed scan (Section 4.4).
 
     Args:
@@ -48,8 +93,10 @@ def selective_scan(
         B: how the input enters the states.
         C: how the states are read.
         D: weight of the input's shortcut to the output.
+        z: a gate: the output is multiplied by ``silu(z)``.
         delta_bias: added to ``delta`` before the softplus.
         delta_softplus: whether step sizes are ``softplus(delta + delta_bias)``; else they are taken as they are.
+        return_last_state: whether to return the states after the last step too, in float32 at least.
         backend: a name of :data:`BACKENDS`, or ``auto`` for the fastest that takes the input. ``reference`` is plain
             PyTorch on any device; ``cpu`` is compiled, for processors; ``triton`` is compiled, for CUDA;
             ``mamba_ssm`` is the official kernel, never chosen by ``auto``. All but the first take float32 and less,
@@ -59,17 +106,45 @@ def selective_scan(
 
     Returns:
         y in ``u``'s dtype; computed in float32 at least, whatever autocast says. Gradients by every tensor; not twice.
+        With ``return_last_state`` y and the states, which have gradients too.
 
     Raises:
         ConfigError: unknown backend, or one that does not take the input.
         ValueError: shapes that do not fit.
     """
+    dtype, length = u.dtype, u.shape[2]
+    if z is not None or return_last_state:
+        u = u.to(torch.promote_types(dtype, torch.float32))  # rounded once, at the end
+    scan = Inputs(u, delta, A, B, C, D, delta_bias, delta_softplus)
+    check_shapes(scan)
+    if z is not None and z.shape != u.shape:
+        raise ValueError(f"selective_scan: z of shape {tuple(z.shape)}; u asks for {tuple(u.shape)}")
+    if return_last_state:
+        scan = _with_states(scan)
     if backend == "auto":
         fast = (("cpu", cpu), ("triton", cuda))
         ready = (name for name, home in fast if home.supports(u, discretisation) and home.available())
         backend = next(ready, "reference")
     elif backend not in BACKENDS:
         raise ConfigError(unknown("scan backend", backend, [*BACKENDS, "auto"], "selective_scan(backend=...)"))
-    scan = Inputs(u, delta, A, B, C, D, delta_bias, delta_softplus)
-    check_shapes(scan)
-    return BACKENDS[backend](scan, discretisation)
+    y = BACKENDS[backend](scan, discretisation)
+    y, states = (y[..., :length], y[..., length:]) if return_last_state else (y, None)
+    if z is not None:
+        y = y * functional.silu(z.to(y.dtype))
+    y = y.to(dtype)
+    return y if states is None else (y, states)
+
+
+def _with_states(scan: Inputs) -> Inputs:
+    """The scan and N steps more, on which nothing enters and nothing decays, and C reads one state after the other."""
+    states = scan.A.shape[1]
+    still = scan.delta.new_full((*scan.u.shape[:2], states), NO_STEP if scan.softplus else 0.0)
+    if scan.bias is not None and not scan.softplus:
+        still = still - scan.bias.to(still.dtype)[:, None]
+    reading = torch.eye(states, dtype=scan.C.dtype, device=scan.C.device).expand(len(scan.u), -1, -1)
+    return scan._replace(
+        u=functional.pad(scan.u, (0, states)),
+        delta=torch.cat((scan.delta, still), 2),
+        B=functional.pad(scan.B, (0, states)),
+        C=torch.cat((scan.C, reading), 2),
+    )

@@ -107,7 +107,8 @@ def test_gradients_are_those_of_finite_differences(discretisation, tile, monkeyp
     values = {name: value.requires_grad_() for name, value in arguments(2, 2, 5, 3).items()}
 
     def scan(*tensors: Tensor) -> Tensor:
-        return selective_scan(*tensors, delta_softplus=True, discretisation=discretisation)
+        given = dict(zip(values, tensors, strict=True))
+        return selective_scan(**given, delta_softplus=True, discretisation=discretisation)
 
     assert torch.autograd.gradcheck(scan, tuple(values.values()))
 
@@ -285,7 +286,7 @@ def test_backends_agree_over_layouts_of_the_gradient(layout, backend):
     gradients = []
     for weight in (layout(values["u"].sin()), layout(values["u"].sin()).contiguous()):
         leaves = [value.detach().requires_grad_() for value in values.values()]
-        y = selective_scan(*leaves, delta_softplus=True, backend=backend)
+        y = selective_scan(**dict(zip(values, leaves, strict=True)), delta_softplus=True, backend=backend)
         gradients.append(torch.autograd.grad(y, leaves, weight))
     for strided, plain in zip(*gradients, strict=True):
         torch.testing.assert_close(strided, plain, rtol=1e-5, atol=1e-5)
