@@ -69,11 +69,13 @@ def read_members(path: Path, wanted: tuple[str, ...], optional: tuple[str, ...] 
 
 
 class _Cautious(io.BufferedReader):
-    """A file of which only so many bytes are read at once."""
+    """A file of which only ``most`` bytes are read at once, while it is set."""
 
-    most = DIRECTORY_LIMIT
+    most: int | None = None
 
     def read(self, size: int | None = -1, /) -> bytes:
+        if self.most is None:
+            return super().read(size)
         wanted = self.most + 1 if size is None or size < 0 else size
         if wanted > self.most + 1 or len(found := super().read(wanted)) > self.most:
             raise ValueError(f"a table of contents of more than {self.most:,} bytes")
@@ -89,7 +91,7 @@ def open_archive(file: io.BufferedReader, directory: int = DIRECTORY_LIMIT) -> z
     cautious = _Cautious(file.raw)
     cautious.most = directory
     archive = zipfile.ZipFile(cautious)
-    cautious.most = MEMBER_LIMIT + 1
+    cautious.most = None  # a member is read as far as whoever reads it asks for
     return archive
 
 
