@@ -85,12 +85,13 @@ class InterClipEvaluator(nn.Module):
 class InterXEvaluator(nn.Module):
     """Inter-X's evaluator: :class:`TextMotionMatcher` and the word vectors it reads.
 
-    Captions that come without tokens are tokenised (:mod:`intermamba.data.pos_tags`).
+    Captions that come without tokens are tokenised (:mod:`intermamba.data.pos_tags`). Motions are padded to ``frames``,
+    whatever the batch was padded to: convolutions see past a clip's end, to where they are padded with zeros.
     """
 
-    def __init__(self, network: TextMotionMatcher, cache: TextCache) -> None:
+    def __init__(self, network: TextMotionMatcher, cache: TextCache, frames: int) -> None:
         super().__init__()
-        self.network, self.cache = network, cache
+        self.network, self.cache, self.frames = network, cache, frames
 
     def embed_text(self, batch: Batch) -> Float[Tensor, "B K"]:
         device = self.network.text_encoder.hidden.device
@@ -101,7 +102,7 @@ class InterXEvaluator(nn.Module):
 
     def embed_motion(self, batch: Batch) -> Float[Tensor, "B K"]:
         batch = batch.to(self.network.text_encoder.hidden.device)
-        return self.network.encode_motion(rest_padded(batch), batch.length)
+        return self.network.encode_motion(rest_padded(batch, self.frames), batch.length)
 
 
 def build(config: Config, dataset: Dataset, cache: TextCache) -> InterClipEvaluator | InterXEvaluator:
@@ -109,7 +110,8 @@ def build(config: Config, dataset: Dataset, cache: TextCache) -> InterClipEvalua
     features = representation(dataset).features
     if family(dataset) == "interhuman":
         return InterClipEvaluator(InterCLIP(config.evaluator.interclip, features, cache.width), cache)
-    return InterXEvaluator(TextMotionMatcher(config.evaluator.interx, features, cache.word_vectors.shape[-1]), cache)
+    matcher = TextMotionMatcher(config.evaluator.interx, features, cache.word_vectors.shape[-1])
+    return InterXEvaluator(matcher, cache, config.datasets[dataset].max_frames)
 
 
 def official(dataset: Dataset, checkpoint: str | Path, cache: TextCache) -> InterCLIP | TextMotionMatcher:
@@ -159,7 +161,8 @@ def load(
     elif family(dataset) == "interhuman":
         evaluator = InterClipEvaluator(InterCLIP.from_weights(weights, path), cache)
     else:
-        evaluator = InterXEvaluator(TextMotionMatcher.from_weights(weights, path), cache)
+        matcher = TextMotionMatcher.from_weights(weights, path)
+        evaluator = InterXEvaluator(matcher, cache, config.datasets[dataset].max_frames)
     return evaluator.to(device).eval().requires_grad_(False)
 
 

@@ -172,14 +172,22 @@ class TextEncoderBiGRUCo(_BiGRU):
         return self._encode(words + self.pos_emb(tags), length)
 
 
-def rest_padded(batch: Batch) -> Float[Tensor, "B T P F"]:
+def rest_padded(batch: Batch, frames: int | None = None) -> Float[Tensor, "B T P F"]:
     """Motion of a batch with the rest pose, identity rotations at the origin, in its padded frames.
+
+    With ``frames`` as many come out, however many the batch has.
 
     Officially clips are padded while they are axis-angles, whose zeros become identity rotations, and the movement
     encoder sees up to two such frames behind a clip's end.
     """
     rest = torch.from_numpy(features(np.zeros(RAW, dtype=np.float32))).to(batch.motion)
-    return torch.where(batch.mask[:, :, None, None], batch.motion, rest)
+    padded = torch.where(batch.mask[:, :, None, None], batch.motion, rest)
+    if frames is None or frames == padded.shape[1]:
+        return padded
+    if (longest := int(batch.length.max())) > frames:
+        raise ValueError(f"a motion of {longest} frames; the evaluator sees at most {frames}")
+    more = rest.expand(len(padded), max(0, frames - padded.shape[1]), *padded.shape[2:])
+    return torch.cat([padded[:, :frames], more], dim=1)
 
 
 def side_by_side(motion: Float[Tensor, "B T P F"]) -> Float[Tensor, "B T C"]:

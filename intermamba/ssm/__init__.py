@@ -88,7 +88,8 @@ def selective_scan(
 
     Args:
         u: input.
-        delta: step size of each channel and step.
+        delta: step size of each channel and step. Where ``delta A`` is above 88, as with a negative step, states leave
+            single precision: ``reference`` then gives infinities, while ``cpu`` may stay finite.
         A: rates of each channel's states; negative for states that decay.
         B: how the input enters the states.
         C: how the states are read.

@@ -160,7 +160,7 @@ class Vectors(TextCache):
 def test_the_evaluator_tokenises_what_comes_without_tokens() -> None:
     sizes = InterXMatcherConfig(movement=8, hidden=8, text_hidden=8, embedding=4, dropout=0.0)
     words = {word: row for row, word in enumerate(("unk", "sos", "eos", "they", "wave", "bow"))}
-    evaluator = InterXEvaluator(TextMotionMatcher(sizes, 336, word_width=6), Vectors(words)).eval()
+    evaluator = InterXEvaluator(TextMotionMatcher(sizes, 336, word_width=6), Vectors(words), 4).eval()
     wave, bow = (("they/NOUN", f"{word}/NOUN") for word in ("wave", "bow"))
 
     def embedded(*given: tuple[str, ...]) -> Tensor:

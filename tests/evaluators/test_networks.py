@@ -11,9 +11,10 @@ from places import NUMBERS
 from torch import Tensor
 
 from evaluators import word_vectors
-from evaluators.evaluator import official
+from evaluators.evaluator import InterXEvaluator, official
 from evaluators.interclip import InterCLIP, info_nce
 from evaluators.interx import TextMotionMatcher, contrastive_margin, side_by_side
+from intermamba.data.dataset import Batch
 from intermamba.errors import DataError
 from intermamba.text.cache import TextCache
 
@@ -145,6 +146,19 @@ class TestTextMotionMatcher:
         torch.testing.assert_close(moved, matcher.encode_motion(*motion)[order], rtol=0, atol=1e-5)
         said = matcher.encode_text(*(value[order] for value in text))
         torch.testing.assert_close(said, matcher.encode_text(*text)[order], rtol=0, atol=1e-5)
+
+    def test_a_clip_is_embedded_alike_in_every_buffer(self, matcher, motion) -> None:
+        values, length = motion[0][:2], torch.tensor([24, 17])
+        evaluator = InterXEvaluator(matcher, TextCache.__new__(TextCache), frames=28)  # texts are not asked for
+
+        def embedded(frames: int) -> Tensor:
+            return evaluator.embed_motion(Batch(values[:, :frames], length, ("a", "b"), (), ("1", "2")))
+
+        for frames in (24, 25, 40):
+            torch.testing.assert_close(embedded(frames), embedded(28), rtol=0, atol=0)
+        evaluator.frames = 20
+        with pytest.raises(ValueError, match="a motion of 24 frames; the evaluator sees at most 20"):
+            embedded(28)
 
     def test_padding_does_not_matter(self, matcher, motion) -> None:
         values, length = motion
