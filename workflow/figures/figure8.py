@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 
 from intermamba.job import Job
 from intermamba.names import dataset_name, origin_name
+from intermamba.reading.documents import read_csv
 from workflow.figures.style import BRANCHES, absent
 from workflow.graph.stages import FULL_MODEL
 from workflow.results.reproduced import Study
@@ -16,7 +17,7 @@ from workflow.results.reproduced import Study
 
 def draw(study: Study, job: Job) -> Figure:
     """From the results of a profile."""
-    curves = pd.read_csv(job["alpha_beta"])
+    curves = read_csv(job["alpha_beta"])
     return figure8(curves[curves["method"] == FULL_MODEL], study.origins, study.config.profile)
 
 

@@ -16,14 +16,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
-import pandas as pd
-
 from evaluators import protocol as protocols
 from intermamba.config import Config, Dataset
 from intermamba.data import manifest as manifests
 from intermamba.errors import ConfigError, StateError
 from intermamba.job import Job
 from intermamba.paths import path
+from intermamba.reading.documents import read_csv
 from workflow.graph.stages import Stage, table
 
 Basis = Literal["measured", "scaled", "declared"]
@@ -98,7 +97,7 @@ class Measurements:
             raise StateError(
                 f"{file} does not exist. Run `{command}` on the device that is planned for; it needs no data."
             )
-        if rows := pd.read_csv(file).to_dict("records"):
+        if rows := read_csv(file).to_dict("records"):
             return [{str(name): value for name, value in row.items()} for row in rows]
         raise StateError(f"{file} has no rows. Run `{command}` again.")
 

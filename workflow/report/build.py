@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import StateError
@@ -12,6 +10,7 @@ from intermamba.job import Job
 from intermamba.models import variants
 from intermamba.names import dataset_name, origin_name, solver_name
 from intermamba.paths import SPLITS, path
+from intermamba.reading.documents import read_csv
 from workflow.evaluation import gallery
 from workflow.evaluation.gallery import Gallery
 from workflow.exhibits import Exhibit, numbering
@@ -45,7 +44,7 @@ def run(config: Config, job: Job) -> tuple[Path, str]:
     inputs, page, document = job.reads, job["page"], job["document"]
     with job.recorded(config) as notes:
         study = read(config, variants())
-        metrics, claims = (pd.read_csv(path(name, profile=config.profile)) for name in ("metrics", "claims"))
+        metrics, claims = (read_csv(path(name, profile=config.profile)) for name in ("metrics", "claims"))
         headlines = tuple(headline(study, metrics, dataset) for dataset in config.runs)
         lineage = Lineage.of(before)
         facts = _facts(study, lineage)

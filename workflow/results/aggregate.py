@@ -12,8 +12,8 @@ from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import DataError
 from intermamba.job import Job
-from intermamba.models import variants
 from intermamba.paths import path
+from intermamba.reading.documents import read_csv
 from intermamba.training import ADAPTIVE_COLUMNS
 
 REFERENCES = ("real", SHUFFLED)
@@ -110,7 +110,7 @@ def gather_adaptive(sources: dict[Path, tuple[str, str, int]]) -> pd.DataFrame:
     """Fusion weights of all runs over training: run, step, block, module, branch, symbol, value."""
     frames = []
     for file, place in sources.items():
-        frame = pd.read_csv(file)
+        frame = read_csv(file)
         if list(frame.columns) != ADAPTIVE_COLUMNS:
             raise DataError(f"{file}: columns must be {', '.join(ADAPTIVE_COLUMNS)}; found {', '.join(frame.columns)}.")
         symbol = frame["branch"].map(SYMBOLS)
@@ -124,15 +124,11 @@ def gather_adaptive(sources: dict[Path, tuple[str, str, int]]) -> pd.DataFrame:
 
 
 def gather_losses(sources: dict[Path, tuple[str, str, int]]) -> pd.DataFrame:
-    """Validation losses of all runs over training: dataset, method, training seed, step, and a column a term.
-
-    Raises:
-        DataError: a log lacks a column, such as the term that the run's method says its learning curve shows.
-    """
-    known, frames = variants(), []
+    """Validation losses of all runs over training: dataset, method, training seed, step, and a column a term."""
+    frames = []
     for file, place in sources.items():
-        frame = pd.read_csv(file)
-        if missing := {"step", "epoch", "split", known[place[1]].method.row.error.term} - set(frame.columns):
+        frame = read_csv(file)
+        if missing := {"step", "epoch", "split", "simple"} - set(frame.columns):
             raise DataError(f"{file}: no column {', '.join(sorted(missing))}. Run its training again.")
         frames.append(_placed(frame[frame["split"] == "val"].drop(columns=["split", "epoch"]), place))
     return pd.concat(frames, ignore_index=True)

@@ -20,7 +20,7 @@ from intermamba.config import Config, Dataset, Section
 from intermamba.errors import ConfigError, unknown
 from intermamba.job import Job
 from intermamba.models import variants
-from intermamba.reading.documents import checked, read_yaml
+from intermamba.reading.documents import checked, read_csv, read_yaml
 from workflow.results import reported
 from workflow.results.contrasts import (
     Blocks,
@@ -142,7 +142,7 @@ def run(config: Config, job: Job) -> None:
     """
     with job.recorded(config):
         study, claims = read(config, variants()), load(job["claims_list"])
-        findings = decide(claims, study, pd.read_csv(job["metrics"]), pd.read_csv(job["alpha_beta"]))
+        findings = decide(claims, study, read_csv(job["metrics"]), read_csv(job["alpha_beta"]))
         files.write_csv(job["claims"], pd.DataFrame([_row(one) for one in findings], columns=list(COLUMNS)))
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from intermamba.errors import StateError
 from intermamba.paths import path
+from intermamba.reading.documents import read_csv
 from workflow.tables.tabular import MISSING, Block, Cell, Row
 
 HEADING = "Reported in the paper"
@@ -29,7 +30,7 @@ def transcription(file: Path) -> pd.DataFrame:
     """
     if not file.exists():
         raise StateError(f"{file} does not exist. It is part of the repository: restore it with `git checkout {file}`.")
-    return pd.read_csv(file, dtype=str, keep_default_na=False)
+    return read_csv(file, dtype=str, keep_default_na=False)
 
 
 def methods(number: int) -> list[str]:

@@ -15,6 +15,7 @@ from intermamba.errors import ConfigError, DataError, unknown
 from intermamba.methods.variant import Variant
 from intermamba.names import dataset_name, origin_name, reference_name, solver_name
 from intermamba.paths import path
+from intermamba.reading.documents import read_csv
 from workflow.results import reported
 from workflow.results.aggregate import REFERENCES, metric_files
 from workflow.tables.tabular import Block, Cell, Kind, Row, decimals, interval, significant
@@ -152,13 +153,13 @@ def read(config: Config, variants: Mapping[str, Variant]) -> Study:
     names = ("summary", "complexity", "complexity_time")
     inputs = (files.require(path(name, profile=config.profile)) for name in names)
     # A fingerprint of twelve digits, or of digits and an `e`, would read as a number.
-    summary, complexity, times = (pd.read_csv(file, dtype={"evaluator": str}) for file in inputs)
+    summary, complexity, times = (read_csv(file, dtype={"evaluator": str}) for file in inputs)
     return Study(config, summary, complexity, times, variants)
 
 
 def joined(sources: Sequence[Path]) -> pd.DataFrame:
     """Rows of several CSV files; none where there is no file."""
-    return pd.concat([pd.read_csv(file) for file in sources], ignore_index=True) if sources else pd.DataFrame()
+    return pd.concat([read_csv(file) for file in sources], ignore_index=True) if sources else pd.DataFrame()
 
 
 def quality(study: Study, number: int, dataset: Dataset) -> list[Block]:

@@ -11,6 +11,7 @@ import pandas as pd
 from evaluators.results import METRICS
 from intermamba.errors import DataError
 from intermamba.job import Job
+from intermamba.reading.documents import read_csv
 from workflow.tables.tabular import Block, Cell, Column, Row, Table, decimals, signed
 
 COLUMNS = (
@@ -93,7 +94,7 @@ def table(_study: object, job: Job) -> Table:
         DataError: a column is missing.
     """
     file = job["claims"]
-    found = topics(pd.read_csv(file))
+    found = topics(read_csv(file))
     blocks = [Block("claims", topic, tuple(_row(one, str(file)) for one in claims)) for topic, claims in found.items()]
     columns = tuple(Column(name, label, width=width) for name, (label, width) in WIDTHS.items())
     return Table(columns, tuple(blocks), NOTES, "Claim")
