@@ -32,7 +32,7 @@ test: install
 
 # Every reader against damaged files, for an hour or so; what is found is kept beside the table.
 fuzz: install
-	@nice -n 19 $(BIN)/python tests/fuzz/campaign.py --inputs 20000 --output build/fuzz/fuzz.csv
+	@nice -n 19 $(BIN)/python tests/fuzz/campaign.py --inputs 20000 --output build/fuzz/fuzz.csv --page docs/reliability.md
 
 check: install
 	@ruff check . && ruff format --check . && mypy && lint-imports

@@ -18,16 +18,37 @@ SOURCE = ("intermamba", "evaluators", "ablations", "workflow", "profiles", "resu
 BOW = "Two people bow to each other."
 
 
+def source_in(folder: Path) -> Path:
+    """A copy of what a wheel is made of."""
+    source = folder / "source"
+    for name in SOURCE:
+        shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "params.yaml", "Snakefile"):
+        shutil.copy(ROOT / name, source / name)
+    return source
+
+
+def test_two_builds_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uv = shutil.which("uv") or pytest.skip("no uv on this machine")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    wheels = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        source = source_in(tmp_path / name)
+        for number, path in enumerate(source.rglob("*")):
+            os.utime(path, (1.6e9 + number, 1.6e9 + number + len(wheels)), follow_symlinks=False)
+        subprocess.run([uv, "build", "--quiet", "--wheel", "--out-dir", tmp_path / name, source], check=True)
+        (wheel,) = (tmp_path / name).glob("*.whl")
+        wheels.append(wheel.read_bytes())
+    assert wheels[0] == wheels[1]
+
+
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the programs of a fresh environment that holds the wheel and what it depends on."""
     uv = shutil.which("uv") or pytest.skip("no uv on this machine")
     folder = tmp_path_factory.mktemp("installed")
-    source, environment = folder / "source", folder / "environment"
-    for name in SOURCE:
-        shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "params.yaml", "Snakefile"):
-        shutil.copy(ROOT / name, source / name)
+    source, environment = source_in(folder), folder / "environment"
     for words in (
         ["build", "--quiet", "--wheel", "--out-dir", folder, source],
         ["venv", "--quiet", "--python", sys.executable, environment],

@@ -10,10 +10,12 @@ import argparse
 import csv
 import json
 import os
+import platform
 import random
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -141,13 +143,43 @@ def campaign(target: Target, inputs: int, seed: int, out: Path) -> dict[str, Any
     return row
 
 
+def commit() -> str:
+    """What is checked out."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+    changed = " with uncommitted changes" if git("status", "--porcelain", "--untracked-files=no") else ""
+    return git("rev-parse", "--short", "HEAD") + changed
+
+
+def figures(rows: list[dict[str, Any]], seed: int, of: str) -> str:
+    """The figures as a part of a page."""
+    names = COLUMNS[:-1]
+    total = {name: sum(row[name] for row in rows) for name in names[1:7]}
+    found = ", ".join(f"{count:,} {name}" for name, count in total.items() if name != "inputs")
+    about = f"seed {seed}, commit {of}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    cells = [names, ("---",) * len(names), *([row[name] for name in names] for row in rows)]
+    lines = ["| " + " | ".join(map(str, row)).replace("_", " ") + " |" for row in cells]
+    return f"{total['inputs']:,} inputs: {found} ({about}).\n\n" + "\n".join(lines)
+
+
+def rewrite(page: Path, text: str) -> None:
+    """Put ``text`` between the marks of ``page``."""
+    begin, end = "<!-- campaign: begin -->\n", "\n<!-- campaign: end -->"
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    page.write_text(f"{before}{begin}{text}{end}{rest.partition(end)[2]}", encoding="utf-8")
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--inputs", type=int, default=20_000, help="over all targets")
     options.add_argument("--targets", default="", help="names between semicolons; by default all")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--output", type=Path, required=True)
+    options.add_argument("--page", type=Path, help="also put the figures between the marks of this page")
     given = options.parse_args()
+    of = commit()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     chosen = [TARGETS[name] for name in given.targets.split(";") if name] or list(TARGETS.values())
@@ -167,6 +199,8 @@ def main() -> None:
                 table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
                 table.writeheader()
                 table.writerows(rows)
+    if given.page:
+        rewrite(given.page, figures(rows, given.seed, of))
 
 
 if __name__ == "__main__":
