@@ -1,4 +1,4 @@
-"""The rows of Tables 4 and 5, and rows of our own: one YAML file a variant, a short difference from a base model.
+"""The rows of the tables, the paper's and our own: one YAML file a variant, a short difference from a base model.
 
 To add a row, add a file here and its name under ``runs`` in params.yaml. Another package adds rows with an entry point
 of group ``intermamba.variants`` of its own.

@@ -112,7 +112,11 @@ def test_official_checkpoints_need_the_data_and_evaluator_of_a_row(tmp_path: Pat
         ({"interhuman": {"my_idea": [0, 1]}}, {("interhuman", "my_idea", 0), ("interhuman", "my_idea", 1)}, set()),
         ({"interhuman": {"intermamba": [5]}}, {("interhuman", "intermamba", 5)}, {("interhuman", "intermamba", 0)}),
         ({"interhuman": {"in2in": []}}, {("interhuman", "intergen", 0)}, {("interhuman", "in2in", 0)}),
-        ({"interx": None}, {("interhuman", "in2in", 0)}, {("interx", "intergen", 0), ("interx", "intermamba", 0)}),
+        (
+            {"interx": None},
+            {("interhuman", "in2in", 0)},
+            {("interx", name, 0) for name in ("intermamba", "intergen", "temos", "mdm", "mdm_gru", "com_mdm")},
+        ),
     ],
 )
 def test_runs_of_a_profile_are_added_to_those_of_the_base(tmp_path: Path, changes: dict, there: set, gone: set) -> None:

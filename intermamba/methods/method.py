@@ -32,6 +32,24 @@ class Process(Frozen):
     """What the network returns: the clean motion, or the noise in the noisy one."""
 
 
+MOST_NEEDED = 2
+ROW = "row"
+
+
+@dataclass(frozen=True)
+class Error:
+    """What a learning curve shows: how far off a training's predictions of held-out clips are."""
+
+    term: str
+    """Its column of ``training.csv``: a term of the loss, or ``total``."""
+    meaning: str
+    """What is measured, in words. Curves of one meaning share an axis."""
+
+
+TOTAL = Error("total", "all terms of the loss")
+CLEAN_MOTION = Error("simple", "clean motion, mean square of normalised features")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """One training of a method."""
@@ -42,14 +60,12 @@ class Training:
     """Its :class:`intermamba.training.module.TrainingModule`."""
     network: str = ""
     """Class of what it trains; none: the method's network."""
+    error: Error = TOTAL
+    """What its learning curve shows."""
     needs: tuple[str, ...] = ()
     """Names of trainings before it whose weights it reads; at most :data:`MOST_NEEDED`."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Fields of :class:`~intermamba.config.TrainingConfig` that its authors set otherwise than for the row."""
-
-
-MOST_NEEDED = 2
-ROW = "row"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +79,9 @@ class Method:
     sizes: type[Section] = ModelConfig
     """Class of its sizes: that set by ``model`` in params.yaml, or one of its own, with the official values as
     defaults and largest values as bounds, set by ``methods.<name>.sizes``."""
-    trainings: tuple[Training, ...] = (Training(name=ROW, module="intermamba.training.module:DenoisingModule"),)
+    trainings: tuple[Training, ...] = (
+        Training(name=ROW, module="intermamba.training.module:DenoisingModule", error=CLEAN_MOTION),
+    )
     """In order; the last is the row's. Each other one is trained once for all rows of the method and training seed."""
     sampler: str = "intermamba.diffusion.sampler:DiffusionSampler"
     """Its :class:`intermamba.generate.MotionSampler`."""

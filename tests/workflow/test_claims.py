@@ -10,7 +10,7 @@ import ablations
 from intermamba import files, models
 from intermamba.errors import ConfigError
 from intermamba.paths import path
-from workflow.results import claims
+from workflow.results import aggregate, claims
 from workflow.results.reproduced import read
 
 ROWS = {"intermamba": (0, 1, 2), "intergen": (0, 1, 2), "without_temporal": (0, 1, 2), "my_idea_100%": (0,)}
@@ -23,7 +23,8 @@ def study(tmp_path, monkeypatch):
     files_of_paper = made_up.ROOT / "results" / "paper"
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "paper").symlink_to(files_of_paper)
-    monkeypatch.setattr(models, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
+    for module in (models, aggregate):
+        monkeypatch.setattr(module, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
     config = made_up.config({"interhuman": ROWS})
     made_up.write(config)
     run_stage("aggregate", config)

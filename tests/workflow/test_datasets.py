@@ -22,7 +22,7 @@ from workflow.figures import build as figures
 from workflow.graph import dvc
 from workflow.graph.stages import table
 from workflow.report import build
-from workflow.results import claims
+from workflow.results import aggregate, claims
 from workflow.tables import build as tables
 
 SOURCE = """
@@ -60,7 +60,8 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.chdir(tmp_path)
     for module in (tables, figures, build):
         monkeypatch.setattr(module, "variants", lambda: made_up.VARIANTS)
-    monkeypatch.setattr(claims, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
+    for module in (aggregate, claims):
+        monkeypatch.setattr(module, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
     return configuration.load("smoke")
 
 

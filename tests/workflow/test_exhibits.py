@@ -24,7 +24,7 @@ from workflow.graph import dvc
 from workflow.graph.commands import COMMANDS
 from workflow.graph.stages import table, targets
 from workflow.report import build
-from workflow.results import claims
+from workflow.results import aggregate, claims
 from workflow.tables import build as tables
 
 SOURCE = """
@@ -82,7 +82,8 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.chdir(tmp_path / "study")
     for module in (tables, figures, build):
         monkeypatch.setattr(module, "variants", lambda: made_up.VARIANTS)
-    monkeypatch.setattr(claims, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
+    for module in (aggregate, claims):
+        monkeypatch.setattr(module, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
     return made_up.config()
 
 

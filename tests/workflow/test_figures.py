@@ -14,6 +14,7 @@ from stages import run as run_stage
 from evaluators.perturbations import catalogue
 from evaluators.results import summarise
 from intermamba.errors import StateError
+from intermamba.methods.method import CLEAN_MOTION, Error
 from intermamba.paths import path
 from intermamba.render.camera import Camera
 from workflow.figures import build as figures
@@ -227,8 +228,9 @@ def test_learning_curves_are_means_over_seeds_with_their_range(tmp_path):
         for seed in (0, 2)
         for step in (10, 20)
     ]
+    shown = dict.fromkeys(("intermamba", "mine", "other"), CLEAN_MOTION)
     with themed():
-        figure = learning(pd.DataFrame(rows), str.upper, ORIGINS, "smoke")
+        figure = learning(pd.DataFrame(rows), shown, str.upper, ORIGINS, "smoke")
         save(figure, tmp_path / "a.png")
     assert len(figure.axes) == 2
     for panel in figure.axes:
@@ -239,6 +241,27 @@ def test_learning_curves_are_means_over_seeds_with_their_range(tmp_path):
     assert texts == ["INTERMAMBA", "MINE", "OTHER"]
     looks = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines}
     assert len(looks) == 3
+
+
+def test_learning_curves_of_unlike_errors_have_panels_of_their_own():
+    """What shares an axis is the same measure; each panel says which."""
+    rows = [
+        {"dataset": dataset, "method": method, "training_seed": 0, "step": step, term: value / step}
+        for dataset, method, term, value in (
+            ("interhuman", "intermamba", "simple", 1.0),
+            ("interx", "intermamba", "simple", 2.0),
+            ("interhuman", "intermask", "tokens", 3.0),
+        )
+        for step in (10, 20)
+    ]
+    errors = {"intermamba": CLEAN_MOTION, "intermask": Error("tokens", "hidden tokens")}
+    figure = learning(pd.DataFrame(rows), errors, str, ORIGINS, "smoke")
+    titles = [panel.get_title("left").splitlines()[1:] for panel in figure.axes]
+    assert titles == [[CLEAN_MOTION.meaning], [CLEAN_MOTION.meaning], ["hidden tokens"], []]
+    assert [[list(line.get_ydata()) for line in panel.lines] for panel in figure.axes] == [
+        [[0.1, 0.05]], [[0.2, 0.1]], [[0.3, 0.15]], [],
+    ]  # fmt: skip
+    assert [panel.axison for panel in figure.axes] == [True, True, True, False]
 
 
 def test_quality_over_steps_has_a_line_a_solver_and_says_what_is_real(tmp_path):

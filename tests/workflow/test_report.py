@@ -26,7 +26,7 @@ from intermamba.paths import path, record_of
 from workflow.figures import build as figures
 from workflow.report import build
 from workflow.report.page import Report, packed, render, sortable
-from workflow.results import claims
+from workflow.results import aggregate, claims
 from workflow.tables import build as tables
 from workflow.tables import pdf
 from workflow.tables.tabular import Cell
@@ -47,7 +47,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
         patch.chdir(tree)
         for module in (tables, figures, build):
             patch.setattr(module, "variants", lambda: made_up.VARIANTS)
-        patch.setattr(claims, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
+        for module in (aggregate, claims):
+            patch.setattr(module, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
         made_up.finish(config)
         run_stage("report", config)
         yield config

@@ -16,7 +16,7 @@ from evaluators.perturbations import catalogue
 from intermamba import files, models
 from intermamba.errors import ConfigError, DataError, StateError
 from intermamba.paths import path
-from workflow.results import claims
+from workflow.results import aggregate, claims
 from workflow.tables import build as tables
 
 REPORTED = ROOT / "results" / "paper" / "reported"
@@ -34,7 +34,8 @@ def place(folder, monkeypatch, runs=None, official=None, motions=None):
     monkeypatch.chdir(folder)
     monkeypatch.setattr(models, "variants", lambda: made_up.VARIANTS)
     monkeypatch.setattr(tables, "variants", lambda: made_up.VARIANTS)
-    monkeypatch.setattr(claims, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
+    for module in (aggregate, claims):
+        monkeypatch.setattr(module, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
     made_up.write(config)
     run_stage("aggregate", config)
     run_stage("claims", config)

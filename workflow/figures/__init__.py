@@ -42,8 +42,9 @@ FIGURES = numbered(
         Exhibit(
             name="learning",
             title="Learning curves",
-            text="Error on held-out clips over training, all noise levels together: mean over training seeds (line) "
-            "and their range (shade). A lower error does not mean that a model follows the text better.",
+            text="Error on held-out clips over training: mean over training seeds (line) and their range (shade). Each "
+            "method shows what its training minimises, and curves share a panel only where that is the same; denoisers "
+            "show all noise levels together. A lower error does not mean that a model follows the text better.",
             function="workflow.figures.learning:draw",
             inputs=("learning",),
         ),

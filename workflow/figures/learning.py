@@ -1,13 +1,16 @@
-"""Figure of learning curves: how well each row denoises clips that it was not trained on."""
+"""Figure of learning curves: how well each row predicts clips that it was not trained on."""
 
 from collections.abc import Callable, Mapping
+from itertools import product
 
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from intermamba.job import Job
+from intermamba.methods.method import Error
 from intermamba.names import dataset_name, origin_name
 from intermamba.reading.documents import read_csv
 from workflow.figures.style import COLOURS, OTHERS, colours_of
@@ -19,39 +22,48 @@ DASHES = ("-", "--", ":", "-.")
 
 def draw(study: Study, job: Job) -> Figure:
     """From the results of a profile."""
-    return learning(read_csv(job["learning"]), study.label, study.origins, study.config.profile)
+    curves = read_csv(job["learning"])
+    errors = {method: study.variant(method).method.row.error for method in dict.fromkeys(curves["method"])}
+    return learning(curves, errors, study.label, study.origins, study.config.profile)
 
 
-def learning(curves: pd.DataFrame, label: Callable[[str], str], origins: Mapping[str, str], profile: str) -> Figure:
-    """Validation error of the denoised motion over training.
+def learning(
+    curves: pd.DataFrame,
+    errors: Mapping[str, Error],
+    label: Callable[[str], str],
+    origins: Mapping[str, str],
+    profile: str,
+) -> Figure:
+    """Validation error over training.
 
-    One panel a dataset, one line a row: the mean over its training seeds, and their range as a shade. The error is the
-    simple loss, the mean square of normalised features over all noise levels; rows share the axis, so it may be
-    compared. It says little of how well the text is followed.
+    One line a row: the mean over its training seeds, and their range as a shade. Methods predict different things: one
+    panel a dataset (across) and kind of error (down), so that what shares an axis may be compared. The error says
+    little of how well the text is followed.
 
     Args:
-        curves: columns dataset, method, training_seed, step, simple; a row a validation.
+        curves: columns dataset, method, training_seed, step, and those that ``errors`` name; a row a validation.
+        errors: what is shown of each method.
         label: name of a row by its method.
         origins: origin of each dataset's data, for the panel's title.
         profile: named in the title.
     """
-    datasets = list(curves["dataset"].unique())
-    figure = Figure(figsize=(1.9 + 3.3 * len(datasets), 3.4), layout="constrained")
-    panels = figure.subplots(1, len(datasets), squeeze=False)[0]
-    looks = _looks(list(dict.fromkeys(curves["method"])))
-    for panel, dataset in zip(panels, datasets, strict=True):
-        here = curves[curves["dataset"] == dataset]
-        for method, lines in here.groupby("method", sort=False):
-            by_step = lines.groupby("step")["simple"]
-            mean, low, high = by_step.mean(), by_step.min(), by_step.max()
-            colour, dashes = looks[str(method)]
-            panel.plot(mean.index, mean, dashes, color=colour, linewidth=1.4)
-            panel.fill_between(mean.index, low, high, color=colour, alpha=0.15, linewidth=0)
-        panel.set_yscale("log")
-        panel.set_title(f"{dataset_name(dataset)}, {origin_name(origins[dataset])}", loc="left")
-        panel.set_xlabel("Training step")
-        panel.margins(x=0.02)
-    panels[0].set_ylabel("Validation error (simple loss)")
+    datasets, kinds = list(curves["dataset"].unique()), list(dict.fromkeys(error.meaning for error in errors.values()))
+    figure = Figure(figsize=(1.9 + 3.3 * len(datasets), 1.4 + 2.0 * len(kinds)), layout="constrained")
+    panels = figure.subplots(len(kinds), len(datasets), squeeze=False)
+    looks = _looks(list(errors))
+    for (row, kind), (column, dataset) in product(enumerate(kinds), enumerate(datasets)):
+        panel = panels[row, column]
+        shown = [method for method, error in errors.items() if error.meaning == kind]
+        here = curves[(curves["dataset"] == dataset) & curves["method"].isin(shown)]
+        if here.empty:
+            panel.set_axis_off()
+        else:
+            _curves(panel, here, errors, looks)
+            panel.set_title(f"{dataset_name(dataset)}, {origin_name(origins[dataset])}:\n{kind}", loc="left")
+        if row == len(kinds) - 1:
+            panel.set_xlabel("Training step")
+        if column == 0:
+            panel.set_ylabel("Validation error")
     sns.despine(fig=figure)
     handles = [
         Line2D([], [], color=colour, linestyle=dashes, linewidth=1.4, label=label(method))
@@ -62,6 +74,17 @@ def learning(curves: pd.DataFrame, label: Callable[[str], str], origins: Mapping
         f"Learning curves (profile {profile}); shade: range over seeds", fontsize="medium", fontweight="bold"
     )
     return figure
+
+
+def _curves(panel: Axes, here: pd.DataFrame, errors: Mapping[str, Error], looks: Mapping[str, tuple[str, str]]) -> None:
+    for method, lines in here.groupby("method", sort=False):
+        by_step = lines.groupby("step")[errors[str(method)].term]
+        mean, low, high = by_step.mean(), by_step.min(), by_step.max()
+        colour, dashes = looks[str(method)]
+        panel.plot(mean.index, mean, dashes, color=colour, linewidth=1.4)
+        panel.fill_between(mean.index, low, high, color=colour, alpha=0.15, linewidth=0)
+    panel.set_yscale("log")
+    panel.margins(x=0.02)
 
 
 def _looks(methods: list[str]) -> dict[str, tuple[str, str]]:

@@ -12,6 +12,7 @@ from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import DataError
 from intermamba.job import Job
+from intermamba.models import variants
 from intermamba.paths import path
 from intermamba.reading.documents import read_csv
 from intermamba.training import ADAPTIVE_COLUMNS
@@ -124,11 +125,15 @@ def gather_adaptive(sources: dict[Path, tuple[str, str, int]]) -> pd.DataFrame:
 
 
 def gather_losses(sources: dict[Path, tuple[str, str, int]]) -> pd.DataFrame:
-    """Validation losses of all runs over training: dataset, method, training seed, step, and a column a term."""
-    frames = []
+    """Validation losses of all runs over training: dataset, method, training seed, step, and a column a term.
+
+    Raises:
+        DataError: a log lacks a column, such as the term that the run's method says its learning curve shows.
+    """
+    known, frames = variants(), []
     for file, place in sources.items():
         frame = read_csv(file)
-        if missing := {"step", "epoch", "split", "simple"} - set(frame.columns):
+        if missing := {"step", "epoch", "split", known[place[1]].method.row.error.term} - set(frame.columns):
             raise DataError(f"{file}: no column {', '.join(sorted(missing))}. Run its training again.")
         frames.append(_placed(frame[frame["split"] == "val"].drop(columns=["split", "epoch"]), place))
     return pd.concat(frames, ignore_index=True)

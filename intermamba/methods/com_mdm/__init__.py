@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from intermamba.methods.mdm import CLIP_B32, SAMPLING, SIZES, TRAINING, MdmOptions
-from intermamba.methods.method import Method, Training
+from intermamba.methods.method import CLEAN_MOTION, ROW, Method, Training
 
 
 class ComMdmOptions(MdmOptions):
@@ -24,9 +24,15 @@ METHOD = Method(
             name="prior",
             module="intermamba.methods.com_mdm.training:PriorTraining",
             network="intermamba.methods.com_mdm.network:Prior",
+            error=CLEAN_MOTION,
             defaults=TRAINING,
         ),
-        Training(name="row", module="intermamba.methods.com_mdm.training:ComMdmTraining", needs=("prior",)),
+        Training(
+            name=ROW,
+            module="intermamba.methods.com_mdm.training:ComMdmTraining",
+            error=CLEAN_MOTION,
+            needs=("prior",),
+        ),
     ),
     guided="no",
     text="CLIP ViT-B/32, sentence",

@@ -1,7 +1,7 @@
 """InterMask (Javed et al. 2025): tokens of both persons' joints and times, revealed by a masked transformer."""
 
 from intermamba.methods.intermask.options import InterMaskOptions, InterMaskSizes
-from intermamba.methods.method import ROW, Method, Training
+from intermamba.methods.method import ROW, Error, Method, Training
 
 METHOD = Method(
     name="intermask",
@@ -24,7 +24,12 @@ METHOD = Method(
                 "precision": "32-true",
             },
         ),
-        Training(name=ROW, module="intermamba.methods.intermask.training:TransformerModule", needs=("tokenizer",)),
+        Training(
+            name=ROW,
+            module="intermamba.methods.intermask.training:TransformerModule",
+            error=Error("tokens", "hidden tokens, cross-entropy"),
+            needs=("tokenizer",),
+        ),
     ),
     sampler="intermamba.methods.intermask.sampling:InterMaskSampler",
     normalised=("interhuman",),

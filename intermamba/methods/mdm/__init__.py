@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from intermamba.methods.method import Method, Options, Training
+from intermamba.methods.method import CLEAN_MOTION, ROW, Method, Options, Training
 
 CLIP_B32 = {"architecture": "ViT-B-32-quickgelu", "width": 512, "heads": 8}
 """CLIP ViT-B/32 through open_clip; OpenAI trained with QuickGELU."""
@@ -37,7 +37,7 @@ METHOD = Method(
     name="mdm",
     network="intermamba.methods.mdm.network:Mdm",
     options=MdmBackboneOptions,
-    trainings=(Training(name="row", module="intermamba.methods.mdm.training:MdmTraining"),),
+    trainings=(Training(name=ROW, module="intermamba.methods.mdm.training:MdmTraining", error=CLEAN_MOTION),),
     text="CLIP ViT-B/32, sentence",
     defaults={"text": CLIP_B32, "model": SIZES, "diffusion": SAMPLING, "training": TRAINING},
     sources=SOURCES,

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from intermamba.methods.mdm import CLIP_B32
-from intermamba.methods.method import Method, Options, Process, Training
+from intermamba.methods.method import ROW, Error, Method, Options, Process, Training
 
 
 class RigOptions(Options):
@@ -19,7 +19,13 @@ METHOD = Method(
     name="rig",
     network="intermamba.methods.rig.network:Rig",
     options=RigOptions,
-    trainings=(Training(name="row", module="intermamba.methods.rig.training:RigTraining"),),
+    trainings=(
+        Training(
+            name=ROW,
+            module="intermamba.methods.rig.training:RigTraining",
+            error=Error("simple", "noise in the motion, mean square"),
+        ),
+    ),
     process=Process(schedule="linear", predicts="noise"),
     individual=True,
     guided="no",

@@ -1,6 +1,6 @@
 """TEMOS (Petrovich et al. 2022): one latent vector for a whole clip, from the caption or from the motion."""
 
-from intermamba.methods.method import ROW, Method, Training
+from intermamba.methods.method import ROW, Error, Method, Training
 from intermamba.methods.temos.options import TemosOptions, TemosSizes
 
 METHOD = Method(
@@ -8,7 +8,13 @@ METHOD = Method(
     network="intermamba.methods.temos.network:Temos",
     options=TemosOptions,
     sizes=TemosSizes,
-    trainings=(Training(name=ROW, module="intermamba.methods.temos.training:TemosModule"),),
+    trainings=(
+        Training(
+            name=ROW,
+            module="intermamba.methods.temos.training:TemosModule",
+            error=Error("text", "motion from the caption, smooth L1 of normalised features"),
+        ),
+    ),
     sampler="intermamba.methods.temos.sampling:TemosSampler",
     guided="no",
     stepwise=False,
