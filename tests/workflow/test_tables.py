@@ -283,7 +283,8 @@ def test_the_real_variants_find_their_rows(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     empty = pd.DataFrame()
     study = tables.Study(made_up.config({"interhuman": dict.fromkeys(known, (0,))}), empty, empty, empty, known)
-    assert study.members(1, "interhuman")[:4] == ["intergen", "in2in", "intermamba", "intermamba_light"]
+    baselines = ["temos", "mdm", "com_mdm_few", "com_mdm", "rig", "intergen", "in2in"]
+    assert study.members(1, "interhuman")[:9] == [*baselines, "intermamba", "intermamba_light"]
     assert study.members(4, "interhuman") == ["without_temporal", "without_adaptive", "intermamba"]
     assert study.members(5, "interhuman") == ["intergen", "self_astm_only", "without_liia", "intermamba"]
 
