@@ -11,7 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from intermamba import files
+from intermamba.data import normalisation
 from intermamba.errors import ConfigError, DataError, shown, system_problem
 from intermamba.reading import content, lines, text
 from intermamba.reading.arrays import LARGEST, check_numbers, read_members
@@ -169,6 +172,17 @@ def test_numbers_beyond_any_motion_are_refused() -> None:
     for value, message in ((1e39, "beyond 1e"), (-1e10, "beyond 1e"), (np.nan, "NaN"), (-np.inf, "infinite")):
         with pytest.raises(DataError, match=rf"{message}.* in frame 1 \(1 of 3\)"):
             check_numbers(path, np.array([[0.0], [value], [1.0]]))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e37])
+def test_statistics_that_nothing_can_be_divided_by_are_refused(tmp_path: Path, value: float) -> None:
+    mean, std = torch.zeros(3), torch.ones(3)
+    normalisation.write(tmp_path / "stats.safetensors", mean, std)
+    for where in (mean, std):
+        where[1] = value
+        files.write_tensors(tmp_path / "stats.safetensors", {"mean": mean, "std": std})
+        refused(lambda path: normalisation.read(path, 3), tmp_path / "stats.safetensors", "NaN or infinite values, or")
+        where[1] = 1.0
 
 
 def test_values_in_messages_are_cut() -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from intermamba import files
 from intermamba.errors import DataError
+from intermamba.reading.arrays import LARGEST
 
 
 def write(path: str | Path, mean: Float[Tensor, " F"], std: Float[Tensor, " F"]) -> None:
@@ -40,9 +41,9 @@ def check(where: str, mean: Float[Tensor, " F"], std: Float[Tensor, " F"]) -> No
     """Refuse what no feature can be divided by.
 
     Raises:
-        DataError: a number is not finite, or a deviation not positive.
+        DataError: a number is beyond what motions can have, or a deviation not positive.
     """
-    if not (mean.isfinite().all() and std.isfinite().all()):
-        raise DataError(f"{where}: NaN or infinite values.")
+    if not (mean.abs() <= LARGEST).all() or not (std <= LARGEST).all():  # NaN is not
+        raise DataError(f"{where}: NaN or infinite values, or values beyond {LARGEST:g}.")
     if not (std > 0).all():
         raise DataError(f"{where}: a standard deviation that is not positive.")

@@ -97,6 +97,8 @@ def _member(content: bytes, chance: random.Random) -> bytes:
             held = {item.filename: archive.read(item) for item in archive.infolist()}
     except Exception:
         return content
+    if not held:  # after an earlier damage
+        return content
     name = chance.choice(sorted(held))
     match chance.randrange(5):
         case 0:
