@@ -156,7 +156,7 @@ def commit() -> str:
 def figures(rows: list[dict[str, Any]], seed: int, of: str) -> str:
     """The figures as a part of a page."""
     names = COLUMNS[:-1]
-    total = {name: sum(row[name] for row in rows) for name in names[1:7]}
+    total = {name: sum(row[name] for row in rows) for name in names[1:8]}
     found = ", ".join(f"{count:,} {name}" for name, count in total.items() if name != "inputs")
     about = f"seed {seed}, commit {of}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     cells = [names, ("---",) * len(names), *([row[name] for name in names] for row in rows)]
