@@ -130,8 +130,9 @@ class ModelConfig(Section):
     """Steps of the depthwise convolution before a scan [Mamba 4]."""
     transformer_blocks: Positive
     """Blocks of InterGen and of variants built on it [8]."""
-    text_layers: Positive
-    """Trained transformer blocks on top of the frozen text tower [InterGen 2]."""
+    text_layers: Count
+    """Trained transformer blocks on top of the frozen text tower [InterGen 2]; with 0, its features are read as they
+    are."""
     text_heads: Positive
     """Attention heads of such a block [InterGen 8]."""
     text_feedforward: Positive

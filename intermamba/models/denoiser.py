@@ -21,6 +21,7 @@ class TextEncoder(nn.Module):
     """The trained part of the text path: a small Transformer over the frozen tower's token features [InterGen].
 
     As officially, the tokens behind the end of the text are not masked; the feature at the end token is the caption's.
+    Without layers, only that feature is read.
     """
 
     def __init__(self, width: int, sizes: ModelConfig) -> None:
@@ -32,7 +33,9 @@ class TextEncoder(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, tokens: Float[Tensor, "B S W"], end: Int[Tensor, " B"]) -> Float[Tensor, "B W"]:
-        encoded = self.layers(tokens.to(self.norm.weight.dtype))
+        encoded = tokens.to(self.norm.weight.dtype)
+        if self.layers.num_layers:
+            encoded = self.layers(encoded)
         return self.norm(encoded[torch.arange(len(end), device=end.device), end])
 
 

@@ -17,10 +17,10 @@ EXAMPLES = 12
 CLOSEST = 3
 """Of these, as many as a prompt is compared with: those most like it."""
 TEMPERATURE = 0.03
-"""Of the similarities. With it, the mean probability of the nearest kind over ``benchmarks/free_prompts.csv`` is the
-share of those prompts whose nearest kind is the intended one."""
+"""Of the similarities: the one under which the intended kinds of every other prompt of ``benchmarks/free_prompts.csv``,
+from the first on, are likeliest. The rest of them tests it."""
 OUTSIDE = 0.3
-"""Similarity below which a prompt is like no kind: one in twenty of those prompts, and most sentences about other
+"""Similarity below which a prompt is like no kind: one in ten of those same prompts, and most sentences about other
 things."""
 
 

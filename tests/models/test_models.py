@@ -308,3 +308,12 @@ def test_mixed_precision_trains_and_stays_near(name):
     rough.float().square().mean().backward()
     assert all(value.grad is None or value.grad.isfinite().all() for value in model.parameters())
     assert (rough - exact)[mask].abs().max() < 0.1 * exact[mask].abs().max()
+
+
+def test_without_text_layers_only_the_feature_at_the_end_is_read():
+    torch.manual_seed(0)
+    model = build("intergen", features=F, max_frames=LONGEST, text_width=W, **SIZES, text_layers=0).eval()
+    assert not [name for name in model.state_dict() if name.startswith("text.layers")]
+    tokens, end = torch.randn(B, 7, W), torch.tensor([0, 3, 6])
+    cond = model.encode_text(tokens, end)
+    torch.testing.assert_close(cond, torch.nn.functional.layer_norm(tokens[torch.arange(B), end], (W,)))
