@@ -14,6 +14,7 @@ the kind that is meant (chance is one in as many kinds as there are).
 
 import argparse
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -36,6 +37,7 @@ from intermamba.data.synthetic.interx import name_of as of_interx
 from intermamba.data.synthetic.plan import plan
 from intermamba.generate import MotionGenerator
 from intermamba.paths import path
+from intermamba.provenance import recorded
 from intermamba.seeds import derive
 from intermamba.text.cache import TextCache
 from intermamba.text.live import LiveText
@@ -103,6 +105,15 @@ class Bench:
         return float((pd.Series([list(kinds)[index] for index in nearest]) == asked["kind"]).mean())
 
 
+def references(run: Path, config: Config, dataset: Dataset) -> pd.DataFrame:
+    """What the evaluator's run measured of ground truth and of chance."""
+    found = pd.read_csv(
+        files.require(run / path("reference_metrics", profile=config.profile, dataset=dataset), "evaluate-reference")
+    )
+    kept = found[["dataset", "method", "tower", "evaluator", "protocol", "repeat", "metric", "value"]]
+    return kept.assign(training_seed=-1, text_layers=-1, weights="")
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("profile")
@@ -113,19 +124,35 @@ def main() -> None:
     asked = arguments.parse_args()
     config = load(asked.profile)
     torch.set_num_threads(config.runtime.threads)
-    done = pd.read_csv(asked.output) if asked.output.exists() else pd.DataFrame()
+    with recorded("towers", [asked.output], [PROMPTS.relative_to(Path.cwd())], config.model_dump(mode="json")) as notes:
+        measure(asked.evaluator, asked.trained, config, asked.output, asked.repeats)
+        notes["runs"] = {"evaluator": asked.evaluator.name, "trained": [run.name for run in asked.trained]}
+
+
+def measure(evaluator: Path, trainings: Sequence[Path], config: Config, output: Path, repeats: int | None) -> None:
+    """Add to ``output`` what is not in it yet."""
+    done = pd.read_csv(output) if output.exists() else pd.DataFrame()
+    for dataset in dict.fromkeys(dataset for dataset, _, _ in config.rows()):
+        if not len(done) or "real" not in set(done.loc[done["dataset"] == dataset, "method"]):
+            done = pd.concat([done, references(evaluator, config, dataset)], ignore_index=True)
     for dataset, variant, seed in config.rows():
         bench: Bench | None = None
-        for run in asked.trained:
+        for run in trainings:
             where = {"profile": config.profile, "dataset": dataset}
             weights = run / path("weights", variant=variant, seed=seed, **where)
             if not weights.exists():
                 continue
             trained = checkpoints.load(weights)
-            key = {"dataset": dataset, "method": variant, "training_seed": seed, "tower": trained.tower}
-            if len(done) and (done[list(key)] == pd.Series(key)).all(axis=1).any():
+            key = {
+                "dataset": dataset,
+                "method": variant,
+                "training_seed": seed,
+                "tower": trained.tower,
+                "text_layers": getattr(trained.recipe.sizes, "text_layers", 0),
+            }
+            if (done[list(key)] == pd.Series(key)).all(axis=1).any():
                 continue
-            bench = bench or Bench(asked.evaluator, config, dataset, asked.repeats)
+            bench = bench or Bench(evaluator, config, dataset, repeats)
             cached, live = TextCache(run / path("text", **where)), LiveText(trained.recipe.text, trained.reduction)
             by_cache, by_hand = (MotionGenerator(trained, one, config.diffusion, "cpu") for one in (cached, live))
             found = bench.measure(by_cache)
@@ -137,7 +164,7 @@ def main() -> None:
                 "weights": files.sha256(weights),
             }
             done = pd.concat([done, found.assign(**labels)], ignore_index=True)
-            files.write_csv(asked.output, done)
+            files.write_csv(output, done)
 
 
 if __name__ == "__main__":

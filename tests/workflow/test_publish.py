@@ -13,7 +13,7 @@ from intermamba.cost import complexity
 from intermamba.errors import ConfigError, StateError
 from intermamba.paths import path
 from intermamba.provenance import recorded
-from workflow.publish import paper_size, publish
+from workflow.publish import paper_size, publish, text_towers
 
 VARIANTS = ablations.load()
 
@@ -106,3 +106,28 @@ def test_a_published_record_names_no_place_of_the_machine(tree: Path, monkeypatc
     publish.publish("paper")
     record = files.read_json(Path("docs/paper/complexity.csv.prov.json"))
     assert record["command"] == "intermamba complexity --from mamba -x"
+
+
+def test_towers_are_compared_seed_by_seed(tree: Path) -> None:
+    rows = [
+        {
+            "method": "intergen",
+            "tower": tower,
+            "text_layers": 2,
+            "training_seed": seed,
+            "metric": "top3",
+            "value": value,
+        }
+        for tower, values in {"untrained-64x2-seed0": (0.2, 0.3), "all-MiniLM-L6-v2-pca64": (0.5, 0.7)}.items()
+        for seed, value in enumerate(values)
+    ] + [{"method": "real", "tower": "x", "text_layers": -1, "training_seed": -1, "metric": "top3", "value": 0.9}]
+    text_towers.MEASURED.unlink(missing_ok=True)
+    assert text_towers.render() == ""
+    with recorded("towers", [text_towers.MEASURED]):
+        files.write_csv(text_towers.MEASURED, pd.DataFrame(rows).assign(dataset="interhuman"))
+    text = text_towers.render()
+    assert "| Ground truth | — | — | 0.900 |" in text
+    assert "| InterGen | untrained | 2 | 0.250 ± 0.071 |" in text
+    assert "| InterGen | all-MiniLM-L6-v2-pca64 | 2 | 0.600 ± 0.141 |" in text
+    # differences .3 and .4: mean .35, standard error .05, t(1) = 12.706
+    assert "by 0.350 (95% interval -0.285 to 0.985, Student's t over 2 paired training seeds)" in text

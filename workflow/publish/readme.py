@@ -14,11 +14,11 @@ from intermamba.config import Config, load
 from intermamba.models import variants
 from intermamba.names import dataset_name, revision_name
 from intermamba.paths import COMMITTED, path
-from intermamba.text.names import is_untrained, kind_of
 from workflow.figures import FIGURES
 from workflow.graph.stages import table
-from workflow.publish import commands, paper_size, parameters, pictures, speed
+from workflow.publish import commands, paper_size, parameters, pictures, speed, text_towers
 from workflow.report.lineage import Lineage
+from workflow.results import towers
 from workflow.results.headline import headline
 from workflow.results.reproduced import Study, read
 from workflow.tables import TABLES
@@ -132,29 +132,15 @@ def _about(run: Mapping[str, Any], config: Config) -> str:
         f"{high:.2f} M parameters, clips of {seconds} s ({clips}, with combinations of parameters that "
         f"training never shows), {run['computing_minutes']} minutes of computing in "
         f"{run['stage_runs']} stage runs, two at a time, on {run['device']}, code {run['code']}. **These results are "
-        f"for small models with {_towers()} on synthetic data; they do not measure the paper's models on InterHuman or "
-        f"Inter-X.**{_held_back()}"
+        f"for small models with {towers.kinds(COMMITTED)} on synthetic data; they do not measure the paper's models on "
+        f"InterHuman or Inter-X.**{_held_back()}"
     )
-
-
-def _towers() -> str:
-    """The text towers behind the committed study's results, in words."""
-    return " and ".join(map(kind_of, _tower_names()))
 
 
 def _held_back() -> str:
     """What an untrained tower does to the study's verdicts, where it has one."""
-    if not any(map(is_untrained, _tower_names())):
-        return ""
-    return (
-        " The untrained tower held InterGen back: with a sentence encoder in its place InterGen reads its captions "
-        "nearly as well as InterMamba and reaches the lower FID, so verdicts that compare the two are not about the "
-        "methods alone ([which ones, and the numbers](docs/explanation/decisions.md#who-reads-the-captions))."
-    )
-
-
-def _tower_names() -> list[str]:
-    return sorted(pd.read_csv(path("metrics", profile=COMMITTED))["tower"].unique())
+    said = towers.held_back(COMMITTED)
+    return f" {said} ([the numbers]({towers.MEASURED_IN}))." if said else ""
 
 
 def smoke() -> str:
@@ -221,6 +207,7 @@ _PARTS: dict[str, Callable[[], str]] = {
     "parameters": parameters.render,
     "protocols": parameters.protocols,
     "commands": commands.render,
+    "towers": text_towers.render,
 }
 DOCUMENTS = {
     Path("README.md"): ("smoke", "study summary"),
@@ -229,6 +216,7 @@ DOCUMENTS = {
     Path("docs/reference/parameters.md"): ("parameters",),
     Path("docs/reference/protocols.md"): ("protocols",),
     Path("docs/reference/commands.md"): ("commands",),
+    Path("docs/explanation/text.md"): ("towers",),
 }
 """Documents with generated parts, and the names of the parts between whose marks they are."""
 DRAWN = {

@@ -18,6 +18,7 @@ from workflow.figures import figures
 from workflow.graph.stages import table
 from workflow.report.lineage import Lineage
 from workflow.report.page import TITLE, Download, Picture, Report, render
+from workflow.results import towers
 from workflow.results.headline import Headline, headline
 from workflow.results.reproduced import Study, measured_on, read
 from workflow.tables import build as tables
@@ -50,7 +51,8 @@ def run(config: Config, job: Job) -> tuple[Path, str]:
         facts = _facts(study, lineage)
         made = tuple(tables.build(study, stages["tables"].job()))
         pictures = tuple(_picture(one, config.profile) for one in figures().values())
-        summary = _summary(facts, headlines, balance(claims))
+        held_back = towers.held_back(config.profile)
+        summary = _summary(facts, headlines, balance(claims), held_back)
         files.write_text(document, _document(made, config.profile, pictures, summary))
         printed, notes["pdf"] = _printed(document)
         report = Report(
@@ -65,6 +67,7 @@ def run(config: Config, job: Job) -> tuple[Path, str]:
             lineage=lineage,
             claims=claims,
             claims_file=str(path("claims", profile=config.profile)),
+            held_back=held_back,
             downloads=_downloads(page, [*inputs, *([printed] if printed else [])]),
         )
         files.write_text(page, render(report))
@@ -148,6 +151,7 @@ def _facts(study: Study, lineage: Lineage) -> dict[str, str]:
             f"{config.diffusion.sampling_steps} steps of {solver_name(config.diffusion.solver)}, "
             f"guidance {config.diffusion.guidance}"
         ),
+        "Text tower": towers.kinds(config.profile),
         "Measured on": "; ".join(f"{dataset_name(name)}: {measured_on(study, name)}" for name in config.runs),
         "Code revisions": ", ".join(lineage.revisions),
         "Date": f"{started[0]} to {started[-1]}" if started[0] != started[-1] else started[0],
@@ -157,14 +161,17 @@ def _facts(study: Study, lineage: Lineage) -> dict[str, str]:
     }
 
 
-def _summary(facts: Mapping[str, str], headlines: Iterable[Headline], claims: str) -> list[tuple[str, str]]:
+def _summary(
+    facts: Mapping[str, str], headlines: Iterable[Headline], claims: str, held_back: str
+) -> list[tuple[str, str]]:
     """What the PDF begins with: heading and text of each paragraph, the first one without heading."""
     results = [(f"Result on {one.dataset}", one.text) for one in headlines]
     numbers = " ".join(numbering(*one) for one in (("Tables", registry().values()), ("Figures", figures().values())))
-    shown = [(name, facts[name]) for name in ("Data", "Trainings", "Code revisions", "Date", "Device")]
+    shown = [(name, facts[name]) for name in ("Data", "Text tower", "Trainings", "Code revisions", "Date", "Device")]
     return [
         ("", facts["lead"]),
         *results,
+        *([("The text tower", f"{held_back}.")] if held_back else []),
         ("The paper's claims", f"{claims}. 'Inconclusive' is not evidence against the paper."),
         *((name, f"{text}.") for name, text in shown),
         ("Reading", f"{tables.APART} {numbers}"),

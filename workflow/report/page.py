@@ -74,6 +74,8 @@ class Report:
     """``claims.csv``."""
     claims_file: str
     """Its place."""
+    held_back: str = ""
+    """What an untrained text tower does to these results."""
     downloads: Sequence[Download] = ()
 
 

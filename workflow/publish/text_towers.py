@@ -1,0 +1,79 @@
+"""What text towers are worth, as Markdown: the table of ``benchmarks/towers.py``."""
+
+from pathlib import Path
+
+import pandas as pd
+from scipy import stats
+
+from intermamba import files
+from intermamba.models import variants
+from intermamba.names import dataset_name, revision_name
+from intermamba.paths import record_of
+from intermamba.text.names import is_untrained
+from workflow.tables.markdown import grid
+from workflow.tables.tabular import MISSING, decimals
+
+MEASURED = Path("docs/bench/towers.csv")
+"""Where the measurements are published."""
+METRICS = {
+    "top3": "R-precision, top 3",
+    "top3_seen": "seen phrasings",
+    "top3_unseen": "unseen phrasings",
+    "fid": "FID",
+    "prompts": "free prompts",
+}
+DIGITS = {"fid": 1}
+REFERENCES = {"real": "Ground truth", "shuffled": "(chance)"}
+CELL = ["dataset", "method", "tower", "text_layers"]
+
+
+def render() -> str:
+    """The rows of every dataset, and what the tower changes; empty before anything was measured."""
+    if not MEASURED.exists():
+        return ""
+    record = files.read_json(record_of(MEASURED))
+    seeds = pd.read_csv(MEASURED).pivot_table("value", [*CELL, "training_seed"], "metric", sort=False).reset_index()
+    parts = [
+        f"Code {revision_name(record)}, {record['device']}. Means over training seeds ± their standard deviation.\n"
+    ]
+    for dataset, rows in seeds.groupby("dataset", sort=False):
+        table = grid(
+            ["Method", "Text tower", "Seeds", *METRICS.values()],
+            [_row(group) for _, group in rows.groupby(CELL, sort=False)],
+        )
+        parts.append(f"**{dataset_name(str(dataset))}**\n\n{table}")
+        parts += [_effect(group) for method, group in rows.groupby("method", sort=False) if method not in REFERENCES]
+    return "\n".join(filter(None, parts))
+
+
+def _row(seeds: pd.DataFrame) -> list[str]:
+    one = seeds.iloc[0]
+    cells = [_mean(seeds.get(metric, pd.Series(dtype=float)).dropna(), metric) for metric in METRICS]
+    if one["method"] in REFERENCES:
+        return [REFERENCES[one["method"]], MISSING, MISSING, *cells]
+    tower = "untrained" if is_untrained(one["tower"]) else str(one["tower"])
+    tower += "" if one["text_layers"] else ", no trained text layers"
+    return [variants()[one["method"]].label, tower, str(len(seeds)), *cells]
+
+
+def _mean(values: pd.Series, metric: str) -> str:
+    if values.empty:
+        return MISSING
+    digits = DIGITS.get(metric, 3)
+    spread = f" ± {decimals(float(values.std()), digits)}" if len(values) > 1 else ""
+    return f"{decimals(float(values.mean()), digits)}{spread}"
+
+
+def _effect(rows: pd.DataFrame) -> str:
+    """R-precision with the pre-trained tower less that with the untrained one, by seed; empty without two pairs."""
+    trained = rows[rows["text_layers"] > 0].set_index("training_seed")
+    untrained = trained["tower"].map(is_untrained)
+    change = (trained.loc[~untrained, "top3"] - trained.loc[untrained, "top3"]).dropna().to_numpy(float)
+    if len(change) < 2:
+        return ""
+    low, high = stats.t.interval(0.95, len(change) - 1, change.mean(), stats.sem(change))
+    mean, low, high = (decimals(float(value), 3) for value in (change.mean(), low, high))
+    return (
+        f"{variants()[rows.iloc[0]['method']].label}: the pre-trained tower changes R-precision (top 3) by {mean} (95% "
+        f"interval {low} to {high}, Student's t over {len(change)} paired training seeds).\n"
+    )
