@@ -17,6 +17,8 @@ VARIANT = "intermamba"
 RULE = "lowest total validation loss at its last step"
 LARGEST = 2_000_000
 """Bytes that a checkpoint inside the package may take."""
+LOGS = Path("docs/demo")
+"""Where the training logs that it was chosen by are published, one a training seed."""
 
 
 def logs(seeds: Sequence[int]) -> dict[int, Path]:
@@ -24,6 +26,11 @@ def logs(seeds: Sequence[int]) -> dict[int, Path]:
     return {
         seed: path("training_log", profile=COMMITTED, dataset=DATASET, variant=VARIANT, seed=seed) for seed in seeds
     }
+
+
+def published(seed: int) -> Path:
+    """Where the log of a training is published."""
+    return LOGS / f"seed{seed}.csv"
 
 
 def last_loss(log: Path) -> float:
@@ -67,3 +74,5 @@ def publish(target: Path = DEMO) -> None:
     checkpoints.save(target, replace(trained, recipe=trained.recipe.model_copy(update={"diffusion": diffusion})))
     notes |= {"sampling_steps": diffusion.sampling_steps, "sha256": files.sha256(target)}
     files.write_json(record_of(target), record | {"notes": notes})
+    for seed, log in logs(seeds).items():
+        files.write_text(published(seed), log.read_text(encoding="utf-8"))
