@@ -91,14 +91,14 @@ class Bench:
         return means
 
     @torch.inference_mode()
-    def prompts(self, generator: MotionGenerator) -> float:
+    def prompts(self, generator: MotionGenerator, individual: bool) -> float:
         """Share of the free prompts whose motion is nearest to the kind that is meant."""
         asked = pd.read_csv(PROMPTS)
         frames = self.config.datasets[self.dataset].max_frames - 1
         seeds = [derive(self.config.seed, "free prompt", number) for number in range(len(asked))]
         captions, length = asked["prompt"].tolist(), torch.full((len(asked),), frames)
         pairs = list(zip(captions, captions, strict=True))
-        made = generator(captions, length, frames, seeds, pairs if generator.model.individual else ())
+        made = generator(captions, length, frames, seeds, pairs if individual else ())
         batch = Batch(made, length, tuple(captions), ((),) * len(asked), tuple(map(str, seeds)))
         kinds = self.kinds()
         nearest = (normalize(self.evaluator.embed_motion(batch), dim=-1) @ torch.stack([*kinds.values()]).T).argmax(-1)
@@ -156,7 +156,11 @@ def measure(evaluator: Path, trainings: Sequence[Path], config: Config, output: 
             cached, live = TextCache(run / path("text", **where)), LiveText(trained.recipe.text, trained.reduction)
             by_cache, by_hand = (MotionGenerator(trained, one, config.diffusion, "cpu") for one in (cached, live))
             found = bench.measure(by_cache)
-            found.loc[len(found)] = {"repeat": 0, "metric": "prompts", "value": bench.prompts(by_hand)}
+            found.loc[len(found)] = {
+                "repeat": 0,
+                "metric": "prompts",
+                "value": bench.prompts(by_hand, trained.recipe.individual),
+            }
             labels = {
                 **key,
                 "evaluator": bench.fingerprint,
