@@ -24,7 +24,7 @@ def held_back(profile: str) -> str:
     if not any(map(is_untrained, towers(profile))):
         return ""
     return (
-        "The untrained tower held InterGen back: with a sentence encoder in its place InterGen reads its captions "
-        "nearly as well as InterMamba and reaches the lower FID, so verdicts that compare the two are not about the "
-        "methods alone"
+        "The untrained tower held InterGen back: with a sentence encoder in its place InterGen's R-precision comes "
+        "much closer to InterMamba's, and its FID on InterHuman is no higher, so verdicts that compare the two are not "
+        "about the methods alone"
     )
