@@ -20,8 +20,8 @@ from workflow.results import reported
 from workflow.results.aggregate import REFERENCES, metric_files
 from workflow.tables.tabular import Block, Cell, Kind, Row, decimals, interval, significant
 
-COMPARISONS = (1, 2, 3)
-"""Tables that take in variants of which the paper has no row."""
+QUALITY, COST = (1, 2), 3
+"""Tables that take in variants of which the paper has no row there."""
 
 Sizes = Literal["profile", "paper"]
 """At whose sizes a model was counted."""
@@ -74,8 +74,8 @@ class Study:
     def members(self, number: int, dataset: Dataset) -> list[str]:
         """What was run and belongs into Table ``number`` (0: all): the paper's rows in its order, then others.
 
-        A variant that no quality table of its dataset has a row for joins the comparison there (Table 1 or 2), and the
-        costs.
+        A variant that no quality table of its dataset has a row for joins the comparison there (Table 1 or 2). All but
+        the paper's ablations join the costs, since the paper times few of its rows.
         """
         names, kind = self.config.runs.get(dataset, {}), datasets.dataset(dataset)
         if not number:
@@ -83,12 +83,11 @@ class Study:
         printed = reported.methods(number)
         placed = [(printed.index(row), name) for name in names if (row := self.row_of(name, number)) is not None]
         ordered = [name for _, name in sorted(placed)]
-        if number in COMPARISONS:
-            ordered += [
-                name
-                for name in names
-                if name not in ordered and not any(self.row_of(name, other) for other in kind.tables)
-            ]
+        others = [name for name in names if name not in ordered]
+        if number == COST:
+            ordered += [name for name in others if not self.variant(name).ablation]
+        if number in QUALITY:
+            ordered += [name for name in others if not any(self.row_of(name, other) for other in kind.tables)]
         return ordered
 
     def missing(self, number: int, dataset: Dataset) -> list[str]:
@@ -214,8 +213,8 @@ def cost(study: Study, dataset: Dataset) -> list[Block]:
     if not methods:
         return []
     rows = tuple(_cost_row(study, method) for method in methods)
-    one = study.times.iloc[0]
-    details = f"as run: {one['frames']} frames, {one['sampling_steps']} sampling steps"
+    times = study.times[study.times["method"].isin(methods)]
+    details = f"as run: {times.iloc[0]['frames']} frames, {_span(times['sampling_steps'])} sampling steps"
     return [Block("reproduced", f"This run, profile {study.config.profile}", rows, details)]
 
 
@@ -223,11 +222,20 @@ def timing(times: pd.DataFrame) -> str:
     """How the samplings of ``complexity_time.csv`` were timed, in one phrase."""
     one, repeats = times.iloc[0], times.groupby("method").size().min()
     solver = solver_name(one.get("solver", "ddim"))  # files from before the column was added were all made with DDIM
+    how = f"of {solver} with guidance {one['guidance']}"
+    if len(times[["sampling_steps", "guidance"]].drop_duplicates()) > 1:
+        how = "with each method's own sampler and guidance"
     return (
-        f"{repeats} samplings each of {one['frames']} frames at batch {one['batch']}, {one['sampling_steps']} steps of "
-        f"{solver} with guidance {one['guidance']}, the models taking turns after {one['warmup_steps']} steps each to "
+        f"{repeats} samplings each of {one['frames']} frames at batch {one['batch']}, {_span(times['sampling_steps'])} "
+        f"steps {how}, the models taking turns after {one['warmup_steps']} steps each to "
         f"warm up, on {one['device']} in {one['dtype']}, {one['threads']} thread{'' if one['threads'] == 1 else 's'}"
     )
+
+
+def _span(counts: "pd.Series[int]") -> str:
+    """One number, or the smallest and the largest."""
+    low, high = counts.min(), counts.max()
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def parameters(study: Study, method: str) -> dict[str, Cell]:

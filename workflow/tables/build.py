@@ -55,8 +55,8 @@ PARAMETERS = (
 COSTS = (
     "MACs are of one conditional pass of the denoiser at batch 1. At paper size (T = 300) they are split into dense "
     "(matrix products and convolutions), attention (its two products) and scan (4.5 a channel, step and state, and the "
-    "skip). Sampling, at paper size too: 50 steps with all passes of guidance (two a step; in2IN four), and the text "
-    "encoder.",
+    "skip). Sampling, at paper size too: the steps that a method's authors take (50 in the "
+    "paper), with all passes of guidance, and the text encoder.",
     "The paper does not say what its FLOPs count; no convention tried here gives its 68.33 or 14.05.",
     "Time is that of a whole guided sampling from the encoded caption on, the one number here that differs between "
     "equal runs; the paper's is an average on one RTX 4090. Times measured at paper size are in the README.",
