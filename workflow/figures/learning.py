@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from itertools import product
+from textwrap import wrap
 
 import pandas as pd
 import seaborn as sns
@@ -18,6 +19,8 @@ from workflow.results.reproduced import Study
 
 DASHES = ("-", "--", ":", "-.")
 """Rows beyond the palette share its colours and differ in their dashes."""
+TITLE_WIDTH = 36
+"""Letters of a panel's title that fit into a line."""
 
 
 def draw(study: Study, job: Job) -> Figure:
@@ -59,7 +62,8 @@ def learning(
             panel.set_axis_off()
         else:
             _curves(panel, here, errors, looks)
-            panel.set_title(f"{dataset_name(dataset)}, {origin_name(origins[dataset])}:\n{kind}", loc="left")
+            title = [f"{dataset_name(dataset)}, {origin_name(origins[dataset])}", *wrap(kind, TITLE_WIDTH)]
+            panel.set_title("\n".join(title), loc="left")
         if row == len(kinds) - 1:
             panel.set_xlabel("Training step")
         if column == 0:
