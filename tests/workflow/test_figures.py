@@ -256,8 +256,8 @@ def test_learning_curves_of_unlike_errors_have_panels_of_their_own():
     ]
     errors = {"intermamba": CLEAN_MOTION, "intermask": Error("tokens", "hidden tokens")}
     figure = learning(pd.DataFrame(rows), errors, str, ORIGINS, "smoke")
-    titles = [panel.get_title("left").splitlines()[1:] for panel in figure.axes]
-    assert titles == [[CLEAN_MOTION.meaning], [CLEAN_MOTION.meaning], ["hidden tokens"], []]
+    titles = [" ".join(panel.get_title("left").splitlines()[1:]) for panel in figure.axes]
+    assert titles == [CLEAN_MOTION.meaning, CLEAN_MOTION.meaning, "hidden tokens", ""]
     assert [[list(line.get_ydata()) for line in panel.lines] for panel in figure.axes] == [
         [[0.1, 0.05]], [[0.2, 0.1]], [[0.3, 0.15]], [],
     ]  # fmt: skip
