@@ -1,10 +1,12 @@
 """YAML, JSON and CSV within limits, and what a schema says about them."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -28,57 +30,73 @@ CSV_LIMIT = 1 << 28
 MOST_PROBLEMS = 5
 
 
-@cache
-def _loader() -> Any:
-    """PyYAML's safe loader, with limits, and without two values for one key."""
+_NUMBER = re.compile(r"[-+]?[.0-9][-+.0-9_:xXa-fA-F]*")
+"""A plain scalar that may be read as a number."""
+
+
+@dataclass
+class _Open:
+    """A mapping or list that has not ended."""
+
+    anchor: str | None
+    before: int
+    """Values ahead of it."""
+    keys: set[str] | None
+    """Of a mapping, so far."""
+    key_next: bool = True
+
+
+def _check_yaml(written: str, loader: Any) -> None:
+    """Whether a YAML text is within the limits and has no key twice, from its events, before anything is built of it.
+
+    Raises:
+        yaml.YAMLError: it is not, or it is not YAML.
+    """
     import yaml
 
-    class Loader(yaml.SafeLoader):
-        def __init__(self, stream: str) -> None:
-            super().__init__(stream)
-            self._depth, self._nodes = 0, 0
-            self._sizes: dict[int, int] = {}  # nodes in each finished node, aliases unfolded
+    def refuse(problem: str) -> NoReturn:
+        mark: Any = event.start_mark  # libyaml's own, which is printed alike
+        raise yaml.error.MarkedYAMLError(problem=problem, problem_mark=mark)
 
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(yaml.AliasEvent):
-                mark = self.peek_event().start_mark
-                node = super().compose_node(parent, index)
-                if id(node) not in self._sizes:
-                    raise yaml.error.MarkedYAMLError(problem="an alias inside what it stands for", problem_mark=mark)
-                self._nodes += self._sizes[id(node)]
-            else:
-                mark, before = self.peek_event().start_mark, self._nodes
-                self._depth, self._nodes = self._depth + 1, self._nodes + 1
-                if self._depth > YAML_DEPTH:
-                    raise yaml.error.MarkedYAMLError(problem=f"more than {YAML_DEPTH} levels deep", problem_mark=mark)
-                node = super().compose_node(parent, index)
-                self._depth -= 1
-                self._sizes[id(node)] = self._nodes - before
-            if self._nodes > YAML_NODES:
-                raise yaml.error.MarkedYAMLError(problem=f"more than {YAML_NODES:,} values", problem_mark=mark)
-            return node
-
-        def construct_scalar(self, node: Any) -> Any:
-            value = super().construct_scalar(node)
-            number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
-            if number and len(value) > YAML_DIGITS:
-                raise yaml.error.MarkedYAMLError(
-                    problem=f"a number of more than {YAML_DIGITS} digits", problem_mark=node.start_mark
-                )
-            return value
-
-        def compose_mapping_node(self, anchor: Any) -> Any:
-            node = super().compose_mapping_node(anchor)
-            seen: set[str] = set()
-            for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"):
-                if key.value in seen:
-                    raise yaml.error.MarkedYAMLError(
-                        problem=f"the key {shown(key.value)} stands twice", problem_mark=key.start_mark
-                    )
-                seen.add(key.value)
-            return node
-
-    return Loader
+    waiting: list[_Open] = []
+    sizes: dict[str | None, int | None] = {}  # values in what an anchor stands for, unfolded; none: not ended
+    values = 0
+    for event in yaml.parse(written, loader):
+        if isinstance(event, yaml.CollectionEndEvent):
+            one = waiting.pop()
+            if one.anchor is not None:
+                sizes[one.anchor] = values - one.before
+            continue
+        if not isinstance(event, yaml.NodeEvent):
+            continue
+        if waiting and (within := waiting[-1]).keys is not None:
+            if within.key_next and isinstance(event, yaml.ScalarEvent) and event.value != "<<":
+                if event.value in within.keys:
+                    refuse(f"the key {shown(event.value)} stands twice")
+                within.keys.add(event.value)
+            within.key_next = not within.key_next
+        if isinstance(event, yaml.AliasEvent):
+            if (size := sizes.get(event.anchor, 0)) is None:
+                refuse("an alias inside what it stands for")
+            values += size
+        else:
+            values += 1
+        if values > YAML_NODES:
+            refuse(f"more than {YAML_NODES:,} values")
+        if isinstance(event, yaml.ScalarEvent):
+            number = (event.tag or "").endswith((":int", ":float"))
+            number = number or (event.implicit[0] and _NUMBER.fullmatch(event.value) is not None)
+            if number and len(event.value) > YAML_DIGITS:
+                refuse(f"a number of more than {YAML_DIGITS} digits")
+            if event.anchor is not None:
+                sizes[event.anchor] = 1
+        elif isinstance(event, yaml.CollectionStartEvent):
+            if len(waiting) == YAML_DEPTH - 1:
+                refuse(f"more than {YAML_DEPTH} levels deep")
+            if event.anchor is not None:
+                sizes[event.anchor] = None
+            mapping = isinstance(event, yaml.MappingStartEvent)
+            waiting.append(_Open(event.anchor, values - 1, set() if mapping else None))
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -93,8 +111,10 @@ def read_yaml(path: str | Path) -> Any:
         written = text(path, YAML_LIMIT)
     except DataError as error:
         raise ConfigError(str(error)) from error
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML was built with it
     try:
-        return yaml.load(written, _loader())  # noqa: S506 (a safe one)
+        _check_yaml(written, loader)
+        return yaml.load(written, loader)  # noqa: S506 (a safe one)
     except Exception as error:  # a malformed file can raise nearly anything
         raise ConfigError(f"{path}: not valid YAML: {brief(error)}.") from error
 
