@@ -4,6 +4,7 @@ To add a row, add a file here and its name under ``runs`` in params.yaml. Anothe
 of group ``intermamba.variants`` of its own.
 """
 
+from functools import lru_cache
 from pathlib import Path
 
 from intermamba.errors import ConfigError
@@ -32,14 +33,28 @@ def read(folder: Path) -> dict[str, Variant]:
     """
     found = {}
     for path in sorted(folder.glob("*.yaml")):
-        written = read_yaml(path)
-        try:
-            variant: Variant = checked(Variant, written, str(path), error=ConfigError)
-        except ConfigError as error:
-            named = str(error).startswith(f"{path}: ")
-            raise (error if named else ConfigError(f"{path}: {error}")) from error.__cause__
-        variant = variant.model_copy(update={"file": str(path.absolute())})
-        if variant.name != path.stem:
-            raise ConfigError(f"{path}: its name is {variant.name!r}; name and file must agree.")
+        variant = _variant(path.absolute(), str(path), _state(path))
         found[variant.name] = variant
     return found
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """What changes when a file does; empty where there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return (found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _variant(path: Path, name: str, state: tuple[int, ...]) -> Variant:  # noqa: ARG001 (read again in another state)
+    written = read_yaml(name)
+    try:
+        variant: Variant = checked(Variant, written, name, error=ConfigError)
+    except ConfigError as error:
+        named = str(error).startswith(f"{name}: ")
+        raise (error if named else ConfigError(f"{name}: {error}")) from error.__cause__
+    if variant.name != path.stem:
+        raise ConfigError(f"{name}: its name is {variant.name!r}; name and file must agree.")
+    return variant.model_copy(update={"file": str(path)})

@@ -2,11 +2,11 @@
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from pkgutil import iter_modules
 
 from intermamba.errors import ConfigError
 from intermamba.methods.method import MOST_NEEDED, Method
+from intermamba.plugins import points
 
 GROUP = "intermamba.methods"
 """Entry points by which another package adds methods; each is a :class:`~intermamba.methods.method.Method`."""
@@ -21,7 +21,7 @@ def methods() -> dict[str, Method]:
     """
     folders = [import_module(f"{__name__}.{one.name}") for one in iter_modules(__path__) if one.ispkg]
     found: dict[str, Method] = {}
-    for method in [*(folder.METHOD for folder in folders), *(point.load() for point in entry_points(group=GROUP))]:
+    for method in [*(folder.METHOD for folder in folders), *(point.load() for point in points(GROUP))]:
         if found.setdefault(method.name, method) is not method:
             raise ConfigError(f"method {method.name!r} is there twice, the second with {method.network}; rename one.")
         if any(len(training.needs) > MOST_NEEDED for training in method.trainings):

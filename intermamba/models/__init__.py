@@ -5,7 +5,6 @@ Importing this package imports no torch; :class:`Denoiser` and the model classes
 
 import inspect
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from intermamba.errors import ConfigError, unknown
 from intermamba.methods import methods
 from intermamba.methods.method import Method, load
 from intermamba.methods.variant import PaperRow, Variant
+from intermamba.plugins import points
 from intermamba.reading.documents import explained
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def variants() -> dict[str, Variant]:
         ConfigError: two sources claim one name.
     """
     found: dict[str, Variant] = {}
-    for point in entry_points(group="intermamba.variants"):
+    for point in points("intermamba.variants"):
         for name, variant in point.load()().items():
             if name in found and found[name] != variant:
                 raise ConfigError(f"variant {name!r} from {point.value} is already taken; rename one of the two.")
@@ -96,7 +96,7 @@ def source(name: str) -> Path:
     """
     if file := find(name).file:
         return Path(file)
-    for point in entry_points(group="intermamba.variants"):
+    for point in points("intermamba.variants"):
         offered = point.load()
         if name in offered() and (module := inspect.getsourcefile(offered)):
             return Path(module)

@@ -52,7 +52,7 @@ def guide(study: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
             return METHOD
 
-    monkeypatch.setattr(intermamba.methods, "entry_points", lambda **_: [Point])
+    monkeypatch.setattr(intermamba.methods, "points", lambda _: [Point])
     methods.cache_clear()
     yield study
     methods.cache_clear()
@@ -107,6 +107,6 @@ def test_two_methods_of_one_name_are_refused(guide: Path, monkeypatch: pytest.Mo
         def load() -> object:
             return replace(mdm.METHOD)
 
-    monkeypatch.setattr(intermamba.methods, "entry_points", lambda **_: [Point])
+    monkeypatch.setattr(intermamba.methods, "points", lambda _: [Point])
     with pytest.raises(ConfigError, match="'mdm' is there twice"):
         methods()

@@ -268,11 +268,11 @@ def test_variants_come_from_entry_points(monkeypatch):
             return lambda: self.found
 
     extra = VARIANTS["without_cross"].model_copy(update={"name": "extra"})
-    monkeypatch.setattr("intermamba.models.entry_points", lambda **_: [Point({"extra": extra})])
+    monkeypatch.setattr("intermamba.models.points", lambda _: [Point({"extra": extra})])
     assert variants().keys() == {*methods(), "extra"}
     assert variants()["extra"] == extra
     build("extra", features=F, max_frames=LONGEST, text_width=W, **SIZES)
-    monkeypatch.setattr("intermamba.models.entry_points", lambda **_: [Point(VARIANTS), Point({"intergen": extra})])
+    monkeypatch.setattr("intermamba.models.points", lambda _: [Point(VARIANTS), Point({"intergen": extra})])
     with pytest.raises(ConfigError, match="'intergen' from elsewhere:load is already taken"):
         variants()
 
