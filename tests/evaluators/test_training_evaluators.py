@@ -16,6 +16,7 @@ from evaluators import evaluator as evaluators
 from evaluators import phases, training
 from evaluators import protocol as protocols
 from evaluators.evaluation import evaluate
+from evaluators.evaluator import InterClipEvaluator, InterXEvaluator
 from evaluators.interclip import InterCLIP
 from evaluators.interx import UNIT, MovementConvEncoder, TextMotionMatcher, contrastive_shift
 from evaluators.sources import RealSource, ShuffledSource
@@ -186,10 +187,12 @@ def test_an_official_checkpoint_evaluates_at_its_own_sizes(
         sizes = config.evaluator.interclip.model_copy(update={"width": 48, "heads": 8, "text_heads": 8})
         network = InterCLIP(sizes, 262, text.width)
         content = {"state_dict": {f"model.{name}": value for name, value in network.state_dict().items()}}
+        own = InterClipEvaluator(network.eval(), text)
     else:
         network = TextMotionMatcher(config.evaluator.interx.model_copy(update={"hidden": 40}), 336)
         parts = ("movement_encoder", "text_encoder", "motion_encoder")
         content = {part: getattr(network, part).state_dict() for part in parts}
+        own = InterXEvaluator(network.eval(), text, config.datasets[dataset].max_frames)
     checkpoint = tmp_path / "official.tar"
     torch.save(content, checkpoint)
     for split in SIZES:
@@ -205,7 +208,6 @@ def test_an_official_checkpoint_evaluates_at_its_own_sizes(
     evaluator = stages.evaluator_of(config, dataset)
     split = SplitFile(paths.path("split", split="test", **where))
     batch = next(iter(loader(ClipDataset(split, config.datasets[dataset], "fixed", 0), 8, 32, False, False)))
-    own = type(evaluator)(network.eval(), text)
     with torch.inference_mode():
         assert torch.equal(evaluator.embed_motion(batch), own.embed_motion(batch))
         assert torch.equal(evaluator.embed_text(batch), own.embed_text(batch))
