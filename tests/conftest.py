@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from micro import write_tree
 from places import ROOT
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -22,19 +23,7 @@ def _one_thread() -> None:
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working tree of the study's own files, without artefacts, as the current directory."""
     tree = tmp_path / "study"
-    for name in (
-        "Snakefile",
-        "params.yaml",
-        "dvc.yaml",
-        "profiles",
-        "ablations",
-        "results/paper/reported",
-    ):
-        source, target = ROOT / name, tree / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
-    for module in (tree / "ablations").glob("*.py"):
-        module.unlink()  # the package comes from the checkout
+    write_tree(tree)
     monkeypatch.chdir(tree)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.delenv("DVC_STAGE", raising=False)

@@ -1,4 +1,16 @@
-"""Knobs at which the whole pipeline takes seconds: differences from the profile ``smoke``."""
+"""A study whose whole pipeline takes seconds: knobs that differ from the profile ``smoke``, and its working tree."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from places import ROOT
+from towers import UNTRAINED
+
+FILES = ("Snakefile", "params.yaml", "dvc.yaml", "profiles", "ablations", "results/paper/reported")
+"""Of a study itself, beside the packages."""
 
 MICRO = {
     "datasets": {
@@ -26,3 +38,48 @@ def merge(base: dict, changes: dict) -> dict:
         key: merge(base[key], value) if isinstance(value, dict) and key in base else value
         for key, value in changes.items()
     }
+
+
+OFFICIAL = {
+    "interhuman": {
+        "intergen": {"checkpoint": "official/intergen/official.ckpt", "normalisation": "official/intergen"},
+        "in2in": {"checkpoint": "official/in2in/official.ckpt", "normalisation": "official/in2in"},
+    }
+}
+RUNS = {"interhuman": {"intermamba": [0], "intergen": [0]}, "interx": {"intermamba": [0]}}
+
+
+def write_tree(tree: Path) -> None:
+    """A study's own files in a working tree without artefacts."""
+    for name in FILES:
+        source, target = ROOT / name, tree / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+    for module in (tree / "ablations").glob("*.py"):
+        module.unlink()  # the package comes from the checkout
+
+
+def shrink(tree: Path, runs: Mapping[str, Any] = RUNS) -> None:
+    """Make the smoke profile of a working tree micro, with official checkpoints to adopt."""
+    import official_files  # imports torch
+
+    document = yaml.safe_load((tree / "params.yaml").read_text())
+    # Official checkpoints are not adopted beside a sentence encoder, which they never read.
+    changes = MICRO | {"official": OFFICIAL, "text": MICRO["text"] | UNTRAINED}
+    document["profiles"]["smoke"] = merge(document["profiles"]["smoke"], changes)
+    document["base"]["runs"] = dict(runs)
+    (tree / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    for variant, names in zip(("intergen", "in2in"), official_files.STATISTICS, strict=True):
+        folder = tree / "official" / variant
+        folder.mkdir(parents=True)
+        official_files.write(folder, names, variant, text_width=MICRO["text"]["width"])
+
+
+def repeatable(stages: Mapping[str, Any]) -> list[Path]:
+    """Every artefact of the smoke profile that must not differ between two runs: what holds times may."""
+    from intermamba.paths import path
+
+    jobs = [job for stage in stages.values() for job in stage.jobs()]
+    timed = {path(name, profile="smoke") for name in ("claims", "document", "report")}  # which show times
+    found = {output for job in jobs for name, output in job.outputs.items() if name not in job.measured}
+    return sorted(found - timed)

@@ -10,12 +10,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-import official_files
 import pandas as pd
 import pytest
-import yaml
-from micro import MICRO, merge
-from towers import UNTRAINED
+from micro import repeatable, shrink
 
 from evaluators.protocol import load as load_protocol
 from intermamba import config
@@ -25,28 +22,11 @@ from intermamba.paths import path
 from workflow.cli.commands import app
 from workflow.graph.stages import table
 
-OFFICIAL = {
-    "interhuman": {
-        "intergen": {"checkpoint": "official/intergen/official.ckpt", "normalisation": "official/intergen"},
-        "in2in": {"checkpoint": "official/in2in/official.ckpt", "normalisation": "official/in2in"},
-    }
-}
-RUNS = {"interhuman": {"intermamba": [0], "intergen": [0]}, "interx": {"intermamba": [0]}}
-
 
 @pytest.fixture
 def micro(study: Path) -> Path:
     """A study that runs in seconds, as its smoke profile."""
-    document = yaml.safe_load((study / "params.yaml").read_text())
-    # Official checkpoints are not adopted beside a sentence encoder, which they never read.
-    changes = MICRO | {"official": OFFICIAL, "text": MICRO["text"] | UNTRAINED}
-    document["profiles"]["smoke"] = merge(document["profiles"]["smoke"], changes)
-    document["base"]["runs"] = RUNS
-    (study / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-    for variant, names in zip(("intergen", "in2in"), official_files.STATISTICS, strict=True):
-        folder = study / "official" / variant
-        folder.mkdir(parents=True)
-        official_files.write(folder, names, variant, text_width=MICRO["text"]["width"])
+    shrink(study)
     return study
 
 
@@ -59,11 +39,7 @@ def run_all() -> None:
 
 def deterministic(stages: dict) -> dict[str, bytes]:
     """Bytes of every artefact that must not differ between runs."""
-    jobs = [job for stage in stages.values() for job in stage.jobs()]
-    found = [output for job in jobs for name, output in job.outputs.items() if name not in job.measured]
-    timed = {path("claims", profile="smoke")}
-    timed |= {path("document", profile="smoke"), path("report", profile="smoke")}  # which show them
-    return {str(name): name.read_bytes() for name in found if name not in timed}
+    return {str(name): name.read_bytes() for name in repeatable(stages)}
 
 
 @pytest.mark.slow
