@@ -13,6 +13,8 @@ from intermamba.reading.documents import checked
 class Entry(BaseModel):
     """A raw file."""
 
+    model_config = ConfigDict(strict=True)
+
     bytes: Annotated[int, Field(ge=0)]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
