@@ -31,6 +31,7 @@ __all__ = [
     "Variant",
     "build",
     "build_for",
+    "check_noise",
     "check_sizes",
     "find",
     "sizes_of",
@@ -131,8 +132,11 @@ def build(
     variant = name if isinstance(name, Variant) else find(name)
     method = variant.method
     width = text_width or method.defaults.get("text", {}).get("width", TEXT_WIDTH)
+    chosen = _sizes(method, sizes, width)
+    if method.process.predicts == "noise" and isinstance(chosen, ModelConfig):
+        check_noise(chosen.width, features, method.name)
     made: Network = load((method.training(part).network if part else "") or method.network)(
-        features, max_frames, width, _sizes(method, sizes, width), variant.options()
+        features, max_frames, width, chosen, variant.options()
     )
     return made
 
@@ -184,6 +188,21 @@ def check_sizes(sizes: ModelConfig, text_width: int) -> None:
     for whole, name, heads in ((sizes.width, "width", sizes.heads), (text_width, "text_width", sizes.text_heads)):
         if whole % heads:
             raise ConfigError(f"{name} {whole} is not a multiple of its {heads} attention heads")
+
+
+def check_noise(width: int, features: int, method: str) -> None:
+    """Whether a frame's noise fits through a denoiser. Motion is smooth and fits through fewer features; noise is not.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    if width < features:
+        lost = 1 - width / features
+        raise ConfigError(
+            f"width {width} is less than the {features} features of a person, whose noise {method} predicts: at least "
+            f"{lost:.0%} of the noise would be out of its reach, and its samples would be noise. Set "
+            f"methods.{method}.model.width to {features} or more."
+        )
 
 
 def __getattr__(name: str) -> Any:

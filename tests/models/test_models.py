@@ -8,10 +8,11 @@ from places import ROOT
 from torch import Tensor
 
 import ablations
-from intermamba.config import ModelConfig
+from intermamba.config import ModelConfig, load
+from intermamba.datasets import datasets
 from intermamba.errors import ConfigError, DataError
 from intermamba.methods import methods
-from intermamba.models import PAPER, Denoiser, Variant, build, variants
+from intermamba.models import PAPER, Denoiser, Variant, build, build_for, variants
 from intermamba.models.options import AstmOptions
 
 VARIANTS = {name: one for name, one in ablations.load().items() if issubclass(one.method.options, AstmOptions)}
@@ -286,6 +287,26 @@ def test_unknown_names_and_sizes_say_what_is_allowed():
         build("intermamba", state=0)
     with pytest.raises(ConfigError, match="width 10 is not a multiple of its 8"):
         build("intermamba", width=10)
+
+
+def test_noise_needs_a_width_of_all_features():
+    """Of white noise a linear output of rank W cannot explain more than W of F features."""
+    message = r"width 64 is less than the 262 features.*at least 76%.*methods\.rig\.model\.width"
+    with pytest.raises(ConfigError, match=message):
+        build("rig", **SIZES | {"width": 64, "heads": 4})
+    build("mdm", **SIZES | {"width": 64, "heads": 4})  # motion fits through less
+
+
+@pytest.mark.parametrize("profile", ["smoke", "study"])
+def test_every_row_can_be_built_at_the_sizes_of_a_profile(profile):
+    loaded = load(profile)
+    base = load("paper")
+    for dataset in base.runs:
+        for name in base.runs[dataset]:
+            with torch.device("meta"):
+                build_for(
+                    loaded, name, features=datasets()[dataset].features, max_frames=loaded.datasets[dataset].max_frames
+                )
 
 
 def test_variants_are_checked_when_made():
