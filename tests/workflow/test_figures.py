@@ -189,6 +189,29 @@ def test_labels_of_bubbles_keep_apart():
     assert not any(first.overlaps(second) for first, second in combinations(boxes, 2))
 
 
+def test_many_models_are_numbered_and_listed_by_rank():
+    points = tuple(
+        Point(f"m{n}", f"Method {n}", 0.01 * 2 ** (n // 3), 0.3 + 0.01 * (n % 3), 0.01, 1.0 + n % 2) for n in range(13)
+    )
+    with themed():
+        figure = figure2([Panel("", "", points, chance=0.31)])
+    (axis,) = figure.axes
+    numbers = {text.get_text(): text.get_window_extent() for text in axis.texts if text.get_text().isdigit()}
+    assert sorted(numbers, key=int) == [str(n) for n in range(1, 14)]
+    assert not any(first.overlaps(second) for first, second in combinations(numbers.values(), 2))
+    listed = [text.get_text().split(maxsplit=1) for text in figure.legends[0].get_texts()]
+    assert [number for number, _ in listed] == [str(n) for n in range(1, 14)]
+    best = {point.label for point in points if point.precision == max(one.precision for one in points)}
+    assert {label for _, label in listed[: len(best)]} == best
+    assert axis.get_xscale() == "log"  # of times that differ sixteenfold
+
+
+@pytest.mark.filterwarnings("error")
+def test_models_that_are_equal_in_all_can_be_drawn():
+    with themed():
+        figure2([Panel("", "", (Point("one", "one", 1.0, 0.0, 0.0, 1.0), Point("two", "two", 1.0, 0.0, 0.0, 1.0)))])
+
+
 def test_figures_of_a_study_without_the_full_model_say_so(finished):
     """No figure is refused because another has nothing to show."""
     few = finished.model_copy(update={"runs": {"interhuman": {"intergen": (0,)}}})

@@ -12,13 +12,14 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from evaluators.results import SHUFFLED
 from intermamba.job import Job
 from intermamba.methods.variant import Variant
-from workflow.figures.style import colours_of
+from workflow.figures.style import colours_of, plain_log
 from workflow.results import reported
 from workflow.results.reproduced import Study, measured_on, timing
 
@@ -26,10 +27,17 @@ METRIC = "top1"
 """As the paper's figure [its caption]."""
 LARGEST = 1100.0
 """Area of a panel's largest bubble."""
-GAPS = (2, 12, 24, 36)
+GAPS = (2, 7, 12, 18, 24, 36)
 """Points between a bubble and its label, the nearest first."""
-SIDES = ((0, 1), (0, -1), (1, 0), (-1, 0))
-"""Above, below, right, left."""
+SIDES = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1))
+"""Above, below, right, left, and the corners."""
+FIGURE_SPACE = "\N{FIGURE SPACE}"
+"""As wide as a digit."""
+CHANCE = "captions shuffled (chance)"
+MOST_NAMED = 6
+"""Models of a panel that have their names written beside them; more are numbered and listed."""
+WIDE = 8.0
+"""Ratio of the longest to the shortest time beyond which the time's axis is logarithmic."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,23 @@ class Panel:
     @property
     def largest(self) -> float:
         return max(point.millions for point in self.points)
+
+    @property
+    def numbered(self) -> bool:
+        return len(self.points) > MOST_NAMED
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What is written beside each bubble: its name, or its rank by R-precision."""
+        if not self.numbered:
+            return tuple(point.label for point in self.points)
+        order = sorted(range(len(self.points)), key=lambda index: -self.points[index].precision)
+        return tuple(str(1 + order.index(index)) for index in range(len(self.points)))
+
+    @property
+    def listed(self) -> list[tuple[str, Point]]:
+        """Marks and what they stand for, the best first."""
+        return sorted(zip(self.marks, self.points, strict=True), key=lambda one: -one[1].precision)
 
 
 def draw(study: Study, _job: Job) -> Figure:
@@ -123,6 +148,8 @@ def figure2(panels: Sequence[Panel]) -> Figure:
     for axis, panel in zip(axes, panels, strict=True):
         _bubbles(axis, panel, colours)
         _legend(axis, panel)
+        if panel.numbered:
+            _key(axis, panel, colours)
     axes[0].set_ylabel("R-precision, top 1")
     sns.despine(fig=figure)
     figure.suptitle("Quality over time of sampling, by size of the model", fontsize="medium", fontweight="bold")
@@ -146,14 +173,43 @@ def _bubbles(axis: Axes, panel: Panel, colours: Mapping[str, str]) -> None:
         low = min(low, panel.chance)
         axis.axhline(panel.chance, color="0.5", linewidth=0.8, linestyle=":", zorder=0)
         axis.annotate(
-            "captions shuffled (chance)", (1, panel.chance), (0, 2), ("axes fraction", "data"), "offset points",
+            CHANCE, (1, panel.chance), (0, 2), ("axes fraction", "data"), "offset points",
             ha="right", fontsize="x-small", color="0.4",
         )  # fmt: skip
-    axis.set_xlim(0, 1.2 * max(max(point.seconds, *(point.quartiles or (0,))) for point in panel.points))
-    axis.set_ylim(max(low - 0.25 * (high - low), 0), high + 0.25 * (high - low))
-    axis.xaxis.set_major_locator(MaxNLocator(5))
-    axis.set_xlabel("Time of one sampling (s)")
+    room = 0.25 * (high - low) or 0.01  # all may be equal
+    axis.set_ylim(max(low - room, 0), high + room)
+    _times(axis, panel)
     axis.set_title(panel.title, loc="left")
+
+
+def _times(axis: Axes, panel: Panel) -> None:
+    """The horizontal axis, from zero where the times are of one order."""
+    shortest = min(point.seconds for point in panel.points)
+    longest = max(max(point.seconds, *(point.quartiles or (0,))) for point in panel.points)
+    axis.set_xlabel("Time of one sampling (s)")
+    if longest < WIDE * shortest:
+        axis.set_xlim(0, 1.2 * longest)
+        axis.xaxis.set_major_locator(MaxNLocator(5))
+        return
+    axis.set_xscale("log")
+    axis.set_xlim(shortest / 1.8, longest * 1.8)
+    plain_log(axis.xaxis)
+
+
+def _key(axis: Axes, panel: Panel, colours: Mapping[str, str]) -> None:
+    """The models behind the numbers, the best first, beside the panel."""
+    listed = [(colours[point.method], f"{mark:{FIGURE_SPACE}>2} {point.label}") for mark, point in panel.listed]
+    handles = [Line2D([], [], color=colour, marker="o", linestyle="", label=label) for colour, label in listed]
+    assert axis.figure is not None
+    axis.figure.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(1.02, 1.06),
+        bbox_transform=axis.transAxes,
+        borderaxespad=0,
+        handletextpad=0.2,
+        labelspacing=0.35,
+    )
 
 
 def _legend(axis: Axes, panel: Panel) -> None:
@@ -184,31 +240,33 @@ def _area(panel: Panel, millions: float) -> float:
 
 
 def _label(axis: Axes, panel: Panel) -> None:
-    """Write each model's name at the nearest place about its bubble where it touches nothing, else above it.
+    """Write each model's mark at the nearest place about its bubble where it touches nothing, else above it.
 
-    A name that had to move away from its bubble is tied to it by a line.
+    A mark that had to move away from its bubble is tied to it by a line.
     """
     to_points = 72 / axis.figure.dpi
-    bubbles = []
+    bubbles, drawn = [], []
     for point in panel.points:
         ends = [(point.seconds, point.precision + sign * point.interval) for sign in (-1, 0, 1)]
         (_, bottom), (x, y), (_, top) = axis.transData.transform(ends)
         radius = _area(panel, point.millions) ** 0.5 / 2 / to_points
-        bubbles.append(Bbox.from_extents(x - radius, min(y - radius, bottom), x + radius, max(y + radius, top)))
-    taken = list(bubbles)
-    for point, bubble in zip(panel.points, bubbles, strict=True):
+        bubbles.append(Bbox.from_extents(x - radius, y - radius, x + radius, y + radius))
+        drawn += [bubbles[-1], Bbox.from_extents(x - 1, bottom, x + 1, top)]
+    taken = [*drawn, *(text.get_window_extent() for text in axis.texts if text.get_text() == CHANCE)]
+    for point, mark, bubble in zip(panel.points, panel.marks, bubbles, strict=True):
         name = axis.annotate(
-            point.label, (point.seconds, point.precision), xytext=(0, 0), textcoords="offset points", ha="center",
+            mark, (point.seconds, point.precision), xytext=(0, 0), textcoords="offset points", ha="center",
             va="center", fontsize="small", in_layout=False,
         )  # fmt: skip
         size = name.get_window_extent()
-        places = [(gap, _beside(bubble, size, side, gap / to_points)) for gap in GAPS for side in SIDES]
-        gap, box = next((place for place in places if _fits(place[1], axis, taken)), places[0])
+        places = [(gap, side, _beside(bubble, size, side, gap / to_points)) for gap in GAPS for side in SIDES]
+        gap, side, box = next((place for place in places if _fits(place[-1], axis, taken)), places[0])
         x, y = (_centre(box) - _centre(bubble)) * to_points
         name.set_position((x, y))
-        if gap > GAPS[0]:
+        if gap > GAPS[0] or all(side):
+            reach = max(0.0, 1 - 0.5 * size.height * to_points / float(np.hypot(x, y)))
             axis.annotate(
-                "", (point.seconds, point.precision), xytext=(0.8 * x, 0.8 * y), textcoords="offset points",
+                "", (point.seconds, point.precision), xytext=(reach * x, reach * y), textcoords="offset points",
                 arrowprops={"arrowstyle": "-", "color": "0.4", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0},
                 in_layout=False,
             )  # fmt: skip

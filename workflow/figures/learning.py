@@ -14,7 +14,7 @@ from intermamba.job import Job
 from intermamba.methods.method import Error
 from intermamba.names import dataset_name, origin_name
 from intermamba.reading.documents import read_csv
-from workflow.figures.style import COLOURS, OTHERS, colours_of
+from workflow.figures.style import COLOURS, OTHERS, colours_of, plain_log
 from workflow.results.reproduced import Study
 
 DASHES = ("-", "--", ":", "-.")
@@ -89,6 +89,7 @@ def _curves(panel: Axes, here: pd.DataFrame, errors: Mapping[str, Error], looks:
         panel.fill_between(mean.index, low, high, color=colour, alpha=0.15, linewidth=0)
     panel.set_yscale("log")
     panel.margins(x=0.02)
+    plain_log(panel.yaxis)
 
 
 def _looks(methods: list[str]) -> dict[str, tuple[str, str]]:

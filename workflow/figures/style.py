@@ -6,7 +6,9 @@ from pathlib import Path
 
 import matplotlib as mpl
 import seaborn as sns
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from intermamba import files
 
@@ -43,6 +45,14 @@ _SETTINGS = {
     "savefig.dpi": 200,
     "pdf.fonttype": 42,  # text stays text
 }
+
+
+def plain_log(axis: Axis) -> None:
+    """Plain numbers on a logarithmic axis: 1, 2 and 5 of each decade, or even steps where it spans less than one."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 10 * low else MaxNLocator(5))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 @contextmanager
