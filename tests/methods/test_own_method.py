@@ -12,16 +12,20 @@ import pytest
 import yaml
 from micro import MICRO, merge
 from places import ROOT
+from typer.testing import CliRunner
 
 import intermamba.methods
 from intermamba import api, config
 from intermamba.errors import ConfigError
 from intermamba.methods import mdm, methods
+from intermamba.models import variants
 from intermamba.paths import path
+from workflow.cli.commands import app
+from workflow.figures.figure2 import measured_panels
 from workflow.graph.stages import table
+from workflow.results.reproduced import read
 
 PAGE = (ROOT / "docs/howto/own-method.md").read_text()
-STAGES = ("fetch", "preprocess", "encode-text", "train-evaluator", "train", "evaluate", "show", "complexity")
 
 
 @pytest.fixture
@@ -31,8 +35,8 @@ def guide(study: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (row,) = (
         textwrap.dedent(one) for one in re.findall(r"```yaml\n( +name: .*?)^ *```", PAGE, re.MULTILINE | re.DOTALL)
     )
-    package = study / "my_project"
-    package.mkdir()
+    package = study / "installed" / "my_project"  # the study's own folder would hide the package `ablations`
+    package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
     (package / "description.py").write_text(described)
     (package / "my_method.py").write_text(written)
@@ -41,7 +45,7 @@ def guide(study: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     document["profiles"]["smoke"] = merge(document["profiles"]["smoke"], MICRO) | {"runs": {}}
     document["base"]["runs"] = {"interhuman": {"my_method": [0]}}
     Path("params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-    monkeypatch.syspath_prepend(str(study))
+    monkeypatch.syspath_prepend(str(package.parent))
 
     class Point:
         value = "my_project.description:METHOD"
@@ -63,9 +67,10 @@ def guide(study: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_method_of_another_package_runs_everywhere(guide: Path) -> None:
+    """Trainer, evaluation, tables, Figure 2, learning curves, costs, report, command line and Python API."""
     loaded = config.load()
-    for name in STAGES:
-        for job in table(loaded)[name].jobs():
+    for stage in table(loaded).values():
+        for job in stage.jobs():
             job.run(loaded)
     where = {"profile": "smoke", "dataset": "interhuman", "variant": "my_method", "seed": 0}
     metrics = pd.read_csv(path("run_metrics", **where))
@@ -73,10 +78,24 @@ def test_a_method_of_another_package_runs_everywhere(guide: Path) -> None:
     assert metrics["value"].notna().all()
     counted = pd.read_csv(path("complexity", profile="smoke"))
     assert set(counted["sampling_steps"]) == {1}
-    motion = api.load(path("weights", **where), device="cpu").generate("They bow.", frames=20)
+    assert set(pd.read_csv(path("learning", profile="smoke"))["method"]) == {"my_method"}
+    for number in ("table1", "table3"):
+        assert "| My method |" in path("table", profile="smoke", table=number, format="md").read_text()
+    (panel,) = measured_panels(read(loaded, variants()))
+    assert [point.label for point in panel.points] == ["My method"]
+    assert "My method" in path("report", profile="smoke").read_text()
+
+    weights = path("weights", **where)
+    asked = ["sample", "They bow.", "--checkpoint", str(weights), "--frames", "20", "--format", "bvh"]
+    said = CliRunner().invoke(app, asked)
+    assert said.exit_code == 0, said.output
+    assert [file.suffix for file in sorted(Path("results/samples").rglob("*seed*.*")) if file.suffix == ".npz"] == [
+        ".npz"
+    ]
+    motion = api.load(weights, device="cpu").generate("They bow.", frames=20)
     assert motion.joints.shape == (20, 2, 22, 3)
     with pytest.raises(ConfigError, match="samples without guidance"):
-        api.load(path("weights", **where), device="cpu").generate("They bow.", frames=20, guidance=2.0)
+        api.load(weights, device="cpu").generate("They bow.", frames=20, guidance=2.0)
 
 
 def test_the_authors_values_hold_unless_the_profile_sets_others(guide: Path) -> None:
