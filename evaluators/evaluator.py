@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from evaluators.interclip import InterCLIP
 from evaluators.interx import TextMotionMatcher, rest_padded
-from evaluators.word_vectors import vectorise
 from intermamba import files
 from intermamba.checkpoints.reading import load_strictly
 from intermamba.config import Config, Dataset
@@ -21,6 +20,7 @@ from intermamba.datasets import family
 from intermamba.errors import DataError, StateError
 from intermamba.representation import representation
 from intermamba.text.cache import TextCache
+from intermamba.text.word_vectors import vectorise
 
 
 @typing.runtime_checkable

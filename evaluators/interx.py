@@ -14,12 +14,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from evaluators.word_vectors import POS_TAGS
 from intermamba.checkpoints.reading import load_strictly, read_checkpoint, state_dict
 from intermamba.config import InterXMatcherConfig
 from intermamba.data.dataset import Batch
 from intermamba.data.interx import RAW, UNIT, features
 from intermamba.errors import DataError
+from intermamba.text.word_vectors import POS_TAGS
 
 _PARTS = ("movement_encoder", "text_encoder", "motion_encoder")
 
@@ -47,7 +47,7 @@ class TextMotionMatcher(nn.Module):
     def encode_text(
         self, words: Float[Tensor, "B S W"], tags: Float[Tensor, "B S C"], length: Int[Tensor, " B"]
     ) -> Float[Tensor, "B K"]:
-        """Embeddings of captions given as word vectors and one-hot parts of speech (:mod:`evaluators.word_vectors`)."""
+        """Embeddings of captions given as word vectors and one-hot parts of speech."""
         return self.text_encoder(words, tags, length)
 
     @classmethod

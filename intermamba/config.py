@@ -83,12 +83,13 @@ class DatasetConfig(Section):
 class TextConfig(Section):
     """The frozen text tower."""
 
-    tower: Literal["clip", "sentence", "huggingface", "untrained"]
+    tower: Literal["clip", "sentence", "huggingface", "words", "untrained"]
     """``clip`` is the paper's. ``sentence`` is all-MiniLM-L6-v2, which is installed with this project.
-    ``huggingface`` is a text encoder in a local folder (T5, DistilBERT, CLIP). ``untrained`` is small and seeded. Every
-    result names its tower."""
+    ``huggingface`` is a text encoder in a local folder (T5, DistilBERT, CLIP). ``words`` are word vectors and parts of
+    speech, which T2M reads. ``untrained`` is small and seeded. Every result names its tower."""
     weights: str | None
-    """For ``clip``: an open_clip pretrained tag, or a local file of weights. For ``huggingface``: the folder."""
+    """For ``clip``: an open_clip pretrained tag, or a local file of weights. For ``huggingface``: the folder. For
+    ``words``: the folder of Inter-X's ``glove/``, or none for seeded stand-ins."""
     architecture: str
     """For ``clip``: an open_clip model name."""
     width: Positive
@@ -104,6 +105,11 @@ class TextConfig(Section):
     """Root of the weights of an ``untrained`` tower."""
     precision: Literal["float32", "float16"]
     """How cached token features are stored."""
+
+    @property
+    def stand_in(self) -> bool:
+        """Whether it takes the place of what a method's authors read."""
+        return self.tower in ("sentence", "untrained") or (self.tower == "words" and self.weights is None)
 
 
 class ModelConfig(Section):
@@ -555,10 +561,10 @@ class Config(Section):
         if self.profile == "paper" and self.text.tower != "clip":
             raise ValueError(f"text.tower: the paper profile needs the real CLIP weights; {self.text.tower} is refused")
         for method in self.methods:
-            if self.profile == "paper" and (tower := self.of(method).text.tower) in ("sentence", "untrained"):
+            if self.profile == "paper" and (text := self.of(method).text).stand_in:
                 raise ValueError(
-                    f"methods.{method}.text.tower: the paper profile needs what the method's authors read; {tower} is "
-                    "a stand-in and is refused"
+                    f"methods.{method}.text.tower: the paper profile needs what the method's authors read; "
+                    f"{text.tower} is a stand-in and is refused"
                 )
         return self
 

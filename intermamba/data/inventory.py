@@ -184,6 +184,9 @@ def _tower(text: TextConfig, purpose: str) -> Iterator[Entry]:
         yield Entry(f"CLIP text tower {text.architecture}", "on first use", found, purpose, OPEN_CLIP)
     elif text.tower == "clip":
         yield _file(f"CLIP text tower {text.architecture}", text.weights or UNNAMED, "", purpose, OPEN_CLIP)
+    elif text.tower == "words":
+        if text.weights:
+            yield _file("word vectors", text.weights, "", purpose, "glove/ of Inter-X, processed")
     elif text.tower != "untrained":
         what = f"text tower {Path(text.weights or '').name}".rstrip()
         yield _file(what, text.weights or UNNAMED, "", purpose, "whoever published the model")

@@ -263,7 +263,13 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
         captions = all_captions(splits, settings)
         # What the tower's features are reduced by must not know the test captions.
         training = all_captions([split for split in splits if split.split == "train"], settings)
-        tower = load(config.text)
+        tagged = {
+            caption: tokens
+            for split in splits
+            for clip in range(len(split))
+            for caption, tokens in zip(split.captions(clip), split.tokens(clip), strict=False)
+        }
+        tower = load(config.text, tagged)
         words: tuple[str, ...] = ()
         vectors = None
         if datasets.dataset(job.dataset).word_vectors:

@@ -13,6 +13,8 @@ from intermamba.reading.documents import checked
 SENTENCE = "all-MiniLM-L6-v2"
 SENTENCE_WIDTH = 384
 """Features of its tokens."""
+SEEDED_WORDS = "untrained-words"
+"""Stand-ins for word vectors."""
 
 
 def tower_name(config: TextConfig) -> str:
@@ -29,6 +31,14 @@ def tower_name(config: TextConfig) -> str:
     if config.tower == "sentence":
         return _reduced(SENTENCE, SENTENCE_WIDTH, config.width)
     weights = config.weights or ""
+    if config.tower == "words":
+        if not weights:
+            return SEEDED_WORDS
+        if not (vectors := Path(weights) / "hhi_vab_data.npy").is_file():
+            raise ConfigError(
+                f"text.weights: {weights!r}, but there is no {vectors}. Give the folder of Inter-X's glove/."
+            )
+        return f"words-{Path(weights).resolve().name}/{_hash(str(vectors.resolve()))}"
     if config.tower == "huggingface":
         return _reduced(*_of_folder(weights), config.width)
     if Path(weights).is_file():
@@ -97,5 +107,7 @@ def own_tower(config: Config, base: str) -> str:
 
 
 def _brief(config: TextConfig) -> str:
-    """As :func:`tower_name`, but a model in a folder by the folder alone, which need not be there yet."""
-    return Path(config.weights or "").name if config.tower == "huggingface" else tower_name(config)
+    """As :func:`tower_name`, but what lies in a folder by the folder alone, which need not be there yet."""
+    if config.tower == "huggingface" or (config.tower == "words" and config.weights):
+        return Path(config.weights or "").name
+    return tower_name(config)

@@ -1,11 +1,11 @@
 """What a text tower is, and the towers there are.
 
 ``clip`` is the paper's. ``sentence`` is a small pre-trained encoder that is installed with this project, so that
-captions mean something on any machine. ``huggingface`` is any text encoder in a folder. ``untrained`` is a seeded
-stand-in.
+captions mean something on any machine. ``huggingface`` is any text encoder in a folder. ``words`` are word
+vectors and parts of speech. ``untrained`` is a seeded stand-in.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -64,8 +64,10 @@ class Tower(Protocol):
     def positional_embedding(self) -> Float[Tensor, "S W"]: ...
 
 
-def load(config: TextConfig) -> Tower:
+def load(config: TextConfig, tagged: Mapping[str, Sequence[str]] | None = None) -> Tower:
     """The tower of a profile.
+
+    ``tagged`` are the ``word/POS`` tokens of captions that have some already; only a tower of words reads them.
 
     Raises:
         ConfigError: an unknown architecture, weights that cannot be had, or ``width`` that the tower cannot give.
@@ -78,6 +80,10 @@ def load(config: TextConfig) -> Tower:
         from intermamba.text import huggingface
 
         return huggingface.load(config)
+    if config.tower == "words":
+        from intermamba.text import words
+
+        return words.load(config, tagged or {})
     from intermamba.text import clip
 
     return clip.load(config)

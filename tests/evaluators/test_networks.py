@@ -10,12 +10,12 @@ import torch
 from places import NUMBERS
 from torch import Tensor
 
-from evaluators import word_vectors
 from evaluators.evaluator import InterXEvaluator, official
 from evaluators.interclip import InterCLIP, info_nce
 from evaluators.interx import TextMotionMatcher, contrastive_margin, side_by_side
 from intermamba.data.dataset import Batch
 from intermamba.errors import DataError
+from intermamba.text import word_vectors
 from intermamba.text.cache import TextCache
 
 # Weights, inputs and how the numbers were computed: see "computed" in the file.

@@ -73,11 +73,13 @@ def stages() -> str:
 
 
 def _followers() -> dict[str, set[str]]:
-    """For each stage, those that read what it makes."""
+    """For each stage, the others that read what it makes."""
     used = [one for one in table(load()).values() if one.items]
     maker = {file: one.name for one in used for job in one.jobs() for file in job.writes}
     reads = {one.name: {maker.get(file) for job in one.jobs() for file in job.reads} for one in used}
-    return {one.name: {other for other, makers in reads.items() if one.name in makers} for one in used}
+    return {
+        one.name: {other for other, makers in reads.items() if one.name in makers and other != one.name} for one in used
+    }
 
 
 def reduced(followers: Mapping[str, set[str]]) -> dict[str, set[str]]:

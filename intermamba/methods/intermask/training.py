@@ -9,17 +9,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from intermamba.config import DatasetConfig
-from intermamba.data.dataset import Batch, WindowDataset, loader
+from intermamba.data.dataset import Batch
 from intermamba.data.splits import SplitFile
-from intermamba.errors import ConfigError
 from intermamba.methods.intermask.losses import tokenizer_losses
 from intermamba.methods.intermask.masking import hide, padded, prediction_loss, unroll
 from intermamba.methods.intermask.network import InterMask
 from intermamba.methods.intermask.options import UNIT, InterMaskOptions
 from intermamba.methods.intermask.tokenizer import CodebookAverages, Tokenizer, from_grid, to_grid
 from intermamba.models.conditions import conditions
-from intermamba.seeds import derive
 from intermamba.training.module import TrainingModule
+from intermamba.training.windows import window_loaders
 
 BETAS = (0.9, 0.99)
 """Of AdamW [InterMask]."""
@@ -56,27 +55,17 @@ class TokenizerModule(InterMaskModule):
     def loaders(self, splits: Sequence[SplitFile], settings: DatasetConfig, root: int) -> tuple[Any, Any]:
         """Windows of both splits; a batch counts persons."""
         sizes, runtime = self.model.sizes, self.config.runtime
-        made = []
-        for split in splits:
-            training = split.split == "train"
-            windows = WindowDataset(
-                split,
-                sizes.window,
-                derive(root, "windows", split.split),
-                stride=sizes.stride,
-                last=True,
-                mirror=training and settings.mirror,
-            )
-            batch = max(1, self.config.training.batch // 2 // runtime.devices)
-            if len(windows) < (batch if training else 1):
-                raise ConfigError(
-                    f"{split.split} split of {split.dataset}: {len(windows)} windows of {sizes.window} frames are too "
-                    f"few for a batch of {batch} pairs. Use a larger split, a shorter window "
-                    "(methods.intermask.sizes.tokenizer.window), or a smaller batch "
-                    "(methods.intermask.parts.tokenizer.batch)."
-                )
-            made.append(loader(windows, batch, sizes.window, training, training, runtime.workers))
-        return made[0], made[1]
+        return window_loaders(
+            splits,
+            settings,
+            root,
+            frames=sizes.window,
+            stride=sizes.stride,
+            last=True,
+            batch=max(1, self.config.training.batch // 2 // runtime.devices),
+            workers=runtime.workers,
+            knobs=("methods.intermask.sizes.tokenizer.window", "methods.intermask.parts.tokenizer.batch"),
+        )
 
     def terms(self, batch: Batch, generator: torch.Generator, *, training: bool) -> dict[str, Float[Tensor, ""]]:
         normalised = (batch.motion - self.mean) / self.std

@@ -1,4 +1,4 @@
-"""Captions as the Inter-X evaluator reads them: word vectors and parts of speech.
+"""Captions as T2M and the Inter-X evaluator read them: word vectors and parts of speech.
 
 The tags, the words that carry a tag of their own and the order of the tags are those of Inter-X
 (``evaluation/text2motion/utils/word_vectorizer.py``): weights of an official checkpoint depend on them.
@@ -29,11 +29,14 @@ _TAG_OF_WORD = {word: tag for tag, words in _MARKED.items() for word in words.sp
 
 
 def vectorise(
-    captions: Sequence[Sequence[str]], words: Mapping[str, int], vectors: Float[Tensor, "V W"]
+    captions: Sequence[Sequence[str]],
+    words: Mapping[str, int],
+    vectors: Float[Tensor, "V W"],
+    most: int = MAX_WORDS,
 ) -> tuple[Float[Tensor, "B S W"], Float[Tensor, "B S C"], Int[Tensor, " B"]]:
     """Word vectors, one-hot tags and lengths of captions given as ``word/POS`` tokens.
 
-    A caption is cut to :data:`MAX_WORDS` words, put between ``sos`` and ``eos``, and padded with ``unk``. A word
+    A caption is cut to ``most`` words, put between ``sos`` and ``eos``, and padded with ``unk``. A word
     without a vector becomes ``unk``, and so does a token that is not one word and one tag.
 
     Raises:
@@ -41,7 +44,7 @@ def vectorise(
     """
     if "unk" not in words:
         raise DataError("The word vectors have no 'unk'; expected Inter-X's glove/hhi_vab_* files.")
-    bounded = [["sos/OTHER", *tokens[:MAX_WORDS], "eos/OTHER"] for tokens in captions]
+    bounded = [["sos/OTHER", *tokens[:most], "eos/OTHER"] for tokens in captions]
     longest = max(map(len, bounded))
     pairs = [[_lookup(token, words) for token in tokens] for tokens in bounded]
     padding = (words["unk"], POS_TAGS.index("OTHER"))
