@@ -49,6 +49,8 @@ VICTIMS = ("snakemake", "command", "stage", "warm", "all")
 """A command is what Snakemake starts; its stage is the fork of the warm process that does the work."""
 COLUMNS = ("kill", "pass", "run", "seconds", "signal", "victim", "running", "artefacts", "outcome")
 LEFT_OVER = ("*.part*", "resume")
+WORKING = 0.8
+"""Share of the runs that are left alone until a stage has begun; in the others Snakemake may still be starting."""
 PATIENCE = 900
 """Seconds without a kill after which a run hangs."""
 
@@ -81,6 +83,11 @@ class Pipeline:
             elif len(words) > 2 and words[1].endswith("/intermamba"):
                 found["command"].append(process)
         return found
+
+    def wait_for_work(self) -> None:
+        """Until the run has a command, or has ended."""
+        while self.process.poll() is None and not self.processes()["command"]:
+            time.sleep(0.1)
 
     def strike(self, number: signal.Signals, chance: random.Random) -> tuple[str, str]:
         """Send the signal to one of those that are there; returns whom, and what was running."""
@@ -146,9 +153,11 @@ def trial(tree: Path, expected: dict[str, str], kills: int, longest: float, seed
         runs += 1
         pipeline = Pipeline(tree)
         rows: list[dict[str, Any]] = []
+        if chance.random() < WORKING and done < kills:
+            pipeline.wait_for_work()
         while True:
             try:
-                code = pipeline.process.wait(chance.uniform(0.5, longest) if done < kills else PATIENCE)
+                code = pipeline.process.wait(chance.uniform(0, longest) if done < kills else PATIENCE)
                 break
             except subprocess.TimeoutExpired:
                 if done >= kills:
@@ -206,7 +215,7 @@ STAGES = {
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--kills", type=int, default=250)
-    options.add_argument("--longest", type=float, default=16, help="seconds until the next kill, at most")
+    options.add_argument("--longest", type=float, default=20, help="seconds until the next kill, at most")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--output", type=Path, required=True)
     given = options.parse_args()
