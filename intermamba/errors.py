@@ -79,15 +79,43 @@ _REMEDIES = {
 }
 
 
+_NO_SPACE = ("problem writing element", "requested and", "PytorchStreamWriter failed writing", "unexpected pos")
+"""How NumPy and torch say in words alone that a file could not be written whole."""
+_NO_MEMORY = ("can't allocate memory", "out of memory", "failed to map segment", "Cannot allocate memory")
+"""How libraries say it in words alone: torch, CUDA, and the loader of a library that does not fit."""
+
+
 def system_problem(error: BaseException) -> str | None:
     """One line on what the system refused: space, permission, open files, memory; ``None`` for other errors."""
     if isinstance(error, OSError) and error.errno is not None:
         place = f"{brief(error.filename)}: " if error.filename is not None else ""
         return f"{place}{error.strerror}. {_REMEDIES.get(error.errno, '')}".strip()
-    # torch says it in words alone.
-    if isinstance(error, MemoryError) or "can't allocate memory" in str(error) or "out of memory" in str(error):
-        return f"out of memory ({brief(error) or 'the limit of this process'}). Free some, or use smaller batches."
+    if isinstance(error, MemoryError):
+        return _no_memory(error)
+    if (reason := _said(error, _NO_SPACE)) is not None:
+        return (
+            f"a file could not be written whole ({brief(reason)}): the disk is full, or a limit on the size of files "
+            "(ulimit -f) is reached. Free some space or raise the limit, and run the same command again."
+        )
+    reason = _said(error, _NO_MEMORY)
+    return None if reason is None else _no_memory(reason)
+
+
+def _said(error: BaseException, words: Iterable[str]) -> str | None:
+    """The line in which an error, or what it comes from, has some of ``words``."""
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        for line in str(cause).splitlines():
+            if any(part in line for part in words):
+                return line
+        seen.append(cause)
+        cause = cause.__cause__ or cause.__context__
     return None
+
+
+def _no_memory(reason: object) -> str:
+    return f"out of memory ({brief(reason) or 'the limit of this process'}). Free some, or use smaller batches."
 
 
 def shortened(problems: Sequence[str], most: int = 20) -> list[str]:

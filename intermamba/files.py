@@ -30,6 +30,7 @@ __all__ = [
     "read_tensors",
     "require",
     "sha256",
+    "stamp",
     "write_arrays",
     "write_csv",
     "write_json",
@@ -184,6 +185,14 @@ def sha256(path: str | Path) -> str:
         return hashlib.sha256(listed.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def stamp(path: str | Path) -> list[tuple[str, int, int, int]]:
+    """What differs once a file, or a file of a folder, has been written again; empty where nothing is."""
+    path = Path(path)
+    places = sorted(path.rglob("*")) if path.is_dir() else [path]
+    found = [(str(file), file.stat()) for file in places if file.exists()]
+    return [(name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found]
 
 
 def require(path: str | Path, command: str | None = None) -> Path:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from intermamba import files
+from intermamba.errors import StateError
 from intermamba.paths import COMMITTED, record_of
 
 PACKAGES = (
@@ -98,6 +99,9 @@ def recorded(
 
     Yields a dictionary for notes of the stage's own (counts, origins of data and weights); it becomes ``notes``. Two
     runs of one stage never overlap: the second waits, for instance for a job that outlived a killed pipeline.
+
+    Raises:
+        StateError: an input is another one than before the work.
     """
     written = [Path(path) for path in outputs]
     if os.environ.get("LOCAL_RANK", "0") != "0":  # a further process of a multi-device training: the first one records
@@ -105,10 +109,17 @@ def recorded(
         return
     started, clock = datetime.now(UTC), time.perf_counter()
     code = code_revision()  # before the work: the tree may change while it runs
-    hashes = {str(path): files.sha256(path) for path in inputs}
     notes: dict[str, Any] = {}
     with files.alone_in(written[0].parent):
+        stamps = {path: files.stamp(path) for path in map(Path, inputs)}
+        hashes = {str(path): files.sha256(path) for path in stamps}
         yield notes
+        for path, stamp in stamps.items():
+            if files.stamp(path) != stamp and (not path.exists() or files.sha256(path) != hashes[str(path)]):
+                raise StateError(
+                    f"{path} changed while `{stage}` read it, so what it wrote does not count. Run the same command "
+                    "again."
+                )
     files.write_json(
         record_of(written[0]),
         {

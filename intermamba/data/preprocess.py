@@ -48,6 +48,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
         manifest = manifests.read(job["manifest"])
         root = raw_root(config, dataset)
         _check_unchanged(manifest, root, job)
+        stamps = {name: files.stamp(root / name) for name in manifest.files}
         place = layout(dataset, root, settings)
         body: dict[str, Any] = {"skeleton": place.skeleton(), "offsets": place.offsets()}
         unseen = place.unseen()
@@ -66,6 +67,11 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
             for sentence in notes["warnings"]:
                 sys.stderr.write(f"warning: {sentence}\n")
             normalisation.write(stats_part, *map(torch.from_numpy, statistics(SplitFile(parts["train"]), settings)))
+            if changed := [name for name, stamp in stamps.items() if files.stamp(root / name) != stamp]:
+                raise DataError(
+                    f"{root}: {len(changed)} file(s) changed while they were read: {', '.join(changed[:5])}. "
+                    f"{job.again(job['manifest'])}"
+                )
 
 
 def plausible(split: SplitFile, settings: DatasetConfig) -> tuple[str, ...]:

@@ -23,9 +23,11 @@ def server(
     edit_params("train: 240, val: 32", "train: 48, val: 32")
     monkeypatch.setenv(warm.PLACE, "")  # and so taken back at the end
     monkeypatch.setattr(warm, "LAST", ())
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)  # as it is where the tests run in the background
     warm.start([], threads=1)
     place = Path(os.environ[warm.PLACE])
     yield (process := warm._STARTED.pop())
+    signal.signal(signal.SIGINT, ignored)
     process.stdin.close()
     assert process.wait(60) == 0
     assert not place.parent.exists()

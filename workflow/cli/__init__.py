@@ -20,17 +20,18 @@ def main() -> None:
         raise SystemExit(code)
 
     from intermamba.errors import InterMambaError, system_problem
-    from workflow.cli.commands import app
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        from workflow.cli.commands import app
+
         app()
     except InterMambaError as error:
         _complain(str(error))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
-    except (OSError, MemoryError, RuntimeError) as error:
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
         if (problem := system_problem(error)) is None:
             raise
         _complain(problem)
