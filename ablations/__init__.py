@@ -1,4 +1,4 @@
-"""The rows of the tables, the paper's and our own: one YAML file a variant, a short difference from a base model.
+"""The rows of the tables, the paper's and this project's: one YAML file per variant, a short difference from a base.
 
 To add a row, add a file here and its name under ``runs`` in params.yaml. Another package adds rows with an entry point
 of group ``intermamba.variants`` of its own.
@@ -17,7 +17,7 @@ OWN = Path("ablations")
 
 
 def load() -> dict[str, Variant]:
-    """Every variant of this package and of the working directory, by name; of one name, the working directory's.
+    """Every variant of this package and of the working directory, by name; the working directory has precedence.
 
     Raises:
         ConfigError: as :func:`read`.
@@ -29,7 +29,7 @@ def read(folder: Path) -> dict[str, Variant]:
     """Every variant of ``folder``, by name.
 
     Raises:
-        ConfigError: a file that is no valid variant, or whose ``name`` is not its own; the message names the file.
+        ConfigError: a file is not a valid variant, or its ``name`` differs from the file's; the message names the file.
     """
     found = {}
     for path in sorted(folder.glob("*.yaml")):
@@ -39,7 +39,7 @@ def read(folder: Path) -> dict[str, Variant]:
 
 
 def _state(path: Path) -> tuple[int, ...]:
-    """What changes when a file does; empty where there is no file."""
+    """Values that change when a file does; empty if there is none."""
     try:
         found = path.stat()
     except OSError:

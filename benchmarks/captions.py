@@ -1,9 +1,9 @@
-"""How much a trained denoiser makes of its captions: error on test clips by noise level, with the clip's caption, with
-another clip's, and with none.
+"""Use of captions by a trained denoiser: error on test clips by noise level, with the clip's caption, with another
+clip's, and without.
 
     python benchmarks/captions.py study [--dataset interx] [--seed 0]
 
-Reads finished trainings of a profile. A row that does not follow the text shows here why: its errors are the same.
+Reads finished trainings of a profile. If a row does not follow the text, its errors are the same.
 """
 
 import argparse

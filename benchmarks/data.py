@@ -1,10 +1,10 @@
-"""The data pipeline side by side with the official code: equality on every clip, then clips a second.
+"""The data pipeline side by side with the official code: equality on every clip, then clips per second.
 
     python benchmarks/data.py --intergen CLONE --interx CLONE [--output data.csv]
 
 Both sides read the same files in one run: an embedded dataset in the owners' layouts, written to a temporary folder,
 and for Inter-X a body model file of SMPL-X's format and size with the project's skeleton in it. The official modules
-run as they are, in this process; only what they draw at random is fixed where values are compared. Passes alternate,
+run unmodified in this process; only their random draws are fixed for the comparison. Passes alternate,
 and medians are reported. Nothing of the official repositories is part of this project; give paths of clones of
 tr3e/InterGen and liangxuy/Inter-X.
 """
@@ -41,14 +41,14 @@ from intermamba.skeleton import PARENTS
 TOLERANCE = 1e-5
 """Largest difference of any feature [docs/howto/real-data.md]."""
 VERTICES = 10475
-"""Of SMPL-X's mesh, which the official preprocessing skins in every frame."""
+"""Number of vertices of SMPL-X's mesh, which the official preprocessing skins in every frame."""
 ITEMS = 1000
-"""Items of one timed pass of ours, the clips again and again; an official pass takes each clip once."""
+"""Items of one timed pass of this project, which repeats the clips; an official pass takes each clip once."""
 OFFICIAL_CLIPS = 4
 """Clips of one official pass of Inter-X's preprocessing, which takes seconds for each."""
 
 Pass = Callable[[], float]
-"""One timed pass: clips a second."""
+"""One timed pass: clips per second."""
 
 
 # --- the official code ------------------------------------------------------------------------------------------------
@@ -56,7 +56,7 @@ Pass = Callable[[], float]
 
 @contextmanager
 def importing_from(folder: Path) -> Iterator[None]:
-    """Official packages have names like ``utils``: forget those of one repository before the next is imported."""
+    """Remove the imported modules of one official repository: the next one uses the same names, such as ``utils``."""
     before, silent = set(sys.modules), ModuleType("silent")
     silent.set_trace = None  # type: ignore[attr-defined]
     sys.path.insert(0, str(folder))
@@ -89,7 +89,7 @@ def official_interhuman(clone: Path, root: Path, cache: bool) -> tuple[Any, Any]
 
 
 def official_interx(clone: Path, model: Path, vertices: int) -> Any:
-    """The owners' preprocessing with a new body model of ``vertices`` vertices, which it looks for at one place."""
+    """The owners' preprocessing with a new body model of ``vertices`` vertices, which it reads from a fixed path."""
     write_body_model(model, vertices)
     work = model.parent / "work" / "preprocess"
     work.mkdir(parents=True)
@@ -133,7 +133,7 @@ def write_body_model(path: Path, vertices: int) -> None:
 
 @contextmanager
 def fixed_draws(module: Any, *coins: float) -> Iterator[None]:
-    """The first caption and window, and these values of the two coins that exchange the persons."""
+    """The first caption and window, and these values of the two random choices that exchange the persons."""
     first = SimpleNamespace(choice=lambda options: options[0], shuffle=lambda _: None)
     with patch.object(module, "random", first), patch.object(np.random, "rand", side_effect=itertools.cycle(coins)):
         yield
@@ -143,7 +143,7 @@ def fixed_draws(module: Any, *coins: float) -> Iterator[None]:
 
 
 def interhuman_difference(module: Any, official: Any, split: SplitFile) -> tuple[int, float]:
-    """Items compared and the largest difference: every clip, mirrored or not, both coins, whole clips and windows."""
+    """Number of compared items and largest difference, over clips, mirroring, orders of persons and windows."""
     compared, largest = 0, 0.0
     index = {name: number for number, name in enumerate(split.ids)}
     for longest in (official.max_gt_length, 40):
@@ -182,7 +182,7 @@ def interx_difference(
 
 
 def official_pose(module: Any, root: Path, name: str) -> np.ndarray:
-    """What the owners' script writes of one clip: (T, 56, 6)."""
+    """Output of the owners' script for one clip: (T, 56, 6)."""
     persons = (module.parse_motion_file(str(root / "motions" / name / f"{person}.npz")) for person in ("P1", "P2"))
     return np.concatenate(module.normalize_transl(*persons), axis=-1)
 
@@ -191,7 +191,7 @@ def official_pose(module: Any, root: Path, name: str) -> np.ndarray:
 
 
 def timed(work: Callable[[Any], object], items: Sequence[Any], threads: int = 1) -> float:
-    """Items a second, in ``threads`` threads with equal shares."""
+    """Items per second, in ``threads`` threads with equal shares."""
     shares = [items[number::threads] for number in range(threads)]
 
     def run(share: Sequence[Any]) -> None:
@@ -205,7 +205,7 @@ def timed(work: Callable[[Any], object], items: Sequence[Any], threads: int = 1)
 
 
 def measure(what: str, official: Pass, ours: dict[str, Pass], repeats: int) -> list[dict[str, Any]]:
-    """Passes in turn; one row for each way of ours, with medians and the quartiles of the ratio."""
+    """Alternate passes; one row for each of this project's ways, with medians and the quartiles of the ratio."""
     for one in (official, *ours.values()):
         one()  # imports, compilation, file caches
     passes = [(official(), {name: one() for name, one in ours.items()}) for _ in range(repeats)]
@@ -224,10 +224,10 @@ def measure(what: str, official: Pass, ours: dict[str, Pass], repeats: int) -> l
 def benchmark_interhuman(
     clone: Path, folder: Path, settings: DatasetConfig, given: argparse.Namespace
 ) -> tuple[list[dict[str, Any]], tuple[str, int, float]]:
-    """Rows of timings, and how many items were compared with what largest difference."""
+    """Rows of timings, and the number of compared items with the largest difference."""
     root = folder / "interhuman"
     synthetic.write_interhuman(root, given.clips, 2, 2, tuple(given.seconds), seed=1)
-    for path in (root / "split").iterdir():  # the official loader looks for them beside the data
+    for path in (root / "split").iterdir():  # the official loader expects them beside the data
         (root / path.name).write_bytes(path.read_bytes())
     module, cached = official_interhuman(clone, root, cache=True)
     uncached = official_interhuman(clone, root, cache=False)[1]
@@ -266,7 +266,7 @@ def benchmark_interhuman(
 def benchmark_interx(
     clone: Path, folder: Path, settings: DatasetConfig, given: argparse.Namespace
 ) -> tuple[list[dict[str, Any]], tuple[str, int, float]]:
-    """Rows of timings, and how many clips were compared with what largest difference."""
+    """Rows of timings, and the number of compared clips with the largest difference."""
     root = folder / "interx"
     synthetic.write_interx(root, given.clips, 2, 2, tuple(given.seconds), seed=1)
     # A body of as many vertices as joints has nothing to skin: the official loop at its cheapest.
@@ -316,7 +316,7 @@ def main() -> None:
     parser.add_argument("--interx", type=Path, help="clone of liangxuy/Inter-X")
     parser.add_argument("--clips", type=int, default=48, help="clips of each embedded dataset")
     parser.add_argument("--seconds", type=float, nargs=2, default=(1.0, 5.0), help="shortest and longest clip")
-    parser.add_argument("--threads", type=int, default=2, help="threads of ours where it helps")
+    parser.add_argument("--threads", type=int, default=2, help="threads of this project where they help")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--output", type=Path, help="CSV file")
     given = parser.parse_args()

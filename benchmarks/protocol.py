@@ -3,15 +3,15 @@
     python benchmarks/protocol.py --intergen CLONE [--output protocol.csv]
 
 Both sides evaluate the same files in one run, real motions and one method's ready ones, by the protocol `interhuman`:
-20 repeats, MModality in all of them as the official script takes it. The files are an embedded test split and motions
-made from it by noise. Both sides use one evaluator, of InterCLIP's architecture but narrower, with random weights; at
-the official sizes it would cost far more than all the rest, so the count of embeddings, which is the ratio to expect
-there, is printed too. What differs: the official code embeds every caption and motion anew whenever a repeat shows it,
-this project each distinct one once. Clips are short enough not to be cut to windows, whose random places would make
-more motions distinct, and the method has one set of motions for all repeats. The official code (`tools/eval.py`,
-`utils/metrics.py` and the loaders under `datasets/`) runs as it is, in this process; only its random draws are replaced
-by ours, to compare number by number. Its reading of the raw files into memory is not counted, nor is our preprocessing.
-Nothing of the official repository is part of this project; give the path of a clone of tr3e/InterGen.
+20 repeats, MModality in all of them as in the official script. The files are an embedded test split and motions made
+from it by noise. Both sides use one evaluator, of InterCLIP's architecture but narrower, with random weights; at the
+official sizes it would dominate the time, so the number of embeddings, which is the expected ratio there, is printed
+too. The difference: the official code embeds every caption and motion in every repeat, this project each distinct one
+once. Clips are too short to be cut to windows, whose random positions would make more motions distinct, and the method
+has one set of motions for all repeats. The official code (`tools/eval.py`, `utils/metrics.py` and the loaders under
+`datasets/`) runs unmodified in this process; only its random draws are replaced by this project's, to compare every
+number. Reading raw files into memory and preprocessing are not timed. Nothing of the official repository is part of
+this project; give the path of a clone of tr3e/InterGen.
 """
 
 import argparse
@@ -69,7 +69,7 @@ TEXT = TextConfig(
     precision="float32",
 )
 TOLERANCE = 1e-5
-"""Largest relative difference of a metric: embeddings are float32, and the sides put other clips into one batch."""
+"""Largest relative difference of a metric: embeddings are float32, and the sides form different batches."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Noisy:
 
 
 class Evaluator(InterClipEvaluator):
-    """Counts what it embeds, and how long that takes."""
+    """Counts embeddings and their time."""
 
     counts: dict[str, int]
     seconds: float
@@ -120,16 +120,16 @@ class Evaluator(InterClipEvaluator):
 
 @dataclass(frozen=True)
 class Setting:
-    """What both sides get."""
+    """Input of both sides."""
 
     evaluator: Evaluator
     protocol: Protocol
     raw: Path
-    """Real motions as the dataset's owners hand them out."""
+    """Real motions in the files of the dataset's owners."""
     real: RealSource
     """The same, preprocessed."""
     folder: Path
-    """Of the method's motions."""
+    """Folder of the method's motions."""
 
 
 def prepare(folder: Path, clips: int, seconds: tuple[float, float], width: int, layers: int) -> Setting:
@@ -141,7 +141,7 @@ def prepare(folder: Path, clips: int, seconds: tuple[float, float], width: int, 
     )
     raw = folder / "raw"
     synthetic.write_interhuman(raw, 2, 2, clips, seconds, seed=1)
-    for listed in (raw / "split").iterdir():  # the official loader looks for them beside the data
+    for listed in (raw / "split").iterdir():  # the official loader expects them beside the data
         (raw / listed.name).write_bytes(listed.read_bytes())
     place = layout("interhuman", raw, settings)
     ids = [name for name in (raw / "split" / "test.txt").read_text().split() if name not in place.ignored()]
@@ -193,10 +193,10 @@ class Adapter:
 
 @contextmanager
 def official_script(clone: Path) -> Iterator[Any]:
-    """``tools/eval.py`` as a module; what it imports of models and CLIP is not used and left out."""
+    """``tools/eval.py`` as a module, without its imports of models and CLIP, which are not used."""
     absent = {name: ModuleType(name) for name in ("models", "configs", "clip")}
     absent["configs"].get_config = None  # type: ignore[attr-defined]
-    vars(absent["models"]).update(torch=torch, np=np)  # the others take these from it by `import *`
+    vars(absent["models"]).update(torch=torch, np=np)  # the others import these from it by `import *`
     taken = {"utils", "common", "datasets", "tools", *absent}
     if known := sorted(taken & set(sys.modules)):
         raise SystemExit(f"modules of these names are imported already: {', '.join(known)}")
@@ -218,12 +218,12 @@ def official_script(clone: Path) -> Iterator[Any]:
 
 @dataclass(frozen=True)
 class Replayed:
-    """The official loader of real motions with a repeat's draws of ours in place of its own."""
+    """The official loader of real motions, with this project's draws for a repeat."""
 
     module: Any
     dataset: Any
     places: Sequence[int]
-    """Where the official list of clips has those of our split."""
+    """Positions of the split's clips in the official list."""
     seed: int
 
     def __getitem__(self, index: int) -> Any:
@@ -266,7 +266,7 @@ class Official:
         return pd.DataFrame(rows, columns=["method", "repeat", "metric", "value"])
 
     def stream(self, dataset: Any, seed: int) -> Iterable[Any]:
-        """One pass in batches of ours."""
+        """One pass in this project's batches."""
         batch = self.setting.protocol.batch
         order = [index for _, index in EpochSampler(len(self.setting.real.split), seed)]
         whole = range(0, self.setting.protocol.evaluated(len(order)), batch)
@@ -276,7 +276,7 @@ class Official:
 def official_repeat(
     script: Any, reference: Iterable[Any], streams: dict[str, Iterable[Any]], spread: Iterable[Any], drawn: int
 ) -> list[tuple[str, str, float]]:
-    """One replication of `tools/eval.py`, with the seeds of a repeat of ours."""
+    """One replication of `tools/eval.py`, with this project's seeds for a repeat."""
     nowhere = io.StringIO()
     distance, precision, embedded = script.evaluate_matching_score(streams, nowhere)
     fid = script.evaluate_fid(reference, embedded, nowhere)
@@ -291,7 +291,7 @@ def official_repeat(
 
 
 def in_order_of_inputs(wrapper: type) -> type:
-    """The official wrapper, its embeddings put back from the order of lengths: random pairs are then the same pairs."""
+    """The official wrapper, without its sorting by length: random pairs are then the same pairs."""
 
     class InOrder(wrapper):  # type: ignore[misc]
         def get_co_embeddings(self, batch: Any) -> tuple[Tensor, ...]:
@@ -335,12 +335,12 @@ def difference(one: pd.DataFrame, other: pd.DataFrame) -> pd.Series:
 
 
 def measured(evaluator: Evaluator, work: Callable[[], pd.DataFrame]) -> tuple[pd.DataFrame, dict[str, float]]:
-    """The results of one side, and what they cost."""
+    """Results and cost of one side."""
     evaluator.start()
     wall, processor = time.perf_counter(), time.process_time()
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         values = work()
-    cost = {"wall (s)": time.perf_counter() - wall, "processor (s)": time.process_time() - processor}
+    cost = {"wall (s)": time.perf_counter() - wall, "CPU (s)": time.process_time() - processor}
     counts = {f"{what} embedded": float(count) for what, count in evaluator.counts.items()}
     return values, cost | {"of it embedding (s)": evaluator.seconds} | counts
 

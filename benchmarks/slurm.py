@@ -1,14 +1,14 @@
-"""The graph on a real Slurm cluster of this machine, and what it takes: ``python benchmarks/slurm.py [--install]``.
+"""The graph on a real Slurm cluster on this machine: ``python benchmarks/slurm.py [--install]``.
 
 Starts munge, a controller and three node daemons (Debian's ``slurm-wlm`` and ``munge``; ``--install`` installs them, as
-root), makes a small study in a folder of its own and runs it
+root), creates a small study in a folder of its own and runs it
 
 1. on this machine, without Slurm;
-2. through Slurm, undisturbed, with too little memory asked for the stages of data;
+2. through Slurm, uninterrupted, with too little memory requested for the stages of data;
 3. through Slurm again, while the node of a training is lost, another training is cancelled, and Snakemake is killed and
    started again.
 
-Every run must end with the bytes of the first. Prints what happened as Markdown.
+All runs must give the same bytes. Prints the events as Markdown.
 """
 
 import argparse
@@ -36,20 +36,20 @@ from micro import MICRO, merge  # noqa: E402
 
 PROFILE = "smoke"
 SYSTEM = Path("/etc/slurm/slurm.conf")
-"""Where Slurm's commands look for the cluster."""
+"""Folder in which Slurm's commands look for the cluster."""
 NODES = ("n1", "n2", "n3")
 SETTINGS = {
     "training": {"epochs": 100, "batch": 8, "checkpoint_every_epochs": 5, "log_every_steps": 20},
     "cluster": {
         "light": {"minutes": 10, "memory": 1800},
-        "data": {"minutes": 10, "memory": 500},  # too little, so that an attempt ends for want of it
+        "data": {"minutes": 10, "memory": 500},  # too little, so that an attempt fails
         "training": {"minutes": 20, "memory": 1900},
         "evaluation": {"minutes": 20, "memory": 1900},
     },
 }
 VARIANTS = ("intermamba", "intergen")
 TIMED = ("table3", "claims", "all", "index")
-"""Stems of artefacts that show timings, or what was decided on them."""
+"""Stems of artefacts with timings, or with verdicts on them."""
 
 CONF = """\
 ClusterName=one
@@ -90,12 +90,12 @@ def wait(for_what: str, happened: Callable[[], bool], seconds: float = 600.0) ->
     began = time.monotonic()
     while not happened():
         if time.monotonic() - began > seconds:
-            raise SystemExit(f"waited {seconds:.0f} s in vain for {for_what}")
+            raise SystemExit(f"waited {seconds:.0f} s for {for_what}, without success")
         time.sleep(0.5)
 
 
 class Log:
-    """What happened when, as lines of Markdown."""
+    """Events with their times, as lines of Markdown."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -149,7 +149,7 @@ def lose(node: str, folder: Path) -> None:
 
 
 def pids(title: str) -> list[int]:
-    """Processes whose command line begins with ``title``."""
+    """Processes whose command line starts with ``title``."""
     found = []
     for place in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -161,7 +161,7 @@ def pids(title: str) -> list[int]:
 
 
 def descendants(pid: int) -> list[int]:
-    """Processes below one, whichever of its threads started them."""
+    """Descendants of a process, started by any of its threads."""
     parents = {}
     for place in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -175,7 +175,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def make_study(folder: Path) -> None:
-    """A small study in ``folder``, as ``intermamba init`` makes one."""
+    """A small study in ``folder``, as created by ``intermamba init``."""
     shell("intermamba", "init", str(folder))
     document = configuration.read(folder / "params.yaml")
     document["profiles"][PROFILE] = merge(merge(document["profiles"][PROFILE], MICRO), SETTINGS)
@@ -191,7 +191,7 @@ def snakemake(study: Path, *words: str) -> "subprocess.Popen[bytes]":
 
 
 def through_slurm(study: Path, targets: Sequence[str]) -> "subprocess.Popen[bytes]":
-    # No accounting database here, and shorter waits than a real cluster should have.
+    # No accounting database, and shorter waits than on a real cluster.
     quick = (
         "--slurm-status-command",
         "squeue",
@@ -216,13 +216,13 @@ def artefacts(study: Path) -> dict[str, str]:
 
 
 def running(rule: str) -> dict[str, str]:
-    """Number of each running job of a rule and its node."""
+    """Running jobs of a rule: number and node."""
     lines = shell("squeue", "-h", "-t", "RUNNING", "-o", "%i %N %k").splitlines()
     return {job: node for job, node, comment in (line.split(" ", 2) for line in lines) if comment == rule}
 
 
 def known(rule: str, study: Path) -> set[str]:
-    """Numbers of all jobs of a rule, also of those that have ended."""
+    """Numbers of all jobs of a rule, finished ones included."""
     lines = shell("squeue", "-h", "-t", "all", "-o", "%i %k %Z").splitlines()
     return {line.split(" ")[0] for line in lines if line.split(" ")[1:] == [rule, str(study)]}
 
@@ -232,7 +232,7 @@ def training(variant: str) -> str:
 
 
 def checkpoint(study: Path, variant: str) -> bool:
-    """Whether a training is in the middle."""
+    """Whether a training is in progress."""
     weights = study / paths.path("weights", profile=PROFILE, dataset="interhuman", variant=variant, seed=0)
     return any((weights.parent / "resume").glob("*.ckpt"))
 
@@ -250,23 +250,23 @@ def compare(log: Log, name: str, expected: dict[str, str], found: dict[str, str]
 
 
 def disturbed(study: Path, targets: Sequence[str], folder: Path, log: Log) -> None:
-    """The run that everything happens to."""
+    """The run with the failures."""
     run = through_slurm(study, targets)
     first, second = VARIANTS
     wait(
-        "both trainings in the middle",
+        "both trainings to be in progress",
         lambda: all(running(training(one)) and checkpoint(study, one) for one in VARIANTS),
         1200,
     )
     (cancelled,) = running(training(second))
     shell("scancel", cancelled)
-    log(f"cancelled the training of {second} in the middle (job {cancelled})")
+    log(f"cancelled the running training of {second} (job {cancelled})")
     ((lost, node),) = running(training(first)).items()
     lose(node, folder)
-    log(f"lost node {node} in the middle of the training of {first} (job {lost})")
+    log(f"lost node {node} during the training of {first} (job {lost})")
     wait("Slurm to notice", lambda: lost not in running(training(first)))
     start(node)
-    log(f"Slurm noticed; the daemon of {node} came back")
+    log(f"Slurm detected it; restarted the daemon of {node}")
     wait("the job to run again", lambda: lost in running(training(first)))
     log(f"Slurm runs job {lost} again on {running(training(first))[lost]}")
     (other,) = known(training(second), study) - {cancelled}
@@ -277,7 +277,7 @@ def disturbed(study: Path, targets: Sequence[str], folder: Path, log: Log) -> No
     log(f"killed Snakemake while jobs {', '.join(left)} ran")
     finish(study, through_slurm(study, targets))
     for variant in VARIANTS:
-        log(f"the training of {variant} went on from a checkpoint: {'yes' if resumed(study, variant) else 'no'}")
+        log(f"the training of {variant} continued from a checkpoint: {'yes' if resumed(study, variant) else 'no'}")
 
 
 def finish(study: Path, run: "subprocess.Popen[bytes]") -> None:
@@ -294,7 +294,9 @@ def grown(study: Path) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, default=Path("build/slurm"), help="where everything goes; made anew")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("build/slurm"), help="working folder; its content is deleted first"
+    )
     parser.add_argument("--install", action="store_true", help="install slurm-wlm and munge with apt-get first")
     parser.add_argument("--whole", action="store_true", help="the whole graph; else up to the stage `aggregate`")
     options = parser.parse_args(arguments)
@@ -304,7 +306,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if missing := [name for name in ("slurmctld", "slurmd", "munged") if not shutil.which(name)]:
         raise SystemExit(f"not installed: {', '.join(missing)}. Run with --install, as root.")
     if SYSTEM.exists():
-        raise SystemExit(f"{SYSTEM} exists: this machine belongs to a cluster already.")
+        raise SystemExit(f"{SYSTEM} exists: this machine already belongs to a cluster.")
     folder = options.folder.resolve()
     shutil.rmtree(folder, ignore_errors=True)
     log = Log()
@@ -317,7 +319,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with cluster(folder / "cluster"):
         log(f"cluster of {len(NODES)} nodes: {shell('slurmd', '-V').strip()}")
         finish(studies["slurm"], through_slurm(studies["slurm"], targets))
-        log(f"preprocess ended for want of memory and ran again with more: {grown(studies['slurm'])}")
+        log(f"preprocess ran out of memory and was repeated with more: {grown(studies['slurm'])}")
         compare(log, "slurm", expected, artefacts(studies["slurm"]))
         disturbed(studies["disturbed"], targets, folder / "cluster", log)
         compare(log, "disturbed", expected, artefacts(studies["disturbed"]))

@@ -1,15 +1,14 @@
-"""What a text tower is worth: denoisers trained with different towers, measured by one evaluator, and on free prompts.
+"""Comparison of text towers: denoisers trained with different towers, measured by one evaluator and on free prompts.
 
     python benchmarks/towers.py study --evaluator RUN --trained RUN [RUN ...] --output towers.csv
 
 A RUN is a folder in which stages of the profile have run (with ``data/`` and ``results/`` in it). The evaluator, the
 test split and the captions that the evaluator reads are those of ``--evaluator``. Each denoiser of ``--trained`` reads
-its captions through the tower that it was trained with. So rows differ by nothing but tower and training, while two
-runs whose evaluators read different towers cannot be compared. A row that is in the output already is not measured
-again.
+its captions through the tower of its training. So rows differ only by tower and training, while two runs whose
+evaluators read different towers cannot be compared. Rows that are already in the output are not measured again.
 
-``prompts``: share of the prompts of ``free_prompts.csv`` whose motion the evaluator finds nearest to the captions of
-the kind that is meant (chance is one in as many kinds as there are).
+``prompts``: share of the prompts of ``free_prompts.csv`` whose motion is, for the evaluator, nearest to the captions
+of the intended kind (chance: one over the number of kinds).
 """
 
 import argparse
@@ -48,7 +47,7 @@ PROMPTS = Path(__file__).with_name("free_prompts.csv")
 
 
 class Bench:
-    """The evaluator of a run, and what it measures with."""
+    """The evaluator of a run, and its inputs."""
 
     def __init__(self, run: Path, config: Config, dataset: Dataset, repeats: int | None) -> None:
         where = {"profile": config.profile, "dataset": dataset}
@@ -92,7 +91,7 @@ class Bench:
 
     @torch.inference_mode()
     def prompts(self, generator: MotionGenerator, individual: bool) -> float:
-        """Share of the free prompts whose motion is nearest to the kind that is meant."""
+        """Share of the free prompts whose motion is nearest to the intended kind."""
         asked = pd.read_csv(PROMPTS)
         frames = self.config.datasets[self.dataset].max_frames - 1
         seeds = [derive(self.config.seed, "free prompt", number) for number in range(len(asked))]
@@ -106,7 +105,7 @@ class Bench:
 
 
 def references(run: Path, config: Config, dataset: Dataset) -> pd.DataFrame:
-    """What the evaluator's run measured of ground truth and of chance."""
+    """The evaluator's run's results for ground truth and chance."""
     found = pd.read_csv(
         files.require(run / path("reference_metrics", profile=config.profile, dataset=dataset), "evaluate-reference")
     )
@@ -120,7 +119,7 @@ def main() -> None:
     arguments.add_argument("--evaluator", type=Path, required=True, help="run whose evaluator measures")
     arguments.add_argument("--trained", type=Path, nargs="+", required=True, help="runs whose denoisers are measured")
     arguments.add_argument("--output", type=Path, required=True)
-    arguments.add_argument("--repeats", type=int, help="in place of the protocol's; then without MModality")
+    arguments.add_argument("--repeats", type=int, help="instead of the protocol's; without MModality")
     asked = arguments.parse_args()
     config = load(asked.profile)
     torch.set_num_threads(config.runtime.threads)
@@ -130,7 +129,7 @@ def main() -> None:
 
 
 def measure(evaluator: Path, trainings: Sequence[Path], config: Config, output: Path, repeats: int | None) -> None:
-    """Add to ``output`` what is not in it yet."""
+    """Add the missing rows to ``output``."""
     done = pd.read_csv(output) if output.exists() else pd.DataFrame()
     for dataset in dict.fromkeys(dataset for dataset, _, _ in config.rows()):
         if not len(done) or "real" not in set(done.loc[done["dataset"] == dataset, "method"]):

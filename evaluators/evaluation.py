@@ -24,7 +24,7 @@ TOP_BY_PHRASING = 3
 
 @typing.runtime_checkable
 class Source(typing.Protocol):
-    """Motions to be evaluated, drawn anew for every repeat."""
+    """Motions to be evaluated, drawn again for every repeat."""
 
     def batches(self, repeat_seed: int) -> Iterator[Batch]:
         """The test set once, in a shuffled order, in the protocol's batches."""
@@ -33,7 +33,7 @@ class Source(typing.Protocol):
     def variations(self, repeat_seed: int, captions: int, samples: int) -> Iterator[Batch] | None:
         """``captions`` times ``samples`` motions, all of a caption in a row, in batches of any size.
 
-        ``None`` for motions that come one a caption, as real ones do.
+        ``None`` where there is one motion per caption, as for real motions.
         """
         ...
 
@@ -43,16 +43,16 @@ class Embedded:
     """One draw of a source in an evaluator's space, in float64."""
 
     text: tuple[Float[np.ndarray, "_ K"], ...]
-    """Of every batch, however large."""
+    """Text embeddings of each batch."""
     motion: tuple[Float[np.ndarray, "_ K"], ...]
     physical: Mapping[str, float] = field(default_factory=dict)
-    """Means over clips of what is measured on the motions themselves."""
+    """Physical metrics, as means over clips."""
     unseen: tuple[Bool[np.ndarray, " _"], ...] = ()
-    """Of every batch: which texts are in phrasings that training never shows."""
+    """For each batch: which texts are in phrasings that training never shows."""
 
     @property
     def motions(self) -> Float[np.ndarray, "N K"]:
-        """Of all batches."""
+        """Motion embeddings of all batches."""
         return np.concatenate(self.motion)
 
 
@@ -68,10 +68,10 @@ def evaluate(
 ) -> pd.DataFrame:
     """Measure every one of ``sources`` against the real motions of ``reference``.
 
-    Each repeat draws the reference and the sources anew and independently, so that a real source has a Fréchet distance
-    to itself: that between two draws of captions, windows and person orders. Within a repeat all sources get one seed:
-    what one of them draws, the others draw as well, so methods are paired, in one call or in several. No caption or
-    motion is embedded twice in a call.
+    Each repeat draws the reference and the sources again and independently, so that a real source has a Fréchet
+    distance to itself: that between two draws of captions, windows and person orders. Within a repeat all sources get
+    the same seed and so the same draw: methods are paired, in one call or in several. No caption or motion is embedded
+    twice in a call.
 
     Args:
         evaluator: embeds texts and motions.
@@ -80,13 +80,14 @@ def evaluate(
         sources: motions to be evaluated, by the name of the method; their texts come with them.
         seed: root of the repeats' seeds.
         progress: counts the repeats of all sources.
-        body: what the features mean, for the metrics that need no evaluator (:mod:`evaluators.physical`), if wanted.
-        unseen: captions in phrasings that training never shows; R-precision is then taken on these and on the others
-            apart as well.
+        body: the meaning of the features, for physical metrics (:mod:`evaluators.physical`), if wanted.
+        unseen: captions in phrasings that training never shows; R-precision is then also measured separately on these
+            and on the others.
 
     Returns:
-        One row a repeat, method and metric: ``method``, ``repeat``, ``repeat_seed``, ``metric`` (``top1`` ..., ``fid``,
-        ``mm_dist``, ``diversity``, ``multimodality``), ``value``. Methods stand in their order one after the other.
+        One row per repeat, method and metric: ``method``, ``repeat``, ``repeat_seed``, ``metric`` (``top1`` ...,
+        ``fid``, ``mm_dist``, ``diversity``, ``multimodality``), ``value``. Methods come one after the other, in their
+        order.
 
     Raises:
         ConfigError: too few clips for the protocol.
@@ -117,16 +118,16 @@ def embed(
     unseen: Collection[str] = (),
 ) -> Embedded:
     """A repeat's draw of ``source`` through ``evaluator``."""
-    text, motion, measured, told = [], [], [], []
+    text, motion, measured, phrasing = [], [], [], []
     for batch in source.batches(source_seed(repeat_seed)):
         text.append(_text(evaluator, batch))
         motion.append(_motion(evaluator, batch))
-        told.append(np.array([caption in unseen for caption in batch.caption]))
+        phrasing.append(np.array([caption in unseen for caption in batch.caption]))
         if body is not None:
             measured.append(physical.measure(batch.motion, batch.mask, body))
     names = measured[0] if measured else {}
     means = {name: float(torch.cat([one[name] for one in measured]).mean()) for name in names}
-    return Embedded(tuple(text), tuple(motion), means, tuple(told))
+    return Embedded(tuple(text), tuple(motion), means, tuple(phrasing))
 
 
 def score(
@@ -152,9 +153,7 @@ def score(
 
 
 def _by_phrasing(drawn: Embedded) -> dict[str, float]:
-    """R-precision of texts in seen and in unseen phrasings, each among all motions of its batch; nothing where one of
-    the two is missing.
-    """
+    """R-precision of texts in seen and in unseen phrasings, each among all motions of its batch; empty without both."""
     if not drawn.unseen or not (unseen := np.concatenate(drawn.unseen)).any() or unseen.all():
         return {}
     rank = np.concatenate([metrics.ranks(*pair) for pair in zip(drawn.text, drawn.motion, strict=True)])

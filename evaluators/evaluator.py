@@ -1,4 +1,4 @@
-"""What the protocol asks of an evaluator, and the two evaluators there are."""
+"""The interface of an evaluator, and the two evaluators."""
 
 import typing
 from collections.abc import Callable, Hashable, Sequence
@@ -35,8 +35,8 @@ class Evaluator(typing.Protocol):
 class Remembering:
     """An evaluator that embeds every caption and every motion once, however often a protocol shows it.
 
-    Embeddings do not depend on the batch beyond rounding, so neither do they on what is remembered. Motions of a clip
-    are told apart by a 64-bit hash of their real frames: there are too many of them to keep, or for a slower hash.
+    Apart from rounding, embeddings do not depend on the batch, so neither do they on the cache. A 64-bit hash of the
+    real frames identifies a motion of a clip: there are too many motions to keep them, or for a slower hash.
     """
 
     def __init__(self, evaluator: Evaluator) -> None:
@@ -115,35 +115,35 @@ def build(config: Config, dataset: Dataset, cache: TextCache) -> InterClipEvalua
 
 
 def official(dataset: Dataset, checkpoint: str | Path, cache: TextCache) -> InterCLIP | TextMotionMatcher:
-    """The network of an official checkpoint, of whatever sizes, if it can evaluate ``dataset`` with these captions.
+    """The network of an official checkpoint, of any size, if it can evaluate ``dataset`` with these captions.
 
     Raises:
-        DataError: the file is broken or unsafe, or reads other motions or other captions.
+        DataError: the file is broken or unsafe, or its network reads other motions or captions.
     """
     network: InterCLIP | TextMotionMatcher
     if family(dataset) == "interhuman":
         network = InterCLIP.from_official(checkpoint, positions=cache.positions)
-        width, told = cache.width, f"text tower {cache.tower}"
+        width, reader = cache.width, f"text tower {cache.tower}"
     else:
         network = TextMotionMatcher.from_official(checkpoint)
-        width, told = cache.word_vectors.shape[-1], "word vectors"
+        width, reader = cache.word_vectors.shape[-1], "word vectors"
     if network.text_width != width:
         raise DataError(
-            f"{checkpoint}: reads captions embedded {network.text_width} wide, but those of this profile ({told}) are "
-            f"{width} wide. Use what it was trained with, or train an evaluator: evaluator.checkpoint.{dataset} null."
+            f"{checkpoint}: reads captions embedded {network.text_width} wide, but those of this profile ({reader}) "
+            f"are {width} wide. Use the tower it was trained with, or train one: evaluator.checkpoint.{dataset} = null."
         )
     features = representation(dataset).features
     if network.features != features:
-        raise DataError(f"{checkpoint}: sees {network.features} features of a person; {dataset} has {features}.")
+        raise DataError(f"{checkpoint}: reads {network.features} features per person; {dataset} has {features}.")
     return network
 
 
 def load(
     config: Config, dataset: Dataset, path: str | Path, cache: TextCache, device: str | torch.device = "cpu"
 ) -> InterClipEvaluator | InterXEvaluator:
-    """The evaluator of ``dataset``, ready to evaluate: of the configured sizes, or of its own where it is official.
+    """The evaluator of ``dataset``, ready to evaluate: of the configured sizes, or of its own if it is official.
 
-    Its weights are at ``path``; ``cache`` has the captions that it will be asked about.
+    Its weights are at ``path``; ``cache`` has the captions that it will embed.
 
     Raises:
         StateError: no weights, or weights of another dataset.
@@ -167,5 +167,5 @@ def load(
 
 
 def fingerprint(path: str | Path) -> str:
-    """Short identity of an evaluator's weights, as it stands beside every number: 12 hexadecimal digits of SHA-256."""
+    """Short identity of an evaluator's weights, given with every number: 12 hexadecimal digits of SHA-256."""
     return files.sha256(path)[:12]

@@ -1,4 +1,4 @@
-"""Motions that another project made, as files to be evaluated: one ``.npz`` each (docs/howto/own-motions.md).
+"""Motions of another project, as files to be evaluated: one ``.npz`` each (docs/howto/own-motions.md).
 
 A file names its clip of the test split and the caption it was made for. Files without ``sample`` form sets: one motion
 for every test clip, and as many sets as the files have values of ``repeat``. Files with ``sample`` are several motions
@@ -31,7 +31,7 @@ from intermamba.representation import representation
 from intermamba.rotations import matrix_to_columns, matrix_to_rows
 
 SHORTEST: Mapping[str, int] = {"interhuman": 1, "interx": UNIT}
-"""Feature frames that the evaluator of a family needs at least."""
+"""Minimum number of feature frames for the evaluator of a family."""
 _NAMES = ("clip", "caption", "repeat", "sample")
 _ARRAYS = ("motion", "joints", "rotations", "translation")
 _LAYOUTS: Mapping[str, str] = {
@@ -43,7 +43,7 @@ _ORTHONORMAL = 1e-3  # largest entry of R R^T - I in rotations written in single
 
 @dataclass(frozen=True)
 class MotionFile:
-    """One file and what it says of itself."""
+    """One file and its metadata."""
 
     path: Path
     clip: str
@@ -55,23 +55,23 @@ class MotionFile:
 class MotionFolder:
     """A source of motions from files, in the order of clips in which every other source of a repeat is evaluated.
 
-    Repeat ``r`` of the protocol evaluates set ``r`` of the folder, and from the first again where there are fewer sets.
-    With a single set the repeats still draw batches, real motions and pairs anew, but ± holds no noise of sampling.
+    Repeat ``r`` of the protocol evaluates set ``r`` of the folder, starting over where there are fewer sets. With a
+    single set the repeats still draw new batches, real motions and pairs, but ± does not include sampling noise.
 
     Args:
         folder: searched for ``.npz`` files at any depth.
         split: the test split.
-        settings: of the dataset.
-        protocol: how many repeats there are and what MModality needs.
+        settings: settings of the dataset.
+        protocol: gives the number of repeats and the samples of MModality.
         seed: root of the repeats' seeds, as :func:`evaluators.evaluation.evaluate` gets it.
 
     Raises:
-        DataError: files are broken, are not about this test split, or do not make up whole sets; all problems at once.
-            Or the motions cannot be in metres.
+        DataError: files are broken, do not belong to this test split, or do not form complete sets (all problems are
+            listed); or the motions cannot be in metres.
     """
 
     warnings: tuple[str, ...]
-    """What is odd about the motions' units, axes or speeds (:mod:`intermamba.data.plausibility`)."""
+    """Warnings on the motions' units, axes or speeds (:mod:`intermamba.data.plausibility`)."""
 
     def __init__(
         self, folder: str | Path, split: SplitFile, settings: DatasetConfig, protocol: Protocol, seed: int
@@ -99,7 +99,7 @@ class MotionFolder:
 
     @property
     def sets(self) -> int:
-        """How many motions each test clip has, not counting those for MModality."""
+        """Number of motions per test clip, without those for MModality."""
         return len(self._sets)
 
     def batches(self, repeat_seed: int) -> Iterator[Batch]:
@@ -124,7 +124,7 @@ class MotionFolder:
         return [index for _, index in sampler]
 
     def _batch(self, shown: Sequence[MotionFile], keep: bool) -> Batch:
-        """``keep`` what every repeat shows again: reading files is the slow part."""
+        """With ``keep``, items stay in memory for later repeats: reading files is the slow part."""
         items = [self._kept.get(file.path) or self._item(file) for file in shown]
         if keep:
             self._kept |= {file.path: item for file, item in zip(shown, items, strict=True)}
@@ -142,7 +142,7 @@ class MotionFolder:
         return self.protocol.dataset
 
     def _sort_in(self) -> list[str]:
-        """Read every file once and put it in its place; what is wrong with them."""
+        """Read every file once and put it in its place; returns the problems found."""
         problems = []
         for path in self.paths:
             try:
@@ -169,14 +169,14 @@ class MotionFolder:
         known = self.split.captions(self._index[file.clip])
         if file.caption not in known:
             listed = "; ".join(map(repr, known))
-            raise DataError(f"{file.path}: {file.caption!r} is no caption of clip {file.clip}, which has {listed}.")
+            raise DataError(f"{file.path}: {file.caption!r} is not a caption of clip {file.clip}, which has {listed}.")
         shortest, longest = SHORTEST[family(self._dataset)], self.settings.max_frames
         if not shortest <= len(motion) <= longest:
             raise DataError(f"{file.path}: {len(motion)} feature frames; {shortest} to {longest} can be evaluated.")
 
     def _whole_sets(self) -> Iterator[str]:
         if not self._sets:
-            yield "every file has a `sample`: those serve MModality alone. One motion a test clip without it is needed."
+            yield "every file has a `sample`, for MModality only. One motion per test clip without it is needed."
         yield from _gaps(self._sets, "repeat")
         if (unused := len(self._sets) - self.protocol.repeats) > 0:
             yield (
@@ -199,7 +199,7 @@ class MotionFolder:
                 if len({file.sample for file in spread}) < len(spread):
                     yield f"{place}: two motions have the same `sample`."
                 if len({file.caption for file in spread}) > 1:
-                    yield f"{place}: motions with a `sample` are for several captions; MModality is within one."
+                    yield f"{place}: motions with a `sample` have several captions; MModality compares motions of one."
             enough = sum(len(spread) >= wanted.samples for spread in clips.values())
             if enough < wanted.captions:
                 yield (
@@ -219,7 +219,7 @@ def read(path: Path, dataset: Dataset) -> tuple[MotionFile, Float32[np.ndarray, 
     """A file, and its motion as un-normalised features.
 
     Raises:
-        DataError: broken, of another layout, or values that are not finite.
+        DataError: the file is broken, has another layout, or values that are not finite.
     """
     content = read_archive(path, {}, optional=(*_NAMES, *_ARRAYS))
     file = MotionFile(
@@ -234,7 +234,7 @@ def read(path: Path, dataset: Dataset) -> tuple[MotionFile, Float32[np.ndarray, 
         if not value.ndim or not len(value):
             raise DataError(f"{path}: {name} has no frame.")
         check_numbers(path, value, f"{name}: ")
-    with np.errstate(over="ignore"):  # what is beyond single precision is refused below
+    with np.errstate(over="ignore"):  # values beyond single precision are refused below
         motion = (_interhuman if family(dataset) == "interhuman" else _interx)(path, arrays).astype(np.float32)
     if not np.isfinite(motion).all():
         raise DataError(
@@ -284,7 +284,7 @@ def _frames(batch: Batch, row: int) -> Float[np.ndarray, "T 2 F"]:
 
 
 def _interhuman(path: Path, arrays: Mapping[str, np.ndarray]) -> Float[np.ndarray, "T 2 F"]:
-    """Features as they are; joints through the processing that the dataset's own files go through."""
+    """Features unchanged; joints through the dataset's own processing."""
     if "motion" in arrays:
         return _shaped(path, arrays, "interhuman", motion=(2, interhuman.FEATURES))["motion"]
     parts = _shaped(path, arrays, "interhuman", joints=(2, 22, 3), rotations=(2, 21, 3, 3))
@@ -312,7 +312,7 @@ def _interx(path: Path, arrays: Mapping[str, np.ndarray]) -> Float[np.ndarray, "
 def _shaped(
     path: Path, arrays: Mapping[str, np.ndarray], dataset: Dataset, **shapes: tuple[int, ...]
 ) -> dict[str, np.ndarray]:
-    """The arrays named, of these shapes after the frames and of one number of frames."""
+    """The named arrays, with these shapes after the frames and equal numbers of frames."""
     wrong = [name for name, shape in shapes.items() if name not in arrays or arrays[name].shape[1:] != shape]
     if wrong or len({len(arrays[name]) for name in shapes}) > 1:
         found = ((name, value.shape) for name, value in arrays.items())

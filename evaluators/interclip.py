@@ -1,8 +1,8 @@
-"""InterCLIP, the evaluator of InterHuman: two Transformers that meet in one embedding space.
+"""InterCLIP, the evaluator of InterHuman: two Transformers with a common embedding space.
 
 Architecture and parameter names follow InterGen (``models/nets.py``, ``datasets/evaluator_models.py``), so that
 official checkpoints load; sizes come from the configuration. CLIP's frozen tables of token and positional embeddings
-are no part of the network here: captions arrive embedded (:meth:`intermamba.text.cache.TextCache.embedded`).
+are not part of the network here: captions arrive embedded (:meth:`intermamba.text.cache.TextCache.embedded`).
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from intermamba.positions import sinusoids
 
 _CONTACTS = 4  # foot contacts are the last features of a person; the evaluator does not see them
 HEADS = 8
-"""Of the official network."""
+"""Attention heads of the official network."""
 _MAX_FRAMES = 2000  # of the sinusoidal positions
 
 
@@ -49,7 +49,7 @@ class InterCLIP(nn.Module):
         return self._on_sphere(self.motion_encoder(seen, mask))
 
     def encode_text(self, tokens: Float[Tensor, "B S W"], end: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
-        """Embeddings of embedded captions, read at the end-of-text token; padding tokens take part, as officially."""
+        """Embeddings of embedded captions, read at the end-of-text token. Padding is not masked, as in InterGen."""
         hidden = self.text_ln(self.textTransEncoder(tokens))
         return self._on_sphere(self.out(hidden[torch.arange(len(end), device=end.device), end]))
 
@@ -66,9 +66,9 @@ class InterCLIP(nn.Module):
 
         Args:
             path: the checkpoint.
-            heads: of both encoders; they leave no trace in the weights.
-            positions: positional embeddings of the text tower that will embed the captions. They must be those that the
-                file holds, that is, of the tower the evaluator was trained with.
+            heads: attention heads of both encoders, which cannot be read off the weights.
+            positions: positional embeddings of the text tower that will embed the captions. They must equal those in
+                the file, that is, of the tower with which the evaluator was trained.
 
         Raises:
             DataError: the file cannot be read safely, is not such a checkpoint, lacks or exceeds the named weights, or
@@ -86,15 +86,15 @@ class InterCLIP(nn.Module):
         network = cls.from_weights(weights, path, heads)
         if positions is not None and trained_with is not None and not _begins_with(trained_with, positions):
             raise DataError(
-                f"{path}: trained with another text tower than this profile's: positional embeddings differ (theirs "
-                f"{tuple(trained_with.shape)}, ours {tuple(positions.shape)}). Official InterCLIP reads CLIP "
+                f"{path}: trained with another text tower than this profile's: positional embeddings differ (there "
+                f"{tuple(trained_with.shape)}, here {tuple(positions.shape)}). Official InterCLIP reads CLIP "
                 "ViT-L/14@336: set text.tower to clip and text.architecture to ViT-L-14-336-quickgelu."
             )
         return network
 
     @classmethod
     def from_weights(cls, weights: Mapping[str, Tensor], path: str | Path, heads: int = HEADS) -> "InterCLIP":
-        """A network of the sizes that ``weights`` tell, ready to evaluate; ``path`` is where they come from.
+        """A network of the sizes of ``weights``, ready to evaluate; ``path`` is their file.
 
         Raises:
             DataError: weights are missing, too many or misshapen.

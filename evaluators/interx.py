@@ -68,7 +68,7 @@ class TextMotionMatcher(nn.Module):
 
     @classmethod
     def from_weights(cls, weights: Mapping[str, Tensor], path: str | Path) -> "TextMotionMatcher":
-        """A network of the sizes that ``weights`` tell, ready to evaluate; ``path`` is where they come from.
+        """A network of the sizes of ``weights``, ready to evaluate; ``path`` is their file.
 
         Raises:
             DataError: weights are missing, too many or misshapen.
@@ -109,12 +109,12 @@ class MovementConvEncoder(nn.Module):
         return self.movements(nn.functional.pad(motion, (0, 0, 0, UNIT)))
 
     def movements(self, motion: Float[Tensor, "B T C"]) -> Float[Tensor, "B U W"]:
-        """Movements of exactly the given frames, with nothing behind the last one but the convolutions' padding."""
+        """Movements of exactly the given frames, followed only by the convolutions' padding."""
         return self.out_net(self.main(motion.mT).mT)
 
 
 class MovementConvDecoder(nn.Module):
-    """Movements back to frames; teaches :class:`MovementConvEncoder` before the matching, then is thrown away."""
+    """Movements back to frames; used only to train :class:`MovementConvEncoder` before the matching."""
 
     def __init__(self, width: int, outputs: int) -> None:
         super().__init__()
@@ -175,10 +175,10 @@ class TextEncoderBiGRUCo(_BiGRU):
 def rest_padded(batch: Batch, frames: int | None = None) -> Float[Tensor, "B T P F"]:
     """Motion of a batch with the rest pose, identity rotations at the origin, in its padded frames.
 
-    With ``frames`` as many come out, however many the batch has.
+    With ``frames``, the result has that many frames.
 
-    Officially clips are padded while they are axis-angles, whose zeros become identity rotations, and the movement
-    encoder sees up to two such frames behind a clip's end.
+    Officially, clips are padded as axis-angles, whose zeros become identity rotations, and the movement encoder sees up
+    to two such frames after the end of a clip.
     """
     rest = torch.from_numpy(features(np.zeros(RAW, dtype=np.float32))).to(batch.motion)
     padded = torch.where(batch.mask[:, :, None, None], batch.motion, rest)

@@ -1,9 +1,9 @@
 """Metrics of text-to-motion generation: pure functions of embeddings, in float64.
 
-They mean what the metric functions of the field mean (``utils/metrics.py`` of InterGen and of Inter-X, which differ in
-scale only): embeddings that a protocol scales must be scaled by the caller (:mod:`evaluators.protocol`). Random pairs
-come from NumPy's ``RandomState``, whose stream is frozen for good, so that a seed below 2**32 draws the very pairs that
-the official functions draw after ``np.random.seed(seed)``.
+They equal the field's metric functions (``utils/metrics.py`` of InterGen and of Inter-X, which differ in scale only):
+embeddings that a protocol scales must be scaled by the caller (:mod:`evaluators.protocol`). Random pairs come from
+NumPy's ``RandomState``, whose stream is frozen, so that a seed below 2**32 draws the same pairs as the official
+functions after ``np.random.seed(seed)``.
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from torch import Tensor
 
 from intermamba.errors import DataError
 
-# The underscore leaves sizes unbound: where two must agree, the functions say so themselves.
+# The underscore leaves sizes unbound: where two must agree, the functions check it themselves.
 Embeddings = Float[np.ndarray, "_N _K"] | Float[Tensor, "_N _K"]
-"""Of ``N`` samples."""
+"""Embeddings of ``N`` samples."""
 Variations = Float[np.ndarray, "_N _M _K"] | Float[Tensor, "_N _M _K"]
 """``M`` samples of each of ``N`` captions."""
 

@@ -1,6 +1,6 @@
-"""What is done to real motion on purpose, to see which metrics notice it: kinds and strengths, without torch.
+"""Kinds and strengths of damage to real motion, which show what metrics detect. Needs no torch.
 
-:mod:`evaluators.perturbed` does it; :mod:`evaluators.sensitivity` compares.
+:mod:`evaluators.perturbed` applies them; :mod:`evaluators.sensitivity` compares.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Perturbation:
 
     @property
     def name(self) -> str:
-        """The method of its rows."""
+        """Name of the method in its rows."""
         return f"{self.kind}-{self.level:g}" if self.level else self.kind
 
 

@@ -1,7 +1,7 @@
 """Sources of damaged real motion (:mod:`evaluators.perturbations`), and their metrics.
 
-Every edit is a pure function of a batch and a generator, and gives a motion, not a broken vector of features: where
-positions move, the velocities and foot contacts that a dataset keeps beside them follow. A batch needs two clips.
+Every edit is a pure function of a batch and a generator, and its features are consistent: velocities and foot contacts
+follow the changed positions. A batch needs two clips.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -35,7 +35,7 @@ _ROOT = 0
 
 @dataclass(frozen=True)
 class PerturbedSource(OnePerCaption):
-    """A source of a dataset's motions with a perturbation done to every batch."""
+    """A source of a dataset's motions with a perturbation applied to every batch."""
 
     source: Source
     perturbation: Perturbation
@@ -61,8 +61,8 @@ def measure(
 ) -> pd.DataFrame:
     """Metrics of real motions, undamaged (method ``real``) and under every perturbation (method: its name).
 
-    Columns as :func:`evaluators.evaluation.evaluate` gives them. MModality is not among the metrics: real motions come
-    one a caption.
+    Columns as :func:`evaluators.evaluation.evaluate` gives them. MModality is not among the metrics: there is one real
+    motion per caption.
     """
     drawn, dataset = SharedSource(real), protocol.dataset
     damaged = {one.name: PerturbedSource(drawn, one, dataset) for one in catalogue(dataset)}
@@ -93,12 +93,12 @@ def with_second_person(batch: Batch, giver: Int[Tensor, " B"], second: Int[Tenso
 
 @runtime_checkable
 class Body(Protocol):
-    """What can be done to the motions of a dataset, given how it writes them."""
+    """Edits of a dataset's motions, given their representation."""
 
     fps: int
 
     def second(self, batch: Batch) -> Int[Tensor, " B"]:
-        """The person of each clip who does not set its frame of reference."""
+        """The person of each clip who does not define its frame of reference."""
         ...
 
     def shaken(self, batch: Batch, level: float, draws: torch.Generator) -> Batch:
@@ -114,21 +114,21 @@ class Body(Protocol):
         ...
 
     def reversed(self, batch: Batch) -> Batch:
-        """The last frame first, the pair put where its loader would: who set the frame of reference still does."""
+        """The last frame first, the pair placed as by the loader: the same person defines the frame of reference."""
         ...
 
 
 class InterHumanBody:
-    """Global positions, from which velocities and contacts follow; beside them rotations.
+    """Global positions, from which velocities and contacts follow, and rotations.
 
-    Velocities look one frame ahead, so a clip of T feature frames shows T + 1 frames of positions; all are edited.
-    Rotations are left alone by what only displaces joints, as measurement noise would leave them.
+    Velocities look one frame ahead, so a clip of T feature frames holds T + 1 frames of positions; all are edited.
+    Edits that only displace joints leave rotations unchanged, as measurement noise would.
     """
 
     fps = interhuman.FPS
 
     def second(self, batch: Batch) -> Int[Tensor, " B"]:
-        """The first is the one who starts on the origin: the loader may have exchanged them since it saw to that."""
+        """The first person starts at the origin; the loader may have exchanged the two afterwards."""
         return _ground(self._points(batch)[:, 0, :, _ROOT]).norm(dim=-1).argmax(dim=-1)
 
     def shaken(self, batch: Batch, level: float, draws: torch.Generator) -> Batch:
@@ -151,7 +151,7 @@ class InterHumanBody:
         x, z = turn.cos() * u + turn.sin() * v, turn.cos() * v - turn.sin() * u
         place = torch.stack([x, z], dim=-1) + _ground(start[:, None, None, _ROOT : _ROOT + 1])
         back = torch.stack([place[..., 0], back[..., 1], place[..., 1]], dim=-1)
-        # The rotations of the frame after the last are not in the features: those of the last stand in for them.
+        # Rotations of the frame after the last are not in the features; those of the last frame replace them.
         rotations = self._rotations(batch)
         rotations = torch.cat([rotations, torch.zeros_like(rotations[:, :1])], dim=1)
         rotations[rows, batch.length] = rotations[rows, batch.length - 1]
@@ -159,7 +159,7 @@ class InterHumanBody:
 
     @staticmethod
     def _points(batch: Batch) -> Float[Tensor, "B L P J 3"]:
-        """Positions of every feature frame and of the one after the last, which its velocities tell."""
+        """Positions of every feature frame and of the one after the last, from the last velocities."""
         positions, velocities = batch.motion[..., interhuman.POSITIONS], batch.motion[..., interhuman.VELOCITIES]
         points = torch.cat([positions, torch.zeros_like(positions[:, :1])], dim=1)
         rows, last = torch.arange(len(points)), batch.length - 1
@@ -196,7 +196,7 @@ class InterXBody:
 
     def shaken(self, batch: Batch, level: float, draws: torch.Generator) -> Batch:
         joints = self._joints(batch)
-        live = [joint for joint, name in enumerate(JOINTS) if name not in FACE]  # nobody records jaw and eyes
+        live = [joint for joint, name in enumerate(JOINTS) if name not in FACE]  # jaw and eyes are not recorded
         rotations = joints[..., live, :]
         turn = torch.deg2rad(torch.tensor(level)) * torch.randn(*rotations.shape[:-1], 3, generator=draws)
         joints[..., live, :] = matrix_to_rows(rows_to_matrix(rotations) @ axis_angle_to_matrix(turn))
@@ -229,7 +229,7 @@ def _wandering(body: Body, level: float, batch: Batch, draws: torch.Generator) -
 
 
 def _sliding(body: Body, level: float, batch: Batch, draws: torch.Generator) -> Batch:
-    """Both persons drift over the floor together, cm a second, each clip in a direction of its own."""
+    """Both persons drift over the floor together, in cm/s, each clip in its own direction."""
     clips, frames, _, _ = batch.motion.shape
     angle = 2 * torch.pi * torch.rand(clips, generator=draws)
     direction = torch.stack([angle.cos(), torch.zeros(clips), angle.sin()], dim=-1)
@@ -238,7 +238,7 @@ def _sliding(body: Body, level: float, batch: Batch, draws: torch.Generator) -> 
 
 
 def _with_stranger(body: Body, batch: Batch) -> Batch:
-    """The second person of the clip that is next in length, so that hardly any clip has to be cut."""
+    """Take the second person from the clip that is next in length, so that hardly any clip has to be cut."""
     order = batch.length.argsort(stable=True)
     giver = torch.empty_like(order)
     giver[order] = torch.cat([order[1:], order[-2:-1]])
@@ -258,7 +258,7 @@ def _held(frames: Float[Tensor, "B T P *axes"], person: Int[Tensor, " B"]) -> Fl
 
 
 def _backwards(frames: Float[Tensor, "B T *axes"], last: Int[Tensor, " B"]) -> Float[Tensor, "B T *axes"]:
-    """Frames from ``last`` down to 0; what comes after is of no account."""
+    """Frames from ``last`` down to 0; frames after that are arbitrary."""
     order = (last[:, None] - torch.arange(frames.shape[1])).clamp(min=0)
     return frames[torch.arange(len(frames))[:, None], order]
 
@@ -283,4 +283,4 @@ EDITS: dict[str, Callable[[Body, float, Batch, torch.Generator], Batch]] = {
     "exchanged": lambda _body, _level, batch, _draws: exchanged(batch),
     "captions": lambda _body, _level, batch, draws: swapped_captions(batch, draws),
 }
-"""What each kind does to a batch at a strength."""
+"""The edit of each kind: from body, strength, batch and generator to a batch."""

@@ -1,8 +1,8 @@
-"""What an evaluator learns, phase by phase; :mod:`evaluators.training` runs the phases.
+"""The phases of an evaluator's training; :mod:`evaluators.training` runs them.
 
 The *standard* recipe is this project's, for both evaluators: AdamW with a cosine schedule, and the weights of the last
-epoch. Validation splits are small, and the best of many noisy epochs flatters itself. InterCLIP learns by the symmetric
-InfoNCE of its class. Inter-X's matcher first learns to reconstruct frames (:class:`MovementAutoencoder`), then to match
+epoch. Validation splits are small, so the best of many noisy epochs would be optimistic. InterCLIP learns by symmetric
+InfoNCE. Inter-X's matcher first learns to reconstruct frames (:class:`MovementAutoencoder`), then to match
 (:class:`Matching`), each text against all motions of the batch.
 
 The *official* recipe is Inter-X's own (``train_decomp_v3.py``, ``train_tex_mot_match.py``, the commands of its README):
@@ -78,7 +78,7 @@ class Phase(L.LightningModule):
 
 
 class _Autoencoder(Phase):
-    """Teaches the movement encoder to keep what is needed to draw the frames again."""
+    """Trains the movement encoder to keep the information that reconstructs the frames."""
 
     name = "movement"
 
@@ -102,7 +102,7 @@ class _Autoencoder(Phase):
 
 
 def _penalty(movements: Float[Tensor, "B S K"]) -> Float[Tensor, ""]:
-    """For movements that are neither small nor smooth."""
+    """Penalty on movements that are large or not smooth."""
     return MOVEMENT_PENALTY * (movements.abs().mean() + movements.diff(dim=1).abs().mean())
 
 
@@ -128,7 +128,7 @@ class MovementAutoencoder(_Autoencoder):
 
 
 class WindowAutoencoder(_Autoencoder):
-    """Official recipe: windows of equal length, Adam at a constant rate, gradients as they are."""
+    """Official recipe: windows of equal length, Adam at a constant rate, gradients not clipped."""
 
     gradient_clip = None
 
@@ -141,14 +141,14 @@ class WindowAutoencoder(_Autoencoder):
 
     def _loss(self, batch: Batch) -> Float[Tensor, ""]:
         frames = side_by_side(batch.motion)
-        # Nothing lies behind a window: its last movement sees the convolutions' own padding, not frames of zeros.
+        # A window ends here: its last movement sees the convolutions' own padding, not frames of zeros.
         movements = self.encoder.movements(frames)
         error = (self.decoder(movements) - frames).abs().mean()
         return error + _penalty(movements)
 
 
 class Matching(Phase):
-    """Standard recipe: brings texts and their motions together and pushes all others of the batch apart."""
+    """Standard recipe: pulls texts and their motions together and pushes all others of the batch apart."""
 
     name = "matching"
 
@@ -192,13 +192,13 @@ class ShiftMatching(Phase):
     """Official recipe: a text is pushed from one motion of its batch, one random shift away for the whole batch.
 
     Batches are ordered by falling length of the motion before they are shifted. A shift of zero, one in B - 1, pushes
-    every pair from itself. The two encoders' gradients are clipped apart. Kept are the weights of the epoch with the
-    lowest validation loss, whose captions, windows and shifts are drawn anew in every epoch.
+    every pair from itself. The two encoders' gradients are clipped separately. The weights of the epoch with
+    the lowest validation loss are kept; its captions, windows and shifts are drawn again in every epoch.
 
     Args:
-        evaluator: the matcher, whose movement encoder has been taught.
+        evaluator: the matcher, with its movement encoder trained.
         recipe: sizes and rates.
-        pool: texts and motions among which the curve's R-precision ranks; it decides nothing.
+        pool: texts and motions among which the curve's R-precision ranks; it has no effect on training.
         seed: root of the shifts.
     """
 

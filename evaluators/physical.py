@@ -1,7 +1,7 @@
-"""What needs no learned evaluator: sliding feet, touching persons, bones that stretch. Shown beside real motions'.
+"""Physical metrics, without a learned evaluator: foot skating, contact and bone-length drift.
 
-Measured on the 22 body joints in metres, y up. These are comparisons with real motion of the same captions, not scores:
-less sliding than real is no virtue.
+Measured on the 22 body joints in metres, y up. The target is the value of real motion for the same captions: less
+sliding than real is not better.
 """
 
 import torch
@@ -13,7 +13,7 @@ from intermamba.skeleton import BONE_ENDS, BONE_STARTS, FEET_HEIGHT, TOUCHING
 
 TOES = (10, 11)
 GROUNDED = FEET_HEIGHT[1]
-"""Metres above the floor, below which a toe is taken to stand: InterGen's height for toes."""
+"""Height above the floor, in metres, below which a toe counts as planted [InterGen's height for toes]."""
 
 
 def measure(
@@ -36,12 +36,12 @@ def measure(
 def foot_skate(
     joints: Float[Tensor, "B T P J 3"], mask: Bool[Tensor, "B T"], floor: Float[Tensor, " B"], fps: int
 ) -> Float[Tensor, " B"]:
-    """Mean horizontal speed in cm/s of toes that stand in two frames running; zero where none does."""
+    """Mean horizontal speed in cm/s of toes that are planted in two consecutive frames; zero if there are none."""
     toes = joints[..., TOES, :]
     low = (toes[..., 1] - floor[:, None, None, None] < GROUNDED) & mask[:, :, None, None]
-    stands = low[:, 1:] & low[:, :-1]
+    planted = low[:, 1:] & low[:, :-1]
     speed = toes[..., [0, 2]].diff(dim=1).norm(dim=-1) * (100 * fps)
-    return (speed * stands).sum((1, 2, 3)) / stands.sum((1, 2, 3)).clamp_min(1)
+    return (speed * planted).sum((1, 2, 3)) / planted.sum((1, 2, 3)).clamp_min(1)
 
 
 def contact(joints: Float[Tensor, "B T P J 3"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, " B"]:

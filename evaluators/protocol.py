@@ -1,6 +1,6 @@
-"""The evaluation protocol: what is measured, on how many clips, how often, and with which seeds.
+"""The evaluation protocol: metrics, number of clips, repeats and seeds.
 
-Tables and figures read it as well, so it imports no torch; :mod:`evaluators.evaluation` carries it out.
+Tables and figures read it as well, so it imports no torch; :mod:`evaluators.evaluation` executes it.
 """
 
 from functools import cache
@@ -36,7 +36,7 @@ class Protocol(Section):
 
     name: str
     version: Positive
-    """Goes up when a value changes."""
+    """Increased when a value changes."""
     dataset: Dataset
     """The dataset whose test split is measured."""
     batch: Positive
@@ -62,7 +62,7 @@ class Protocol(Section):
     interval: Annotated[float, Field(gt=0)]
     """Half width of the interval in standard errors over repeats."""
     source: str
-    """Where the values come from."""
+    """Source of the values."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Protocol":
@@ -76,7 +76,7 @@ class Protocol(Section):
 
     @property
     def id(self) -> str:
-        """``name/version``, as it stands beside every number."""
+        """``name/version``, given with every number."""
         return f"{self.name}/{self.version}"
 
     def draws(self, repeat_seed: int) -> int:
@@ -122,7 +122,7 @@ def read(path: Path) -> dict[str, Protocol]:
     """The protocols of a file, by name.
 
     Raises:
-        ConfigError: not such a file; the message names the protocol and the value.
+        ConfigError: the file is malformed; the message names the protocol and the value.
     """
     document = _inherited(path)
     return {
@@ -132,7 +132,7 @@ def read(path: Path) -> dict[str, Protocol]:
 
 
 def _inherited(path: Path) -> dict[str, dict[str, Any]]:
-    """The values of each protocol, over those of the protocol that they name as their ``base``."""
+    """The values of each protocol, merged over those of its ``base``."""
     shape = dict[str, dict[str, Any]]
     document: dict[str, dict[str, Any]] = checked(shape, read_yaml(path), str(path), error=ConfigError)
 
@@ -149,12 +149,16 @@ def _inherited(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def names() -> list[str]:
-    """Every protocol there is."""
+    """Names of all protocols."""
     return sorted(_read())
 
 
 def load(name: str) -> Protocol:
-    """The protocol called ``name``; an unknown name is answered with the nearest one and the list."""
+    """The protocol called ``name``.
+
+    Raises:
+        ConfigError: there is none; the message has the nearest name and the list.
+    """
     protocols = _read()
     if name not in protocols:
         raise ConfigError(unknown("protocol", name, protocols, _FILE))
@@ -162,7 +166,7 @@ def load(name: str) -> Protocol:
 
 
 def repeat_seed(seed: int, repeat: int) -> int:
-    """Seed of a repeat, which stands beside its numbers; every draw of the repeat derives its own from it."""
+    """Seed of a repeat, given with its numbers; every draw of the repeat derives its own from it."""
     return derive(seed, "repeat", repeat)
 
 

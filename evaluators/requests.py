@@ -1,4 +1,4 @@
-"""The captions and lengths that a method has to answer to be evaluated: those that the models here are given."""
+"""The captions and lengths for which a method must generate motions to be evaluated, the same as for models here."""
 
 from collections.abc import Iterator
 
@@ -19,10 +19,10 @@ def requests(
 
     Args:
         split: the test split.
-        settings: of the dataset.
-        protocol: which captions are drawn, and how many samples MModality needs.
+        settings: settings of the dataset.
+        protocol: decides which captions are drawn, and how many samples MModality needs.
         seed: root of the repeats' seeds, as :func:`evaluators.evaluation.evaluate` gets it.
-        sets: how many repeats get motions of their own.
+        sets: number of repeats with their own motions.
 
     Raises:
         ConfigError: fewer than one set, or more than the protocol has repeats.

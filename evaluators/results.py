@@ -1,4 +1,4 @@
-"""Results as tidy data: one typed row a repeat and metric, and their summary."""
+"""Results as tidy data: one typed row per repeat and metric, and their summary."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ from intermamba.errors import ConfigError, DataError, brief, shown, unknown
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is shown and read."""
+    """How a metric is printed and compared."""
 
     name: str
     label: str
@@ -52,7 +52,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
     }
 )
 BY_PHRASING = ("top3_seen", "top3_unseen")
-"""R-precision of captions in phrasings that training shows, and in others; where the test split tells them apart."""
+"""R-precision of captions in phrasings that training shows, and in others; where the test split marks them."""
 LEARNED = tuple(name for name, one in METRICS.items() if one.learned and name not in BY_PHRASING)
 PHYSICAL = tuple(name for name, one in METRICS.items() if not one.learned)
 
@@ -65,23 +65,23 @@ def metric(name: str) -> Metric:
 
 
 BlockName = Literal["reference", "reproduced", "re-evaluated"]
-"""What a number may be compared with: real motions (a reference to both others), models trained here, and models whose
+"""Blocks of comparable numbers: real motions (a reference for both others), models trained here, and models whose
 authors' weights or motions are evaluated here. Numbers from papers are a fourth block, never in a table of metrics."""
 
 
 SHUFFLED = "shuffled"
-"""The method of real motions whose captions were exchanged: the level of chance."""
+"""The method of real motions with shuffled captions: the level of chance."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What rows were measured on and with: everything but the methods and the numbers."""
+    """Data, evaluator and protocol of measured rows: everything but the methods and the numbers."""
 
     dataset: str
     origin: str
-    """``synthetic`` or ``official``: where the motions of the dataset come from."""
+    """``synthetic`` or ``official``: origin of the dataset's motions."""
     skeleton: str
-    """What gave the floor and the bones where files hold no positions; ``recorded`` where they do."""
+    """Source of the floor and the bones where files hold no positions; ``recorded`` where they do."""
     tower: str
     """Text tower whose tables the captions went through."""
     evaluator: str
@@ -90,7 +90,7 @@ class Origin:
     """``name/version``."""
     block: BlockName
     training_seed: int | None
-    """``None`` for what was not trained here."""
+    """``None`` if the model was not trained here."""
 
 
 COLUMNS = {
@@ -122,7 +122,7 @@ def validated(frame: pd.DataFrame, where: str | Path) -> pd.DataFrame:
     """``frame`` with the columns, types and order of :data:`COLUMNS`.
 
     Raises:
-        DataError: columns or values that do not belong; the message names them.
+        DataError: unexpected columns or values; the message names them.
     """
     if set(frame.columns) != set(COLUMNS):
         missing, extra = sorted(set(COLUMNS) - set(frame.columns)), sorted(set(frame.columns) - set(COLUMNS))

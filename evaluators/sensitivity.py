@@ -1,7 +1,7 @@
-"""What an evaluator notices: how each metric of real motion moves when the motion is damaged.
+"""Sensitivity of an evaluator: how each metric of real motion changes when the motion is damaged.
 
-A damaged source draws the very clips, captions, windows and persons that the undamaged one draws in the same repeat, so
-differences are paired and hold the damage alone.
+A damaged source draws the same clips, captions, windows and persons as the undamaged one in the same repeat, so
+differences are paired and due to the damage alone.
 """
 
 from typing import Literal
@@ -17,24 +17,24 @@ REAL = "real"
 """The method whose motions are not damaged."""
 
 Verdict = Literal["notices", "blind", "fooled"]
-"""What a metric makes of a perturbation: see :func:`changes`."""
+"""Response of a metric to a perturbation: see :func:`changes`."""
 
 
 def changes(frame: pd.DataFrame) -> pd.DataFrame:
-    """What each metric is on undamaged motion, and how each perturbation changes it in the same repeats.
+    """Each metric on undamaged motion, and its change under each perturbation in the same repeats.
 
     Columns: ``method`` and ``metric`` in the order of ``frame``; ``mean``, of the metric for ``real`` and of its change
     (damaged less undamaged) for the others; ``interval``, half width of that mean's 95% interval over repeats
-    (Student's t, since repeats may be few); ``repeats``; ``blur``, the change up to which nobody would see the damage:
-    the largest of its own interval, that of undamaged motion, which stands beside the metric in every table, and what
-    rounding to the digits shown hides; and ``verdict``. The last two are empty for ``real``.
+    (Student's t, since repeats may be few); ``repeats``; ``blur``, the largest change that a table would not show: the
+    maximum of its own interval, that of undamaged motion, which every table prints, and half of the last printed digit;
+    and ``verdict``. The last two are empty for ``real``.
 
     - ``blind``: the change is within the blur.
     - ``fooled``: else, if the change is in the direction in which the metric gets better.
-    - ``notices``: else. A metric without a better direction notices whatever changes it.
+    - ``notices``: else, also for any change of a metric without a better direction.
 
     Raises:
-        DataError: no undamaged motion, or not the same repeats of it and of a perturbation.
+        DataError: undamaged motion is missing, or has other repeats than a perturbation.
     """
     measured = {
         (str(method), str(metric)): found.set_index("repeat")["value"]
@@ -46,7 +46,7 @@ def changes(frame: pd.DataFrame) -> pd.DataFrame:
         if len(whole) < 2 or sorted(whole.index) != sorted(values.index):
             raise DataError(
                 f"{metric} under {method!r}: damaged and undamaged motions are compared repeat by repeat, in two or "
-                "more; some are not there. Run `intermamba sensitivity` again."
+                "more; some are missing. Run `intermamba sensitivity` again."
             )
         shown = whole if method == REAL else values - whole
         mean, interval, blur, found = float(shown.mean()), half_width(shown), float("nan"), ""
@@ -63,7 +63,7 @@ def half_width(values: pd.Series) -> float:
 
 
 def verdict(metric: str, change: float, blur: float) -> Verdict:
-    """What a change of ``metric`` says where changes up to ``blur`` say nothing."""
+    """The verdict on a change of ``metric``, where changes up to ``blur`` are not visible."""
     if abs(change) <= blur:
         return "blind"
     better = {"up": 1, "down": -1, "closer": 0}[METRICS[metric].direction]

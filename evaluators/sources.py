@@ -1,4 +1,4 @@
-"""Sources of real motions: the test split as it is, and with its captions exchanged; and what makes one of another."""
+"""Sources of real motions, with their own and with shuffled captions; and wrappers of sources."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ class OnePerCaption:
 
 @dataclass(frozen=True)
 class RealSource(OnePerCaption):
-    """Clips of a split; caption, window and person order are drawn as the protocol's mode says."""
+    """Clips of a split; caption, window and person order are drawn according to the protocol's mode."""
 
     split: SplitFile
     settings: DatasetConfig
@@ -44,7 +44,7 @@ class RealSource(OnePerCaption):
 
 
 class SharedSource:
-    """A source whose last draw is kept, for other sources to make theirs from it."""
+    """A source whose last draw is kept, so that other sources can derive theirs from it."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -79,7 +79,7 @@ class ShuffledSource(OnePerCaption):
 
 @dataclass(frozen=True)
 class SingleSource(OnePerCaption):
-    """A source without its variations, which need several times the motions."""
+    """A source without its variations, which need several times as many motions."""
 
     source: Source
 

@@ -1,8 +1,8 @@
-"""Stage ``train-evaluator``: train the evaluator of a dataset, or take over an official checkpoint.
+"""Stage ``train-evaluator``: train the evaluator of a dataset, or import an official checkpoint.
 
-What is learnt and how is in :mod:`evaluators.phases`. Inter-X's authors released the code that trained their evaluator,
-and its recipe is a switch (``evaluator.training.interx.recipe: official``); for InterCLIP there is no such code.
-Both evaluators train on the clips of the dataset's training mode, motion un-normalised, as they are asked later.
+Losses and schedules are in :mod:`evaluators.phases`. Inter-X's authors released the training code of their evaluator,
+and its recipe is a switch (``evaluator.training.interx.recipe: official``); for InterCLIP there is no such code. Both
+evaluators train on clips of the dataset's training mode with un-normalised motion, as in evaluation.
 """
 
 from functools import partial
@@ -33,7 +33,7 @@ CLIP_TEMPERATURE = 0.07  # Radford et al. 2021, 2.5
 
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
-    """Train the evaluator of a dataset, or take over the official checkpoint that the configuration names.
+    """Train the evaluator of a dataset, or import the official checkpoint that the configuration names.
 
     Raises:
         StateError: an input stage has not run.
@@ -47,7 +47,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     checkpoint = next(iter(job.all("checkpoint")), None)
 
     cache, split = TextCache(job["text"]), SplitFile(job["train"])
-    taken = official(dataset, checkpoint, cache) if checkpoint else None  # before anything is hashed or begun
+    taken = official(dataset, checkpoint, cache) if checkpoint else None  # before the job starts
     with job.recorded(config, {"root": root}) as notes:
         if taken:
             network, curve = taken, pd.DataFrame(columns=CURVE)
@@ -137,10 +137,10 @@ def _official_recipe(
     validation: SplitFile,
     seed: int,
 ) -> list[tuple[Phase, Loaders]]:
-    """Inter-X's two phases; captions and windows of validation clips are drawn as those of training are."""
+    """Inter-X's two phases; captions and windows of validation clips are drawn as in training."""
     dataset = training.split.dataset
     data, recipe = config.datasets[dataset], config.evaluator.training[dataset].official
-    assert recipe is not None  # the configuration is refused without it
+    assert recipe is not None  # required by the configuration
     batches = partial(loader, shuffle=True, workers=config.runtime.workers)
     windows = [
         WindowDataset(split, recipe.window, derive(seed, "windows", split.split))

@@ -4,8 +4,8 @@ One legend of axes, for every signature in this repository (jaxtyping strings su
 
 ====  ==========================================================================================
 B     batch
-P     person, always 2; 0 is the first person of the pair, 1 the second
-T     frame, at 30 frames a second; ``L`` where a function is about a generic sequence
+P     person, always 2: index 0 is the first person of the pair, 1 the second
+T     frame, at 30 frames per second; ``L`` where a function is about a generic sequence
 J     joint (22 for SMPL bodies, 55 or 56 for SMPL-X; see :mod:`intermamba.skeleton`)
 F     feature of one person (262 for InterHuman, 336 for Inter-X)
 D     width of a denoiser
@@ -16,13 +16,13 @@ G     caption that conditions one clip: of the pair (1), or of the pair and of e
 S     token of a caption
 W     width of the text tower (768 for CLIP ViT-L/14)
 K     width of an evaluator's embedding, or entries of a codebook
-A     place on the body that has tokens (5, InterMask)
+A     body part with tokens (5, InterMask)
 U     unit of four frames
-Z     random numbers of a latent vector, or its distribution's
+Z     dimension of a latent vector
 ====  ==========================================================================================
 
 Units: metres, radians, frames; y is up once a dataset is preprocessed. A ``mask`` is boolean and true on real frames.
-Data flows one way: ``intermamba <- evaluators <- ablations <- workflow``; a package knows only those to its left.
+Data flows one way: ``intermamba <- evaluators <- ablations <- workflow``; a package imports only those to its left.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,7 @@ _HERE = {"Model": "intermamba.api", "load": "intermamba.api", "Motion": "interma
 
 
 def __getattr__(name: str) -> Any:
-    """The public names, imported when first asked for: importing the package itself imports nothing heavy.
+    """The public names, imported on first use: importing the package itself imports nothing heavy.
 
     Names of packages above this one, such as ``evaluate``, are entry points of the group ``intermamba.api``.
     """

@@ -1,4 +1,4 @@
-"""The public interface: a checkpoint in, motions out. ``intermamba.load`` and ``intermamba.Model`` are these."""
+"""The public interface: ``intermamba.load`` and ``intermamba.Model`` generate motions from a checkpoint."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -39,8 +39,8 @@ def load(path: str | Path | None = None, *, device: str = "auto") -> "Model":
         'interhuman'
 
     Args:
-        path: a ``weights.safetensors`` of ``intermamba train`` or ``adopt``; none: the demo checkpoint that comes with
-            the package, a small model trained on synthetic data. ``model.recipe.caveats`` says what to know about it.
+        path: a ``weights.safetensors`` of ``intermamba train`` or ``adopt``; none: the demo checkpoint of the
+            package, a small model trained on synthetic data. ``model.recipe.caveats`` lists its limits.
         device: ``cpu``, ``cuda``, or ``auto``, a GPU if there is one.
 
     Raises:
@@ -64,12 +64,12 @@ class Model:
         Model('intermamba', trained on interhuman (synthetic data), 15 to 48 frames)
 
     Args:
-        path: of the checkpoint.
-        device: of torch.
+        path: path of the checkpoint.
+        device: a torch device.
         text: settings of the text tower; none: the checkpoint's.
         diffusion: default sampling settings; none: the checkpoint's.
         seed: root of the seeds of noise; none: the checkpoint's.
-        sampler: how a GPU runs a sampling step.
+        sampler: how a GPU runs a sampling step (``runtime.sampler``).
         batch: motions generated at once.
     """
 
@@ -150,15 +150,15 @@ class Model:
 
         Args:
             prompt: what the two people do.
-            frames: at 30 per second; none: the most the model can make.
-            seed: of the noise.
+            frames: number of frames, at 30 per second; none: the model's maximum.
+            seed: seed of the noise.
             persons: what person a and person b do, one pair per prompt; for models that read it (in2IN).
             guidance: scale of classifier-free guidance; none: the checkpoint's default.
-            steps: of the sampler; none: the checkpoint's default.
+            steps: steps of the sampler; none: the checkpoint's default.
 
         Raises:
             ConfigError: an argument out of range, an empty prompt, or one that is too long.
-            StateError: a motion that is not finite.
+            StateError: a generated motion is not finite.
         """
         single = isinstance(prompt, str)
         captions = [prompt] if isinstance(prompt, str) else list(prompt)
@@ -207,7 +207,7 @@ class Model:
             "guidance": [one.weight for one in self._trained.model.guidance(diffusion.guidance)],
             "sampling_steps": diffusion.sampling_steps,
         }
-        # Noise depends on the number of frames that it is drawn for: the same for all requests.
+        # Noise depends on the number of frames for which it is drawn, so that number is the same for all requests.
         lengths = [one.frames or frames or self.recipe.max_frames for one in prompts]
         drawn = self.recipe.max_frames if any(one.frames for one in prompts) else max(lengths)
         wanted = list(product(range(len(prompts)), seeds))
@@ -225,7 +225,7 @@ class Model:
                 yield self._motion(features, prompts[row], seed, details)
 
     def diffusion(self, *, guidance: float | None = None, steps: int | None = None) -> DiffusionConfig:
-        """The sampling settings that a request uses: the model's own, but for what is given.
+        """The sampling settings of a request: the model's own, with the given changes.
 
         Example:
             >>> import intermamba
@@ -237,8 +237,8 @@ class Model:
         return self._diffusion.model_copy(update=known)
 
     def noise_seed(self, seed: int, prompt: Prompt | None = None) -> int:
-        """The seed of torch's generator behind a motion's seed: one for all prompts, but one per motion of a request,
-        since evaluations take motions to be independent.
+        """The seed of torch's generator for a motion's seed: the same for all prompts, but one per motion of a request,
+        since evaluations assume that motions are independent.
 
         Example:
             >>> import intermamba
@@ -251,8 +251,7 @@ class Model:
         return derive(self._seed, "sample", seed, prompt.folder)
 
     def remarks(self, prompts: Sequence[Prompt]) -> list[str]:
-        """What a user must know about these prompts: those that the text tower does not read to their end, and those
-        that are about something else than the data that the model knows.
+        """Warnings on prompts: those longer than the text tower reads, and those unlike the model's training data.
 
         Example:
             >>> import intermamba
@@ -269,18 +268,18 @@ class Model:
             if self._text.cuts(text)
         ]
         strange = [
-            f"prompt {_short(text)!r} is like no kind of interaction that the model was trained on (the nearest is "
-            f"{found.kinds[0]!r}): do not expect it to do what the words say."
+            f"prompt {_short(text)!r} is unlike every kind of interaction that the model was trained on (the nearest "
+            f"is {found.kinds[0]!r}): do not expect the motion to follow it."
             for text, found in self.nearest_kinds(prompts).items()
             if found.outside
         ]
         return cut + strange
 
     def nearest_kinds(self, prompts: Sequence[Prompt]) -> dict[str, Nearest]:
-        """The kinds of interaction that each prompt of a user is nearest to, and how sure that is.
+        """The kinds of interaction nearest to each prompt, with their similarity.
 
-        Empty for a model that was not trained on synthetic data, whose kinds are known, or without a sentence encoder
-        as its text tower, which can compare sentences.
+        Empty for a model that was not trained on synthetic data, whose kinds are known, or that has no sentence encoder
+        as its text tower to compare sentences.
 
         Example:
             >>> import intermamba

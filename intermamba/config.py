@@ -1,7 +1,7 @@
-"""The one schema of every knob: ``params.yaml`` in, a frozen and validated :class:`Config` out.
+"""The schema of all knobs: :func:`load` turns ``params.yaml`` into a frozen, validated :class:`Config`.
 
-Snakemake, DVC and the command line all come through :func:`load`. A profile is the ``base`` section with the profile's
-own differences merged over it, so a profile shows just what it changes.
+Snakemake, DVC and the command line all use :func:`load`. A profile is the ``base`` section with the profile's own
+differences merged over it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ Dataset = Annotated[str, AfterValidator(_known)]
 OfficialModel = Literal["intergen", "in2in"]
 Sampler = Literal["plain", "graph"]
 METHOD_NAME = r"[A-Za-z0-9][A-Za-z0-9_.+-]*"
-"""What a method whose motions are given may be called: the name of a folder of results."""
+"""Allowed names of methods with given motions, which also name their folder of results."""
 
 
 class Section(BaseModel):
@@ -52,22 +52,22 @@ class SyntheticConfig(Section):
     seconds: tuple[float, float]
     """Shortest and longest clip, in seconds."""
     seed: Count
-    """Root of the clips that are made."""
+    """Root seed of the generated clips."""
 
 
 class DatasetConfig(Section):
-    """One dataset: where it is and how it is cut."""
+    """One dataset: its source, and the length of its clips."""
 
     source: str
-    """``synthetic``, or the folder that holds the owners' files."""
+    """``synthetic``, or the folder of the owners' files."""
     synthetic: SyntheticConfig
     """The embedded dataset; ignored where ``source`` is a folder."""
     min_frames: Positive
     """Shorter clips are dropped [InterHuman 15, Inter-X 24]."""
     max_frames: Positive
-    """Longer clips are cut to a window of this many frames; also the length the denoiser pads to [300, 150]."""
+    """Longer clips are cut to a window of this many frames; also the padded length in the denoiser [300, 150]."""
     allow_missing: tuple[str, ...] = ()
-    """Clip ids of the official splits that may be absent; any other absence stops the run."""
+    """Clip ids of the official splits that may be absent; any other missing clip is an error."""
     mirror: bool = True
     """Train on mirrored copies as well [InterHuman; officially never for Inter-X]."""
     caption_swap: Literal["corrected", "official"] = "corrected"
@@ -75,7 +75,7 @@ class DatasetConfig(Section):
     order: Literal["recorded", "actor_first", "official"] = "recorded"
     """Inter-X: who is person 1. ``official`` repeats the owners' script, which puts the actor second."""
     individual: bool = False
-    """InterHuman: read in2IN's captions of each person alone (``annots_individual/``), which the in2in model needs."""
+    """InterHuman: also read in2IN's captions of single persons (``annots_individual/``); the in2in model needs them."""
     skeleton: str | None = None
     """Inter-X: a user's SMPLX_NEUTRAL.npz for floor height and kinematics; none: the project's own neutral skeleton."""
 
@@ -84,17 +84,17 @@ class TextConfig(Section):
     """The frozen text tower."""
 
     tower: Literal["clip", "sentence", "huggingface", "words", "untrained"]
-    """``clip`` is the paper's. ``sentence`` is all-MiniLM-L6-v2, which is installed with this project.
+    """``clip`` is the paper's. ``sentence`` is all-MiniLM-L6-v2, installed with this project.
     ``huggingface`` is a text encoder in a local folder (T5, DistilBERT, CLIP). ``words`` are word vectors and parts of
-    speech, which T2M reads. ``untrained`` is small and seeded. Every result names its tower."""
+    speech, for T2M. ``untrained`` is small and seeded. Every result names its tower."""
     weights: str | None
     """For ``clip``: an open_clip pretrained tag, or a local file of weights. For ``huggingface``: the folder. For
     ``words``: the folder of Inter-X's ``glove/``, or none for seeded stand-ins."""
     architecture: str
     """For ``clip``: an open_clip model name."""
     width: Positive
-    """Features of a token [CLIP ViT-L/14 768]. Fewer than a ``sentence`` or ``huggingface`` tower has: principal
-    components of the training captions' features."""
+    """Features of a token [CLIP ViT-L/14 768]. If a ``sentence`` or ``huggingface`` tower has more, they are reduced to
+    principal components of the training captions' features."""
     heads: Positive
     """Attention heads of a block of an ``untrained`` tower [CLIP ViT-L/14 12]."""
     layers: Positive
@@ -102,18 +102,18 @@ class TextConfig(Section):
     context: Positive
     """Tokens kept of a caption, start and end included [CLIP 77]."""
     seed: Count
-    """Root of the weights of an ``untrained`` tower."""
+    """Root seed of the weights of an ``untrained`` tower."""
     precision: Literal["float32", "float16"]
-    """How cached token features are stored."""
+    """Number format of cached token features."""
 
     @property
     def stand_in(self) -> bool:
-        """Whether it takes the place of what a method's authors read."""
+        """Whether it replaces the text tower of a method's authors."""
         return self.tower in ("sentence", "untrained") or (self.tower == "words" and self.weights is None)
 
 
 class ModelConfig(Section):
-    """Sizes shared by every denoiser, so that rows of a table are treated equally."""
+    """Sizes shared by all denoisers, so that the rows of a table are comparable."""
 
     width: Positive
     """Features of a frame of one person inside a denoiser [InterGen 1024]."""
@@ -130,15 +130,15 @@ class ModelConfig(Section):
     state: Positive
     """State size N of the selective scans [paper 5.1: 16]."""
     rank: Positive
-    """Rank of the projection that gives Delta, where a variant's ``rank`` does not say otherwise; the paper prints 1
+    """Rank of the projection that gives Delta, unless a variant sets ``rank``; the paper prints 1
     (docs/explanation/deviations.md)."""
     kernel: Positive
     """Steps of the depthwise convolution before a scan [Mamba 4]."""
     transformer_blocks: Positive
     """Blocks of InterGen and of variants built on it [8]."""
     text_layers: Count
-    """Trained transformer blocks on top of the frozen text tower [InterGen 2]; with 0, its features are read as they
-    are."""
+    """Trained transformer blocks on top of the frozen text tower [InterGen 2]; with 0, its features are read
+    unchanged."""
     text_heads: Positive
     """Attention heads of such a block [InterGen 8]."""
     text_feedforward: Positive
@@ -154,7 +154,7 @@ class DiffusionConfig(Section):
     steps: Positive
     """Steps of the noise schedule in training [1000, InterGen]."""
     solver: Solver
-    """Rule by which samples are drawn [paper 5.1: DDIM]."""
+    """Solver of the reverse diffusion [paper 5.1: DDIM]."""
     sampling_steps: Positive
     """Denoising steps of a sample [paper 5.1: 50]."""
     eta: Fraction
@@ -164,7 +164,7 @@ class DiffusionConfig(Section):
     null_probability: Fraction
     """Share of training examples whose caption is dropped [InterGen 0.1]."""
     sampling_precision: Literal["float32", "bfloat16"]
-    """Of the denoiser's matrix products while sampling on a GPU; a CPU samples in float32."""
+    """Precision of the denoiser's matrix products while sampling on a GPU; a CPU samples in float32."""
 
     @model_validator(mode="after")
     def _deterministic_solver(self) -> "DiffusionConfig":
@@ -202,37 +202,37 @@ class TrainingConfig(Section):
     warmup_epochs: Count | Annotated[float, Field(ge=0)]
     """Epochs in which the learning rate rises linearly [InterGen 10]."""
     batch: Positive
-    """Clips a step, over all devices."""
+    """Clips per step, over all devices."""
     learning_rate: Annotated[float, Field(gt=0)]
     """Peak learning rate of AdamW [paper 5.1: 1e-4]."""
     weight_decay: Annotated[float, Field(ge=0)]
     """Weight decay of AdamW [paper 5.1: 2e-5]."""
     schedule: Literal["cosine", "constant", "tenths", "thirds"] = "cosine"
-    """Learning rate after the warm-up: half a cosine to zero [InterGen]; constant; a tenth after 70% of the epochs and
-    once more after 85% [InterMask's tokenizer]; a third after 50%, 70% and 85% [InterMask's transformer]."""
+    """Learning rate after the warm-up: half a cosine to zero [InterGen]; constant; divided by ten after 70% and 85% of
+    the epochs [InterMask's tokenizer]; divided by three after 50%, 70% and 85% [InterMask's transformer]."""
     gradient_clip: Annotated[float, Field(gt=0)] | None
-    """Largest norm of the gradient [InterGen 0.5]; none: it is not clipped."""
+    """Maximum norm of the gradient [InterGen 0.5]; none: no clipping."""
     precision: Literal["32-true", "bf16-mixed"]
     """Number format of the matrix products in training."""
     checkpoint_every_epochs: Positive
-    """Epochs between two states from which a stopped training resumes."""
+    """Epochs between two checkpoints from which a stopped training resumes."""
     log_every_steps: Positive
     """Steps between two rows of ``training.csv``."""
 
 
 SECTIONS = ("text", "model", "diffusion", "losses", "training")
-"""Sections that a method can have values of its own for."""
+"""Sections in which a method can have its own values."""
 
 
 class MethodConfig(Section):
-    """What differs for the rows of one method: its authors' values, over them the profile's, over those its own."""
+    """Differences for the rows of one method: its authors' values, overridden by the profile's, then by its own."""
 
     text: dict[str, Any] = {}
     """Knobs of ``text`` that differ."""
     model: dict[str, Any] = {}
     """Knobs of ``model`` that differ."""
     sizes: dict[str, Any] = {}
-    """Sizes of a method that does not have those of ``model``."""
+    """Sizes of a method that does not use those of ``model``."""
     diffusion: dict[str, Any] = {}
     """Knobs of ``diffusion`` that differ."""
     losses: dict[str, Any] = {}
@@ -289,31 +289,31 @@ class InterXRecipeConfig(Section):
     movement_epochs: Positive
     """Epochs of the movement autoencoder [270]."""
     movement_batch: Positive
-    """Windows a step of the movement autoencoder [128]."""
+    """Windows per step of the movement autoencoder [128]."""
     epochs: Positive
     """Epochs of the matching [300]."""
     batch: Annotated[int, Field(gt=1)]
-    """Pairs a step of the matching [8]."""
+    """Pairs per step of the matching [8]."""
     learning_rate: Annotated[float, Field(gt=0)]
     """Constant rate of Adam in both phases [1e-4]."""
     gradient_clip: Annotated[float, Field(gt=0)]
-    """Largest norm of each encoder's gradient in the matching [0.5]; the autoencoder's is not clipped."""
+    """Maximum norm of each encoder's gradient in the matching [0.5]; the autoencoder's is not clipped."""
     margin: Annotated[float, Field(gt=0)]
-    """Distance that mismatched pairs are pushed apart to [10]."""
+    """Distance to which mismatched pairs are pushed apart [10]."""
 
 
 class EvaluatorTrainingConfig(Section):
     """How an evaluator is trained when there is no official checkpoint."""
 
     recipe: Literal["standard", "official"] = "standard"
-    """``standard`` is this project's recipe, set by the knobs below; ``official`` is that of the evaluator's authors,
-    set by the section of that name. Only Inter-X's authors released theirs."""
+    """``standard`` is this project's recipe, set by the knobs below; ``official`` is the authors' recipe, set by the
+    section of that name. Only Inter-X's authors released theirs."""
     official: InterXRecipeConfig | None = None
     """The authors' recipe; Inter-X only."""
     epochs: Positive
-    """Passes over the training split; a quarter of them also teach Inter-X's movement encoder."""
+    """Passes over the training split; Inter-X's movement encoder is trained first, for a quarter of as many."""
     batch: Positive
-    """Clips a step."""
+    """Clips per step."""
     learning_rate: Annotated[float, Field(gt=0)]
     """Peak learning rate of AdamW."""
     weight_decay: Annotated[float, Field(ge=0)]
@@ -341,16 +341,16 @@ class EvaluatorConfig(Section):
     interx: InterXMatcherConfig
     """Sizes of Inter-X's evaluator."""
     training: dict[Dataset, EvaluatorTrainingConfig]
-    """How each is trained where there is no checkpoint."""
+    """Training of each evaluator where there is no checkpoint."""
 
 
 class OfficialConfig(Section):
-    """A checkpoint that a model's authors released, to be evaluated here (docs/howto/official-checkpoint.md)."""
+    """A checkpoint released by a model's authors, to be evaluated here (docs/howto/official-checkpoint.md)."""
 
     checkpoint: str
-    """The file. Its content is taken to be fixed: give another one another name."""
+    """The file. Its content is assumed to be fixed: give another checkpoint another name."""
     normalisation: str
-    """Folder of the mean and deviation it was trained with, as its authors ship them."""
+    """Folder of the mean and standard deviation of its training, as released by its authors."""
 
 
 class MotionsConfig(Section):
@@ -363,7 +363,7 @@ class MotionsConfig(Section):
 
 
 class SensitivityConfig(Section):
-    """Measurement of what the evaluators notice."""
+    """Measurement of the evaluators' sensitivity to damaged motion."""
 
     repeats: Annotated[int, Field(ge=2)]
     """Repeats of the protocol, in place of its own."""
@@ -373,13 +373,13 @@ class StepsConfig(Section):
     """Measurement of quality over sampling steps."""
 
     solvers: dict[Solver, tuple[Positive, ...]]
-    """Numbers of steps of each."""
+    """Numbers of steps for each solver."""
     repeats: Annotated[int, Field(ge=2)]
     """Repeats of the protocol, in place of its own."""
 
 
 class RepeatsConfig(Section):
-    """Timed samplings of each model; a CPU takes minutes for one at the paper's sizes."""
+    """Timed samplings of each model; one takes minutes on a CPU at the paper's sizes."""
 
     cpu: Positive
     """Timed samplings of each model on a CPU."""
@@ -391,15 +391,15 @@ class ComplexityConfig(Section):
     """Measurement behind Table 3."""
 
     frames: Positive
-    """T of the counted pass and of the timed sampling."""
+    """Number of frames of the counted pass and of the timed sampling."""
     warmup_steps: Positive
-    """Steps of the sampler that each model takes before anything is timed."""
+    """Steps of the sampler that each model takes before timing starts."""
     repeats: RepeatsConfig
     """Timed samplings of each model, by device."""
 
 
 class ReportConfig(Section):
-    """What the report shows."""
+    """Contents of the report."""
 
     prompts: Positive
     """Test clips of each dataset whose real and generated motions can be played."""
@@ -409,26 +409,26 @@ class BenchConfig(Section):
     """Sizes of ``intermamba bench``."""
 
     threads: Positive
-    """Of the scans, at most as many as there are cores; the models have those of ``runtime``."""
+    """Threads of the scans, at most the number of cores; the models use those of ``runtime``."""
     shapes: dict[str, tuple[Positive, Positive, Positive, Positive]]
     """Batch, channels, steps and states of the scans to compare."""
     frames: tuple[Positive, ...]
-    """Sizes from which the growth with T is fitted."""
+    """Numbers of frames from which the growth with T is fitted."""
     batch: tuple[Positive, ...]
-    """Clips from which the growth with the batch is fitted."""
+    """Batch sizes from which the growth with the batch is fitted."""
     repeats: Positive
-    """Rounds in which all sides take turns."""
+    """Rounds in which all measured functions take turns."""
     seconds: Annotated[float, Field(gt=0)]
-    """After which a side sits out."""
+    """Total time of one function after which it skips further rounds."""
 
 
 class DemandConfig(Section):
-    """What one job asks a batch system for. An attempt that ended for want of time or memory is followed by one that
-    asks for twice as much.
+    """Resources that one job requests from a batch system. After an attempt that exceeded its time or memory, the next
+    one requests twice as much.
     """
 
     minutes: Positive
-    """Time after which the system ends a job. A training goes on from its last checkpoint."""
+    """Time limit of a job. A training continues from its last checkpoint."""
     memory: Positive
     """Megabytes."""
     partition: str | None
@@ -436,8 +436,8 @@ class DemandConfig(Section):
 
 
 class ClusterConfig(Section):
-    """What jobs ask a batch system for, by the kind of their work; never changes what is computed. Threads and GPUs are
-    those of ``runtime``.
+    """Resources that jobs request from a batch system, by the kind of their work; never changes results. Threads and
+    GPUs are those of ``runtime``.
     """
 
     light: DemandConfig
@@ -451,12 +451,12 @@ class ClusterConfig(Section):
 
 
 class RuntimeConfig(Section):
-    """How the work is laid on the machine; never changes what is computed, up to rounding."""
+    """Use of the machine; never changes results, up to rounding."""
 
     threads: Positive
     """Threads of one job; Snakemake runs as many jobs as the cores allow."""
     accelerator: Literal["cpu", "auto"]
-    """``cpu``, or ``auto``: the GPU where there is one."""
+    """``cpu``, or ``auto``: a GPU if there is one."""
     devices: Positive
     """Devices of one training."""
     workers: Count
@@ -464,7 +464,8 @@ class RuntimeConfig(Section):
     sampling_batch: Positive
     """Clips generated at once; results do not depend on it beyond rounding."""
     sampler: Sampler
-    """How a GPU runs a sampling step: kernel by kernel, or as one CUDA graph. A CPU always samples plainly."""
+    """How a GPU runs a sampling step: kernel by kernel (``plain``), or as one CUDA ``graph``. A CPU always
+    uses ``plain``."""
 
 
 class Config(Section):
@@ -475,7 +476,7 @@ class Config(Section):
     seed: Count
     """Root of every seed of the study; each use derives its own from it by name."""
     datasets: dict[Dataset, DatasetConfig]
-    """The two datasets."""
+    """Datasets by name."""
     text: TextConfig
     """The frozen text tower."""
     model: ModelConfig
@@ -487,13 +488,13 @@ class Config(Section):
     training: TrainingConfig
     """Optimisation of the denoisers."""
     methods: dict[str, MethodConfig] = {}
-    """What differs for the rows of a method, by its name (:mod:`intermamba.methods`)."""
+    """Differences for the rows of each method (:mod:`intermamba.methods`)."""
     evaluator: EvaluatorConfig
     """The evaluator of each dataset."""
     protocol: dict[Dataset, str]
     """Name of the evaluation protocol (``evaluators/protocols.yaml``)."""
     sensitivity: SensitivityConfig
-    """Measurement of what the evaluators notice."""
+    """Measurement of the evaluators' sensitivity to damaged motion."""
     steps: StepsConfig
     """Measurement of quality over sampling steps."""
     complexity: ComplexityConfig
@@ -502,7 +503,7 @@ class Config(Section):
     """Measurement of scans, sampling and training steps."""
     runs: dict[Dataset, dict[str, tuple[Count, ...]]]
     """The runs of the study: the variants of each dataset and the training seeds of each variant. Entries of a profile
-    add to those of ``base``; for a variant that ``base`` has too, its seeds replace them. ``[]`` takes a variant out,
+    add to those of ``base``; for a variant that is also in ``base``, its seeds replace those. ``[]`` removes a variant,
     ``null`` a dataset."""
     official: dict[Dataset, dict[OfficialModel, OfficialConfig]]
     """Official checkpoints to evaluate, by dataset and model."""
@@ -511,14 +512,14 @@ class Config(Section):
     report: ReportConfig
     """Contents of the report."""
     runtime: RuntimeConfig
-    """Use of the machine."""
+    """Use of the machine by one job."""
     cluster: ClusterConfig
     """Use of a batch system."""
 
     @field_validator("runs", mode="before")
     @classmethod
     def _without_empty(cls, runs: Any) -> Any:
-        """Take out what a profile emptied; anything that is no mapping is left for the schema to refuse."""
+        """Remove entries that a profile emptied; values of a wrong type are left for the schema to refuse."""
         if not isinstance(runs, Mapping):
             return runs
         kept = {
@@ -563,16 +564,16 @@ class Config(Section):
         for method in self.methods:
             if self.profile == "paper" and (text := self.of(method).text).stand_in:
                 raise ValueError(
-                    f"methods.{method}.text.tower: the paper profile needs what the method's authors read; "
+                    f"methods.{method}.text.tower: the paper profile needs the text tower of the method's authors; "
                     f"{text.tower} is a stand-in and is refused"
                 )
         return self
 
     def of(self, method: str, part: str | None = None) -> "Config":
-        """The configuration of a method's rows; with ``part``, of that training before the row's.
+        """The configuration of a method's rows; with ``part``, of one of the trainings before the row's.
 
         Raises:
-            ValueError: a difference that is no knob, or out of range.
+            ValueError: a difference is not a knob, or out of range.
         """
         own = self.methods.get(method, MethodConfig())
         changes = {section: getattr(own, section) for section in SECTIONS}
@@ -588,7 +589,7 @@ class Config(Section):
             raise ValueError(explained(error, ("methods", method, section)).removesuffix(".")) from error
 
     def section(self, name: str) -> Any:
-        """Knobs under a dotted name, as plain JSON values; what a stage records and what decides whether it reruns."""
+        """Knobs under a dotted name, as plain JSON values: a stage records them, and reruns when they change."""
         value: Any = self
         for key in name.split("."):
             known = dict(value) if isinstance(value, (BaseModel, Mapping)) else {}
@@ -598,7 +599,7 @@ class Config(Section):
         return to_jsonable_python(value)
 
     def dataset(self, name: str, where: str = "dataset") -> Dataset:
-        """``name`` as one of the profile's datasets; ``where`` it was given, for the message.
+        """``name`` as one of the profile's datasets; ``where`` names its source in the message.
 
         Raises:
             ConfigError: no such dataset.
@@ -638,7 +639,7 @@ def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 
 
 class Document(BaseModel):
-    """``params.yaml`` before any knob of it is looked at."""
+    """``params.yaml`` before its knobs are validated."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -648,7 +649,7 @@ class Document(BaseModel):
 
 
 def read(path: str | Path = "params.yaml") -> dict[str, Any]:
-    """The file as it stands: ``profile``, ``base`` and ``profiles``.
+    """The unmerged file: ``profile``, ``base`` and ``profiles``.
 
     Raises:
         ConfigError: it cannot be read, is not YAML, or has another shape.
@@ -679,7 +680,9 @@ def load(profile: str | None = None, path: str | Path = "params.yaml") -> Config
     changes = document["profiles"][name] or {}
     values = _merge(document["base"], changes)
     if "profile" in values:
-        raise ConfigError(f"{path}, profile {name!r}: `profile` is no knob; it stands at the top of the file alone.")
+        raise ConfigError(
+            f"{path}, profile {name!r}: `profile` is not a knob; it may only be at the top level of the file."
+        )
     values["methods"] = _methods(values.get("methods") or {}, changes, f"{path}, profile {name!r}")
     try:
         return Config.model_validate({"profile": name, **values})
@@ -691,9 +694,7 @@ def load(profile: str | None = None, path: str | Path = "params.yaml") -> Config
 
 
 def _methods(given: Mapping[str, Any], profile: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Differences of each method: its authors' values, over them what the profile sets for all, over that what is given
-    for the method.
-    """
+    """Differences of each method: its authors' values, overridden by the profile's for all rows, then by its own."""
     from intermamba.methods import methods
 
     for name in given:

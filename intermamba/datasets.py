@@ -1,4 +1,4 @@
-"""Datasets as entries of a registry: names, the owners' folders, and the functions that read, cut and make clips.
+"""Registry of datasets: names, the owners' folders, and functions that read, cut and generate clips.
 
 Other packages add theirs as entry points of the group ``intermamba.datasets``, each of which names a
 :class:`DatasetSpec`. Its knobs then go under ``datasets``, ``protocol`` and ``runs`` of ``params.yaml``.
@@ -15,50 +15,50 @@ from intermamba.plugins import offered
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec:
-    """One dataset of two people and captions. Functions are given as ``module:function`` and load when asked for."""
+    """One dataset of two people and captions. Functions are given as ``module:function`` and imported on first use."""
 
     name: str
-    """In ``params.yaml``, on the command line and in paths."""
+    """Name in ``params.yaml``, on the command line and in paths."""
     label: str
-    """In tables and figures."""
+    """Name in tables and figures."""
     family: str
-    """Whose features it has, ``interhuman`` or ``interx``: its evaluator, the damage done to its motions, and the files
-    of other projects' motions follow from them."""
+    """Family of its features, ``interhuman`` or ``interx``, which determines its evaluator, the perturbations and the
+    files of other projects' motions."""
     features: int
-    """F, of one person and frame."""
+    """F, features per person and frame."""
     columns: int
-    """C, raw columns of one person and frame in a split file."""
+    """C, raw columns per person and frame in a split file."""
     layout: str
     """``(root, settings) -> Layout``: the reader of the owners' folder."""
     synthetic: str
     """``(root, train, val, test, seconds, seed, progress) -> None``: writes embedded clips in the owners' layout."""
     representation: str
-    """``() -> Representation``, or of a split's own ``(offsets)``: what a feature frame means."""
+    """``() -> Representation``, or with a split's own ``(offsets)``: the meaning of a feature frame."""
     item: str
-    """``(split, clip, longest, rng, mirrored) -> (motion, persons)``: a window, and which recorded person is shown
-    where; without ``rng`` always the first one."""
+    """``(split, clip, longest, rng, mirrored) -> (motion, persons)``: a window, and the order of the recorded
+    persons; without ``rng`` always the first window."""
     frames: str
-    """``(split, clip, settings) -> iterator of motions``: the feature frames of a clip that normalisation counts."""
+    """``(split, clip, settings) -> iterator of motions``: the feature frames of a clip that count for normalisation."""
     mirrors: bool = False
     """Whether ``item`` defines mirrored clips."""
     longest: int | None = None
-    """Clips of as many frames or more, at the dataset's frame rate, are dropped."""
+    """Clips of at least this many frames, at the dataset's frame rate, are dropped."""
     word_vectors: bool = False
     """Whether its evaluator reads word vectors (``glove/`` of the owners' folder)."""
     comparison: int = 0
     """Number of the paper's table that compares models on it; 0: none."""
     ablations: tuple[int, ...] = ()
-    """Numbers of the paper's tables that take models of it apart."""
+    """Numbers of the paper's ablation tables on it."""
     owners: str = ""
-    """Where the dataset comes from, for ``fetch --check``."""
+    """Source of the dataset, for ``fetch --check``."""
     parts: Mapping[str, str] = field(default_factory=dict)
-    """Folders of the owners' download, and what they hold."""
+    """Folders of the owners' download, and their contents."""
     sources: Mapping[str, str] = field(default_factory=dict)
-    """Where a part comes from, if not from the owners."""
+    """Source of a part that does not come from the owners."""
     lists: str = "splits"
     """The part that lists clips."""
     checkpoint: tuple[str, str] | None = None
-    """File of the official evaluator, and where it comes from."""
+    """File of the official evaluator, and its source."""
 
     @property
     def tables(self) -> tuple[int, ...]:
@@ -66,7 +66,7 @@ class DatasetSpec:
         return (*([self.comparison] if self.comparison else []), *self.ablations)
 
     def load(self, function: str) -> Any:
-        """One of its functions, by the name of the field."""
+        """Import one of its functions, by the name of the field."""
         module, _, name = str(getattr(self, function)).partition(":")
         return getattr(import_module(module), name)
 
@@ -89,8 +89,8 @@ _INTERHUMAN = DatasetSpec(
     parts={
         "motions_processed": "motions",
         "annots": "captions",
-        "annots_individual": "captions of each person, which in2in reads",
-        "split": "which clip is in which split, and which to leave out",
+        "annots_individual": "captions of single persons, which in2in reads",
+        "split": "clips of each split, and clips to leave out",
     },
     sources={"annots_individual": "in2IN's code (link in its README)"},
     lists="split",
@@ -115,9 +115,9 @@ _INTERX = DatasetSpec(
         "motions": "motions: SMPL-X parameters, or the owners' processed HDF5 files",
         "texts": "captions",
         "texts_processed": "captions with parts of speech, which the evaluator reads",
-        "splits": "which clip is in which split",
+        "splits": "clips of each split",
         "glove": "word vectors, which the evaluator reads",
-        "annots": "who acts, for an order of persons other than recorded",
+        "annots": "the actor of each clip, for an order of persons other than recorded",
     },
     sources={
         "texts_processed": "Inter-X's processed data, by the same form",
@@ -126,20 +126,20 @@ _INTERX = DatasetSpec(
     checkpoint=("text_mot_match/model/finest.tar", "Inter-X's checkpoints, by the same form"),
 )
 DATASETS = {one.name: one for one in (_INTERHUMAN, _INTERX)}
-"""Those of the paper, by name."""
+"""The paper's datasets, by name."""
 
 
 def datasets() -> dict[str, DatasetSpec]:
     """Every dataset by name: the paper's, and those of entry points (``intermamba.datasets``).
 
     Raises:
-        ConfigError: an entry point is no dataset, or has a name that is taken.
+        ConfigError: an entry point is not a dataset, or its name is taken.
     """
     return offered("intermamba.datasets", DatasetSpec, DATASETS)
 
 
 def dataset(name: str, where: str = "datasets") -> DatasetSpec:
-    """The dataset of that name; ``where`` it was given, for the message.
+    """The dataset of that name; ``where`` names its source in the message.
 
     Raises:
         ConfigError: unknown name.
@@ -153,5 +153,5 @@ def dataset(name: str, where: str = "datasets") -> DatasetSpec:
 
 
 def family(name: str) -> str:
-    """Whose features a dataset has."""
+    """The family of a dataset's features."""
     return dataset(name).family

@@ -1,4 +1,4 @@
-"""Where a profile computes."""
+"""The torch device of a profile."""
 
 import torch
 

@@ -1,7 +1,7 @@
-"""Errors a user can act on: what was found, where, what is allowed, what to do.
+"""Errors that a user can act on: their messages give the value, its source, the allowed values and a remedy.
 
 Every problem with input, configuration or state raises a subclass of :class:`InterMambaError`; the command line prints
-its message without a traceback. Anything else that escapes is a bug of ours and keeps its traceback.
+its message without a traceback. Any other exception is a bug and keeps its traceback.
 """
 
 import errno
@@ -19,7 +19,7 @@ class ConfigError(InterMambaError):
 
 
 class DataError(InterMambaError):
-    """A file is missing, broken, or not what its format promises."""
+    """A file is missing, broken, or violates its format."""
 
 
 class StateError(InterMambaError):
@@ -31,15 +31,15 @@ class DivergedError(InterMambaError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during work that can go on; the message says how."""
+    """Ctrl-C during work that can be continued; the message describes how."""
 
 
 _LONGEST_REASON = 200
-"""Letters."""
+"""Characters."""
 
 
 class _Short(Repr):
-    """Values in messages: cut, at any depth, before they are written out."""
+    """Values in messages, shortened at any depth."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,12 +55,12 @@ _SHORT = _Short()
 
 
 def shown(value: object) -> str:
-    """``value`` as messages show it: its ``repr``, cut where it is long or deep."""
+    """``value`` for a message: its ``repr``, shortened where it is long or deep."""
     return _SHORT.repr(value)
 
 
 def brief(error: object) -> str:
-    """The reason that a library gives, in one line and cut."""
+    """A library's error message in one shortened line."""
     reason = " ".join(str(error).split())
     return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}..."
 
@@ -69,24 +69,24 @@ _REMEDIES = {
     errno.ENOSPC: "Free some space and run the same command again.",
     errno.EDQUOT: "Free some space and run the same command again.",
     errno.EFBIG: "Raise the limit on the size of files (ulimit -f) and run the same command again.",
-    errno.EACCES: "Give yourself permission to it, or work in another folder.",
-    errno.EPERM: "Give yourself permission to it, or work in another folder.",
-    errno.EROFS: "Work in a folder that can be written to.",
+    errno.EACCES: "Change its permissions, or work in another folder.",
+    errno.EPERM: "Change its permissions, or work in another folder.",
+    errno.EROFS: "Work in a writable folder.",
     errno.EMFILE: "Raise the limit on open files (ulimit -n) and run the same command again.",
     errno.ENFILE: "Close some programs and run the same command again.",
     errno.ENOMEM: "Free some memory and run the same command again.",
-    errno.EIO: "Look after the disk.",
+    errno.EIO: "Check the disk.",
 }
 
 
 _NO_SPACE = ("problem writing element", "requested and", "PytorchStreamWriter failed writing", "unexpected pos")
-"""How NumPy and torch say in words alone that a file could not be written whole."""
+"""Messages of NumPy and torch on an incomplete write, which has no type of its own."""
 _NO_MEMORY = ("can't allocate memory", "out of memory", "failed to map segment", "Cannot allocate memory")
-"""How libraries say it in words alone: torch, CUDA, and the loader of a library that does not fit."""
+"""Messages on exhausted memory without a type of their own: from torch, CUDA and the dynamic loader."""
 
 
 def system_problem(error: BaseException) -> str | None:
-    """One line on what the system refused: space, permission, open files, memory; ``None`` for other errors."""
+    """One line on a refusal by the system (space, permission, open files, memory); ``None`` for other errors."""
     if isinstance(error, OSError) and error.errno is not None:
         place = f"{brief(error.filename)}: " if error.filename is not None else ""
         return f"{place}{error.strerror}. {_REMEDIES.get(error.errno, '')}".strip()
@@ -102,7 +102,7 @@ def system_problem(error: BaseException) -> str | None:
 
 
 def _said(error: BaseException, words: Iterable[str]) -> str | None:
-    """The line in which an error, or what it comes from, has some of ``words``."""
+    """The line of an error, or of its causes, that contains one of ``words``."""
     seen: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in seen:

@@ -39,11 +39,11 @@ __all__ = [
 ]
 
 _LONGEST_HEADER = 100_000_000
-"""Bytes; safetensors itself reads no longer one."""
+"""Bytes; safetensors has the same limit."""
 
 
 LOCK = ".lock"
-"""Name of the file by which a process holds a folder."""
+"""Name of the lock file of a folder."""
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; move it into place on success, remove it on any failure."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last: writers such as matplotlib choose the format by it.
+    # The suffix stays last, since writers such as matplotlib choose the format by it.
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".part{path.suffix}", dir=path.parent)
     os.close(handle)
     part = Path(name)
@@ -69,9 +69,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def alone_in(folder: str | Path) -> Iterator[None]:
-    """Hold an advisory lock on a folder; wait while another process holds it. A process that dies lets go.
+    """Hold an advisory lock on a folder; wait while another process holds it. It ends with the process.
 
-    A folder that is empty afterwards, because nothing came of the work, is removed.
+    If the folder is empty afterwards, it is removed.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def write_arrays(path: str | Path, arrays: Mapping[str, "np.ndarray"], metadata:
 
 
 def _write_blob(path: str | Path, blob: bytes, metadata: Mapping[str, str] | None) -> None:
-    # safetensors writes its metadata in hash order; put it into the JSON header ourselves, sorted.
+    # safetensors writes metadata in hash order, so it is inserted into the JSON header here, sorted.
     size = int.from_bytes(blob[:8], "little")
     header = json.loads(blob[8 : 8 + size])
     header = {"__metadata__": dict(sorted((metadata or {}).items())), **header}
@@ -157,7 +157,7 @@ def read_metadata(path: str | Path) -> dict[str, str]:
 
     Raises:
         StateError: no such file.
-        DataError: another kind of file.
+        DataError: it is another kind of file.
     """
     path = Path(path)
     if not path.exists():

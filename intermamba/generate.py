@@ -1,4 +1,4 @@
-"""Motion from captions: a trained network, its method's sampler, and the normalisation undone."""
+"""Motion from captions: a trained network, its method's sampler, and denormalisation."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
@@ -18,9 +18,9 @@ from intermamba.models.network import Network
 
 @runtime_checkable
 class MotionSampler(Protocol):
-    """How a method samples; made by ``sampler(variant, config, how)``.
+    """The sampler of a method, created by ``sampler(variant, config, how)``.
 
-    What a clip becomes depends, up to rounding, only on its condition, its length and its own seed.
+    Up to rounding, a clip depends only on its condition, its length and its own seed.
     """
 
     def lengths(
@@ -31,13 +31,13 @@ class MotionSampler(Protocol):
         frames: int,
         seeds: Sequence[int],
     ) -> Int[Tensor, " B"]:
-        """Frames of each motion, at most ``frames``: those asked for, unless the method draws them."""
+        """Frames of each motion, at most ``frames``: the requested ones, unless the method draws them."""
         ...
 
     def sample(
         self, network: Network, cond: Float[Tensor, "B G *condition"], mask: Bool[Tensor, "B T"], seeds: Sequence[int]
     ) -> Float[Tensor, "B T P F"]:
-        """Normalised motion of two persons; what padded frames hold means nothing."""
+        """Normalised motion of two persons; padded frames are undefined."""
         ...
 
 
@@ -50,11 +50,10 @@ def sampler_of(variant: Variant, config: DiffusionConfig, how: Sampler = "plain"
 class MotionGenerator:
     """Generates motion of two people for captions.
 
-    The noise of a clip depends only on its own seed, so a clip comes out the same whatever batch it is in, up to
-    rounding.
+    The noise of a clip depends only on its own seed, so a clip is the same in any batch, up to rounding.
 
     Raises:
-        ConfigError: another text tower or noise schedule than the denoiser was trained with.
+        ConfigError: text tower or noise schedule differ from those of the denoiser's training.
     """
 
     def __init__(
@@ -72,8 +71,8 @@ class MotionGenerator:
             )
         if (own := trained.reduction) is not tokens.reduction and not (own and own.same(tokens.reduction)):
             raise ConfigError(
-                f"the checkpoint of {trained.variant!r} reads features of {trained.tower} that were reduced in another "
-                "way than those of its captions. Encode captions and train with the same data."
+                f"the checkpoint of {trained.variant!r} reads features of {trained.tower} with another reduction "
+                "than those of its captions. Encode captions and train with the same data."
             )
         if config.steps != (known := trained.recipe.diffusion.steps):
             raise ConfigError(
@@ -95,7 +94,7 @@ class MotionGenerator:
     ) -> Float[Tensor, "B T P F"]:
         """Un-normalised motion, zero after each clip's length; T = ``frames``.
 
-        ``individual`` has a caption of each person, for models that read them.
+        ``individual`` holds a caption for each person, for models that read them.
         """
         return self.generate(self.encode(captions, individual), length, frames, seeds)
 
@@ -103,14 +102,14 @@ class MotionGenerator:
     def encode(
         self, captions: Sequence[str], individual: Sequence[tuple[str, str]] = ()
     ) -> Float[Tensor, "B G *condition"]:
-        """Conditions of captions, each different one through tower and text encoder once."""
+        """Conditions of captions; each distinct caption passes through tower and text encoder once."""
         return conditions(self.model, self.tokens, captions, individual)
 
     @torch.inference_mode()
     def generate(
         self, cond: Float[Tensor, "B G *condition"], length: Int[Tensor, " B"], frames: int, seeds: Sequence[int]
     ) -> Float[Tensor, "B T P F"]:
-        """As the call, from conditions."""
+        """Like the call, from conditions."""
         mask = torch.arange(frames, device=self.device) < length.to(self.device)[:, None]
         motion = self.sampler.sample(self.model, cond, mask, seeds)
         return (motion * self.std + self.mean) * mask[:, :, None, None]
@@ -119,5 +118,5 @@ class MotionGenerator:
     def lengths(
         self, cond: Float[Tensor, "B G *condition"], length: Int[Tensor, " B"], frames: int, seeds: Sequence[int]
     ) -> Int[Tensor, " B"]:
-        """Frames of each motion that :meth:`generate` is to make: those asked for, unless the method draws them."""
+        """Frames of each motion for :meth:`generate`: the requested ones, unless the method draws them."""
         return self.sampler.lengths(self.model, cond, length, frames, seeds).to(length.device)

@@ -1,7 +1,7 @@
-"""A job: one run of a stage on one item, as the graph declares it and as the function that runs it receives it.
+"""A job: one run of a stage on one item. The graph declares it, and the stage's function receives it.
 
-What a job declares is all there is: its inputs are checked and hashed, the values of its knobs and its outputs are
-recorded, and the stage's function takes every path from it. The stage table (:mod:`workflow.graph.stages`) makes jobs.
+A job is the only source of paths: its inputs are checked and hashed, its knobs and outputs are recorded, and the
+stage's function takes every path from it. The stage table (:mod:`workflow.graph.stages`) creates jobs.
 """
 
 import hashlib
@@ -19,12 +19,12 @@ from intermamba.errors import StateError
 from intermamba.paths import record_of
 
 RUNTIME = ("threads", "accelerator", "devices")
-"""Knobs of ``runtime`` that can change bytes (threads change rounding); the others only move the work about."""
+"""Knobs of ``runtime`` that can change bytes (threads change rounding); the others never change results."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What one run of a stage reads, writes and depends on.
+    """Inputs, outputs and knobs of one run of a stage.
 
     ``job["weights"]`` is the file of that name among inputs and outputs, ``job.all("metrics")`` all files of a name.
     """
@@ -33,10 +33,10 @@ class Job:
     command: str
     """Its command line."""
     item: Mapping[str, str]
-    """What it runs on: ``dataset``, ``variant``, ``seed``, as far as the stage has them."""
+    """Its item: those of ``dataset``, ``variant``, ``seed`` that the stage has."""
     inputs: Mapping[str, tuple[Path, ...]]
     outputs: Mapping[str, Path]
-    """The main one first; its provenance record lies beside it."""
+    """The main one first; its provenance record is beside it."""
     knobs: tuple[str, ...] = ()
     """Sections of the configuration that it depends on."""
     measured: frozenset[str] = frozenset()
@@ -44,7 +44,7 @@ class Job:
     function: str = ""
     """``module:function`` that runs it."""
     makers: Mapping[Path, str] = field(default_factory=dict, compare=False)
-    """Command that makes each input which a stage makes."""
+    """Commands that make those inputs which stages make."""
 
     def __getitem__(self, name: str) -> Path:
         (path,) = self.all(name)
@@ -68,7 +68,7 @@ class Job:
 
     @property
     def seed(self) -> int | None:
-        """Training seed; ``None`` for what was not trained here."""
+        """Training seed; ``None`` if the model was not trained here."""
         return int(self.item["seed"]) if "seed" in self.item else None
 
     @property
@@ -87,12 +87,12 @@ class Job:
         return (*self.outputs.values(), self.record)
 
     def run(self, config: Config, **how: Any) -> Any:
-        """Run it in this process; ``how`` is what its function takes beside the job, such as ``progress``."""
+        """Run it in this process; ``how`` are further arguments of its function, such as ``progress``."""
         module, _, function = self.function.partition(":")
         return getattr(import_module(module), function)(config, self, **how)
 
     def require(self) -> None:
-        """Refuse to run without an input.
+        """Check that all inputs exist.
 
         Raises:
             StateError: an input does not exist; the message has the command that makes it.
@@ -102,13 +102,13 @@ class Job:
                 raise StateError(f"{path} does not exist. {self.remedy(path)}")
 
     def remedy(self, path: Path) -> str:
-        """What to do about an input that is missing or wrong."""
+        """Remedy for a missing or wrong input."""
         if path in self.makers:
             return f"Run `{self.makers[path]}` first, or `snakemake --cores all` for everything."
-        return "No stage makes it: restore it, or correct its place in params.yaml."
+        return "No stage makes it: restore it, or correct its path in params.yaml."
 
     def again(self, path: Path) -> str:
-        """What to do about an input whose content does not fit: make it again, where a stage makes it."""
+        """Remedy for an input whose content does not fit: make it again, if a stage makes it."""
         return f"Delete it and run `{self.makers[path]}` again." if path in self.makers else "Give another file."
 
     @contextmanager
@@ -126,7 +126,7 @@ class Job:
 
 
 def values(config: Config, knobs: Iterable[str]) -> dict[str, Any]:
-    """Values of the named sections, without those knobs that do not change what is computed."""
+    """Values of the named sections, without the knobs that do not change results."""
     found = {name: config.section(name) for name in knobs}
     if "runtime" in found:
         found["runtime"] = {name: found["runtime"][name] for name in RUNTIME}

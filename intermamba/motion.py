@@ -1,4 +1,4 @@
-"""One generated motion, and how it is written: by the ending of a file name."""
+"""One generated motion, and its file formats, selected by suffix."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from intermamba.skeleton import BODY, BODY_PARENTS, INDEX, JOINTS, PARENTS
 FILMS = ("gif", "mp4")
 EXPORTS = ("bvh", "glb")
 FORMATS = ("npz", *EXPORTS, *FILMS)
-UNITS = "metres, y up; rotations as matrices relative to the parent joint; fps in frames a second"
+UNITS = "metres, y up; rotations as matrices relative to the parent joint; fps in frames per second"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,41 +43,41 @@ class Motion:
     translation: Float32[np.ndarray, "T 2 3"]
     """Global position of the pelvis, metres."""
     features: Float32[np.ndarray, "T 2 F"]
-    """What the model generated, un-normalised, in the representation of its dataset."""
+    """The generated features, un-normalised, in the representation of the model's dataset."""
     fps: int
     """Frames per second."""
     floor: float
     """Height of the floor, metres."""
     seed: int
     details: Mapping[str, Any] = field(default_factory=dict)
-    """What made it: variant, dataset and origin of its training, text tower, SHA-256 of the checkpoint, guidance
+    """Its origin: variant, dataset and origin of its training, text tower, SHA-256 of the checkpoint, guidance
     weights of each pass, sampling steps."""
     joint_names: tuple[str, ...] = BODY
     bones: Float[np.ndarray, "55 3"] | None = None
-    """Offsets from the parent, metres, of the joints of the body that the model was trained with; none: the project's
-    neutral skeleton."""
+    """Offsets of joints from their parents, metres, of the body in the model's training; none: the project's neutral
+    skeleton."""
 
     @property
     def caption(self) -> str:
-        """What the two people were asked to do."""
+        """The prompt's caption."""
         return self.prompt.caption
 
     @property
     def note(self) -> str:
-        """What a viewer must know: the model, what it was trained on, and the seed."""
+        """Caption of films: the model, its training data and the seed."""
         made = [str(self.details[key]) for key in ("variant",) if key in self.details]
         if self.details.get("origin") == "synthetic":
             made.append("trained on synthetic data")
         return " · ".join([*made, f"seed {self.seed}"])
 
     def arrays(self) -> dict[str, Any]:
-        """Everything by name, in arrays and text that need none of this project's code to read.
+        """All fields by name, as arrays and text that can be read without this project.
 
         Example:
             >>> import intermamba
             >>> motion = intermamba.load().generate("Two people bow to each other.", frames=30)
             >>> str(motion.arrays()["units"])
-            'metres, y up; rotations as matrices relative to the parent joint; fps in frames a second'
+            'metres, y up; rotations as matrices relative to the parent joint; fps in frames per second'
         """
         return {
             "joints": self.joints,
@@ -99,7 +99,7 @@ class Motion:
         }
 
     def _answer(self) -> dict[str, Any]:
-        """What `intermamba evaluate --motions` reads of the answer to a request."""
+        """Fields for `intermamba evaluate --motions`, if the motion answers a request."""
         if (request := self.prompt.request) is None:
             return {}
         which = {} if self.prompt.sample is None else {"sample": self.prompt.sample}
@@ -107,7 +107,7 @@ class Motion:
         return {**place, **which, "motion": self.features}
 
     def save(self, path: str | Path) -> list[Path]:
-        """Write the motion in the format of the path's ending, atomically; returns the files written.
+        """Write the motion in the format of the path's suffix, atomically; returns the files written.
 
         npz has every array, bvh is one file per person (``.a.bvh``, ``.b.bvh``), glb holds both, mp4 and gif are films.
 
@@ -118,13 +118,13 @@ class Motion:
             [PosixPath('bow.glb')]
 
         Raises:
-            ConfigError: another ending.
+            ConfigError: unknown suffix.
             StateError: an MP4 on a machine without ffmpeg.
         """
         path = Path(path)
         kind = path.suffix.removeprefix(".").lower()
         if kind not in FORMATS:
-            raise ConfigError(unknown("ending", path.suffix, [f".{name}" for name in FORMATS], str(path)))
+            raise ConfigError(unknown("suffix", path.suffix, [f".{name}" for name in FORMATS], str(path)))
         if kind == "npz":
             arrays = {name: np.asarray(value) for name, value in self.arrays().items()}
             with files.atomic(path) as part:

@@ -6,7 +6,7 @@ from typing import Any
 from intermamba.datasets import datasets
 
 REFERENCES = {"synthetic": "Ground truth", "official": "Real"}
-"""Label of the reference motions, by origin: only motions of people are real."""
+"""Label of the reference motions, by origin: only recorded motions are real."""
 ORIGINS = {"synthetic": "synthetic embedded split", "official": "official data"}
 
 SOLVERS = {"ddim": "DDIM", "dpm-solver++": "DPM-Solver++ (2M)"}
@@ -22,7 +22,7 @@ def origin_name(origin: str) -> str:
 
 
 def reference_name(origin: str, shuffled: bool = False) -> str:
-    """Label of the reference motions in tables and figures; ``shuffled``: with other captions, which is chance."""
+    """Label of the reference motions in tables and figures; ``shuffled``: with shuffled captions, which is chance."""
     return REFERENCES[origin] + (", captions shuffled (chance)" if shuffled else "")
 
 

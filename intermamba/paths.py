@@ -1,10 +1,10 @@
-"""Where every artefact lives: one template each, filled by the command line, Snakemake and DVC alike."""
+"""Paths of all artefacts: one template each, for the command line, Snakemake and DVC."""
 
 from pathlib import Path
 from string import Formatter
 
 TEMPLATES = {
-    # data: one folder a dataset
+    # data: one folder per dataset
     "manifest": "data/{profile}/{dataset}/manifest.json",
     "split": "data/{profile}/{dataset}/{split}.safetensors",
     "stats": "data/{profile}/{dataset}/stats.safetensors",
@@ -56,13 +56,13 @@ STATISTICS = {
     "intergen": ("global_mean.npy", "global_std.npy"),
     "in2in": ("interhuman_mean.npy", "interhuman_std.npy"),
 }
-"""Names of the mean and standard deviation that the authors of a model ship with it."""
+"""File names of the mean and standard deviation released with a model."""
 
 RECORD = ".prov.json"
-"""What the name of a provenance record ends in."""
+"""Suffix of provenance records."""
 
 SAMPLES = Path("results/samples")
-"""Where ``sample`` writes unless told otherwise; no stage reads it."""
+"""Default output folder of ``sample``; no stage reads it."""
 
 DEMO = Path(__file__).parent / "demo" / "weights.safetensors"
 """The demo checkpoint, part of the package."""
@@ -91,14 +91,14 @@ def raw_folder(profile: str, dataset: str) -> Path:
 
 
 def local(place: str | Path) -> str:
-    """A file of a package as the graph names it: relative to the working directory if it lies there, else absolute."""
+    """Name of a package's file in the graph: relative to the working directory if it is inside, else absolute."""
     place = Path(place).absolute()
     return str(place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place)
 
 
 def statistics_of(folder: str | Path, variant: str) -> tuple[Path, Path]:
-    """Files of mean and standard deviation that come with an official checkpoint: those that are in the folder, else
-    those that the authors of ``variant`` ship.
+    """Files of mean and standard deviation of an official checkpoint: those in the folder, else the names released with
+    ``variant``.
     """
     pairs = {name: tuple(Path(folder) / file for file in files) for name, files in STATISTICS.items()}
     ordered = sorted(pairs.items(), key=lambda entry: entry[0] != variant)
@@ -112,8 +112,8 @@ def record_of(artefact: str | Path) -> Path:
 
 
 def committed(artefact: str | Path) -> bool:
-    """Whether an artefact is part of the repository: of the committed profile all results but weights, and the records
-    of its data. ``.gitignore`` says the same.
+    """Whether an artefact is part of the repository: all results of the committed profile but weights, and the records
+    of its data. ``.gitignore`` agrees.
     """
     place = Path(artefact)
     if place.parts[:2] == ("results", COMMITTED):

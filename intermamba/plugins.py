@@ -1,4 +1,4 @@
-"""What installed packages add to this one: objects that their entry points name."""
+"""Objects that other installed packages add through entry points."""
 
 import sys
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 def offered(group: str, kind: type[T], own: Mapping[str, T]) -> dict[str, T]:
-    """``own`` objects by name, and after them those of the entry points of ``group``; each has a ``name``.
+    """``own`` objects by name, then those of the entry points of ``group``; each has a ``name``.
 
     Raises:
-        ConfigError: an entry point names something else than a ``kind``, or two objects have one name.
+        ConfigError: an entry point is not a ``kind``, or two objects have the same name.
     """
     found = dict(own)
     for point in points(group):

@@ -1,4 +1,4 @@
-"""How far long work is: what a stage reports, whoever shows it."""
+"""Progress of long work, as stages report it."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 @runtime_checkable
 class Progress(Protocol):
-    """What a stage calls while it works: first :meth:`start`, then the object itself, after every unit of work."""
+    """Progress of a stage, which calls :meth:`start` first, then the object itself after every unit of work."""
 
     def start(self, total: int, done: int = 0, part: str = "") -> None:
         """``total`` units of work are to be done, of which an earlier run did ``done``.
@@ -16,7 +16,7 @@ class Progress(Protocol):
         """
 
     def __call__(self, done: int = 1, note: Callable[[], str] | None = None) -> None:
-        """``done`` more units are done. ``note`` describes the state of the work; called only if something is shown."""
+        """``done`` more units are done. ``note`` describes the state of the work; called only when it is displayed."""
 
 
 class _Silent:
@@ -34,8 +34,8 @@ SILENT: Progress = _Silent()
 class Meter:
     """Speed of work, and the time that is left.
 
-    The first unit pays for what is compiled and read once, so the speed is that of the units after it. Units that an
-    earlier run did count as done, but not for the speed.
+    The first unit includes compilation and one-off reading, so the speed is that of the units after it. Units of an
+    earlier run count as done, but not for the speed.
     """
 
     def __init__(self, total: int | None = None, done: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -64,7 +64,7 @@ class Meter:
 
     @property
     def left(self) -> float | None:
-        """Seconds that the remaining units take at this speed; ``None`` where nothing is known."""
+        """Seconds for the remaining units at this speed; ``None`` where unknown."""
         return (self.total - self.done) / self.speed if self.total is not None and self.speed else None
 
 

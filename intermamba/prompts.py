@@ -1,4 +1,4 @@
-"""What to generate, and whether a model can: checked without torch, so that a refusal takes no time."""
+"""Prompts and their checks, without torch, so that errors appear at once."""
 
 import hashlib
 import math
@@ -14,7 +14,7 @@ from intermamba.reading import lines
 from intermamba.requests import Request
 
 LONGEST = 2000
-"""Characters of a prompt; the text tower reads the first few hundred at most."""
+"""Characters of a prompt; the text tower reads at most the first few hundred."""
 LARGEST_FILE = 10_000_000
 """Bytes of a file of prompts."""
 _LONGEST_NAME = 60
@@ -22,26 +22,26 @@ _LONGEST_NAME = 60
 
 @dataclass(frozen=True)
 class Prompt:
-    """What to generate."""
+    """A description of the motion to generate."""
 
     caption: str
     """What the two people do."""
     persons: tuple[str, str] | None = None
     """What each of them does, for models that read it."""
     request: Request | None = None
-    """Of a motion of a test clip, if it is one; written into the npz."""
+    """The request that it answers, if any; written into the npz."""
     sample: int | None = None
-    """Which of the several motions that the request asks for."""
+    """Number of the motion among several for one request."""
 
     @property
     def frames(self) -> int | None:
-        """As many as the request asks for."""
+        """Number of frames of the request, if any."""
         return None if self.request is None else self.request.frames
 
     @property
     def folder(self) -> str:
-        """The clip and its place in the evaluation, of a request; else the caption's words with dashes, and some digits
-        of its hash where letters are lost or too many.
+        """Name of its folder: clip and repeat of a request; else the caption's words with dashes, with some digits of
+        its hash where characters are lost or too many.
         """
         if self.request is not None:
             which = "" if self.sample is None else f" sample {self.sample}"
@@ -63,7 +63,7 @@ def read_prompts(path: str | Path) -> list[str]:
     """Captions of a text file, one per line; blank lines are skipped.
 
     Raises:
-        DataError: a file that cannot be read, is too large, or has no caption.
+        DataError: the file cannot be read, is too large, or has no caption.
     """
     try:
         captions = lines(path, LARGEST_FILE)
@@ -75,7 +75,7 @@ def read_prompts(path: str | Path) -> list[str]:
 
 
 def from_requests(wanted: Iterable[Request]) -> list[Prompt]:
-    """A prompt per motion that is asked for; captions of each person where a request has both."""
+    """One prompt per requested motion; with captions of the persons where a request has both."""
     return [
         Prompt(one.caption, (one.person_a, one.person_b) if one.person_a and one.person_b else None, one, sample)
         for one in wanted
@@ -87,7 +87,7 @@ def pair_up(captions: Sequence[str], persons_a: Sequence[str], persons_b: Sequen
     """Prompts from captions of pairs and, if there are any, as many captions of each person.
 
     Raises:
-        ConfigError: not one caption of each person for each prompt.
+        ConfigError: the numbers of captions differ.
     """
     if not persons_a and not persons_b:
         return [Prompt(caption) for caption in captions]
@@ -101,7 +101,7 @@ def pair_up(captions: Sequence[str], persons_a: Sequence[str], persons_b: Sequen
 
 
 def check_prompts(prompts: Sequence[Prompt]) -> None:
-    """Whether every prompt says something and none is absurdly long.
+    """Check that there are prompts, that all have words, and that none is absurdly long.
 
     Raises:
         ConfigError: there is no prompt, a blank one, or one beyond :data:`LONGEST`.
@@ -117,7 +117,7 @@ def check_prompts(prompts: Sequence[Prompt]) -> None:
 
 
 def check_folders(prompts: Sequence[Prompt]) -> None:
-    """Whether every prompt has a folder of its own.
+    """Check that every prompt has its own folder.
 
     Raises:
         ConfigError: two prompts would share one.
@@ -140,39 +140,39 @@ def check_request(
     guidance: float | None = None,
     steps: int | None = None,
 ) -> None:
-    """Whether a denoiser can do what it is asked.
+    """Check a request against the limits of a denoiser.
 
     Args:
-        recipe: of the denoiser.
-        name: of its file, for messages.
-        prompts: with captions of each person where, and only where, the denoiser reads them.
-        frames: of the motions; none: the most it can.
+        recipe: recipe of the denoiser.
+        name: name of its file, for messages.
+        prompts: prompts, with captions of the persons if and only if the denoiser reads them.
+        frames: number of frames; none: the denoiser's maximum.
         guidance: scale of classifier-free guidance; none: the recipe's.
-        steps: of the sampler; none: the recipe's.
+        steps: steps of the sampler; none: the recipe's.
 
     Raises:
-        ConfigError: the message names what is out of range and what is allowed.
+        ConfigError: a value is out of range; the message has the allowed range.
     """
     check_prompts(prompts)
     who = f"{name} ({recipe.variant.name})"
     if frames is not None and any(prompt.frames for prompt in prompts):
-        raise ConfigError(f"frames {frames}: each request says how many frames it asks for. Leave it out.")
+        raise ConfigError(f"frames {frames}: each request has its own number of frames. Leave it out.")
     if frames is not None and not recipe.min_frames <= frames <= recipe.max_frames:
-        raise ConfigError(f"frames {frames}: {who} makes {recipe.min_frames} to {recipe.max_frames} frames.")
+        raise ConfigError(f"frames {frames}: {who} generates {recipe.min_frames} to {recipe.max_frames} frames.")
     # A window of an evaluation may be shorter than a training clip.
     if (longest := max(prompt.frames or 0 for prompt in prompts)) > recipe.max_frames:
-        raise ConfigError(f"a request asks for {longest} frames; {who} makes at most {recipe.max_frames}.")
+        raise ConfigError(f"a request needs {longest} frames; {who} generates at most {recipe.max_frames}.")
     if steps is not None and not 1 <= steps <= recipe.diffusion.steps:
         raise ConfigError(f"steps {steps}: 1 to {recipe.diffusion.steps}, the length of the noise schedule of {who}.")
     if guidance is not None and not math.isfinite(guidance):
         raise ConfigError(f"guidance {guidance}: a finite number, for example 3.5.")
     method = recipe.variant.method
     if guidance is not None and method.guided != "scale":
-        why = "has guidance weights of its own" if method.guided == "own" else "samples without guidance"
+        why = "has its own guidance weights" if method.guided == "own" else "samples without guidance"
         raise ConfigError(f"guidance {guidance}: {who} {why}. Leave it out.")
     if steps is not None and not method.stepwise:
         raise ConfigError(f"steps {steps}: {who} does not sample in steps. Leave it out.")
     if recipe.individual and any(prompt.persons is None for prompt in prompts):
-        raise ConfigError(f"{who} reads a caption of each person as well. Give them (--person-a and --person-b).")
+        raise ConfigError(f"{who} also reads a caption for each person. Give them (--person-a and --person-b).")
     if not recipe.individual and any(prompt.persons for prompt in prompts):
-        raise ConfigError(f"{who} reads only the caption of the pair. Leave out those of each person.")
+        raise ConfigError(f"{who} reads only the caption of the pair. Leave out those of the persons.")

@@ -1,4 +1,4 @@
-"""Who made this file: one record a stage run, beside the stage's main artefact.
+"""Provenance: one record per stage run, beside the stage's main artefact.
 
 A record holds everything needed to trace a number back: command, resolved configuration, code revision and whether the
 tree was dirty, hashes of inputs and outputs, seeds, versions, device and wall time. Records are the only artefacts that
@@ -39,7 +39,7 @@ PACKAGES = (
 def code_revision() -> dict[str, Any]:
     """Git commit of the working directory and whether tracked files differ from it; ``None`` outside a checkout.
 
-    Committed results do not count: a run that writes them anew does not change the code that makes them.
+    Committed results do not count, since regenerating them does not change the code.
     """
 
     def git(*words: str) -> str | None:
@@ -67,7 +67,7 @@ def versions() -> dict[str, str]:
 
 
 def device() -> str:
-    """The accelerator in use, else the :func:`processor`; torch is asked only if the stage has imported it."""
+    """The accelerator in use, else the :func:`processor`; torch is used only if the stage has imported it."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         return str(torch.cuda.get_device_name())
@@ -75,14 +75,14 @@ def device() -> str:
 
 
 def processor() -> str:
-    """The processor by its maker's name where the system tells it, and its architecture."""
+    """The processor's model name, where the system gives it, and its architecture."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return f"{names[0]} ({platform.machine()} CPU)" if names else f"{platform.machine()} CPU"
 
 
 def peak_memory() -> int:
-    """Bytes that this process has held at most."""
+    """Peak memory of this process in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
@@ -97,14 +97,14 @@ def recorded(
 ) -> Iterator[dict[str, Any]]:
     """Run a stage and, if it succeeds, write its record beside the first of ``outputs``.
 
-    Yields a dictionary for notes of the stage's own (counts, origins of data and weights); it becomes ``notes``. Two
-    runs of one stage never overlap: the second waits, for instance for a job that outlived a killed pipeline.
+    Yields a dictionary for the stage's own notes (counts, origins of data and weights), which becomes ``notes``. Two
+    runs of one stage never overlap: the second waits, for instance for a job that survived a killed pipeline.
 
     Raises:
-        StateError: an input is another one than before the work.
+        StateError: an input has changed during the work.
     """
     written = [Path(path) for path in outputs]
-    if os.environ.get("LOCAL_RANK", "0") != "0":  # a further process of a multi-device training: the first one records
+    if os.environ.get("LOCAL_RANK", "0") != "0":  # only the first process of a multi-device training records
         yield {}
         return
     started, clock = datetime.now(UTC), time.perf_counter()

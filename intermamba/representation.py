@@ -1,4 +1,4 @@
-"""Representations of motion: what a feature frame of each dataset means, for losses, drawing and export."""
+"""Representations of motion: the meaning of each dataset's feature frames, for losses, drawing and export."""
 
 from typing import Protocol, runtime_checkable
 
@@ -20,9 +20,9 @@ class Representation(Protocol):
     features: int
     fps: int
     floor: float | None
-    """Height of the floor; none: the lowest joint of a clip stands on it."""
+    """Height of the floor; none: the lowest joint of a clip touches it."""
     rotation_joints: tuple[str, ...]
-    """Joints whose rotations a frame holds, in the order of :meth:`rotations`."""
+    """Joints whose rotations are in a frame, in the order of :meth:`rotations`."""
 
     def joints(self, motion: Float[Tensor, "*axes F"]) -> Float[Tensor, "*axes 22 3"]:
         """Global positions of the 22 body joints (:data:`intermamba.skeleton.BODY`), differentiable."""
@@ -61,10 +61,10 @@ class InterHuman:
 class InterX:
     """336 features: 55 rotations in 6D rows, then the translation (:mod:`intermamba.data.interx`).
 
-    Positions come from forward kinematics. Heights count from where the first person's pelvis starts.
+    Positions come from forward kinematics. Heights are relative to the first person's pelvis in the first frame.
 
     Args:
-        offsets: of the 55 joints from their parents, metres: a user's SMPL-X body, or the project's neutral skeleton.
+        offsets: offsets of the 55 joints from their parents, metres: a user's SMPL-X body, or the neutral skeleton.
     """
 
     features = interx.FEATURES
@@ -96,12 +96,12 @@ class InterX:
 
 
 def representation(dataset: str, offsets: Float[np.ndarray, "J 3"] | None = None) -> Representation:
-    """The representation of a dataset by name; ``offsets`` are the bones that its split file tells, where it does."""
+    """The representation of a dataset by name; ``offsets`` are the bones of its split file, if it has any."""
     kind = datasets.dataset(dataset).load("representation")
     made: Representation = kind() if offsets is None else kind(offsets)
     return made
 
 
 def floor_under(joints: Float[np.ndarray, "T P J 3"], body: Representation) -> float:
-    """Height in metres of the floor that a motion of global positions stands on."""
+    """Height in metres of the floor of a motion of global positions."""
     return float(joints[..., 1].min()) if body.floor is None else body.floor

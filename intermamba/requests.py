@@ -1,4 +1,4 @@
-"""Requests for motions of test clips: what a method has to answer to be evaluated. Files of them: JSON lines or CSV."""
+"""Requests for motions of test clips, which a method answers to be evaluated, as files: JSON lines or CSV."""
 
 import csv
 import io
@@ -17,29 +17,29 @@ FORMATS = (".jsonl", ".csv")
 
 
 class Request(Section):
-    """One request: a motion of a test clip, or several where ``samples`` is given."""
+    """One request: a motion of a test clip, or several if ``samples`` is given."""
 
     clip: str = Field(min_length=1)
     """Id of the test clip."""
     caption_index: Count
-    """Which of the clip's captions it is, from 0."""
+    """Index of the caption among the clip's, from 0."""
     caption: str = Field(min_length=1)
     frames: Positive
     """Feature frames of the motion to generate."""
     repeat: Count = 0
-    """The set of motions that the answer belongs to."""
+    """Repeat of the evaluation to which the motion belongs."""
     samples: Positive | None = None
-    """How many motions to generate, for MModality; ``None``: one, for all other metrics."""
+    """Number of motions to generate, for MModality; ``None``: one, for all other metrics."""
     person_a: str | None = None
-    """What person a does, where the dataset says it."""
+    """Caption of person a, if the dataset has it."""
     person_b: str | None = None
 
 
 def write(path: str | Path, requests: Iterable[Request]) -> None:
-    """Write ``requests`` in the format of the path's ending: one JSON object per line, or CSV with a header.
+    """Write ``requests`` in the format of the path's suffix: one JSON object per line, or CSV with a header.
 
     Raises:
-        ConfigError: another ending.
+        ConfigError: another suffix.
     """
     written = io.StringIO()
     if _format(path) == ".csv":
@@ -52,11 +52,11 @@ def write(path: str | Path, requests: Iterable[Request]) -> None:
 
 
 def read(path: str | Path) -> list[Request]:
-    """The requests of a file that :func:`write` or another program wrote; blank lines are skipped.
+    """The requests of a file written by :func:`write` or another program; blank lines are skipped.
 
     Raises:
-        ConfigError: not the ending of a known format.
-        DataError: a file that cannot be read or holds no request, or a line that is not one; it is named.
+        ConfigError: not the suffix of a known format.
+        DataError: the file cannot be read or has no request, or a line is not one; the line is named.
     """
     parse = _csv if _format(path) == ".csv" else _json_lines
     try:
@@ -69,10 +69,10 @@ def read(path: str | Path) -> list[Request]:
 
 
 def _format(path: str | Path) -> str:
-    ending = Path(path).suffix.lower()
-    if ending not in FORMATS:
-        raise ConfigError(unknown("ending", ending, FORMATS, str(path)))
-    return ending
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise ConfigError(unknown("suffix", suffix, FORMATS, str(path)))
+    return suffix
 
 
 def _json_lines(path: str | Path, file: Iterable[str]) -> Iterator[Request]:

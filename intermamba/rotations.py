@@ -56,7 +56,7 @@ def forward_kinematics(
     offsets: Float[Tensor, "J 3"],
     parents: Sequence[int],
 ) -> Float[Tensor, "*axes J 3"]:
-    """Joint positions of a tree from local rotations; joint 0, the root, stands at ``translation + offsets[0]``."""
+    """Joint positions of a tree from local rotations; joint 0, the root, is at ``translation + offsets[0]``."""
     turn = [rotations[..., 0, :, :]]
     place = [translation + offsets[0]]
     for joint, parent in enumerate(parents[1:], start=1):

@@ -35,31 +35,31 @@ def run(
     progress: Progress = SILENT,
     remark: Callable[[str], None] | None = None,
 ) -> list[Path]:
-    """Write ``seeds`` motions of every prompt; returns the files in the order they were written.
+    """Write ``seeds`` motions of every prompt; returns the files in the order of writing.
 
     They go to ``<output>/<folder of the prompt>/seed<k>.{npz,gif,mp4,a.bvh,b.bvh,glb}``. A seed gives the same noise
-    for every prompt (each motion of a request has its own), and up to rounding the same motion however many are asked
-    for. Everything that can be refused is refused before torch is imported.
+    for every prompt (each motion of a request has its own), and up to rounding the same motion for any number of
+    seeds. All arguments are checked before torch is imported.
 
     Args:
-        config: a profile whose place of the text tower, sampling settings and runtime are used; none: the checkpoint's
+        config: a profile whose path of the text tower, sampling settings and runtime are used; none: the checkpoint's
             settings.
         weights: checkpoint of any denoiser; none: the demo checkpoint of the package.
-        prompts: with captions of each person where, and only where, the denoiser reads them.
-        frames: of the motions; by default as many as the denoiser can make.
-        seeds: how many, from 0.
-        output: folder of the prompts' folders.
-        formats: what to write beside the npz: mp4, gif, bvh, glb.
+        prompts: with captions of each person if, and only if, the denoiser reads them.
+        frames: number of frames; none: the maximum of the denoiser.
+        seeds: number of seeds, from 0.
+        output: parent of the prompts' folders.
+        formats: formats besides npz: mp4, gif, bvh, glb.
         guidance: scale of classifier-free guidance; none: the default.
-        steps: of the sampler; none: the default.
+        steps: steps of the sampler; none: the default.
         progress: called after every motion.
-        remark: called with each thing that a user should know about the result.
+        remark: called with each remark on the result.
 
     Raises:
         ConfigError: a blank prompt, two prompts with one folder, another argument out of range, or a profile that does
-            not fit the checkpoint.
-        StateError: no such checkpoint, an ``output`` that cannot be written to, or a motion that is not finite.
-        DataError: ``weights`` is no checkpoint of a denoiser.
+            not match the checkpoint.
+        StateError: no such checkpoint, an ``output`` that cannot be written, or a motion that is not finite.
+        DataError: ``weights`` is not a checkpoint of a denoiser.
     """
     check_prompts(prompts)
     check_folders(prompts)
@@ -68,7 +68,7 @@ def run(
     check_formats(formats)
     weights = DEMO if weights is None else Path(weights)
     recipe = recipes.read(weights)
-    if not recipe.individual:  # a request has them for models that do
+    if not recipe.individual:  # requests have them only for models that read them
         prompts = [replace(one, persons=None) if one.request else one for one in prompts]
     check_request(recipe, str(weights), prompts, frames=frames, guidance=guidance, steps=steps)
     if config is not None:
@@ -106,12 +106,12 @@ def run(
 
 
 def _about_demo(weights: Path) -> list[str]:
-    """Which training the demo checkpoint comes from, and by which rule it was chosen; nothing of other checkpoints."""
+    """Origin of the demo checkpoint, and the rule by which it was chosen; empty for other checkpoints."""
     return [f"demo checkpoint: {files.read_json(record_of(DEMO))['notes']['chosen']}"] if weights == DEMO else []
 
 
 def _understood(model: Any, prompts: Sequence[Prompt]) -> list[str]:
-    """Which kinds of interaction the prompts are nearest to, where the model can tell."""
+    """The kinds of interaction that are nearest to the prompts, if the model can compare them."""
     return [
         f"{prompt!r} is nearest to: "
         + ", ".join(f"{kind} ({share:.0%})" for kind, share in zip(found.kinds, found.probabilities, strict=True))
@@ -140,10 +140,10 @@ def _open(weights: Path, config: Config | None) -> Any:  # a Model, which needs 
 
 
 def check_profile(config: Config, recipe: Recipe, weights: Path) -> None:
-    """Whether a profile fits a checkpoint: same text tower, context and noise schedule.
+    """Check that a profile matches a checkpoint: same text tower, context and noise schedule.
 
     Raises:
-        ConfigError: it does not.
+        ConfigError: it does not match.
     """
     from intermamba.text.names import tower_name
 
@@ -161,10 +161,10 @@ def check_profile(config: Config, recipe: Recipe, weights: Path) -> None:
 
 
 def check_formats(names: Sequence[str]) -> None:
-    """Whether this machine can write these formats beside the npz.
+    """Check that this machine can write these formats besides npz.
 
     Raises:
-        ConfigError: an unknown one.
+        ConfigError: an unknown format.
         StateError: an MP4 on a machine without ffmpeg.
     """
     for name in names:
@@ -182,4 +182,4 @@ def _check_writable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise StateError(f"--output {folder}: cannot be written to ({error.strerror}). Name another folder.") from error
+        raise StateError(f"--output {folder}: cannot be written ({error.strerror}). Choose another folder.") from error

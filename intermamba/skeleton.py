@@ -33,7 +33,7 @@ PARENTS = (*BODY_PARENTS, 15, 15, 15, *_finger_parents(20, 25), *_finger_parents
 """Parent of each of the 55 joints; -1 for the root. A parent always comes before its children."""
 
 CHAINS = ((0, 2, 5, 8, 11), (0, 1, 4, 7, 10), (0, 3, 6, 9, 12, 15), (9, 14, 17, 19, 21), (9, 13, 16, 18, 20))
-"""Right leg, left leg, spine, right arm, left arm: the bones of InterGen's bone-length loss and of our drawings."""
+"""Right leg, left leg, spine, right arm, left arm: the bones of InterGen's bone-length loss and of all drawings."""
 
 BONE_STARTS = tuple(joint for chain in CHAINS for joint in chain[:-1])
 BONE_ENDS = tuple(joint for chain in CHAINS for joint in chain[1:])
@@ -47,7 +47,7 @@ FEET = (7, 10, 8, 11)
 FEET_HEIGHT = (0.12, 0.05, 0.12, 0.05)
 """Below this height in metres a joint of FEET can be in contact [InterGen]."""
 FEET_SQUARED_STEP = 0.001
-"""Below this squared displacement a frame, in square metres, it is [InterGen]."""
+"""Below this squared displacement per frame, in square metres, it is in contact [InterGen]."""
 TOUCHING = 0.1
 """Metres between two joints, below which two people touch [InterGen's joint affinity]."""
 

@@ -1,4 +1,4 @@
-"""Lightning's trainer as this project uses it: reproducible, quiet, resumable only where asked, with progress."""
+"""Lightning's trainer with this project's settings: reproducible, quiet, resumable on request, with progress."""
 
 import logging
 import math
@@ -20,12 +20,12 @@ from intermamba.errors import DivergedError
 from intermamba.progress import SILENT, Progress
 
 EXPLODED = 1e4
-"""A loss of so many times that of the first step, and of one at least, has diverged."""
+"""A loss of at least one, and of so many times that of the first step, has diverged."""
 VALIDATION_LOSS = "validation/total"
-"""What a module must log its validation loss as to have it shown."""
+"""Name under which a module logs its validation loss to have it displayed."""
 AVERAGED = 100
-"""Steps over which the loss shown is a mean: that of a single step says more about its diffusion steps than about
-training."""
+"""Number of steps over which the displayed loss is averaged: that of a single step depends mostly on its diffusion
+steps."""
 
 
 def trainer(
@@ -44,7 +44,7 @@ def trainer(
     """A trainer without summaries or checkpoints of its own; a :class:`ModelCheckpoint` may be a callback.
 
     ``progress`` counts its steps; ``part`` names them where one stage trains more than once. A training that diverges
-    stops with a :class:`DivergedError`, which says what was ``kept``.
+    stops with a :class:`DivergedError`, which reports what was ``kept``.
     """
     return L.Trainer(
         accelerator=runtime.accelerator,
@@ -57,18 +57,18 @@ def trainer(
         callbacks=[_Guard(kept), *callbacks, _Report(progress, part)],
         # On a GPU some kernels have no deterministic form; those warn instead of failing.
         deterministic=True if runtime.accelerator == "cpu" else "warn",
-        # Not Lightning's own for Slurm: its checkpoints lie in the working directory, which all trainings share.
+        # Not Lightning's own for Slurm: its checkpoints are in the working directory, which all trainings share.
         plugins=[LightningEnvironment()],
-        use_distributed_sampler=False,  # EpochSampler shards by itself
+        use_distributed_sampler=False,  # EpochSampler does the sharding
         enable_progress_bar=False,
         enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
         enable_model_summary=False,
-        logger=False,  # here loggers would go; what a run leaves for plots is written by its own callback, as CSV
+        logger=False,  # the place for loggers; the history for plots is written by its own callback, as CSV
     )
 
 
 class _Report(L.Callback):
-    """Tells a :class:`Progress` of every step, with the epoch and the losses."""
+    """Reports every step to a :class:`Progress`, with the epoch and the losses."""
 
     def __init__(self, progress: Progress, part: str) -> None:
         self._progress, self._part = progress, part
@@ -92,7 +92,7 @@ class _Report(L.Callback):
             self._progress(1, partial(self._note, trainer))
 
     def _note(self, trainer: L.Trainer) -> str:
-        """Waits for the device, hence only where something is shown."""
+        """Waits for the device, hence only called when something is displayed."""
         assert trainer.max_epochs is not None
         epoch = min(trainer.current_epoch + 1, trainer.max_epochs)
         facts = [f"epoch {epoch}/{trainer.max_epochs}"]
@@ -106,7 +106,7 @@ class _Report(L.Callback):
 class _Guard(L.Callback):
     """Stops a training that diverges, before a checkpoint of it is written over the last good one.
 
-    A GPU is asked once in many steps, since asking waits for it; the step and the batch are named all the same.
+    On a GPU losses are checked once in many steps, since a check waits for it; step and batch are still named.
     """
 
     def __init__(self, kept: Callable[[], str]) -> None:
@@ -154,7 +154,7 @@ class _Guard(L.Callback):
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Lightning without its advertisements, its advice on what is meant to be so, and its own answer to Ctrl-C."""
+    """Lightning without its advertisements, advice against intended settings, and handling of Ctrl-C."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     try:
@@ -164,7 +164,9 @@ def quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists.*")
             warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode.*")  # a frozen part of an evaluator
-            warnings.filterwarnings("ignore", message=".*have no `val_dataloader`.*")  # steps measured on their own
+            warnings.filterwarnings(
+                "ignore", message=".*have no `val_dataloader`.*"
+            )  # steps measured without validation
             warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")  # Lightning's use of torch
             yield
     except SystemExit as stop:

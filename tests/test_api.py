@@ -151,7 +151,7 @@ def test_a_wrong_call_says_what_is_allowed(model: Model) -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             model.generate(prompt, **options)
-    with pytest.raises(ConfigError, match=r"ending '.obj'.*bow.obj.*\.glb"):
+    with pytest.raises(ConfigError, match=r"suffix '.obj'.*bow.obj.*\.glb"):
         model.generate(BOW, frames=15).save("bow.obj")
     with pytest.raises(ConfigError, match=r"device 'gpu'.*auto, cpu, cuda"):
         intermamba.load(device="gpu")

@@ -71,11 +71,11 @@ LAUGHS = "a0: &a0 [x, x]\n" + "".join(
     ("written", "message"),
     [
         (LAUGHS, "more than 50,000 values"),
-        ("base: &b {x: *b}", "an alias inside what it stands for"),
+        ("base: &b {x: *b}", "an alias inside its own anchor"),
         ("[" * 20_000, "more than 50 levels deep"),
         ("a: " + "9" * 5000, "a number of more than 100 digits"),
         ("a: " + ":".join(["1"] * 30_000), "a number of more than 100 digits"),
-        ("a: 1\nb: 2\na: 3", "the key 'a' stands twice"),
+        ("a: 1\nb: 2\na: 3", "the key 'a' appears twice"),
         ("a: \x01", "(special|control) characters"),
         ("a: !!python/object/apply:os.system [true]", "could not determine a constructor"),
         ("a: 2020-99-99", "not valid YAML"),

@@ -1,8 +1,8 @@
-"""Tables and figures as entries of a registry: what each is called, shows and reads, and the function that makes it.
+"""Registry of tables and figures: name, caption and inputs of each, and the function that makes it.
 
 ``workflow.tables`` and ``workflow.figures`` list this project's. Other packages add theirs as entry points of the
 groups ``intermamba.tables`` and ``intermamba.figures``, each of which names an :class:`Exhibit`. The stage table, the
-stages, the report and the documents take all from there.
+stages, the report and the documents read the registry.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,10 +18,10 @@ class Exhibit:
     """One table or figure."""
 
     name: str
-    """Of its files, without suffix."""
+    """Name of its files, without suffix."""
     title: str
     text: str = ""
-    """What a figure shows, beneath its title and for those who cannot see it."""
+    """What a figure shows: its caption and alternative text."""
     function: str
     """``module:function`` that makes it from the results and the job of its stage: ``function(study, job)`` returns a
     :class:`workflow.tables.tabular.Table` or a matplotlib figure."""
@@ -30,9 +30,9 @@ class Exhibit:
     knobs: tuple[str, ...] = ()
     """Sections of the configuration beside those of every table or figure."""
     timed: bool = False
-    """Whether it shows timings, and so differs between equal runs."""
+    """Whether it shows timings, which differ between identical runs."""
     number: int = 0
-    """0: the first free one after those before it."""
+    """0: the next free number."""
     in_paper: bool = False
     """Whether the paper has it, under the same number."""
 
@@ -54,7 +54,7 @@ def registered(group: str, own: Mapping[str, Exhibit]) -> dict[str, Exhibit]:
     """Numbered exhibits of this project, and those of other packages after them.
 
     Raises:
-        ConfigError: an entry point of ``group`` is no exhibit, or has a name that is taken.
+        ConfigError: an entry point of ``group`` is not an exhibit, or its name is taken.
     """
     return numbered(offered(group, Exhibit, own).values())
 

@@ -1,1 +1,1 @@
-"""Weights in and out: this project's own checkpoints, and other projects' files, read safely and imported."""
+"""Checkpoints: this project's own, and those of other projects, read safely and imported."""

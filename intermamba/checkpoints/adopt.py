@@ -1,4 +1,4 @@
-"""Stage ``adopt``: a checkpoint that its authors released becomes one of ours, from there on like any other."""
+"""Stage ``adopt``: import a released checkpoint into this project's format."""
 
 from pathlib import Path
 
@@ -16,15 +16,15 @@ from intermamba.representation import representation
 from intermamba.text.names import tower_name
 
 DIFFUSION_STEPS = 1000
-"""Of the noise schedule that both were trained with."""
+"""Steps of the noise schedule with which both official models were trained."""
 
 
 def run(config: Config, job: Job) -> None:
-    """Write an official checkpoint as a file that :func:`intermamba.checkpoints.trained.load` reads.
+    """Convert an official checkpoint to a file that :func:`intermamba.checkpoints.trained.load` reads.
 
     Raises:
-        ConfigError: a model without an official layout, or one that reads another text tower than the profile's.
-        DataError: a file is missing, broken, or not what its place promises.
+        ConfigError: the model has no official layout, or reads another text tower than the profile's.
+        DataError: a file is missing, broken, or of another kind.
     """
     dataset, variant = job.dataset, job.variant
     if variant not in official.LAYOUTS:
@@ -47,7 +47,7 @@ def run(config: Config, job: Job) -> None:
                 f"{config.text.width} wide. Use a profile with the tower it was trained with (CLIP ViT-L/14: 768)."
             )
         if features != (known := representation(dataset).features):
-            raise DataError(f"{checkpoint}: makes {features} features per person; {dataset} has {known}.")
+            raise DataError(f"{checkpoint}: generates {features} features per person; {dataset} has {known}.")
         mean, std = (torch.from_numpy(_read(file, features)) for file in statistics)
         if not (std > 0).all():
             raise DataError(f"{statistics[1]}: a standard deviation that is not positive.")

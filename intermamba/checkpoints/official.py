@@ -1,7 +1,7 @@
 """Checkpoints of InterGen and in2IN as their authors released them, read into this project's models.
 
 A file holds a state dict: bare (in2IN's ``.pt``), or under ``state_dict`` with a prefix ``model.`` to every name
-(Lightning, InterGen's ``.ckpt``). Its names and ours are in one-to-one correspondence; ``{}`` is empty for InterGen and
+(Lightning, InterGen's ``.ckpt``). Its names correspond one to one to this project's; ``{}`` is empty for InterGen and
 ``_interaction`` for in2IN:
 
 ======================================  ===========================================================
@@ -21,9 +21,9 @@ blocks.N.*.norm.modulation.*            decoder.net{}.blocks.N.*.norm.emb_layers
 blocks.N.*.norm_other.modulation.*      decoder.net{}.blocks.N.*.xf_norm.emb_layers.1.*
 ======================================  ===========================================================
 
-Constants in the file are no weights of ours: the frozen CLIP (:data:`CLIP`) is set aside, tables of sinusoidal
-positions (``*sequence_pos_encoder.pe``) are compared with ours. Sizes are read off the weights, except for the numbers
-of heads, which leave no trace in them.
+Constants in the file are not loaded: the frozen CLIP (:data:`CLIP`) is set aside, and tables of sinusoidal positions
+(``*sequence_pos_encoder.pe``) are compared with this project's. Sizes are read off the weights, except for the numbers
+of heads, which do not show in their shapes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -43,14 +43,14 @@ from intermamba.positions import sinusoids
 MAX_FRAMES = 300
 """Longest window of the official models; nothing in their weights depends on it."""
 BLOCKS = 128
-"""Most blocks of each kind that are built."""
+"""Maximum number of blocks of each kind."""
 HEADS = 8
 """Attention heads of the official models, in the denoiser and in the text encoder."""
 
 CLIP = ("token_embedding.", "clip_transformer.", "positional_embedding", "ln_final.")
-"""How names of the frozen CLIP's weights begin."""
+"""Prefixes of the frozen CLIP's weights."""
 POSITIONS = ("sequence_pos_encoder.pe", "embed_timestep.sequence_pos_encoder.pe")
-"""Names in the network of the tables of positions, of frames and of diffusion steps."""
+"""Names of the two position tables in the network: of frames and of diffusion steps."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ class Layout:
     """One of the official layouts."""
 
     variant: str
-    """The model here that takes its weights."""
+    """The variant here that loads its weights."""
     title: str
     suffix: str
-    """What ``{}`` stands for in the table above."""
+    """Value of ``{}`` in the table above."""
 
-    def names(self, ours: Iterable[str]) -> dict[str, str]:
-        """The official name of each of our parameters."""
-        return {name: self._name(name) for name in ours}
+    def names(self, own: Iterable[str]) -> dict[str, str]:
+        """The official name of each parameter here."""
+        return {name: self._name(name) for name in own}
 
     def _name(self, name: str) -> str:
         for here, there in _MODULES:
@@ -126,7 +126,7 @@ def load(path: str | Path, layout: Layout, heads: int = HEADS) -> Denoiser:
 
 
 def _state(path: str | Path) -> dict[str, Tensor]:
-    """The state dict of a file, out of its wrappers."""
+    """The state dict of a file, unwrapped."""
     content = read_checkpoint(path)
     state = state_dict(path, content.get("state_dict", content))
     prefix = "model." if all(name.startswith("model.") for name in state) else ""
@@ -134,7 +134,7 @@ def _state(path: str | Path) -> dict[str, Tensor]:
 
 
 def _check_model(path: str | Path, weights: Mapping[str, Tensor], layout: Layout) -> None:
-    """Refuse checkpoints of other models by what they are, before their keys are called missing."""
+    """Refuse checkpoints of other models by name, before their keys are reported as missing."""
     networks = {name.split(".")[1] for name in weights if name.startswith("decoder.net")}
     if networks == {f"net{layout.suffix}"}:
         return
@@ -150,12 +150,12 @@ def _check_model(path: str | Path, weights: Mapping[str, Tensor], layout: Layout
 
 
 def _sizes(path: str | Path, weights: Mapping[str, Tensor], layout: Layout) -> dict[str, Any]:
-    """Sizes for :func:`intermamba.models.build`, off the shapes of a few weights."""
+    """Sizes for :func:`intermamba.models.build`, from the shapes of a few weights."""
     net, text = f"decoder.net{layout.suffix}", f"clipTransEncoder{layout.suffix}"
 
     def shape(name: str) -> tuple[int, int]:
         if name not in weights:
-            raise DataError(f"{path}: missing {name}, which tells a size; expected a checkpoint of {layout.title}.")
+            raise DataError(f"{path}: missing {name}, which gives a size; expected a checkpoint of {layout.title}.")
         if (value := weights[name]).ndim != 2:
             raise DataError(f"{path}: {name} is {tuple(value.shape)}, expected a matrix.")
         return value.shape[0], value.shape[1]
@@ -182,7 +182,7 @@ def _check_positions(path: str | Path, tables: Mapping[str, Tensor | None], widt
     for name, table in tables.items():
         if table is None:
             continue
-        # Angles of thousands of radians in float32: rounding of the rates shows in the third decimal.
+        # Angles of thousands of radians in float32: rounding of the rates affects the third decimal.
         own = sinusoids(torch.arange(len(table)), width) if table.ndim == 2 else torch.empty(0)
         if table.shape != own.shape or not torch.allclose(table.float(), own, rtol=0, atol=5e-3):
-            raise DataError(f"{path}: {name} is not the table of sinusoids that {width} features have.")
+            raise DataError(f"{path}: {name} is not the table of sinusoids for {width} features.")

@@ -1,4 +1,4 @@
-"""Other people's weights: checkpoints read without running what is in them, and loading that names every misfit."""
+"""Foreign checkpoints, read without executing their content, and strict loading that names every misfit."""
 
 import zipfile
 from collections.abc import Mapping
@@ -21,10 +21,10 @@ DIRECTORY_LIMIT = 1 << 22
 """Largest table of contents of a checkpoint, in bytes: some forty thousand tensors."""
 _FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
-_REFUSED = "holds more than tensors, or is no checkpoint at all, and is not opened for safety"
+_REFUSED = "holds more than tensors, or is not a checkpoint, and is not opened for safety"
 
-# Learning rates that a scheduler computed with numpy, as the official ones do, are pickled as numpy scalars: a function
-# that makes a number of its bytes, under its name before numpy 2 and its name since.
+# The official schedulers compute learning rates with numpy, so they are pickled as numpy scalars: a function that makes
+# a number from bytes, under its names before and since numpy 2.
 _SCALAR = np.float64(0).__reduce__()[0]
 _NUMBERS: list[Any] = [
     (_SCALAR, "numpy.core.multiarray.scalar"),
@@ -35,7 +35,7 @@ _NUMBERS: list[Any] = [
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """A ``torch.save`` or safetensors file as plain tensors and containers; anything that would run code is refused.
+    """A ``torch.save`` or safetensors file as plain tensors and containers; files that would run code are refused.
 
     Tensors stay on disk until they are used: the file must not change meanwhile.
 
@@ -51,7 +51,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         content = _load(path)
     except Exception as error:  # a malformed file can raise nearly anything
-        # torch explains at length how to open the file unsafely; what it stumbled over comes after.
+        # torch first explains how to open the file unsafely; the cause comes after.
         reason = (str(error).partition("WeightsUnpickler error:")[2] or str(error)).strip().partition("\n")[0]
         raise DataError(f"{path}: {_REFUSED} ({brief(reason)}).") from error
     if not isinstance(content, dict):
@@ -67,26 +67,27 @@ def _load(path: Path) -> Any:
 
 
 def _check_archive(path: Path) -> None:
-    """Only what can be memory-mapped: it takes no more memory than the file is long, whatever it claims."""
+    """Refuse files that cannot be memory-mapped: a mapped file uses no more memory than its size."""
     try:
         with opened(path) as file, open_archive(file, DIRECTORY_LIMIT) as archive:
             packed = [item.filename for item in archive.infolist() if item.compress_type != zipfile.ZIP_STORED]
     except Exception as error:  # a malformed file can raise nearly anything
         raise DataError(
-            f"{path}: {_REFUSED} ({brief(error)}). It must be as torch.save writes since PyTorch 1.6, or safetensors."
+            f"{path}: {_REFUSED} ({brief(error)}). It must be written by torch.save of PyTorch 1.6 or newer, or be "
+            "safetensors."
         ) from error
     if packed:
         raise DataError(f"{path}: {_REFUSED} ({packed[0]} is compressed, which torch.save never does).")
 
 
 def state_dict(path: str | Path, value: Any) -> dict[str, Tensor]:
-    """``value``, if it is a dictionary of tensors by name, each of as many numbers as its shape claims.
+    """``value``, if it is a dictionary of tensors by name whose storage fits their shapes.
 
     Raises:
         DataError: it is not.
     """
     if not isinstance(value, dict) or not value:
-        raise DataError(f"{path}: no state dict in it where one is expected.")
+        raise DataError(f"{path}: holds no state dict where one is expected.")
     for name, tensor in value.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise DataError(
@@ -104,7 +105,7 @@ def check_fit(path: str | Path, weights: Mapping[str, Tensor], expected: Mapping
     """Compare names, shapes and values with what a network needs.
 
     Raises:
-        DataError: names the missing, unexpected and misshapen weights and those that are not finite, twenty of each.
+        DataError: some do not fit; up to twenty missing, unexpected, misshapen or non-finite weights are named.
     """
     missing = [f"missing {name}" for name in expected if name not in weights]
     unexpected = [f"unexpected {name:.100}" for name in weights if name not in expected]
@@ -115,7 +116,7 @@ def check_fit(path: str | Path, weights: Mapping[str, Tensor], expected: Mapping
         if value.shape != expected[name]:
             unfit.append(f"{name} is {tuple(value.shape)}, expected {tuple(expected[name])}")
         elif value.dtype not in _FLOATS or not value.isfinite().all():
-            unfit.append(f"{name} holds what is no finite number")
+            unfit.append(f"{name} holds values that are not finite")
     if problems := [*shortened(missing), *shortened(unexpected), *shortened(unfit)]:
         raise DataError(f"{path}: its weights do not fit {what}: " + "; ".join(problems) + ".")
 

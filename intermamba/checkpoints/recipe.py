@@ -1,7 +1,7 @@
-"""What a checkpoint says about itself: everything that sampling must repeat of its training.
+"""The recipe of a checkpoint: all settings of its training that sampling needs.
 
-The recipe is JSON in the metadata of the safetensors file, beside the format's number. It is read without torch, and
-everything in it is checked, sizes against stated bounds, before anything is built or allocated.
+It is JSON in the metadata of the safetensors file, beside the format's number. It is read without torch, and fully
+checked, sizes against stated bounds, before anything is built or allocated.
 """
 
 from collections.abc import Iterator
@@ -18,16 +18,16 @@ from intermamba.models import check_sizes, find, sizes_of
 from intermamba.reading.documents import explained
 
 FORMAT = "2"
-"""Number of the layout of the metadata; files before it held no text tower and no sampling settings."""
+"""Version of the metadata; earlier files held no text tower and no sampling settings."""
 
 BOUNDS = {
     "width": 8192, "heads": 256, "feedforward": 65536, "modules": 64, "blocks_per_module": 64, "state": 1024,
     "rank": 8192, "kernel": 64, "transformer_blocks": 128, "text_layers": 64, "text_heads": 256,
     "text_feedforward": 65536,
 }  # fmt: skip
-"""Largest size of each kind; the paper's largest model is an eighth of it or less."""
+"""Largest size of each kind, at least eight times that of the paper's largest model."""
 BLOCKS = 128
-"""Most blocks over all modules [paper 8]."""
+"""Maximum number of blocks over all modules [paper 8]."""
 FRAMES = 10_000
 """Longest motion, frames [paper 300]."""
 DIFFUSION_STEPS = 100_000
@@ -36,25 +36,25 @@ TEXT_BOUNDS = {"width": 8192, "heads": 256, "layers": 128, "context": 1024}
 EXAMPLE = "One person greets another person with a deep bow once, and the other bows back."
 """A sentence of the synthetic data."""
 TOWER_WEIGHTS = 1 << 28
-"""Most weights of an untrained text tower's layers [CLIP ViT-L/14: 85 million]."""
+"""Maximum number of weights of an untrained text tower's layers [CLIP ViT-L/14: 85 million]."""
 
 
 class Recipe(Section):
     """How to rebuild a trained denoiser, and how to sample from it."""
 
     variant: Variant
-    """Name, base and changes; what a study says about a variant is left out."""
+    """Name, base and changes; hypothesis, paper rows and note are left out."""
     dataset: Dataset
     origin: Literal["synthetic", "official"]
-    """The data it was trained on."""
+    """Origin of its training data."""
     sizes: SerializeAsAny[Section]
-    """Of the class that its method has."""
+    """Sizes, of the class of its method."""
     min_frames: Positive
     """Frames of the shortest clips it was trained on."""
     max_frames: Positive
-    """The longest motion it can make."""
+    """Frames of the longest motion that it generates."""
     tower: str
-    """Name of the text tower whose features it takes (:func:`intermamba.text.names.tower_name`)."""
+    """Name of the text tower whose features it reads (:func:`intermamba.text.names.tower_name`)."""
     text: TextConfig
     """Settings of that tower."""
     diffusion: DiffusionConfig
@@ -65,7 +65,7 @@ class Recipe(Section):
     @field_validator("sizes", mode="before")
     @classmethod
     def _of_method(cls, sizes: Any, info: Any) -> Any:  # ValidationInfo, which no type check takes at run time
-        """Sizes as the variant's method has them; what is wrong with the variant is said by its own field."""
+        """Sizes in the class of the variant's method; the variant's own field reports its errors."""
         variant: Variant | None = info.data.get("variant")
         if variant is None or isinstance(sizes, Section):
             return sizes
@@ -108,17 +108,17 @@ class Recipe(Section):
 
     @property
     def individual(self) -> bool:
-        """Whether it reads a caption of each person besides the pair's, and has guidance weights of its own."""
+        """Whether it reads a caption for each person besides the pair's, and has its own guidance weights."""
         return self.variant.individual
 
     @property
     def reduced(self) -> bool:
-        """Whether the tower's features are reduced before they are read, as its name says."""
+        """Whether the tower's features are reduced before they are read, as its name indicates."""
         return self.tower.endswith(f"-pca{self.text.width}")
 
     @property
     def caveats(self) -> list[str]:
-        """What a user must know about motions made with it."""
+        """Limits of the motions that it generates, for the user."""
         found = []
         if self.origin == "synthetic":
             found.append(
@@ -137,7 +137,7 @@ class Recipe(Section):
 def describe(config: Config, dataset: Dataset, variant: str, *, origin: str, tower: str) -> Recipe:
     """The recipe of a network trained with this configuration, its method's own values included.
 
-    ``origin`` is that of its data, ``synthetic`` or ``official``; ``tower`` names what made its token features.
+    ``origin`` is that of its data, ``synthetic`` or ``official``; ``tower`` names the source of its token features.
 
     Raises:
         ConfigError: an unknown variant, or a size out of bounds.
@@ -171,7 +171,7 @@ def read(path: str | Path) -> Recipe:
 
     Raises:
         StateError: no such file.
-        DataError: no checkpoint of this project, one of another version, or metadata that are not a valid recipe.
+        DataError: it is not a checkpoint of this project, is of another version, or has an invalid recipe.
     """
     try:
         metadata = files.read_metadata(path)

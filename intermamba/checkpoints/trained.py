@@ -1,4 +1,4 @@
-"""Trained denoisers as self-contained safetensors: weights, normalisation, and how to rebuild and sample."""
+"""Trained denoisers as self-contained safetensors: weights, normalisation and recipe."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ _PREFIX, _TEXT = "model.", "text."
 
 @dataclass(frozen=True)
 class Trained:
-    """A denoiser with all that sampling from it must repeat of its training."""
+    """A denoiser with everything that sampling needs."""
 
     model: Network
     mean: Float[Tensor, " F"]
@@ -33,7 +33,7 @@ class Trained:
     offsets: Float[np.ndarray, "55 3"] | None = None
     """Inter-X: bones of the body it was trained with, metres; none: the project's neutral skeleton."""
     reduction: Reduction | None = None
-    """What the text tower's features go through before it reads them; none: nothing."""
+    """Reduction of the text tower's features; none: they are read unchanged."""
 
     @property
     def variant(self) -> str:
@@ -53,7 +53,7 @@ class Trained:
 
     @property
     def body(self) -> Representation:
-        """What its features mean."""
+        """The representation of its features."""
         return representation(self.dataset, self.offsets)
 
 
@@ -73,7 +73,7 @@ def load(path: str | Path) -> Trained:
 
     Raises:
         StateError: the file does not exist.
-        DataError: no checkpoint of this project, one of another version, or weights that do not fit its recipe.
+        DataError: it is not a checkpoint of this project, is of another version, or its weights do not fit its recipe.
     """
     recipe = recipes.read(path)
     tensors, _ = files.read_tensors(path)

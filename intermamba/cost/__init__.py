@@ -1,1 +1,1 @@
-"""What the models cost: parameters, operations, seconds and memory of sampling, of training and of the scan."""
+"""Cost of the models: parameters, operations, time and memory of sampling, training and the scan."""

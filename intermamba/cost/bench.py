@@ -1,12 +1,11 @@
-"""Command ``bench``: how fast and how large the scan, sampling and training are, beside what others offer.
+"""Command ``bench``: time and memory of the scan, sampling and training, compared with other implementations.
 
-Everything is measured in one process on random data, the sides taking turns, so that a change of the machine's load
-touches all alike. What this machine cannot run has a row all the same, which says why it was not measured.
+Everything is measured in one process on random data. The compared functions take turns, so that a change of the
+machine's load affects all alike. A function that this machine cannot run has a row with the reason.
 """
 
 from collections.abc import Callable, Iterator
 from importlib import metadata
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +21,19 @@ from intermamba.paths import path
 from intermamba.seeds import derive
 
 TABLES = ("scan", "models", "growth", "exponents")
-"""Files that are written, the main one first."""
+"""Files written, the main one first."""
 KNOBS = ("bench", "complexity", "model", "diffusion", "training", "losses", "text", "datasets.interhuman", "runtime")
 PEERS = ("mamba-ssm", "mambapy", "einops", "triton")
 
 
 def run(config: Config, mamba_ssm: Path | None = None, advance: Callable[[int], None] | None = None) -> None:
-    """Measure everything; write ``scan.csv``, ``models.csv``, ``growth.csv`` and ``exponents.csv``, once all is done.
+    """Measure everything, then write ``scan.csv``, ``models.csv``, ``growth.csv`` and ``exponents.csv``.
 
-    Every measurement has the columns of :func:`intermamba.cost.timing.summary`, ``device`` and ``note``, which says
-    why there is no number where there is none.
+    Every measurement has the columns of :func:`intermamba.cost.timing.summary`, ``device`` and ``note``, which gives
+    the reason for a missing number.
 
-    ``mamba_ssm`` is the folder that holds mamba_ssm's package, if it is not installed. ``advance`` is called with 1
-    after each group of measurements that take turns (:func:`groups` says how many).
+    ``mamba_ssm`` is the folder of mamba_ssm's package, if it is not installed. ``advance`` is called with 1
+    after each group of measurements that take turns (:func:`groups` is their number).
     """
     outputs = {name: path("bench", profile=config.profile, table=name, format="csv") for name in TABLES}
     seed = derive(config.seed, "bench")
@@ -57,12 +56,12 @@ def run(config: Config, mamba_ssm: Path | None = None, advance: Callable[[int], 
 
 
 def groups(config: Config) -> int:
-    """Groups of measurements that take turns."""
+    """Number of groups of measurements."""
     return 2 * len(config.bench.shapes) + 2 + 2
 
 
 def exponents(growth: pd.DataFrame) -> pd.DataFrame:
-    """A row a model and axis: the slope of log(median seconds) over log(size), and its standard error."""
+    """One row per model and axis: the slope of log(median seconds) over log(size), and its standard error."""
     fits = []
     for (where, method, axis), part in growth.dropna(subset="seconds_median").groupby(
         ["device", "method", "axis"], sort=False
@@ -73,15 +72,13 @@ def exponents(growth: pd.DataFrame) -> pd.DataFrame:
 
 
 def _table(rows: Iterator[list[dict[str, Any]]], advance: Callable[[int], None] | None) -> pd.DataFrame:
-    """All rows of groups that are measured one after the other."""
-
-    def told() -> Iterator[list[dict[str, Any]]]:
-        for group in rows:
-            yield group
-            if advance:
-                advance(1)
-
-    return pd.DataFrame(chain.from_iterable(told()))
+    """The rows of all groups; each group is measured when it is asked for."""
+    found: list[dict[str, Any]] = []
+    for group in rows:
+        found += group
+        if advance:
+            advance(1)
+    return pd.DataFrame(found)
 
 
 def _versions() -> dict[str, str]:

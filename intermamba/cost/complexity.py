@@ -1,18 +1,19 @@
-"""What each model costs (Table 3): parameters, multiply-accumulates, sampling time.
+"""Cost of each model (Table 3): parameters, multiply-accumulates, sampling time.
 
-Conventions, since the paper states none. Parameters are the trained ones; the frozen text tower is not counted. MACs
-are of one conditional pass of the denoiser over T frames of both persons at batch 1, in three parts that add up:
+Conventions, since the paper states none. Only trained parameters are counted, not the frozen text tower. MACs are those
+of one conditional pass of the denoiser over T frames of both persons at batch 1, in three parts that add up:
 
 - ``dense``: every matrix product and convolution (``torch.utils.flop_counter``'s FLOPs / 2, and the depthwise
-  convolutions, which we compute elementwise); all other elementwise work is left out, as is usual;
+  convolutions, which are computed elementwise); other elementwise work is left out, as usual;
 - ``attention``: the two products of every attention, of queries with keys and of weights with values;
-- ``scan``: 4.5 for each batch, channel, step and state, mamba_ssm's own formula (9 FLOPs), and one for the skip.
+- ``scan``: 4.5 per batch, channel, step and state by mamba_ssm's own formula (9 FLOPs), and one for the skip.
 
-Apart from them stands ``text``, the trained text encoder over a clip's captions, which runs once a sampling. A whole
+In addition there is ``text``, the trained text encoder over a clip's captions, which runs once per sampling. A whole
 guided sampling is then ``passes`` (clips that guidance sends through the denoiser in a step) times ``sampling_steps``
 times the pass, plus the text encoder.
 
-Time is that of a whole guided sampling of one clip from the encoded caption on, all passes of a step as one batch.
+Time is that of a whole guided sampling of one clip, starting from the encoded caption, with all passes of a step as one
+batch.
 """
 
 import os
@@ -41,7 +42,7 @@ from intermamba.seeds import derive
 
 S = TypeVar("S", bound=Section)
 DATASET: Dataset = "interhuman"
-"""Its features and window size the models, as in Table 3."""
+"""Dataset whose features and window give the models' sizes, as in Table 3."""
 KNOBS = ("complexity", "model", "diffusion", "text", f"datasets.{DATASET}.max_frames", "runs", "runtime")
 """What the counts and times depend on."""
 
@@ -49,25 +50,25 @@ TIME_COLUMNS = (
     "method", "repeat", "seconds", "solver", "sampling_steps", "guidance", "frames", "batch", "warmup_steps", "device",
     "dtype", "threads",
 )  # fmt: skip
-"""Of ``complexity_time.csv``: a timed sampling, and the conditions it was timed under."""
+"""Columns of ``complexity_time.csv``: a timed sampling and its conditions."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a model is built with, and what it is counted at."""
+    """Sizes with which a model is built and counted."""
 
     model: Section
     max_frames: int
     text_width: int
     tokens: int
-    """Of a caption, padding included: the text encoder reads them all."""
+    """Tokens of a caption, padding included: the text encoder reads them all."""
     frames: int
-    """T of a pass."""
+    """Frames of a pass."""
     sampling: DiffusionConfig
 
     @classmethod
     def of(cls, config: Config, name: str) -> "Sizes":
-        """Those of a variant in a profile."""
+        """The sizes of a variant in a profile."""
         base = find(name).base
         own = config.of(base)
         return cls(
@@ -81,7 +82,7 @@ class Sizes:
 
     @classmethod
     def paper(cls, name: str) -> "Sizes":
-        """Those of a variant at full size; counted in every profile."""
+        """The sizes of a variant in the papers, counted in every profile."""
         method = find(name).method
         sizes = method.sizes() if method.sizes is not ModelConfig else _with(PAPER, method.defaults.get("model", {}))
         text = {"width": TEXT_WIDTH, "context": CONTEXT} | dict(method.defaults.get("text", {}))
@@ -108,15 +109,15 @@ SAMPLING = DiffusionConfig(
 )
 """The paper's sampling [5.1]."""
 SCAN_FLOPS = 9
-"""Of a channel, step and state of a scan [mamba_ssm's own formula]."""
+"""FLOPs of a scan per channel, step and state [mamba_ssm's own formula]."""
 
 
 def run(config: Config, job: Job, *, timed: bool = True, advance: Callable[[int], None] | None = None) -> None:
-    """Measure every model of the study; write ``complexity.csv`` and, because times differ from run to run, the times
-    apart in ``complexity_time.csv`` beside it.
+    """Measure every model of the study; write counts to ``complexity.csv`` and times, which differ between runs, to
+    ``complexity_time.csv``.
 
-    The first has two rows a model, ``sizes`` being ``profile`` or ``paper``: see :func:`count`. The second has a row a
-    sampling, written as it comes, so that a run that was cut short leaves what it measured: see :func:`samplings`.
+    The first has two rows per model, with ``sizes`` ``profile`` or ``paper``: see :func:`count`. The second has one row
+    per sampling, written at once, so that an interrupted run keeps its measurements: see :func:`samplings`.
     Needs no data. ``timed=False`` counts only; ``advance`` is called with 1 after each timed sampling.
     """
     names = list(dict.fromkeys(variant for _, variant, _ in config.rows()))
@@ -145,7 +146,7 @@ def run(config: Config, job: Job, *, timed: bool = True, advance: Callable[[int]
 
 def count(name: str, sizes: Sizes) -> dict[str, int]:
     """Counts of one model, all integers: ``parameters``; ``macs_dense``, ``macs_attention``, ``macs_scan`` of a pass;
-    ``macs_text``; ``passes``; ``macs_sampling``; and what they are of: ``frames``, ``batch``, ``sampling_steps``.
+    ``macs_text``; ``passes``; ``macs_sampling``; and their conditions: ``frames``, ``batch``, ``sampling_steps``.
     """
     model = _build(name, sizes, "meta")
     one_pass = count_macs(model, sizes.frames)
@@ -188,7 +189,7 @@ def count_macs(model: Network, frames: int) -> dict[str, int]:
 
 
 def _text_macs(model: Network, tokens: int) -> int:
-    """Of the trained text encoder, attention included, over all captions of one clip."""
+    """MACs of the trained text encoder, attention included, over all captions of one clip."""
     device = next(model.parameters()).device
     features = torch.zeros(model.groups, tokens, model.text_width, device=device)
     with _counted_products() as counter:
@@ -198,7 +199,7 @@ def _text_macs(model: Network, tokens: int) -> int:
 
 @contextmanager
 def _counted_products() -> Iterator[FlopCounterMode]:
-    """Count the FLOPs of matrix products and convolutions, attention's included, whatever kernel would run it."""
+    """Count the FLOPs of matrix products and convolutions, attention's included, for any attention kernel."""
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
         yield counter
 
@@ -226,11 +227,11 @@ def _counted_scans(model: Network) -> Iterator[list[int]]:
 
 
 def samplings(models: dict[str, Network], config: Config) -> Iterator[dict[str, Any]]:
-    """Time guided samplings of one clip; a row of :data:`TIME_COLUMNS` each.
+    """Time guided samplings of one clip; one row of :data:`TIME_COLUMNS` each.
 
-    All models take turns within each repeat, so that a change of the machine's load touches all alike. Before the
-    first repeat each takes ``warmup_steps`` steps of the sampler, which is what first calls make slow: allocation, the
-    choice of kernels, their compilation. A whole sampling would be minutes at the paper's sizes on a CPU.
+    All models take turns within each repeat, so that a change of the machine's load affects all alike. Before the
+    first repeat each takes ``warmup_steps`` steps of the sampler, so that allocation, the choice of kernels and their
+    compilation are not timed. A whole sampling would take minutes at the paper's sizes on a CPU.
     """
     settings = config.complexity
     sampling = {name: config.of(find(name).base).diffusion for name in models}
@@ -276,12 +277,12 @@ def repeats(config: Config) -> int:
 
 
 def threads(config: Config) -> int:
-    """The profile's threads, but no more than there are cores for: more would only slow a measurement down."""
+    """The profile's threads, but at most one per core: more would slow a measurement down."""
     return cores(config.runtime.threads)
 
 
 def cores(wanted: int) -> int:
-    """As many threads, but no more than this process may use cores."""
+    """The wanted number of threads, but at most one per core that this process may use."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(wanted, usable)
 

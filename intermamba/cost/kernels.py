@@ -1,7 +1,7 @@
-"""What the Triton kernels of the scan take from a GPU, found out without one: registers, stack, warps at once.
+"""Resources of the scan's Triton kernels, determined without a GPU: registers, stack, shared memory, warps.
 
-Triton compiles for a GPU that is not there, and NVIDIA's ``cuobjdump``, which Triton's wheel brings, reads what the
-compiled kernel needs.
+Triton compiles for a GPU that is not present, and NVIDIA's ``cuobjdump``, which is part of Triton's wheel, reads the
+resources of the compiled kernel.
 """
 
 import re
@@ -26,21 +26,21 @@ REGISTERS, WARPS, BLOCKS, WARP = 65536, 64, 32, 32
 PRECISIONS = {"float32": "fp32", "bfloat16": "bf16"}
 STATES = (4, 8, 16, 32, 64)
 SEQUENCES = {f"{name}_at" for name in ("u", "delta", "b", "c", "y", "grad", "grad_u", "grad_delta")}
-"""What a kernel points at in the input's type; all else is float32."""
+"""Pointers to values of the input's type; all others are float32."""
 _TOOL = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
 
 
 class Resources(NamedTuple):
-    """What a compiled kernel needs."""
+    """Resources of a compiled kernel."""
 
     registers: int
-    """Of a thread."""
+    """Registers per thread."""
     stack: int
-    """Bytes of a thread; more than none are registers that did not suffice."""
+    """Bytes per thread; a value above zero means spilled registers."""
     shared: int
-    """Bytes of a program."""
+    """Bytes of shared memory per program."""
     warps: int
-    """Of a program."""
+    """Warps per program."""
 
     @property
     def occupancy(self) -> float:
@@ -50,13 +50,13 @@ class Resources(NamedTuple):
 
 
 def tiles(states: int) -> Iterator[tuple[int, int]]:
-    """Channels of a tile and warps of a program, for each tile that is tried."""
+    """Channels of a tile and warps of a program, for each candidate tile."""
     for config in kernels.tiles(states):
         yield config.kwargs["BE"], config.num_warps
 
 
 def resources(which: str, architecture: int, precision: str, states: int, tile: tuple[int, int]) -> Resources:
-    """Of the kernel ``forward`` or ``backward`` for inputs of ``precision``, with every optional part."""
+    """Resources of the kernel ``forward`` or ``backward`` for inputs of ``precision``, with every optional part."""
     channels, warps = tile
     constants: dict[str, Any] = {"softplus": True, "has_skip": True, "has_bias": True}
     constants |= {"BE": channels, "N": triton.next_power_of_2(states), "K": kernels.STEPS}
@@ -68,8 +68,8 @@ def resources(which: str, architecture: int, precision: str, states: int, tile: 
     with tempfile.NamedTemporaryFile(suffix=".cubin") as binary:
         binary.write(compiled.asm["cubin"])
         binary.flush()
-        told = subprocess.run([_TOOL, "--dump-resource-usage", binary.name], capture_output=True, text=True, check=True)
-    found = {name: int(re.search(rf"\b{name}:(\d+)", told.stdout)[1]) for name in ("REG", "STACK")}  # type: ignore[index]
+        done = subprocess.run([_TOOL, "--dump-resource-usage", binary.name], capture_output=True, text=True, check=True)
+    found = {name: int(re.search(rf"\b{name}:(\d+)", done.stdout)[1]) for name in ("REG", "STACK")}  # type: ignore[index]
     return Resources(found["REG"], found["STACK"], compiled.metadata.shared, warps)
 
 
@@ -78,7 +78,7 @@ def every(
     precisions: Sequence[str] = tuple(PRECISIONS),
     states: Sequence[int] = STATES,
 ) -> dict[tuple[str, int, str, int, tuple[int, int]], Resources]:
-    """Of each kernel with each tile that is tried, by the arguments of :func:`resources`."""
+    """Resources of each kernel with each candidate tile, by the arguments of :func:`resources`."""
     return {
         (which, architecture, precision, count, tile): resources(which, architecture, precision, count, tile)
         for which, architecture, precision, count in product(KERNELS, architectures, precisions, states)

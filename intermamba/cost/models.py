@@ -21,14 +21,14 @@ SAMPLERS: dict[str, tuple[tuple[Sampler, str], ...]] = {
     "cpu": (("plain", "float32"),),
     "cuda": (("plain", "float32"), ("graph", "float32"), ("graph", "bfloat16")),
 }
-"""How each device can sample, and in which precision."""
+"""Samplers and precisions of each device."""
 SCANS = ("auto", "reference")
 
 
 def costs(config: Config, names: Sequence[str], device: str) -> Iterator[Rows]:
-    """Rows of whole guided samplings of one clip, then of optimisation steps with each scan; a row a model and ``way``.
+    """Rows of whole guided samplings of one clip, then of optimisation steps; one row per model and ``way``.
 
-    ``memory`` is in bytes: of all tensors held at the worst moment, beyond weights and optimiser.
+    ``memory`` is in bytes: the peak of all tensors, without weights and optimiser.
     """
     calls: dict[tuple[str, ...], Callable[[], object]] = {}
     for name in names:
@@ -50,7 +50,7 @@ def costs(config: Config, names: Sequence[str], device: str) -> Iterator[Rows]:
 
 
 def growth(config: Config, names: Sequence[str], device: str) -> Iterator[Rows]:
-    """Rows of a guided step of the sampler over frames, then over batches; a row a model and ``size``."""
+    """Rows of a guided step of the sampler over frames, then over batches; one row per model and ``size``."""
     settings = config.bench
     longest = max(*settings.frames, config.complexity.frames)
     models = {name: untrained(name, config, longest, device) for name in names}
@@ -97,7 +97,7 @@ def _note(where: str, device: str) -> str:
 
 
 def training_steps(config: Config, name: str, batch: int, device: str) -> dict[str, Callable[[], object]]:
-    """With each scan, an optimisation step as training takes it, on one batch of random clips."""
+    """An optimisation step as in training, on one batch of random clips, with each scan."""
     module, clips = example(config, name, batch)
     module, clips = module.to(device), clips.to(device)
     optimizer = module.optimizer()

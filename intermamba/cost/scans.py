@@ -1,6 +1,6 @@
-"""The scan: our backends, mamba_ssm's reference function and official kernel, mamba.py's parallel scan.
+"""The scan: this project's backends, mamba_ssm's reference function and official kernel, mamba.py's parallel scan.
 
-The others' functions are left as they are; what they need around them (softplus, transposes) counts as theirs.
+Other projects' functions are unchanged; operations that they need around them (softplus, transposes) count as theirs.
 """
 
 import ast
@@ -23,16 +23,16 @@ from intermamba.ssm import selective_scan
 Scan = Callable[..., Tensor]
 
 COMPILED = {"cpu": "cpu", "cuda": "triton"}
-"""Our compiled backend on each device; others are measured in multiples of it."""
+"""This project's compiled backend on each device; others are measured in multiples of it."""
 OFFICIAL, MAMBAPY = "mamba_ssm selective_scan_ref", "mamba.py pscan"
 _SOURCE = "mamba_ssm/ops/selective_scan_interface.py"
 
 
 def measure(config: BenchConfig, device: str, mamba_ssm: Path | None = None) -> Iterator[list[dict[str, Any]]]:
-    """Rows of each shape and pass, a row a side, on both devices; those on the other one are not measured.
+    """Rows of each shape and pass, one per implementation and device; those of the other device are not measured.
 
-    ``ratio`` is the side's median over our compiled backend's; ``memory`` that of the inputs and of all tensors held at
-    the worst moment, over that of inputs and output.
+    ``ratio`` is the median over that of this project's compiled backend; ``memory`` is the peak of all tensors, inputs
+    included, over that of inputs and output.
     """
     found = {where: sides(where, mamba_ssm) for where in COMPILED}
     for shape, sizes in config.shapes.items():
@@ -57,7 +57,7 @@ def measure(config: BenchConfig, device: str, mamba_ssm: Path | None = None) -> 
 
 
 def arguments(batch: int, channels: int, length: int, states: int) -> dict[str, Tensor]:
-    """Standard normal inputs; rates and step sizes as the model starts with: -1 to -N, 1e-3 to 1e-1."""
+    """Standard normal inputs; rates and step sizes as at the start of training: -1 to -N, 1e-3 to 1e-1."""
     generator = torch.Generator().manual_seed(0)
     draw = partial(torch.randn, generator=generator)
     return {
@@ -72,18 +72,18 @@ def arguments(batch: int, channels: int, length: int, states: int) -> dict[str, 
 
 
 def sides(device: str, mamba_ssm: Path | None = None) -> dict[str, Scan | str]:
-    """Scans by name; in place of one that cannot be had, why."""
-    ours: dict[str, Scan | str] = {"reference": partial(selective_scan, delta_softplus=True, backend="reference")}
-    ours[COMPILED[device]] = partial(selective_scan, delta_softplus=True, backend=COMPILED[device])
+    """Scans by name; in place of an unavailable one, the reason."""
+    found: dict[str, Scan | str] = {"reference": partial(selective_scan, delta_softplus=True, backend="reference")}
+    found[COMPILED[device]] = partial(selective_scan, delta_softplus=True, backend=COMPILED[device])
     if device == "cuda":
         installed = importlib.util.find_spec("mamba_ssm") is not None
         kernel = partial(selective_scan, delta_softplus=True, backend="mamba_ssm")
-        ours["mamba_ssm"] = kernel if installed else "not measured: not installed"
-    return ours | {OFFICIAL: mamba_ssm_reference(mamba_ssm), MAMBAPY: mambapy_scan()}
+        found["mamba_ssm"] = kernel if installed else "not measured: not installed"
+    return found | {OFFICIAL: mamba_ssm_reference(mamba_ssm), MAMBAPY: mambapy_scan()}
 
 
 def origin(mamba_ssm: Path | None) -> dict[str, str]:
-    """Hash of the file that mamba_ssm's reference function is read from."""
+    """Hash of the source of mamba_ssm's reference function."""
     source = _source(mamba_ssm)
     return {} if source is None else {OFFICIAL: files.sha256(source)}
 
@@ -108,7 +108,7 @@ def _source(folder: Path | None) -> Path | None:
         if spec is None or spec.origin is None:
             return None
         folder = Path(spec.origin).parent.parent
-    return files.require(folder / _SOURCE, "bench with the folder that holds mamba_ssm as --mamba-ssm")
+    return files.require(folder / _SOURCE, "bench with the folder of mamba_ssm as --mamba-ssm")
 
 
 def mambapy_scan() -> Scan | str:

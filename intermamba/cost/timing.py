@@ -1,4 +1,4 @@
-"""Times of functions that take turns, the memory that they hold, and how their cost grows."""
+"""Times of functions that take turns, their peak memory, and the growth of their cost."""
 
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -14,9 +14,9 @@ Call = Callable[[], object]
 
 
 def interleaved(sides: Mapping[Key, Call], repeats: int, seconds: float, device: str) -> dict[Key, list[float]]:
-    """Seconds of every call, after one call of each that does not count.
+    """Seconds of every call, after one warm-up call of each.
 
-    The sides take turns, ``repeats`` times; one that has used up its ``seconds`` sits out.
+    The functions take turns ``repeats`` times; one that has used up its ``seconds`` skips further rounds.
     """
     for call in sides.values():
         call()
@@ -37,7 +37,7 @@ def summary(seconds: Sequence[float]) -> dict[str, Any]:
 
 
 def peak(call: Call, device: str) -> int:
-    """Most bytes of tensors that a call holds at a time, beyond those that were there before."""
+    """Peak bytes of tensors during a call, beyond those that existed before."""
     if device == "cuda":
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()

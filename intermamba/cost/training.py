@@ -1,8 +1,8 @@
-"""What training costs: optimisation steps of each model at a profile's sizes, on random motions of the right shapes.
+"""Cost of training: optimisation steps of each model at a profile's sizes, on random motions of the right shapes.
 
 Step, losses, optimiser and precision are those of training (:class:`~intermamba.training.module.TrainingModule`), all
-clips as long as the window; loading data is left out. Memory is the most that a fresh process ever held: what CUDA
-allocated, or on a CPU the resident set.
+clips as long as the window; loading data is left out. Memory is the peak of a fresh process: CUDA's allocations, or on
+a CPU the resident set.
 """
 
 import time
@@ -36,7 +36,7 @@ from intermamba.training.module import TrainingModule
 CLIPS = 6022
 """Clips of InterHuman's official training split [paper 5.1, whose count of sequences is that of this split's list]."""
 KNOBS = ("training", "model", "diffusion", "losses", "text", f"datasets.{DATASET}", "runtime")
-"""What the cost depends on."""
+"""Knobs that affect the cost."""
 GIB = 2**30
 
 
@@ -49,21 +49,21 @@ def run(
     batch: int | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
-    """Measure each variant in a process of its own; write ``budget.csv``, a row a variant, as they come.
+    """Measure each variant in a process of its own; write ``budget.csv`` row by row.
 
-    Columns: those of :func:`measure` and of :func:`whole_training`. ``batch`` lowers the clips a step on a machine that
-    cannot hold them all; the estimate is then scaled by clip. ``advance`` is called with 1 after each variant.
+    Columns: those of :func:`measure` and of :func:`whole_training`. ``batch`` lowers the clips per step on a machine
+    that cannot hold them all; the estimate is then scaled per clip. ``advance`` is called with 1 after each variant.
 
     Raises:
-        ConfigError: a number that is not positive, or a batch above the one of training.
-        StateError: a model does not fit the memory.
+        ConfigError: a number is not positive, or the batch exceeds that of training.
+        StateError: a model does not fit in memory.
     """
     whole = config.training.batch // config.runtime.devices
     batch = whole if batch is None else batch
     if not 0 < batch <= whole:
-        raise ConfigError(f"--batch {batch}: needs 1 to {whole}, the clips a step of one device in training.")
+        raise ConfigError(f"--batch {batch}: needs 1 to {whole}, the clips per step of one device in training.")
     if steps < 1 or warmup < 0:
-        raise ConfigError(f"--steps {steps}, --warmup {warmup}: needs at least one step, and no fewer than no warm-up.")
+        raise ConfigError(f"--steps {steps}, --warmup {warmup}: needs at least one step and a non-negative warm-up.")
     output = path("budget", profile=config.profile)
     knobs = {name: config.section(name) for name in KNOBS}
     rows = []
@@ -84,7 +84,7 @@ def measure(config: Config, variant: str, steps: int, warmup: int, batch: int) -
     ``warmup_steps``; ``memory_gib``; ``batch`` and ``frames``; ``device``, ``precision``, ``threads``.
 
     Raises:
-        StateError: the model does not fit the memory of the GPU.
+        StateError: the model does not fit in the memory of the GPU.
     """
     torch.set_num_threads(threads(config))
     module, clips = example(config, variant, batch)
@@ -122,7 +122,7 @@ def measure(config: Config, variant: str, steps: int, warmup: int, batch: int) -
 
 
 def example(config: Config, variant: str, batch: int) -> tuple[TrainingModule, Batch]:
-    """A freshly initialised model as it is trained on InterHuman, and random clips as long as the window."""
+    """An untrained model in its training module for InterHuman, and random clips as long as the window."""
     body, frames = representation(DATASET), config.datasets[DATASET].max_frames
     seed = derive(config.seed, "budget", variant)
     with torch.random.fork_rng(devices=[]):
@@ -161,9 +161,9 @@ def whole_training(config: Config, seconds: float, batch: int) -> dict[str, Any]
 
 
 def _apart(config: Config, variant: str, steps: int, warmup: int, batch: int) -> dict[str, Any]:
-    """:func:`measure` in a fresh process: the most memory that a process ever held cannot be reset.
+    """:func:`measure` in a fresh process, since the peak memory of a process cannot be reset.
 
-    A child's count starts from what its parent holds, which is little: this one builds no model.
+    A child's count starts from its parent's memory, which is small: the parent builds no model.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         try:
@@ -173,7 +173,7 @@ def _apart(config: Config, variant: str, steps: int, warmup: int, batch: int) ->
 
 
 def _too_big(variant: str, batch: int) -> str:
-    return f"{variant}: a step of {batch} clips does not fit the memory. Lower --batch, or use a larger machine."
+    return f"{variant}: a step of {batch} clips does not fit in memory. Lower --batch, or use a larger machine."
 
 
 class _RandomText:
@@ -191,7 +191,7 @@ class _RandomText:
 
 
 class _Clock(L.Callback):
-    """Seconds of each optimisation step, from its batch to its changed weights."""
+    """Seconds of each optimisation step, from its batch to its updated weights."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []

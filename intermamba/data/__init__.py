@@ -1,7 +1,7 @@
-"""From the owners' files to batches of two people: fetch, preprocess, split files, datasets."""
+"""From the owners' files to batches: fetch, preprocess, split files, datasets."""
 
 SYNTHETIC_MARKER = "SYNTHETIC.txt"
-"""File in a generated raw folder that tells it from the owners' data, wherever it is copied."""
+"""File that marks a generated raw folder, wherever it is copied."""
 UNSEEN_CAPTIONS = "unseen_captions.txt"
-"""File in a raw folder that lists captions, one a line, in phrasings that training never shows; metrics are then taken
-on these and on the others apart. Generated folders have one, and any other may."""
+"""File in a raw folder that lists captions, one per line, in phrasings that training never shows; R-precision is then
+also measured separately on these and on the others. Generated folders have one; others may."""

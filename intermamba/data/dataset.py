@@ -1,6 +1,6 @@
-"""Clips to batches: every random choice of an item is a function of (seed, epoch, index), and of nothing else.
+"""Batches of clips: every random choice of an item is a function of (seed, epoch, index) alone.
 
-Resuming, reordering and the number of loading processes therefore never change what a model or an evaluator sees.
+Resuming, reordering and the number of loading processes therefore never change the batches.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,7 +27,7 @@ Mode = Literal["train", "official", "fixed"]
 
 @dataclass(frozen=True)
 class Item:
-    """One example: un-normalised features and what is said about them."""
+    """One example: un-normalised features and their captions."""
 
     motion: Float32[np.ndarray, "T 2 F"]
     caption: str
@@ -35,7 +35,7 @@ class Item:
     """``word/POS`` tokens of the caption (Inter-X); empty for InterHuman."""
     clip: str
     individual: tuple[str, str] | None = None
-    """A caption of each person, in the order of the persons in ``motion``, where the data have them."""
+    """One caption per person, in the order of the persons in ``motion``, where the data have them."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Batch:
 
 
 class ClipDataset(Dataset[Item]):
-    """Examples of one split, asked for by ``(epoch, index)``.
+    """Examples of one split, indexed by ``(epoch, index)``.
 
     Modes:
         train: the official loader's random caption, window and order of persons; with ``settings.mirror`` the list is
@@ -86,7 +86,7 @@ class ClipDataset(Dataset[Item]):
         fixed: first caption, first window, recorded order of persons.
 
     Args:
-        seed: root of all draws of this dataset.
+        seed: root of all random choices of this dataset.
     """
 
     def __init__(self, split: SplitFile, settings: DatasetConfig, mode: Mode, seed: int) -> None:
@@ -100,7 +100,7 @@ class ClipDataset(Dataset[Item]):
         self._item = kind.load("item")
         self.split, self.settings, self.mode, self.seed = split, settings, mode, seed
         self.chosen: Sequence[int] | None = None
-        """Clips that stand in for all others, each as often; none: all stand for themselves."""
+        """Indices of clips that replace all others, in turn; none: every clip is used."""
 
     def __len__(self) -> int:
         return len(self.split) * (2 if self.mode == "train" and self.settings.mirror else 1)
@@ -126,7 +126,7 @@ class ClipDataset(Dataset[Item]):
 def _one_of_each(
     captions: tuple[tuple[str, ...], ...], persons: tuple[int, int], rng: np.random.Generator | None
 ) -> tuple[str, str] | None:
-    """One caption of each person, in the order in which the persons are shown.
+    """One caption per person, in the order of the persons in the motion.
 
     The official in2IN loader exchanges the persons but not their captions, so half of its draws describe the other one.
     """
@@ -140,14 +140,14 @@ def _one_of_each(
 def interhuman_item(
     split: SplitFile, clip: int, longest: int, rng: np.random.Generator | None, mirrored: bool
 ) -> tuple[Float32[np.ndarray, "T 2 F"], tuple[int, int]]:
-    """A window of at most ``longest`` raw frames, one feature frame fewer, and which recorded person is shown where
+    """A window of at most ``longest`` raw frames (one feature frame fewer), and the order of the recorded persons
     [InterGen ``datasets/interhuman.py``].
     """
     first = 0
     if rng is not None and split.frames(clip) > longest:
         first = int(
             rng.integers(split.frames(clip) - longest)
-        )  # the last possible window is never drawn, as officially
+        )  # as in InterGen, the last possible window is never drawn
     raw = split.clip(clip, first, longest)
     if mirrored:
         raw = interhuman.mirror(raw)
@@ -166,9 +166,10 @@ def _order(rng: np.random.Generator | None) -> tuple[int, int]:
 def interx_item(
     split: SplitFile, clip: int, longest: int, rng: np.random.Generator | None, _mirrored: bool
 ) -> tuple[Float32[np.ndarray, "T 2 F"], tuple[int, int]]:
-    """A window of whole units, one unit fewer for a third of the draws [Inter-X ``data/dataset.py``].
+    """A window of whole units, one unit shorter in a third of the draws [Inter-X ``data/dataset.py``].
 
-    Officially the window is drawn before it is cut to ``longest``, so long clips always start in their first frames.
+    As in the official code, the window is cut to ``longest`` after drawing, so long clips always start in their first
+    frames.
     """
     frames = split.frames(clip)
     length, first = frames // interx.UNIT * interx.UNIT, 0
@@ -181,22 +182,22 @@ def interx_item(
 class WindowDataset(Dataset[Item]):
     """Windows of equal length, without captions [Inter-X ``MotionDatasetV2HHI``; InterMask ``InterHumanMotion``].
 
-    A clip is processed whole and cut afterwards: a window does not start on the origin.
+    A clip is processed whole and cut afterwards, so a window does not start at the origin.
 
     Args:
         split: the clips.
-        frames: frames of a window; clips with fewer have none.
+        frames: frames of a window; shorter clips have none.
         seed: root of the order of the windows.
         stride: frames between the starts of two windows.
-        last: use also a clip's last possible window, which Inter-X's evaluator never draws.
-        mirror: windows of mirrored clips as well, the second half of the list [InterHuman].
+        last: also use a clip's last possible window, which Inter-X's evaluator never draws.
+        mirror: also use windows of mirrored clips, as the second half of the list [InterHuman].
     """
 
     def __init__(
         self, split: SplitFile, frames: int, seed: int, stride: int = 1, last: bool = False, mirror: bool = False
     ) -> None:
         self.split, self.frames, self.seed, self.stride, self.mirror = split, frames, seed, stride, mirror
-        lost = 1 if split.dataset == "interhuman" else 0  # raw frames that give no feature frame
+        lost = 1 if split.dataset == "interhuman" else 0  # raw frames without a feature frame
         starts = [split.frames(clip) - lost - frames + int(last) for clip in range(len(split))]
         self._end = np.cumsum([max(-(-count // stride), 0) for count in starts])
 
@@ -218,10 +219,10 @@ class WindowDataset(Dataset[Item]):
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """Keys ``(epoch, index)`` for :class:`ClipDataset`, in a permutation of its own for each epoch if ``shuffle``.
+    """Keys ``(epoch, index)`` for :class:`ClipDataset`, permuted differently in each epoch if ``shuffle``.
 
-    In a group of processes (``torch.distributed``) each takes every n-th key, all equally many; the group is looked up
-    when iteration starts, so a sampler can be made before it.
+    In a group of n processes (``torch.distributed``) each takes every n-th key, all equally many; the group is looked
+    up when iteration starts, so a sampler can be created before it.
     """
 
     def __init__(self, size: int, seed: int, shuffle: bool = True, epoch: int = 0) -> None:
@@ -272,7 +273,7 @@ def loader(
     workers: int = 0,
     epoch: int = 0,
 ) -> "DataLoader[Item]":
-    """Batches of one epoch; ``loader.sampler.set_epoch`` moves on to another. Touches no global random state."""
+    """Batches of one epoch; ``loader.sampler.set_epoch`` selects another. Does not use the global random state."""
     return DataLoader(
         dataset,
         batch_size=batch,
@@ -286,7 +287,7 @@ def loader(
 
 
 def all_captions(splits: Iterable[SplitFile], settings: DatasetConfig) -> list[str]:
-    """Every caption an item can carry, once and sorted: all splits', and the mirrored ones of training."""
+    """Every possible caption of an item, once and sorted: those of all splits, and mirrored ones of training."""
     captions: set[str] = set()
     for split in splits:
         found = {caption for index in range(len(split)) for caption in split.captions(index)}

@@ -1,6 +1,6 @@
-"""Stage ``fetch``: bring or find a dataset's raw files, check every one of them, and write the manifest.
+"""Stage ``fetch``: generate or find a dataset's raw files, check each of them, and write the manifest.
 
-All problems are collected before anything is said, and nothing is written unless there is none.
+All problems are reported together, and nothing is written if there are any.
 """
 
 from collections import Counter
@@ -25,21 +25,21 @@ from intermamba.reading import lines
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a raw folder holds."""
+    """Contents of a raw folder."""
 
     problems: list[str] = field(default_factory=list)
     clips: dict[str, list[str]] = field(default_factory=dict)
     """Usable ids of each split, in the order of its file."""
     ignored: list[str] = field(default_factory=list)
-    """Ids of the splits that the ignore list takes out."""
+    """Ids of the splits that the ignore list removes."""
     missing_allowed: list[str] = field(default_factory=list)
-    """Ids of the splits without files, which ``allow_missing`` admits."""
+    """Ids of the splits without files that ``allow_missing`` permits."""
     files: list[Path] = field(default_factory=list)
     """Every file that is used."""
 
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
-    """Make the embedded dataset, or check the owners' files in place; write ``manifest.json``.
+    """Generate the embedded dataset, or check the owners' files in place; write ``manifest.json``.
 
     ``progress`` counts clips.
 
@@ -53,7 +53,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     with job.recorded(config, seeds) as notes:
         if synthetic:
             _write_synthetic(root, dataset, settings, progress)
-        # Embedded clips count while they are made; counting them again while they are checked would confuse.
+        # Embedded clips advance the progress while they are generated, not again while they are checked.
         found = inspect(root, dataset, settings, SILENT if synthetic else progress)
         if found.problems:
             raise DataError(_summary(found.problems, root, dataset))
@@ -87,12 +87,12 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
 
 
 def _name(path: Path, root: Path) -> str:
-    """A file as the manifest calls it: relative to the raw folder, but for files that lie elsewhere."""
+    """Name of a file in the manifest: relative to the raw folder, unless it is outside."""
     return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
 def raw_root(config: Config, dataset: Dataset) -> Path:
-    """Folder of a dataset's raw files: the user's, or where the embedded data are made."""
+    """Folder of a dataset's raw files: the user's, or that of the generated data."""
     source = config.datasets[dataset].source
     return paths.raw_folder(config.profile, dataset) if source == "synthetic" else Path(source).expanduser()
 
@@ -137,7 +137,7 @@ def inspect(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Pro
     used = [clip for ids in found.clips.values() for clip in ids]
     found.problems.extend(place.shared_problems())
     _attempt(place.unseen, found.problems)
-    found.problems[:] = dict.fromkeys(found.problems)  # a broken shared file is met once for every clip
+    found.problems[:] = dict.fromkeys(found.problems)  # a broken shared file is found once per clip
     found.files.extend(place.split_file(split) for split in splits)
     found.files.extend(place.shared_files())
     found.files.extend(path for path in (place.unseen_file,) if path.is_file())
@@ -155,7 +155,7 @@ def _attempt(read: Callable[[], Any], found: list[str]) -> Any:
 
 
 def _read_splits(place: Layout, found: list[str]) -> dict[str, list[str]]:
-    """Ids of each split that are safe to use as file names, without duplicates; says what is wrong with them."""
+    """Ids of each split that are safe as file names, without duplicates; problems are added to ``found``."""
     splits: dict[str, list[str]] = {}
     owner: dict[str, str] = {}
     for split in paths.SPLITS:
@@ -164,9 +164,9 @@ def _read_splits(place: Layout, found: list[str]) -> dict[str, list[str]]:
         if ids is None:
             continue
         if not ids:
-            found.append(f"{path}: no clip id; needs one a line.")
+            found.append(f"{path}: no clip id; needs one per line.")
         found.extend(f"{path}: {shown(clip)} is not a clip id." for clip in ids if not is_clip_id(clip))
-        found.extend(f"{path}: {clip} stands {count} times." for clip, count in Counter(ids).items() if count > 1)
+        found.extend(f"{path}: {clip} appears {count} times." for clip, count in Counter(ids).items() if count > 1)
         found.extend(f"{path}: {clip} is in {owner[clip]}.txt as well." for clip in dict.fromkeys(ids) if clip in owner)
         splits[split] = [clip for clip in dict.fromkeys(ids) if is_clip_id(clip) and clip not in owner]
         owner |= dict.fromkeys(splits[split], split)
@@ -179,7 +179,7 @@ def _summary(found: Iterable[str], root: Path, dataset: str) -> str:
     lines += [f"  {problem}" for problem in shortened(found)]
     lines.append(
         f"Remedy: restore these files from the owners' download, or point datasets.{dataset}.source in params.yaml at "
-        "a complete folder. To go on without clips that are absent, list their ids under "
+        "a complete folder. To continue without absent clips, list their ids under "
         f"datasets.{dataset}.allow_missing."
     )
     return "\n".join(lines)

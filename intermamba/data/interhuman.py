@@ -1,4 +1,4 @@
-"""InterHuman's processing: raw global joints of two people to the 262 features a person that models and evaluators see.
+"""InterHuman's processing: from raw global joints of two people to 262 features per person.
 
 Pure functions of arrays. The source is InterGen's loader (``utils/utils.py``: ``process_motion_np``,
 ``rigid_transform``, ``swap_left_right``; ``datasets/interhuman.py``). Arithmetic stays in the precision of the input:
@@ -6,8 +6,8 @@ with float32 files it follows the loader's single precision step by step, becaus
 not flip; with float64 it is a reference. The loops are in :mod:`intermamba.data.kernels`.
 
 Raw columns of one person, 192: 22 joint positions in metres (z up), then 21 rotations as interleaved 6D columns.
-Features of one person, 262: positions (y up), velocities in metres a frame, the 21 rotations as they stand in the file
-(raw axes, not turned), four foot contacts. T raw frames give T - 1 feature frames.
+Features of one person, 262: positions (y up), velocities in metres per frame, the 21 rotations as in the file (raw
+axes, not rotated), four foot contacts. T raw frames give T - 1 feature frames.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ FILE_COLUMNS = 492
 RAW = 192
 FEATURES = 262
 POSITIONS, VELOCITIES, ROTATIONS, CONTACTS = slice(0, 66), slice(66, 132), slice(132, 258), slice(258, 262)
-"""Where each group lies among the 262 features."""
+"""Columns of each group among the 262 features."""
 
 _OTHER_SIDE = np.arange(JOINTS)
 _OTHER_SIDE[[*LEFT_BODY, *RIGHT_BODY]] = [*RIGHT_BODY, *LEFT_BODY]
@@ -39,7 +39,7 @@ _MIRROR_SIGNS = np.array([-1, 1, 1] * JOINTS + [1, -1, -1, 1, -1, 1] * (JOINTS -
 
 
 def raw_columns(file: Float[np.ndarray, "T 492"]) -> Float[np.ndarray, "T 192"]:
-    """The body's positions and rotations out of a file's columns (0:66 and 186:312), float32."""
+    """The body's positions and rotations from a file's columns (0:66 and 186:312), float32."""
     return np.concatenate([file[:, 0:66], file[:, 186:312]], axis=1, dtype=np.float32)
 
 
@@ -54,16 +54,16 @@ def mirror(raw: Float[np.ndarray, "*axes 192"]) -> Float[np.ndarray, "*axes 192"
 def pair_features(
     person1: Float[np.ndarray, "T 192"], person2: Float[np.ndarray, "T 192"]
 ) -> Float[np.ndarray, "T-1 2 262"]:
-    """Features of both people in person 1's frame: person 1 starts on the origin and faces +z; feet stand on y = 0.
+    """Features of both people in person 1's frame: person 1 starts at the origin and faces +z; the floor is y = 0.
 
     Person 2 is processed alone like person 1 and put back by one rigid transform (yaw and horizontal offset at frame
     0), so horizontal relations are kept; each person's own lowest point is the floor. A foot is in contact where it is
-    low and hardly moves until the next frame. The interpreter is free for other threads most of the time.
+    low and hardly moves until the next frame. The GIL is released most of the time.
 
     Raises:
         DataError: not two equally long clips of 192 columns and at least one frame.
     """
-    import torch  # slow to import, as are the compiled loops: only who needs features waits for them
+    import torch  # slow to import, as are the compiled loops, so imported only here
 
     from intermamba.data import kernels
 
@@ -74,7 +74,8 @@ def pair_features(
             f"pair_features: shapes {raw1.shape} and {raw2.shape}; needs (frames, {RAW}) twice, frames > 0."
         )
     stances, squared = kernels.stances(raw1, raw2)
-    # The loader's square root is torch's, not numpy's to the last bit; facing near -z a sum cancels and it shows.
+    # The loader's square root is torch's, not numpy's to the last bit; the difference matters where a sum cancels,
+    # facing near -z.
     lengths = torch.from_numpy(squared).sqrt().numpy()
     features = np.empty((len(raw1) - 1, 2, FEATURES), dtype)
     kernels.fill(raw1, raw2, stances, lengths, features)

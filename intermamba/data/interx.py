@@ -1,4 +1,4 @@
-"""Inter-X's processing: SMPL-X poses of two people at 120 fps to 168 columns at 30 fps, and to 336 features a person.
+"""Inter-X's processing: SMPL-X poses of two people at 120 fps to 168 columns at 30 fps, and to 336 features per person.
 
 Pure functions of arrays. The source is Inter-X's ``preprocess/1_prepare_data.py`` and ``4_reaction_generation.py``
 (poses, floor, order of the persons) and ``evaluation/text2motion/data/dataset.py`` (6D rotations, limits of length).
@@ -24,7 +24,7 @@ FEATURES = 336
 UNIT = 4
 """Windows are multiples of this many frames: the evaluator halves time twice."""
 POSES = {"root_orient": (3,), "pose_body": (21, 3), "pose_lhand": (15, 3), "pose_rhand": (15, 3), "trans": (3,)}
-"""Arrays of a file and their axes after the frames."""
+"""Arrays of a file and their axes after that of frames."""
 
 NEUTRAL = np.array(OFFSETS)
 """Offsets of the project's own neutral skeleton, (55, 3), metres."""
@@ -43,9 +43,9 @@ def person_pose(
 ) -> Float[np.ndarray, "T 56 3"]:
     """One person's poses with the lowest joint of the whole clip on the floor, float64.
 
-    Shape parameters and gender are ignored, as officially. ``offsets`` are the joints' from their parents: the owners
-    use SMPL-X's neutral body; with the project's own neutral skeleton heights differ from theirs by a constant of each
-    person and clip.
+    Shape parameters and gender are ignored, as in the official code. ``offsets`` of joints are relative to their
+    parents. The owners use SMPL-X's neutral body; with this project's own neutral skeleton, heights differ from theirs
+    by a constant per person and clip.
     """
     face = np.zeros((len(trans), 3, 3))
     rotations = np.concatenate([root_orient[:, None], pose_body, face, pose_lhand, pose_rhand], axis=1)
@@ -67,10 +67,10 @@ def lowest_joint(
 
 
 def swaps(order: Order, actor: int | None) -> bool:
-    """Whether the two persons change places, given who acts by ``interaction_order.pkl`` (0: P1, 1: P2).
+    """Whether the two persons are exchanged, given the actor in ``interaction_order.pkl`` (0: P1, 1: P2).
 
-    ``actor_first`` exchanges where P2 acts. ``official`` exchanges where P1 acts, which is what the owners' script
-    does: it serves reaction generation, and puts the reactor first.
+    ``actor_first`` exchanges them where P2 acts. ``official`` exchanges them where P1 acts, like the owners' script,
+    which is written for reaction generation and puts the reactor first.
     """
     return order != "recorded" and actor == (1 if order == "actor_first" else 0)
 
@@ -96,10 +96,10 @@ def from_processed(
 
 
 def ordered(raw: Float[np.ndarray, "T 2 168"], order: Order, actor: int | None) -> Float[np.ndarray, "T 2 168"]:
-    """A recorded pair, which starts on P1, in the wanted order of persons.
+    """A recorded pair, whose P1 starts at the origin, in the wanted order of persons.
 
-    ``official`` leaves translations as they are, as the owners' scripts follow one another, so an exchanged pair has
-    its second person start on the origin; ``actor_first`` has its first person start there.
+    ``official`` leaves translations unchanged, as the owners' scripts do, so in an exchanged pair the second person
+    starts at the origin; with ``actor_first`` it is the first person.
     """
     if not swaps(order, actor):
         return raw

@@ -21,7 +21,7 @@ _BODY = 22
 @_compiled
 @no_type_check
 def stances(raw1, raw2):
-    """How two people stand in frame 0, given their (T, 192) raw columns.
+    """Positions and facing of two people in frame 0, from their (T, 192) raw columns.
 
     Returns:
         (2, 5): each person's lowest height in the clip, (x, z) of the root, (x, z) of the facing direction; and (2,),
@@ -194,7 +194,7 @@ def lowest_joint(rotations, root, offsets, parents):
 @_compiled
 @no_type_check
 def add_sums(frames, total, squares):
-    """Add sums of columns of ``frames``, (N, F), to ``total``, and of their squares to ``squares``, (F,) float64."""
+    """Add column sums of ``frames``, (N, F), to ``total``, and those of squares to ``squares``, (F,) float64."""
     for n in range(len(frames)):
         for f in range(frames.shape[1]):
             value = np.float64(frames[n, f])

@@ -1,4 +1,4 @@
-"""The manifest of a dataset: every raw file with its size and hash, where they are and how many clips there are."""
+"""The manifest of a dataset: its folder, every raw file with size and hash, and the clips of each split."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,14 +20,14 @@ class Entry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What ``fetch`` found."""
+    """The files that ``fetch`` found."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 
     dataset: Dataset
     origin: Literal["synthetic", "official"]
     format: str
-    """Of the motions: ``npy``, ``npz`` or ``hdf5``."""
+    """Format of the motions: ``npy``, ``npz`` or ``hdf5``."""
     skeleton: str | None
     root: str
     """Folder of the raw files."""
@@ -38,7 +38,7 @@ class Manifest(BaseModel):
     ignored: list[str]
     missing_allowed: list[str]
     files: dict[str, Entry]
-    """By their names relative to ``root``."""
+    """Files by their names relative to ``root``."""
 
 
 def write(path: Path, manifest: Manifest) -> None:
@@ -49,7 +49,7 @@ def read(path: Path) -> Manifest:
     """The manifest at ``path``.
 
     Raises:
-        DataError: another kind of file.
+        DataError: it is another kind of file.
     """
     remedy = "Delete it and run `intermamba fetch` again."
     found: Manifest = checked(Manifest, files.read_json(path), str(path), remedy)

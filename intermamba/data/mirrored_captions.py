@@ -1,4 +1,4 @@
-"""Captions of mirrored motions: left and right, clockwise and counterclockwise change places."""
+"""Captions of mirrored motions: left and right, clockwise and counterclockwise are exchanged."""
 
 import re
 from typing import Literal
@@ -12,7 +12,7 @@ _EXCHANGE = {
     "counterclockwise": "clockwise",
     "anticlockwise": "clockwise",
 }
-# A whole word, or the first part of a compound that still tells a side ("left-handed", "rightward", "leftmost").
+# A whole word, or the first part of a compound that still names a side ("left-handed", "rightward", "leftmost").
 _SIDE = re.compile(
     r"\b(?:(left|right)(?=(?:wards?|most|hand(?:ed)?|side|foot(?:ed)?)?\b)"
     r"|(counter-?clockwise|anti-?clockwise|clockwise)\b)",
@@ -25,7 +25,7 @@ def exchange_sides(caption: str, rule: Rule = "corrected") -> str:
 
     ``corrected`` exchanges words and keeps their case. ``official`` repeats InterGen (``datasets/interhuman.py``),
     which replaces substrings one after the other: "bright" becomes "bleft", and "counterclockwise" becomes
-    "countercounterclockwise". Neither knows that "left" can be a form of "leave".
+    "countercounterclockwise". Both also replace "left" as a form of "leave".
     """
     return _official(caption) if rule == "official" else _SIDE.sub(_exchanged, caption)
 

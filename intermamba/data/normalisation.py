@@ -1,4 +1,4 @@
-"""The statistics of the training split, by which features are normalised: ``stats.safetensors``."""
+"""Statistics of the training split for normalising features: ``stats.safetensors``."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def read(path: str | Path, features: int) -> tuple[Float[Tensor, " F"], Float[Te
     """Mean and standard deviation of one person's features.
 
     Raises:
-        DataError: another kind of file, or as :func:`check`.
+        DataError: it is another kind of file, or as :func:`check`.
     """
     tensors, _ = files.read_tensors(path)
     for name in ("mean", "std"):
@@ -38,12 +38,12 @@ def read(path: str | Path, features: int) -> tuple[Float[Tensor, " F"], Float[Te
 
 
 def check(where: str, mean: Float[Tensor, " F"], std: Float[Tensor, " F"]) -> None:
-    """Refuse what no feature can be divided by.
+    """Refuse statistics that cannot normalise features.
 
     Raises:
-        DataError: a number is beyond what motions can have, or a deviation not positive.
+        DataError: a value is beyond the range of motions, or a standard deviation is not positive.
     """
-    if not (mean.abs() <= LARGEST).all() or not (std <= LARGEST).all():  # NaN is not
+    if not (mean.abs() <= LARGEST).all() or not (std <= LARGEST).all():  # also false for NaN
         raise DataError(f"{where}: NaN or infinite values, or values beyond {LARGEST:g}.")
     if not (std > 0).all():
         raise DataError(f"{where}: a standard deviation that is not positive.")

@@ -1,7 +1,8 @@
-"""Whether motions can be people in metres with y up: units and axes that are wrong would otherwise pass silently.
+"""Plausibility of motions: wrong units and axes would otherwise pass silently.
 
-Measured per motion, decided on the medians of a whole set: a method may make a few bodies that no person has. What
-cannot be metres is refused; what is only odd is a warning, since bad motions must remain measurable.
+Sizes are measured per motion and checked by their medians over a set, since a method may generate a few implausible
+bodies. Values that cannot be metres are refused; implausible ones give a warning, since bad motions must remain
+measurable.
 """
 
 from collections.abc import Sequence
@@ -16,19 +17,19 @@ from intermamba.skeleton import BONE_ENDS, BONE_STARTS, FEET, FEET_HEIGHT, OFFSE
 HEIGHT = (0.5, 2.5)
 """Metres between the lowest and the highest joint of a person: crawling children to the tallest adults."""
 FASTEST = 12.0
-"""Metres a second. Sprinters reach 12.4 m/s at their fastest; joints of a pair that interacts stay below."""
+"""Metres per second. Sprinters reach 12.4 m/s; joints of two interacting people stay below."""
 BONES = 2.0
-"""Factor by which adults' bones differ from those of :data:`intermamba.skeleton.OFFSETS`, with much room."""
+"""Largest plausible factor between adults' bones and those of :data:`intermamba.skeleton.OFFSETS`."""
 FLOOR = 2 * FEET_HEIGHT[0]
-"""Metres between the floor and the lowest joint; twice the height below which InterGen takes an ankle to stand."""
+"""Metres between the floor and the lowest joint: twice the height below which InterGen's ankles are in contact."""
 APART = 10.0
-"""Metres between two people who interact; the data were captured in rooms smaller than that."""
+"""Metres between two interacting people; the capture volumes were smaller."""
 IMPOSSIBLE = 20.0
-"""Factor on bones, or metres between two people, beyond which it is the unit that is wrong, not the motion."""
+"""Factor on bones, or metres between two people, beyond which the unit must be wrong."""
 UNITS = {"centimetres": 100.0, "millimetres": 1000.0, "inches": 39.37}
-"""How many of each make a metre."""
+"""Units per metre."""
 
-_BONES = np.linalg.norm(np.array(OFFSETS)[list(BONE_ENDS)], axis=-1)  # each chain goes from parent to child
+_BONES = np.linalg.norm(np.array(OFFSETS)[list(BONE_ENDS)], axis=-1)  # chains go from parent to child
 _HEAD, _ANKLES = 15, (FEET[0], FEET[2])
 _AXES = "xyz"
 
@@ -38,7 +39,7 @@ class Size:
     """Measurements of one motion: medians over frames and persons."""
 
     bones: float
-    """Lengths over those of the project's neutral skeleton."""
+    """Bone lengths over those of the project's neutral skeleton."""
     height: float
     """Metres between the lowest and the highest joint of a person."""
     upright: tuple[float, float, float]
@@ -46,13 +47,13 @@ class Size:
     lowest: float
     """Height in metres of the lowest joint of the motion."""
     speed: float
-    """Metres a second, below which 95% of the joints' steps stay; zero for a single frame."""
+    """95% quantile of the joints' speeds, metres per second; zero for a single frame."""
     apart: float
     """Metres between the two pelvises."""
 
 
 def measure(joints: Float[np.ndarray, "T 2 22 3"], fps: int) -> Size:
-    """Sizes of a motion of at least one frame, whose joints are global positions taken to be metres, y up."""
+    """Sizes of a motion of at least one frame, whose joints are global positions, assumed to be metres, y up."""
     joints = joints.astype(np.float64)
     bones = np.linalg.norm(joints[:, :, BONE_ENDS] - joints[:, :, BONE_STARTS], axis=-1)
     direction = np.abs(joints[:, :, _HEAD] - joints[:, :, _ANKLES].mean(axis=2))
@@ -70,11 +71,11 @@ def measure(joints: Float[np.ndarray, "T 2 22 3"], fps: int) -> Size:
 
 
 def check(sizes: Sequence[Size], floor: float | None, what: str) -> tuple[str, ...]:
-    """What is odd about a set of motions: a sentence each, none where all is well.
+    """Warnings on a set of motions, one sentence each; empty where all is plausible.
 
     Args:
-        sizes: of every motion.
-        floor: its height in metres; ``None`` where it is the lowest joint of a motion.
+        sizes: sizes of all motions.
+        floor: height of the floor in metres; ``None`` where it is the lowest joint of a motion.
         what: the motions' name in messages.
 
     Raises:
@@ -95,24 +96,24 @@ def check(sizes: Sequence[Size], floor: float | None, what: str) -> tuple[str, .
         odd.append(f"bones are {bones:.2f} times as long as an adult's. Are the joints in metres?")
     if longest != 1:
         turned = " Is z up? Then give (x, z, -y) for (x, y, z)." if longest == 2 else ""
-        odd.append(f"bodies extend along {_AXES[longest]}, not y: they lie, or y is not up.{turned}")
+        odd.append(f"bodies extend along {_AXES[longest]}, not y: people are lying, or y is not up.{turned}")
     elif not low < height < high:
         odd.append(f"people are {height:.2f} m tall; {low} to {high} m is plausible.")
     if floor is not None and abs(lowest - floor) > FLOOR:
         odd.append(f"the lowest joint is {lowest - floor:+.2f} m from the floor at y = {floor:g}.")
     if speed > FASTEST:
-        odd.append(f"joints move at {speed:.1f} m/s; people stay below {FASTEST:g} m/s. Is it 30 frames a second?")
+        odd.append(f"joints move at {speed:.1f} m/s; people stay below {FASTEST:g} m/s. Is it 30 frames per second?")
     if apart > APART:
         odd.append(f"the two people are {apart:.1f} m apart; people who interact are within {APART:g} m.")
     return tuple(odd)
 
 
 def _unit(factor: float) -> str:
-    """Which unit makes lengths ``factor`` times too long (about: two people are some metres apart)."""
+    """The unit that explains lengths ``factor`` times too long (approximately: two people are some metres apart)."""
     for name, per_metre in UNITS.items():
         if 0.7 < factor / per_metre < 1.4:
             return f"this looks like {name}: divide by {per_metre:g}."
     for name, per_metre in UNITS.items():
         if 0.7 < factor * per_metre < 1.4:
-            return f"this looks like metres taken for {name}: multiply by {per_metre:g}."
+            return f"this looks like metres converted from {name}: multiply by {per_metre:g}."
     return "metres are needed."

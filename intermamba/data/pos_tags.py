@@ -1,7 +1,7 @@
-"""Captions as the Inter-X evaluator reads them, ``word/POS`` tokens, without the owners' ``texts_processed/``.
+"""Part-of-speech tags: ``word/POS`` tokens for Inter-X's evaluator, without the owners' ``texts_processed/``.
 
 The rules are those of Inter-X (``preprocess/3_text_process.py``). Parts of speech and lemmas come from spaCy's small
-English model, an optional extra. Its versions differ a little, so tokens made here can differ from the owners' files.
+English model, an optional extra. Its versions differ slightly, so tokens can differ from the owners' files.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ _REMEDY = f"Install it: {INSTALL}. Or put the owners' texts_processed/ into the 
 
 @runtime_checkable
 class Word(Protocol):
-    """What the rules read of one of spaCy's tokens."""
+    """The attributes of spaCy's tokens that the rules read."""
 
     text: str
     lemma_: str
@@ -28,7 +28,7 @@ class Word(Protocol):
 
 
 def tokens(words: Iterable[Word]) -> tuple[str, ...]:
-    """``word/POS`` of every word of letters only; nouns and verbs by their lemma, but for "left", which is a side."""
+    """``word/POS`` of every alphabetic word; nouns and verbs as lemmas, except "left", which is a side."""
     return tuple(
         f"{word.lemma_ if word.pos_ in ('NOUN', 'VERB') and word.text != 'left' else word.text}/{word.pos_}"
         for word in words
@@ -37,24 +37,24 @@ def tokens(words: Iterable[Word]) -> tuple[str, ...]:
 
 
 def tokenise(caption: str) -> tuple[str, ...]:
-    """Tokens of a caption; hyphens are dropped first, which joins what they part.
+    """Tokens of a caption; hyphens are removed first, which joins compounds.
 
     Raises:
-        DataError: no word in it, or spaCy or its model is not installed.
+        DataError: the caption has no word, or spaCy or its model is not installed.
     """
     found = tokens(_model()(caption.replace("-", "")))
     if not found:
-        raise DataError(f"caption {caption!r} has no word of letters, so no evaluator can read it.")
+        raise DataError(f"caption {caption!r} has no alphabetic word, so the evaluator cannot read it.")
     return found
 
 
 def installed() -> bool:
-    """Whether captions can be tokenised; nothing is imported to find out."""
+    """Whether captions can be tokenised, without importing anything."""
     return all(find_spec(name) is not None for name in ("spacy", MODEL))
 
 
 def identity() -> str:
-    """Name and versions of what tokenises.
+    """Name and version of the tokeniser.
 
     Raises:
         DataError: spaCy or its model is not installed.

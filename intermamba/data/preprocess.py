@@ -1,4 +1,4 @@
-"""Stage ``preprocess``: raw files to one memory-mappable file a split, and the statistics of the training split."""
+"""Stage ``preprocess``: raw files to one memory-mapped file per split, and the statistics of the training split."""
 
 import math
 import sys
@@ -26,11 +26,11 @@ from intermamba.progress import SILENT, Progress
 from intermamba.representation import representation
 
 STD_FLOOR = 1e-3
-"""Smallest standard deviation used: a millimetre, a millimetre a frame, a thousandth of a matrix entry. Features that
-never change in training (Inter-X's padding, jaw, eyes) stay finite, and come back all but unchanged from a denoiser."""
+"""Minimum standard deviation: a millimetre, a millimetre per frame, a thousandth of a matrix entry. With it, features
+that never change in training (Inter-X's padding, jaw, eyes) stay finite, and nearly constant in generated motion."""
 
-LOOKED_AT = 64
-"""Clips by which the plausibility of units and axes is checked."""
+CHECKED = 64
+"""Number of clips whose units and axes are checked."""
 
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
@@ -75,14 +75,14 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
 
 
 def plausible(split: SplitFile, settings: DatasetConfig) -> tuple[str, ...]:
-    """What is odd about the units and axes of a split, by at most :data:`LOOKED_AT` clips spread over it.
+    """Warnings on the units and axes of a split, from at most :data:`CHECKED` clips spread over it.
 
     Raises:
         DataError: the motions cannot be in metres.
     """
     body = representation(split.dataset, split.offsets)
     clips = ClipDataset(split, settings, "fixed", seed=0)
-    chosen = range(0, len(split), -(-len(split) // LOOKED_AT))
+    chosen = range(0, len(split), -(-len(split) // CHECKED))
     motions = (torch.from_numpy(clips[0, index].motion) for index in chosen)
     sizes = [plausibility.measure(body.joints(motion).numpy(), body.fps) for motion in motions]
     return plausibility.check(sizes, body.floor, f"{split.split} split of {split.dataset}")
@@ -99,7 +99,7 @@ def _check_unchanged(manifest: Manifest, root: Path, job: Job) -> None:
     ]
     if changed:
         raise DataError(
-            f"{root}: {len(changed)} file(s) have changed or gone since fetch: {', '.join(changed[:5])}. "
+            f"{root}: {len(changed)} file(s) have changed or disappeared since fetch: {', '.join(changed[:5])}. "
             f"{job.again(path)}"
         )
 
@@ -111,7 +111,7 @@ def _kept(
     dataset: Dataset,
     progress: Progress,
 ) -> Iterator[Clip]:
-    """Clips of admissible length; the frames of the others go into ``dropped``."""
+    """Clips of admissible length; the numbers of frames of the others are added to ``dropped``."""
     longest = datasets.dataset(dataset).longest or math.inf
     for clip in clips:
         frames = len(clip.motion)
@@ -125,11 +125,12 @@ def _kept(
 def statistics(
     split: SplitFile, settings: DatasetConfig
 ) -> tuple[Float32[np.ndarray, " F"], Float32[np.ndarray, " F"]]:
-    """Mean and standard deviation of each feature over all frames and both persons, as training will see them.
+    """Mean and standard deviation of each feature over all frames and both persons, as in training.
 
     InterHuman's items are canonical windows, so clips are cut into windows of ``max_frames``, in both orders of the
-    persons, and mirrored copies count if ``settings.mirror`` (InterGen's published mean is symmetric, so theirs did).
-    Inter-X's items are plain crops: every frame counts once. Standard deviations are at least :data:`STD_FLOOR`.
+    persons, and mirrored copies count if ``settings.mirror`` (InterGen's published mean is symmetric, so they did
+    there). Inter-X's items are plain crops: every frame counts once. Standard deviations are at least
+    :data:`STD_FLOOR`.
     """
     from intermamba.data import kernels  # compiled loops; slow to import
 

@@ -1,8 +1,7 @@
-"""Strict readers of the owners' files that are more than one array or text; every complaint names its file.
+"""Strict readers of the owners' files with more than one array or text; every error names its file.
 
-Formats are read by :mod:`intermamba.reading`.
-
-Each reader returns what it promises or raises :class:`DataError`; none allocates memory for what a file merely claims.
+:mod:`intermamba.reading` reads the formats. Each reader returns valid values or raises :class:`DataError`; none
+allocates memory on the basis of a size that a file merely claims.
 """
 
 import math
@@ -24,8 +23,8 @@ from intermamba.skeleton import PARENTS
 def read_skeleton(path: Path) -> Float64[np.ndarray, "55 3"]:
     """Offsets of the joints from their parents in the rest pose of a SMPL-X model file (``SMPLX_NEUTRAL.npz``), metres.
 
-    The root's is its place. Only ``v_template``, ``J_regressor`` and ``kintree_table`` are read, and only as numbers:
-    where a file holds a pickled sparse matrix it is refused.
+    The root's offset is its position. Only ``v_template``, ``J_regressor`` and ``kintree_table`` are read, and only as
+    numbers: a file with a pickled sparse matrix is refused.
     """
     arrays = read_members(path, ("v_template", "J_regressor", "kintree_table"))
     vertices, regressor, tree = arrays["v_template"], arrays["J_regressor"], arrays["kintree_table"]
@@ -46,8 +45,8 @@ def read_skeleton(path: Path) -> Float64[np.ndarray, "55 3"]:
 
 
 class Poses:
-    """Clips of one of Inter-X's HDF5 files by name; nothing outside the file is followed, and no clip is read before
-    its type and size have been checked. The file is opened on first use.
+    """Clips of one of Inter-X's HDF5 files by name; external links are not followed, and type and size of a clip are
+    checked before it is read. The file is opened on first use.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,7 +65,7 @@ class Poses:
             return clip in self._file
 
     def read(self, clip: str) -> Float[np.ndarray, "T 56 6"]:
-        """Axis-angles of 55 joints and the translation, three columns a person."""
+        """Axis-angles of 55 joints and the translation, three columns per person."""
         with reading(self.path, "an HDF5 file"):
             link = self._file.get(clip, getlink=True)
             if not isinstance(link, h5py.HardLink):
@@ -81,7 +80,7 @@ class Poses:
                 raise DataError(f"{self.path}: {clip}: type {data.dtype}; needs floating-point numbers.")
             if len(data.shape) != 3 or data.shape[1:] != (56, 6) or not len(data):
                 raise DataError(f"{self.path}: {clip}: shape {data.shape}; needs (frames, 56, 6).")
-            # A whole chunk is unpacked at a time, whatever the dataset's own size.
+            # HDF5 unpacks whole chunks, which can exceed the dataset's own size.
             size = max(data.size, math.prod(data.chunks or ())) * data.dtype.itemsize
             if size > MEMBER_LIMIT:
                 raise DataError(f"{self.path}: {clip}: unpacks to {size} bytes; at most {MEMBER_LIMIT} are read.")

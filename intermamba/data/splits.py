@@ -23,7 +23,7 @@ from intermamba.reading.documents import checked
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording of two people, as a split file holds it."""
+    """One recording of two people in a split file."""
 
     name: str
     motion: Float32[np.ndarray, "T 2 C"]
@@ -32,7 +32,7 @@ class Clip:
     tokens: tuple[tuple[str, ...], ...] = ()
     """Inter-X: the ``word/POS`` tokens of each caption."""
     individual: tuple[tuple[str, ...], ...] = ()
-    """Captions of person 1 alone and of person 2 alone, where the data have them."""
+    """Captions of each single person, where the data have them."""
 
 
 def write_split(
@@ -48,9 +48,9 @@ def write_split(
 ) -> None:
     """Write ``clips`` one by one: memory holds a single clip, however large the split.
 
-    ``origin`` is ``synthetic`` or ``official``; ``skeleton`` (Inter-X) tells what gave the height of the floor and the
-    ``offsets`` of the joints from their parents. ``unseen`` are captions in phrasings that training never shows; those
-    that a clip has are noted.
+    ``origin`` is ``synthetic`` or ``official``; ``skeleton`` (Inter-X) names the source of the floor's height and of
+    the ``offsets`` of joints from their parents. ``unseen`` are captions in phrasings that training never shows; those
+    of the clips are stored.
     """
     names: list[str] = []
     captions: list[tuple[str, ...]] = []
@@ -78,8 +78,8 @@ def write_split(
             metadata["tokens"] = _json(tokens)
         if any(individual):
             metadata["individual"] = _json(individual)
-        if told := {caption for said in captions for caption in said} & set(unseen):
-            metadata["unseen"] = _json(sorted(told))
+        if present := {caption for said in captions for caption in said} & set(unseen):
+            metadata["unseen"] = _json(sorted(present))
         if skeleton is not None:
             metadata["skeleton"] = skeleton
         tensors = {"start": np.array(start, dtype="<i8")}
@@ -112,7 +112,7 @@ Words = tuple[str, ...]
 
 
 class SplitMetadata(BaseModel):
-    """The metadata of a split file, entry by entry of its clips."""
+    """The metadata of a split file, with one entry per clip in each list."""
 
     dataset: Dataset
     split: Literal["train", "val", "test"]
@@ -128,7 +128,7 @@ class SplitMetadata(BaseModel):
     def _one_entry_a_clip(self) -> "SplitMetadata":
         clips = len(self.clips)
         if len(set(self.clips)) != clips:
-            raise ValueError("clips: an id stands twice")
+            raise ValueError("clips: an id appears twice")
         for name in ("captions", "tokens", "individual"):
             if (entries := getattr(self, name)) is not None and len(entries) != clips:
                 raise ValueError(f"{name}: {len(entries)} entries for {clips} clips")
@@ -136,13 +136,13 @@ class SplitMetadata(BaseModel):
 
 
 class SplitFile:
-    """Random access to the clips of a split; frames are read from disk as they are asked for.
+    """Random access to the clips of a split; frames are read from disk on demand.
 
-    Instances can be sent to other processes: each opens the file anew.
+    Instances can be pickled for other processes: each opens the file again.
 
     Raises:
         StateError: the file does not exist.
-        DataError: it is not a split file, or was cut short.
+        DataError: it is not a split file, or is truncated.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -167,18 +167,18 @@ class SplitFile:
             raise DataError(f"{self.path}: {problem}. {remedy}")
 
     def _problem(self, shape: tuple[int, ...], kind: str) -> str | None:
-        """What does not fit together."""
+        """An inconsistency of the arrays, or ``None``."""
         start, columns = self._start, datasets.dataset(self.dataset).columns
         if kind != "F32" or len(shape) != 3 or shape[1:] != (2, columns):
             return f"motion is {kind} of shape {shape}; needs F32 of (frames, 2, {columns})"
         if start.dtype != np.int64 or start.shape != (len(self.ids) + 1,):
-            return f"start is {start.dtype} of shape {start.shape}; {len(self.ids)} clips need one integer more"
+            return f"start is {start.dtype} of shape {start.shape}; {len(self.ids)} clips need one more integer"
         if start[0] != 0 or start[-1] != shape[0] or (np.diff(start) < 1).any():
             return f"start does not rise from 0 to the {shape[0]} frames of motion"
         if self.offsets is not None and not (
             self.offsets.dtype == np.float64 and self.offsets.ndim == 2 and np.isfinite(self.offsets).all()
         ):
-            return "offsets are no finite numbers"
+            return "offsets are not finite numbers"
         return None
 
     @cached_property
@@ -210,5 +210,5 @@ class SplitFile:
         return self._tokens[index] if self._tokens else ()
 
     def individual(self, index: int) -> tuple[tuple[str, ...], ...]:
-        """Captions of person 1 alone and of person 2 alone; empty where the data have none."""
+        """Captions of each single person; empty where the data have none."""
         return self._individual[index] if self._individual else ()

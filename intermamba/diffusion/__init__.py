@@ -27,15 +27,15 @@ MOTION = Process()
 class Diffusion:
     """Forward noising and guided sampling; holds no weights.
 
-    Betas follow the squared-cosine schedule capped at 0.999, or what ``process`` says instead. DDIM takes every
+    Betas follow the squared-cosine schedule capped at 0.999, or are given by ``process``. DDIM takes every
     ``steps // sampling_steps``-th step down to 0 (for 50 of 1000: 980, 960, ..., 0); with ``eta`` 1 and all steps it is
-    DDPM's ancestral sampling. DPM-Solver++ is the multistep one of second order with diffusers' steps, evenly from the
-    last towards the first. Nothing is clipped, and the last step returns the prediction itself.
+    DDPM's ancestral sampling. DPM-Solver++ is the second-order multistep solver with diffusers' steps, evenly spaced
+    from the last towards the first. Nothing is clipped, and the last step returns the prediction itself.
 
-    ``sampler`` says how a GPU runs a step (:class:`~intermamba.config.RuntimeConfig`).
+    ``sampler`` decides how a GPU runs a step (:class:`~intermamba.config.RuntimeConfig`).
 
     Raises:
-        ConfigError: more sampling steps than steps.
+        ConfigError: more sampling steps than diffusion steps.
     """
 
     def __init__(self, config: DiffusionConfig, sampler: Sampler = "plain", process: Process = MOTION) -> None:
@@ -53,7 +53,7 @@ class Diffusion:
         self, x0: Float[Tensor, "B T P F"], noise: Float[Tensor, "B T P F"], timestep: Int[Tensor, " B"]
     ) -> Float[Tensor, "B T P F"]:
         """``sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) noise`` (Eq. 1)."""
-        self.alpha_bar = self.alpha_bar.to(x0.device)  # once, then it is there
+        self.alpha_bar = self.alpha_bar.to(x0.device)  # moved once
         kept = self.alpha_bar.to(x0.dtype)[timestep].reshape(-1, 1, 1, 1)
         return kept**0.5 * x0 + (1 - kept) ** 0.5 * noise
 
@@ -67,18 +67,18 @@ class Diffusion:
         progress: Progress | None = None,
         generator: Generator | list[Generator] | None = None,
     ) -> Float[Tensor, "B T P F"]:
-        """Normalised motion for each condition, from the given noise; the model is in eval mode meanwhile.
+        """Normalised motion for each condition, from the given noise; the model is in eval mode during sampling.
 
-        A clip's result depends neither on its batch neighbours (up to rounding) nor on the noise in padded frames; what
-        padded frames of the result hold means nothing. With ``eta`` above zero the sampler draws noise at every step:
-        give one generator a clip to keep clips independent. ``progress`` wraps the iterable of steps.
+        A clip's result depends neither on its batch neighbours (up to rounding) nor on the noise in padded frames;
+        padded frames of the result are undefined. With ``eta`` above zero the sampler draws noise at every step: give
+        one generator per clip to keep clips independent. ``progress`` wraps the iterable of steps.
 
         Raises:
             ConfigError: ``eta`` above zero without a generator.
         """
         if self.config.eta > 0 and generator is None:
             raise ConfigError(f"diffusion.eta is {self.config.eta}: sampling draws noise and needs a generator")
-        # All that the loop needs is on the device before it starts: neither waits for the other until the end.
+        # All inputs of the loop are on the device before it starts, so host and device never wait for each other in it.
         passes = model.guidance(self.config.guidance)
         sees = cond.new_tensor([one.sees for one in passes])
         sees = sees.reshape(len(passes), 1, -1, *[1] * (cond.ndim - 2))
@@ -110,7 +110,7 @@ class Diffusion:
             return step
         key = (model, [(example.shape, example.dtype) for example in examples])
         if self._graph is None or self._graph[0] != key:
-            self._graph = None  # its memory is free before the next one takes some
+            self._graph = None  # free its memory before the next capture
             self._graph = key, captured(step, *examples)
         return self._graph[1]
 
@@ -125,10 +125,10 @@ def _guided_step(
     mask: Bool[Tensor, "GB T"],
     weights: Float[Tensor, " passes"],
 ) -> Float[Tensor, "2 B T P F"]:
-    """One step of the sampler, on the device alone. Guidance: the model's passes as one batch, weighted and summed.
+    """One step of the sampler, without the host. Guidance: the model's passes as one batch, weighted and summed.
 
-    The state is the noisy motion and the last prediction of the clean one. ``factors`` are the plan's; where the model
-    predicts noise, those that give the clean motion follow them.
+    The state is the noisy motion and the last prediction of the clean one. ``factors`` are the plan's; if the model
+    predicts noise, they are followed by the factors that give the clean motion.
     ``cond`` and ``mask`` are those of the passes, one after the other; with ``half`` matrix products are in bfloat16.
     """
     x, last = state
@@ -146,7 +146,7 @@ def _guided_step(
 
 
 def _drawn(like: Float[Tensor, "B T P F"], generator: Generator | list[Generator] | None) -> Float[Tensor, "B T P F"]:
-    """Gaussian noise from one generator, or for each clip from its own, wherever the generators are."""
+    """Gaussian noise from one generator, or from one per clip, on any device."""
     each = generator if isinstance(generator, list) else [generator]
     pieces = [
         torch.randn(part.shape, generator=one, dtype=like.dtype, device="cpu" if one is None else one.device)

@@ -12,7 +12,7 @@ Function = Callable[..., Tensor]
 def captured(function: Function, *examples: Tensor) -> Function:
     """The function for arguments of the examples' shapes, or itself, with a warning, where it cannot be captured.
 
-    What the captured one returns is overwritten by its next call, which may take it as an argument.
+    The result of the captured function is overwritten by its next call, which may take it as an argument.
     """
     try:
         return _capture(function, examples)

@@ -14,10 +14,10 @@ from intermamba.models.network import Network
 
 
 class DiffusionSampler(GivenLengths):
-    """Draws the noise of each clip from a generator of its own, and all noise that the solver adds later.
+    """Draws each clip's noise, at the start and in later steps, from its own generator.
 
     Raises:
-        ConfigError: more sampling steps than steps.
+        ConfigError: more sampling steps than diffusion steps.
     """
 
     def __init__(self, variant: Variant, config: DiffusionConfig, how: Sampler = "plain") -> None:

@@ -1,7 +1,7 @@
 """The noise schedule, and solvers as plans: each step's update as one linear combination.
 
-Known beforehand in float64, a plan leaves nothing for the host to decide while a model samples. Tests compare schedule,
-steps and updates with those of diffusers' schedulers.
+A plan is computed beforehand in float64, so that sampling needs no decision of the host. Tests compare schedule, steps
+and updates with those of diffusers' schedulers.
 """
 
 import math
@@ -16,10 +16,10 @@ from intermamba.config import DiffusionConfig
 
 
 class Plan(NamedTuple):
-    """How a solver goes from noise to motion in S steps."""
+    """The S steps of a solver from noise to motion."""
 
     steps: Int[Tensor, " S"]
-    """Diffusion steps at which the denoiser is asked, from the noisiest down."""
+    """Diffusion steps at which the denoiser is evaluated, from the noisiest down."""
     factors: Float[Tensor, "S 3"]
     """Factors of the noisy motion, of the clean one predicted from it, and of the prediction of the step before."""
     spread: list[float]
@@ -32,7 +32,7 @@ Schedule = Literal["cosine", "linear"]
 
 
 def alpha_bar(steps: int, schedule: Schedule = "cosine") -> Float[Tensor, " N"]:
-    """What is left of the motion's variance; float32, as in diffusers.
+    """Remaining share of the motion's variance (alpha bar); float32, as in diffusers.
 
     The squared-cosine schedule, its betas capped at 0.999 (Nichol and Dhariwal 2021), or the linear one, whose betas go
     from 1e-4 to 0.02 over 1000 steps (Ho et al. 2020), steeper over fewer.
@@ -51,15 +51,15 @@ def alpha_bar(steps: int, schedule: Schedule = "cosine") -> Float[Tensor, " N"]:
 def plan(config: DiffusionConfig, schedule: Schedule = "cosine") -> Plan:
     """The plan of a solver.
 
-    DDIM takes every ``steps // sampling_steps``-th step down to 0; DPM-Solver++ goes evenly from the last step towards
-    0 and does not ask there.
+    DDIM takes every ``steps // sampling_steps``-th step down to 0; DPM-Solver++ takes evenly spaced steps from the
+    last towards 0, without 0 itself.
     """
     most, count = config.steps, config.sampling_steps
     evenly = np.linspace(0, most - 1, count + 1).round()[:0:-1]
     asked = np.arange(count)[::-1] * (most // count) if config.solver == "ddim" else evenly
     steps = torch.from_numpy(asked.astype(np.int64))
     here = alpha_bar(most, schedule).double()[steps]
-    after = torch.cat((here[1:], here.new_ones(1)))  # alpha_bar of the step that follows; clean motion at last
+    after = torch.cat((here[1:], here.new_ones(1)))  # alpha_bar of the following step; finally clean motion
     clean = torch.stack((here.rsqrt(), -(1 / here - 1).sqrt()), dim=1)
     if config.solver == "ddim":
         return Plan(steps, *_ddim(here, after, config.eta), clean)

@@ -1,7 +1,7 @@
 """Motions for other programs: BVH, one file per person, and GLB, both persons in one file.
 
-Bones of generated motions change their length a little from frame to frame. Files keep that: every joint's translation
-is animated, so that positions in the file are those of the sample to :data:`TOLERANCE`.
+The bone lengths of generated motions vary slightly from frame to frame. Files preserve that: every joint's translation
+is animated, so that positions in the file equal those of the sample to :data:`TOLERANCE`.
 """
 
 from collections.abc import Mapping
@@ -18,9 +18,9 @@ from intermamba.reading.arrays import check_numbers, read_members
 
 FORMATS = ("bvh", "glb")
 TOLERANCE = 1e-4
-"""Metres between a joint as an exported file gives it and the joint of the sample, at most."""
+"""Maximum distance in metres between a joint in an exported file and in the sample."""
 MOST_FPS = 1000
-"""Frames a second of a sample."""
+"""Maximum frames per second of a sample."""
 _NEEDED = ("joints", "rotations", "rotation_joint_names", "fps", "caption")
 
 
@@ -54,15 +54,15 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
     """The arrays of a sample.
 
     Raises:
-        DataError: the file cannot be read, or is no sample.
+        DataError: the file cannot be read, or is not a sample.
     """
     try:
         content = read_members(Path(path), (), (*_NEEDED, "bones"))
     except DataError as error:
-        raise DataError(f"{error} Give an npz that `sample` wrote.") from error
+        raise DataError(f"{error} Give an npz written by `sample`.") from error
     if missing := [name for name in _NEEDED if name not in content]:
         raise DataError(
-            f"{path}: no sample of this project (no {', '.join(missing)}). Give an npz that `sample` wrote."
+            f"{path}: not a sample of this project (no {', '.join(missing)}). Give an npz written by `sample`."
         )
     names, joints = content["rotation_joint_names"], content["joints"]
     shapes = {"joints": (len(joints) if joints.ndim else 0, 2, 22, 3), "bones": (55, 3), "fps": (), "caption": ()}
@@ -74,7 +74,7 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
         if name in content:
             check_numbers(Path(path), content[name], f"{name}: ")
     if not len(joints) or names.dtype.kind != "U" or content["caption"].dtype.kind != "U":
-        raise DataError(f"{path}: no frame, or names and caption that are no text.")
+        raise DataError(f"{path}: no frame, or names or caption are not text.")
     if content["fps"].dtype.kind not in "iu" or not 1 <= content["fps"] <= MOST_FPS:
         raise DataError(f"{path}: fps {shown(content['fps'].item())}; 1 to {MOST_FPS}.")
     return content

@@ -1,7 +1,7 @@
 """BVH: one person as a hierarchy of joints, with translation and Euler angles of each in every frame.
 
-Metres, y up, angles in degrees in the order Z, X, Y (intrinsic). Position channels replace a joint's offset, as Blender
-and others take them; a program that ignores them below the root shows the same rotations on bones of mean length.
+Metres, y up, angles in degrees in the order Z, X, Y (intrinsic). Position channels replace a joint's offset, as in
+Blender and others; a program that ignores them below the root shows the same rotations on bones of mean length.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from intermamba.skeleton import HANDS
 CHANNELS = "Xposition Yposition Zposition Zrotation Xrotation Yrotation"
 _TIP = {"head": (0.0, 0.15, 0.0), "left_wrist": (0.15, 0.0, 0.0), "right_wrist": (-0.15, 0.0, 0.0)}
 _TOES = (0.0, 0.0, 0.08)
-"""Where the bodies end beyond the last joints, metres."""
+"""Ends of the body beyond the last joints, metres."""
 
 
 def document(motion: Animation, person: int, fps: int) -> str:
@@ -31,7 +31,7 @@ def document(motion: Animation, person: int, fps: int) -> str:
 
 
 def euler(rotations: Float[np.ndarray, "T J 3 3"]) -> Float[np.ndarray, "T J 3"]:
-    """Angles about Z, X and Y in degrees, without jumps by a whole turn from frame to frame."""
+    """Angles about Z, X and Y in degrees, without jumps of 360 degrees between frames."""
     angles = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_euler("ZXY", degrees=True)
     return np.unwrap(angles.reshape(*rotations.shape[:2], 3), axis=0, period=360)
 
@@ -51,7 +51,7 @@ def _hierarchy(motion: Animation, person: int, joint: int, indent: str) -> Itera
     for child in children:
         yield from _hierarchy(motion, person, child, inner)
     if not children:
-        # A finger goes on as its last bone does.
+        # A fingertip continues the last bone.
         tip = tuple(motion.rest[person, joint]) if name in HANDS else _TIP.get(name, _TOES)
         yield from (f"{inner}End Site", inner + "{", f"{inner}  OFFSET {_numbers(tip)}", inner + "}")
     yield indent + "}"

@@ -26,7 +26,7 @@ _HEAD_RADIUS, _FINGER_RADIUS = 0.1, 0.008
 
 
 class _Buffer:
-    """The arrays of a file: appends each, aligned, and numbers its accessor."""
+    """The arrays of a file, aligned and numbered by their accessors."""
 
     def __init__(self) -> None:
         self.content = bytearray()
@@ -71,12 +71,12 @@ def document(motion: Animation, fps: int, caption: str = "") -> bytes:
             for path, values in (("translation", translations[:, joint]), ("rotation", quaternions[:, joint])):
                 samplers.append({"input": times, "output": buffer.add(values, _FLOAT), "interpolation": "LINEAR"})
                 channels.append({"sampler": len(samplers) - 1, "target": {"node": first + joint, "path": path}})
-        stands = standing(motion, person)
-        inverse = np.tile(np.eye(4), (len(stands), 1, 1))
-        inverse[:, 3, :3] = -stands  # glTF's matrices go column by column
+        rest = rest_pose(motion, person)
+        inverse = np.tile(np.eye(4), (len(rest), 1, 1))
+        inverse[:, 3, :3] = -rest  # glTF's matrices are column-major
         bound = buffer.add(inverse, _FLOAT)
-        skins.append({"joints": [*range(first, first + len(stands))], "inverseBindMatrices": bound, "skeleton": first})
-        meshes.append({"name": f"person {name}", "primitives": [_primitive(buffer, motion.parents, stands, person)]})
+        skins.append({"joints": [*range(first, first + len(rest))], "inverseBindMatrices": bound, "skeleton": first})
+        meshes.append({"name": f"person {name}", "primitives": [_primitive(buffer, motion.parents, rest, person)]})
         colour = [round(_linear(channel), 4) for channel in to_rgb(PERSON_COLOURS[person])]
         surface = {"baseColorFactor": [*colour, 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.7}
         materials.append({"name": f"person {name}", "pbrMetallicRoughness": surface})
@@ -98,7 +98,7 @@ def document(motion: Animation, fps: int, caption: str = "") -> bytes:
     return _packed(header, bytes(buffer.content))
 
 
-def standing(motion: Animation, person: int) -> Float[np.ndarray, "J 3"]:
+def rest_pose(motion: Animation, person: int) -> Float[np.ndarray, "J 3"]:
     """Joints of a person's T-pose, the pelvis at the origin."""
     rest = motion.rest[person]
     places = np.zeros_like(rest)
@@ -107,20 +107,18 @@ def standing(motion: Animation, person: int) -> Float[np.ndarray, "J 3"]:
     return places
 
 
-def _primitive(
-    buffer: _Buffer, parents: Sequence[int], stands: Float[np.ndarray, "J 3"], person: int
-) -> dict[str, Any]:
+def _primitive(buffer: _Buffer, parents: Sequence[int], rest: Float[np.ndarray, "J 3"], person: int) -> dict[str, Any]:
     radii = (*RADII, *[_FINGER_RADIUS] * (len(parents) - len(RADII)))
     shapes: list[tuple[Float[np.ndarray, "V 3"], Float[np.ndarray, "V 3"], Int[np.ndarray, "N 3"]]] = []
     owners: list[int] = []
     for joint, parent in enumerate(parents):
-        shapes.append(_ball(stands[joint], radii[joint]))
+        shapes.append(_ball(rest[joint], radii[joint]))
         owners.append(joint)
         if parent >= 0:
             thick = radii[parent] if joint < len(RADII) else _FINGER_RADIUS
-            shapes.append(_prism(stands[parent], stands[joint], thick, radii[joint]))
+            shapes.append(_prism(rest[parent], rest[joint], thick, radii[joint]))
             owners.append(parent)
-    neck, head = stands[INDEX["neck"]], stands[INDEX["head"]]
+    neck, head = rest[INDEX["neck"]], rest[INDEX["head"]]
     up = (head - neck) / max(float(np.linalg.norm(head - neck)), 1e-9)
     shapes.append(_ball(head + 0.7 * _HEAD_RADIUS * up, _HEAD_RADIUS))
     owners.append(INDEX["head"])
@@ -153,7 +151,7 @@ def _ball(
 def _prism(
     start: Float[np.ndarray, " 3"], stop: Float[np.ndarray, " 3"], thick: float, thin: float
 ) -> tuple[Float[np.ndarray, "V 3"], Float[np.ndarray, "V 3"], Int[np.ndarray, "N 3"]]:
-    """Points, normals and triangles of a tapered tube without ends: balls close it."""
+    """Points, normals and triangles of a tapered tube without ends, which balls close."""
     along = stop - start
     axis = along / max(float(np.linalg.norm(along)), 1e-9)
     side = np.cross(axis, np.eye(3)[np.abs(axis).argmin()])
@@ -178,7 +176,7 @@ def _between(rings: int) -> Int[np.ndarray, "N 3"]:
 
 
 def _quaternions(rotations: Float[np.ndarray, "T J 3 3"]) -> Float[np.ndarray, "T J 4"]:
-    """Quaternions x, y, z, w whose sign does not jump, so that viewers turn the short way."""
+    """Quaternions x, y, z, w with continuous signs, so that viewers interpolate along the short way."""
     found = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_quat().reshape(*rotations.shape[:2], 4)
     jumps = (found[1:] * found[:-1]).sum(-1) < 0
     found[1:] *= np.where(np.cumsum(jumps, axis=0) % 2, -1.0, 1.0)[..., None]
@@ -186,7 +184,7 @@ def _quaternions(rotations: Float[np.ndarray, "T J 3 3"]) -> Float[np.ndarray, "
 
 
 def _linear(channel: float) -> float:
-    """A channel of sRGB as light, as glTF's factors want it."""
+    """A linear colour channel from sRGB, as glTF's factors need it."""
     return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
 
 

@@ -1,9 +1,9 @@
-"""Joint positions and the model's rotations to a skeleton's animation: a rotation and a translation of every joint.
+"""Animation of a skeleton, a rotation and a translation per joint, from joint positions and the model's rotations.
 
-Positions lead. A joint with several children (pelvis, chest) is turned so that they fit best; that is also where the
-pelvis of InterHuman, whose features hold no rotation of it, gets one. A joint with one child keeps the model's
-rotation, turned on by the smallest angle that makes its bone point at the child. Joints at the ends keep the model's.
-Where the model turns fingers as well, they hang from the wrists, on the bones of the model's body.
+Positions have precedence. A joint with several children (pelvis, chest) gets the rotation that fits them best, also
+InterHuman's pelvis, whose rotation is not among the features. A joint with one child keeps the model's rotation, plus
+the smallest rotation that makes its bone point at the child. End joints keep the model's rotations. If the model has
+finger rotations, fingers are attached to the wrists with the bones of the model's body.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class Animation:
     """The joints of two persons over time, each relative to its parent; metres, y up."""
 
     names: tuple[str, ...]
-    """The 22 of the body, then those of the hands where there are any."""
+    """The 22 joints of the body, then those of the hands, if any."""
     parents: tuple[int, ...]
     rest: Float[np.ndarray, "2 J 3"]
     """Offsets of joints from their parents in the T-pose, with each person's mean bone lengths."""
@@ -44,10 +44,10 @@ def animate(
 
     Args:
         joints: global positions of the body.
-        rotations: of the joints called ``names``, relative to their parents; joints without one are taken as unturned.
-        names: of any joints; those of the face are left out, and fingers if they are not all there.
-        bones: of the body that was turned: each joint's offset from its parent in the T-pose, metres; none: the
-            project's neutral skeleton.
+        rotations: rotations of the joints ``names``, relative to their parents; other joints have none.
+        names: names of any joints; the face is left out, and fingers unless all are given.
+        bones: offset of each joint of the body from its parent in the T-pose, metres; none: the project's neutral
+            skeleton.
     """
     joints = joints.astype(np.float64)
     local = np.tile(np.eye(3), (*joints.shape[:3], 1, 1))
@@ -96,7 +96,7 @@ def _with_hands(
 
 
 def _best(rest: Float[np.ndarray, "C 3"], bones: Float[np.ndarray, "T 2 C 3"]) -> Float[np.ndarray, "T 2 3 3"]:
-    """The rotations that bring directions ``rest`` nearest to those of ``bones`` (Kabsch)."""
+    """The rotations that best align directions ``rest`` with those of ``bones`` (Kabsch)."""
     directions = bones / np.maximum(np.linalg.norm(bones, axis=-1, keepdims=True), 1e-9)
     before = rest / np.linalg.norm(rest, axis=-1, keepdims=True)
     left, _, right = np.linalg.svd(np.einsum("tpci,cj->tpij", directions, before))
@@ -109,7 +109,7 @@ def _smallest(start: Float[np.ndarray, "T 2 3"], stop: Float[np.ndarray, "T 2 3"
     """The smallest rotations that turn directions ``start`` into ``stop``."""
     axis, cosine = np.cross(start, stop), (start * stop).sum(-1)
     sine = np.linalg.norm(axis, axis=-1)
-    # Opposite directions have no axis of their own: any one across them will do.
+    # Opposite directions define no axis: any perpendicular one works.
     aside = np.cross(start, np.eye(3)[np.abs(start).argmin(-1)])
     across = np.where(sine[..., None] > 1e-9, axis, aside)
     across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-12)

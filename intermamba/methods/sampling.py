@@ -1,4 +1,4 @@
-"""What the samplers of several methods share."""
+"""Shared parts of samplers."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from intermamba.models.network import Network
 
 
 class GivenLengths:
-    """A sampler that makes motions as long as it is asked to; part of :class:`intermamba.generate.MotionSampler`."""
+    """A sampler that generates motions of the requested lengths; part of :class:`intermamba.generate.MotionSampler`."""
 
     def lengths(
         self,
@@ -19,5 +19,5 @@ class GivenLengths:
         frames: int,  # noqa: ARG002
         seeds: Sequence[int],  # noqa: ARG002
     ) -> Int[Tensor, " B"]:
-        """Those asked for."""
+        """The requested lengths."""
         return length

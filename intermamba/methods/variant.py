@@ -1,4 +1,4 @@
-"""What a variant is: a row of the tables, a short difference from a method. Imports no torch."""
+"""Variants: rows of the tables, each a short difference from a method. Imports no torch."""
 
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ from intermamba.reading.documents import explained
 
 
 class PaperRow(Frozen):
-    """Where the paper reports a variant."""
+    """A row of the paper that reports a variant."""
 
     table: Annotated[int, Field(ge=1, le=5)]
     row: str
@@ -19,7 +19,7 @@ class PaperRow(Frozen):
 
 
 class Variant(Frozen):
-    """A row of a table: a short difference from a base architecture, and what it is meant to show."""
+    """A row of a table: a short difference from a base method, and its hypothesis."""
 
     name: str
     label: str
@@ -28,13 +28,13 @@ class Variant(Frozen):
     changes: dict[str, Any] = Field(default={})
     """Fields of the base's options that differ from their defaults."""
     hypothesis: str
-    """What the difference should do, said before measuring."""
+    """Expected effect of the difference, stated before measuring."""
     paper: tuple[PaperRow, ...] = ()
-    """Rows of the paper that report it; none for rows of our own."""
+    """Rows of the paper that report it; none for rows of this project."""
     note: str = ""
-    """What a reader must know to compare it fairly."""
+    """Caveat for a fair comparison."""
     file: str | None = Field(default=None, exclude=True, repr=False)
-    """The file that defines it, filled in where it is read."""
+    """The file that defines it, set when it is read."""
 
     @model_validator(mode="after")
     def _buildable(self) -> "Variant":
@@ -45,24 +45,24 @@ class Variant(Frozen):
 
     @property
     def method(self) -> Method:
-        """What it is a variant of."""
+        """The method of which it is a variant."""
         return methods()[self.base]
 
     @property
     def ablation(self) -> bool:
-        """Whether the paper reports it only among its ablations, Tables 4 and 5; rows of our own are compared."""
+        """Whether the paper reports it only among its ablations, Tables 4 and 5; rows of this project are not."""
         return bool(self.paper) and {row.table for row in self.paper} <= {4, 5}
 
     @property
     def individual(self) -> bool:
-        """Whether it reads a caption of each person besides the pair's, and has guidance weights of its own [in2IN]."""
+        """Whether it reads a caption for each person [in2IN]."""
         return self.method.individual
 
     def options(self) -> Options:
         """The base's options with the changes applied.
 
         Raises:
-            ConfigError: a change the base does not know or allow.
+            ConfigError: a change is unknown to the base or not allowed.
         """
         choices = self.method.options
         for key in self.changes:

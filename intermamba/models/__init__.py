@@ -1,6 +1,6 @@
-"""Every network by name: :func:`build` makes it, :func:`variants` lists them.
+"""Networks by name: :func:`build` creates one, :func:`variants` lists them.
 
-Importing this package imports no torch; :class:`Denoiser` and the model classes load when first asked for.
+Importing this package imports no torch; :class:`Denoiser` and the model classes are imported on first use.
 """
 
 import inspect
@@ -54,18 +54,18 @@ PAPER = ModelConfig(
     text_heads=8,
     text_feedforward=2048,
 )
-"""The paper's sizes; where it is silent, InterGen's or ours."""
+"""The paper's sizes; where it is silent, InterGen's or this project's."""
 TEXT_WIDTH = 768
 """W of CLIP ViT-L/14, which InterGen reads and the paper keeps."""
 
 
 def variants() -> dict[str, Variant]:
-    """Every known variant: what entry points of group ``intermamba.variants`` load, and the bare methods.
+    """Every known variant: those of entry points of group ``intermamba.variants``, and the bare methods.
 
     Each entry point is a function without arguments that returns ``{name: Variant}``.
 
     Raises:
-        ConfigError: two sources claim one name.
+        ConfigError: two sources use the same name.
     """
     found: dict[str, Variant] = {}
     for point in points("intermamba.variants"):
@@ -115,15 +115,15 @@ def build(
     part: str | None = None,
     **sizes: Any,
 ) -> "Network":
-    """A freshly initialised network, at its authors' sizes but for what is given.
+    """A freshly initialised network, at its authors' sizes except for given ones.
 
     Args:
-        name: of a method or a variant (:func:`variants`), or a variant itself.
-        features: F, of one person.
-        max_frames: the longest window it can take.
+        name: name of a method or a variant (:func:`variants`), or a variant itself.
+        features: F, features of one person.
+        max_frames: the longest window.
         text_width: W of the text tower; none: that of the method's own tower.
-        part: the training before the row's whose network is wanted; none: the row's.
-        sizes: fields of the method's sizes (:class:`intermamba.config.ModelConfig`, or a class of its own) that differ
+        part: name of an earlier training whose network is wanted; none: the row's.
+        sizes: fields of the method's sizes (:class:`intermamba.config.ModelConfig`, or its own class) that differ
             from its authors'.
 
     Raises:
@@ -145,7 +145,7 @@ def sizes_of(config: Config, base: str) -> Section:
     """The sizes of a method's networks in a profile.
 
     Raises:
-        ConfigError: one that the method does not have, or out of range.
+        ConfigError: a size is unknown to the method, or out of range.
     """
     method = methods()[base]
     if method.sizes is ModelConfig:
@@ -180,7 +180,7 @@ def _sizes(method: Method, changes: Mapping[str, Any], text_width: int) -> Secti
 
 
 def check_sizes(sizes: ModelConfig, text_width: int) -> None:
-    """Whether attention heads divide the widths.
+    """Check that attention heads divide the widths.
 
     Raises:
         ConfigError: they do not.

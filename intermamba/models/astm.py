@@ -1,7 +1,7 @@
 """Adaptive spatio-temporal Mamba, ASTM (Section 4.1), and its block: Self-ASTM (4.2) and Cross-ASTM (4.4).
 
-The two branches are "identical in structure" (Eq. 8): both work on (B, E, L), channels by steps. For the temporal one
-channels are features and steps are frames; for the spatial one channels are frames and steps are features, so it sees
+The two branches are "identical in structure" (Eq. 8): both work on (B, E, L), channels by steps. In the temporal one,
+channels are features and steps are frames; in the spatial one, channels are frames and steps are features, so it sees
 the whole window at once and, unless bidirectional, is causal along the features.
 """
 
@@ -43,7 +43,7 @@ class Scan(nn.Module):
         c: Float[Tensor, "B N L"],
         offset: Float[Tensor, " E"],
     ) -> Float[Tensor, "B E L"]:
-        """``offset`` is added to ``delta`` before the softplus: P, and the bias of delta's normalisation."""
+        """``offset`` is added to ``delta`` before the softplus: P plus the bias of delta's normalisation."""
         channels = u.shape[1]
         return selective_scan(
             u,
@@ -62,8 +62,8 @@ class Scan(nn.Module):
 class MixedSSM(nn.Module):
     """Selective state space model whose B, C and Delta come from ``source`` (Eq. 6; Section 4.4's MSSM).
 
-    With ``source`` the input itself it is the plain SSM. Delta is ``softplus(P + LayerNorm(W_up W_down x))``: rank 1,
-    as Eq. 6 prints, would leave only a sign after the normalisation.
+    If ``source`` is the input itself, it is the plain SSM. Delta is ``softplus(P + LayerNorm(W_up W_down x))``: with
+    rank 1, as printed in Eq. 6, only a sign would remain after the normalisation.
     """
 
     def __init__(self, channels: int, state: int, rank: int, discretisation: Discretisation) -> None:
@@ -84,9 +84,9 @@ class MixedSSM(nn.Module):
 
 
 class Direction(nn.Module):
-    """Causal depthwise convolution, SiLU, scan: one way along the steps of (B, E, L).
+    """Causal depthwise convolution, SiLU, scan: in one direction along the steps of (B, E, L).
 
-    With ``project`` what B, C and Delta are read from has a convolution and SiLU of its own.
+    With ``project``, the source of B, C and Delta has its own convolution and SiLU.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Direction(nn.Module):
         real: Bool[Tensor, "B E"] | None,
         shifts: tuple[Float[Tensor, " G"], Float[Tensor, " G"] | None],
     ) -> Float[Tensor, "B E L"]:
-        """``shifts`` are added before the convolutions: of ``x``, and of ``source``."""
+        """``shifts`` are added to ``x`` and ``source`` before the convolutions."""
         u = self.conv(x, real, shift=shifts[0])
         if source is None:
             source = u
@@ -117,8 +117,8 @@ class Branch(nn.Module):
     """Linear, causal depthwise convolution, SiLU, scan, normalisation (Eq. 7, 8 and 13) on (B, E, L).
 
     A bidirectional one has a second convolution and scan, from the last step to the first: both read the same linear
-    map, and their sum is normalised, as in Vision Mamba. With ``project`` what B, C and Delta are read from first goes
-    through a linear map and convolutions of its own.
+    map, and their sum is normalised, as in Vision Mamba. With ``project``, the source of B, C and Delta first passes
+    through its own linear map and convolutions.
     """
 
     def __init__(
@@ -156,8 +156,8 @@ class Branch(nn.Module):
         """``source`` (default: the input after convolution) gives B, C and Delta; it must be zero where padded.
 
         ``real`` marks the channels that count, ``steps`` the steps. The linear maps of the branch and of its SSM mix
-        channels, so padded ones count as zero in each of them; the convolution and the scan keep channels apart.
-        Padded steps follow the real ones in either direction, so what they hold never matters.
+        channels, so padded ones count as zero in each of them; the convolution and the scan work per channel. Padded
+        steps follow the real ones in either direction, so their content has no effect.
         """
         channels = x.shape[1]
         x, shift_source = self.linear(x, channels, real), None
@@ -209,7 +209,7 @@ class Astm(nn.Module):
         mask: Bool[Tensor, "B T"],
         source: Float[Tensor, "B T D"] | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """The sum times ``silu(gate(h))``, in one pass where that can be."""
+        """The sum times ``silu(gate(h))``, in one fused pass where possible."""
         if self.temporal is None or self.spatial is None or not fuse.takes(h, gate.weight):
             return self(h, mask, source) * functional.silu(gate(h))
         assert self.alpha is not None
@@ -232,9 +232,9 @@ class Astm(nn.Module):
 class AstmBlock(nn.Module):
     """Gated residual block around ASTM (Eq. 10 and 12).
 
-    Self-ASTM is conditioned through AdaLN (see :class:`AstmOptions` for why) and reads itself; Cross-ASTM has a plain
-    normalisation and reads B, C and Delta from the pair's features ``source``, which must be zero on padded frames;
-    ``cross`` says how (see :class:`InterMambaOptions`).
+    Self-ASTM is conditioned through AdaLN (for the reason see :class:`AstmOptions`) and computes B, C and Delta from
+    its own input; Cross-ASTM has a plain normalisation and computes them from the pair's features ``source``, which
+    must be zero on padded frames, in the way of ``cross`` (see :class:`InterMambaOptions`).
     """
 
     def __init__(
@@ -267,7 +267,7 @@ class AstmBlock(nn.Module):
 
 
 def reverse(x: Float[Tensor, "B E L"], steps: Bool[Tensor, "B L"] | None = None) -> Float[Tensor, "B E L"]:
-    """Turn round each sequence's real steps, which come first; padded ones stay behind them."""
+    """Reverse each sequence's real steps, which come first; padded ones stay at the end."""
     if steps is None:
         return x.flip(2)
     place = torch.arange(x.shape[2], device=x.device)

@@ -1,4 +1,4 @@
-"""From captions to what conditions a denoiser: the frozen tower's token features through the model's text encoder."""
+"""Conditions of a denoiser from captions: the frozen tower's token features through the model's text encoder."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
@@ -14,14 +14,14 @@ from intermamba.text.reduction import Reduction
 
 @runtime_checkable
 class TokenFeatures(Protocol):
-    """Where token features come from: a cache of them, or the tower itself."""
+    """Source of token features: a cache, or the tower itself."""
 
     tower: str
-    """Name of the tower; a denoiser takes only the one it was trained with."""
+    """Name of the tower; a denoiser accepts only that of its training."""
 
     @property
     def reduction(self) -> Reduction | None:
-        """What its features went through, if anything; likewise."""
+        """Reduction of its features, if any; likewise."""
         ...
 
     def features(self, captions: Sequence[str]) -> tuple[Float[Tensor, "B S W"], Int[Tensor, " B"]]:
@@ -35,23 +35,23 @@ def conditions(
     captions: Sequence[str],
     individual: Sequence[tuple[str, str]],
 ) -> Float[Tensor, "B G *condition"]:
-    """Conditions of each clip on the model's device: its caption and, for a model that reads them, each person's; what
-    one looks like is the model's own affair.
+    """Conditions of each clip on the model's device: its caption and, for a model that reads them, each person's. Their
+    shape depends on the model.
 
     Raises:
-        DataError: the model needs a caption of each person and there is none.
+        DataError: the model needs a caption for each person and there is none.
     """
     groups = [captions] if model.groups != 2 else []
     if model.groups > 1:
         if len(individual) != len(captions):
             raise DataError(
-                "this model reads a caption of each person, but the data hold none. Provide them "
-                "(datasets.<name>.individual in params.yaml; docs/howto/real-data.md), or take the model out."
+                "this model reads a caption for each person, but the data hold none. Provide them "
+                "(datasets.<name>.individual in params.yaml; docs/howto/real-data.md), or remove the model."
             )
         groups += [[persons[side] for persons in individual] for side in (0, 1)]
     device = next(model.parameters()).device
     asked = [caption for group in groups for caption in group]
-    # In training equal captions have dropout of their own; else each is encoded once.
+    # In training equal captions get different dropout; otherwise each is encoded once.
     once = asked if model.training else list(dict.fromkeys(asked))
     features, end = tokens.features(once)
     encoded: Tensor = model.encode_text(features.to(device), end.to(device))

@@ -1,6 +1,6 @@
-"""What every denoiser shares: text encoder, embeddings, output, and the contract with diffusion and training.
+"""The base of denoisers: text encoder, embeddings, output, and the contract with diffusion and training.
 
-Inside, the two persons go through the same weights as one batch of 2B: all first persons, then all second ones. That
+Inside, the two persons pass through the same weights as one batch of 2B: all first persons, then all second ones. That
 axis is called Q (``2B``) in the signatures of this package.
 """
 
@@ -20,8 +20,8 @@ __all__ = ["AdaptiveWeight", "Denoiser", "GuidedPass", "Network", "TextEncoder",
 class TextEncoder(nn.Module):
     """The trained part of the text path: a small Transformer over the frozen tower's token features [InterGen].
 
-    As officially, the tokens behind the end of the text are not masked; the feature at the end token is the caption's.
-    Without layers, only that feature is read.
+    As in InterGen's code, the tokens after the end of the text are not masked; the feature at the end token is the
+    caption's. Without layers, only that feature is read.
     """
 
     def __init__(self, width: int, sizes: ModelConfig) -> None:
@@ -40,7 +40,7 @@ class TextEncoder(nn.Module):
 
 
 class Denoiser(Network):
-    """Predicts the clean motion from a noisy one (Eq. 2); a subclass gives :meth:`mix`.
+    """Predicts the clean motion from a noisy one (Eq. 2); a subclass implements :meth:`mix`.
 
     ``features`` is F of one person, ``max_frames`` the longest window, ``text_width`` the text tower's W.
     """
@@ -71,7 +71,8 @@ class Denoiser(Network):
     ) -> Float[Tensor, "B T P F"]:
         """Normalised noisy motion to normalised clean motion.
 
-        What padded frames hold never changes the prediction on real ones; that on padded frames means nothing.
+        The content of padded frames never affects the prediction on real ones; the prediction on padded ones is
+        undefined.
 
         Raises:
             DataError: more frames than ``max_frames``.

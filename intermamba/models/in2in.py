@@ -1,7 +1,7 @@
-"""in2IN (Ruiz-Ponce et al. 2024): InterGen with a caption of each person besides the caption of the pair.
+"""in2IN (Ruiz-Ponce et al. 2024): InterGen with a caption for each person besides the caption of the pair.
 
-Self-attention and feed-forward of a person follow that person's caption, cross-attention the pair's; one text encoder
-reads all three. DualMDM, the composition with a single-person prior of the same paper, is out of scope.
+Self-attention and feed-forward of a person are conditioned on that person's caption, cross-attention on the pair's; one
+text encoder reads all three. DualMDM, the same paper's composition with a single-person prior, is out of scope.
 """
 
 import torch
@@ -32,7 +32,7 @@ class In2In(InterGen):
     def guidance(self, scale: float) -> tuple[GuidedPass, ...]:  # noqa: ARG002
         """All three captions, the pair's alone, the persons' alone, none; the weights are options of the model.
 
-        Training drops all captions or none, so the two passes in between are never trained, as officially.
+        As in the official code, training drops all captions or none, so the two passes in between are never trained.
         """
         everything, pair, persons = self.weights
         return (

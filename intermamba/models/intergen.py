@@ -18,9 +18,9 @@ from intermamba.models.layers import AdaLN, zeroed
 
 
 class Attention(nn.Module):
-    """Attention behind AdaLN; across persons if ``cross``, else over the person's own frames.
+    """Attention after AdaLN; across persons if ``cross``, else over the person's own frames.
 
-    A zero key and value are always attended to (``add_zero_attn``), so that no row is ever without a key.
+    A zero key and value are always attended to (``add_zero_attn``), so that no row is without a key.
     """
 
     def __init__(self, sizes: ModelConfig, *, cross: bool) -> None:
@@ -44,7 +44,7 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with GELU behind AdaLN; starts as nothing."""
+    """Two linear layers with GELU after AdaLN; its output is zero-initialised."""
 
     def __init__(self, sizes: ModelConfig) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Block(nn.Module):
         pair: Float[Tensor, "Q D"],
         mask: Bool[Tensor, "Q T"],
     ) -> Float[Tensor, "Q T D"]:
-        """``own`` conditions what a person does alone, ``pair`` what passes between the two."""
+        """``own`` conditions each person's self-attention and feed-forward, ``pair`` the cross-attention."""
         other = partner(h)
         if self.self_attention is not None:
             h = self.self_attention(h, h, own, mask)
@@ -104,7 +104,7 @@ class InterGen(Denoiser):
         return h
 
     def conditions(self, emb: Float[Tensor, "B G D"]) -> Float[Tensor, "Q D"]:
-        """What conditions each person's own part of a block: here the caption of the pair."""
+        """Condition of each person's own part of a block: here the caption of the pair."""
         return both(emb[:, 0])
 
     def adaptive_weights(self) -> list[AdaptiveWeight]:

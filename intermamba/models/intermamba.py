@@ -19,9 +19,9 @@ class Liia(nn.Module):
     """Local interaction information aggregation (Eq. 11): one sequence for the pair.
 
     The two persons are the two channels of an image of frames by features. A dense convolution over 2D channels would
-    cost 42 M parameters; only this reading keeps Table 5's count unchanged when LIIA is added. Exchanging the persons
-    changes the result: the convolutions weigh them differently. Without them (``convolve``) it is the persons' mean.
-    ``per_person`` normalises each person's features on their own, with one set of weights.
+    cost 42 M parameters; only this interpretation keeps Table 5's count unchanged when LIIA is added. Exchanging the
+    persons changes the result, since the convolutions weight them differently. Without ``convolve`` the result is the
+    persons' mean. ``per_person`` normalises each person's features separately, with the same weights.
     """
 
     def __init__(self, width: int, *, convolve: bool, per_person: bool = False) -> None:
@@ -48,7 +48,7 @@ class Liia(nn.Module):
         if self.point is None or self.local is None:
             return (pair.mean(1, keepdim=True) * keep).squeeze(1)
         pair = pair.contiguous(memory_format=torch.channels_last)  # several times faster for two channels
-        # The 3 x 3 filter reaches over the end of a clip: padded frames must be as empty as those beyond the window.
+        # The 3 x 3 filter reaches beyond the end of a clip: padded frames must be zero, like those beyond the window.
         return (self.local(self.point(pair) * keep) * keep).squeeze(1)
 
 

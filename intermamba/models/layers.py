@@ -10,7 +10,7 @@ from intermamba.ssm.norm import masked_norm
 
 
 class AdaLN(nn.Module):
-    """Layer normalisation whose scale and shift come from the condition; starts as the plain one (zero-initialised)."""
+    """Layer normalisation whose scale and shift come from the condition; zero-initialised to the plain one."""
 
     def __init__(self, width: int, condition: int) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class AdaLN(nn.Module):
         return torch.addcmul(shift.unsqueeze(1), self.norm(h), 1 + scale.unsqueeze(1))
 
     def modulated(self, emb: Float[Tensor, "B M"]) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
-        """What the condition adds to a scale of one, and the shift."""
+        """The condition's addition to a scale of one, and the shift."""
         scale, shift = self.modulation(functional.silu(emb)).chunk(2, dim=-1)
         return scale, shift
 
@@ -40,27 +40,26 @@ class UnconditionalNorm(nn.Module):
 
 
 class ChannelLinear(nn.Linear):
-    """Linear map of the channels of (B, E, L), but for its bias, which the convolution that follows adds.
+    """Linear map of the channels of (B, E, L), without its bias, which the following convolution adds.
 
-    Channels of the input that are not ``real`` count as zero. Built for the largest number of channels. For fewer, the
-    leading weights are used: exactly what padding the input with zero channels and cropping the output gives, without
-    the work.
+    Channels of the input that are not ``real`` count as zero. Built for the largest number of channels; for fewer, the
+    leading weights are used, which equals padding the input with zero channels and cropping the output.
     """
 
     def forward(
         self, x: Float[Tensor, "B E L"], channels_out: int | None = None, real: Bool[Tensor, "B E"] | None = None
     ) -> Float[Tensor, "B G L"]:
         weight = self.weight[:channels_out, : x.shape[1]]
-        if real is None and x.stride(1) == 1:  # channels side by side in memory: the output's too
+        if real is None and x.stride(1) == 1:  # channels are contiguous: the output's too
             return functional.linear(x.mT, weight).mT
-        # One product a sequence; a single one for all would first have to transpose them. Its weight is smaller than x.
+        # One product per sequence; a single one for all would need a transpose. The weight is smaller than x.
         return torch.bmm(weight.expand(len(x), -1, -1) if real is None else weight * real.unsqueeze(1), x)
 
 
 class ChannelConv(nn.Conv1d):
     """Causal depthwise convolution along L of (B, E, L), and SiLU; fewer channels use the leading filters.
 
-    Channels that are not ``real`` come out as zero.
+    The output is zero on channels that are not ``real``.
     """
 
     def __init__(self, channels: int, kernel: int) -> None:
@@ -81,7 +80,7 @@ class ChannelConv(nn.Conv1d):
 class ChannelNorm(nn.LayerNorm):
     """Layer normalisation over the channels of (B, E, L), with statistics over the real channels only.
 
-    Where channels are frames, padded ones must not count in the statistics; what comes out on them means nothing.
+    Where channels are frames, padded ones must not count in the statistics; the output on them is undefined.
     """
 
     def forward(self, x: Float[Tensor, "B E L"], real: Bool[Tensor, "B E"] | None = None) -> Float[Tensor, "B E L"]:
@@ -93,18 +92,18 @@ class ChannelNorm(nn.LayerNorm):
     def of_product(
         self, linear: ChannelLinear, low: Float[Tensor, "B R L"], channels: int, real: Bool[Tensor, "B E"] | None
     ) -> Float[Tensor, "B E L"]:
-        """``linear`` of ``low``, normalised, but for this layer's bias.
+        """``linear`` of ``low``, normalised, without this layer's bias.
 
-        On a processor without making the linear map's output first: over channels its mean is the mean row of the
-        weight times ``low``, and its variance a quadratic form in ``low``, of R by R. With both taken into weight and
-        ``low``, no pass over E by L remains.
+        On a CPU the linear map's output is not computed first: its mean over channels is the mean row of the weight
+        times ``low``, and its variance an R by R quadratic form in ``low``. With both merged into weight and ``low``,
+        no pass over E by L remains.
         """
         if low.device.type != "cpu":
             x = linear(low, channels_out=channels)
             if real is None:
                 return functional.layer_norm(x.mT, (channels,), self.weight, None, self.eps).mT
             return masked_norm(x, self.weight[:channels], torch.zeros_like(self.bias[:channels]), real, self.eps)
-        with torch.autocast("cpu", enabled=False):  # a variance in half precision would be none
+        with torch.autocast("cpu", enabled=False):  # half precision is too coarse for a variance
             dtype = torch.promote_types(linear.weight.dtype, torch.float32)
             wide, short = linear.weight[:channels].to(dtype), low.to(dtype)
             if real is None:
@@ -121,7 +120,7 @@ class ChannelNorm(nn.LayerNorm):
 
 
 def added(h: Float[Tensor, "B T D"], linear: nn.Linear, x: Float[Tensor, "B T E"]) -> Float[Tensor, "B T D"]:
-    """``h`` plus the linear map of ``x``: sampling on a processor takes one pass over ``h`` less."""
+    """``h`` plus the linear map of ``x``, with one pass over ``h`` less when sampling on a CPU."""
     same = h.dtype == x.dtype == linear.weight.dtype
     if torch.is_grad_enabled() or h.device.type != "cpu" or not same:
         return h + linear(x)
@@ -130,7 +129,7 @@ def added(h: Float[Tensor, "B T D"], linear: nn.Linear, x: Float[Tensor, "B T E"
 
 
 def zeroed(linear: nn.Linear) -> nn.Linear:
-    """Set weight and bias to zero, in place: a residual branch or an output that starts as nothing."""
+    """Set weight and bias to zero in place, for a residual branch or an output that starts at zero."""
     nn.init.zeros_(linear.weight)
     nn.init.zeros_(linear.bias)
     return linear

@@ -1,4 +1,4 @@
-"""What every method's network offers to training, sampling and counting."""
+"""The interface of a method's network for training, sampling and counting."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -25,14 +25,14 @@ class AdaptiveWeight(NamedTuple):
 
 
 class Network(nn.Module):
-    """All of a method that sampling needs.
+    """All networks of a method that sampling needs, as one module.
 
     ``features`` is F of one person, ``max_frames`` the longest motion, ``text_width`` the text tower's W. ``forward``
-    is one pass, as it is counted; :meth:`calls` says how many of them a sampled motion takes.
+    is one pass, as it is counted; :meth:`calls` is the number of passes of a sampled motion.
     """
 
     independent = True
-    """Whether what a clip becomes does not depend on the others of its batch."""
+    """Whether a clip's result does not depend on the others of its batch."""
     groups = 1
     """G, captions of a clip: 1, the pair's; 2, the persons'; 3, the pair's and the persons'."""
 
@@ -57,7 +57,7 @@ class Network(nn.Module):
         return len(self.guidance(1.0)) * self.steps(sampling)
 
     def steps(self, sampling: DiffusionConfig) -> int:
-        """Steps of one sampling; one for a network that answers at once."""
+        """Steps of one sampling; one for a network that needs a single pass."""
         return sampling.sampling_steps
 
     def adaptive_weights(self) -> list[AdaptiveWeight]:

@@ -1,6 +1,6 @@
 """Choices of the shared ASTM block that are not sizes; each method's own are in its folder. Imports no torch.
 
-The paper leaves much unsaid; every choice we had to infer is a field here or there with its reason.
+Every choice that the paper does not state is a field, here or there, with its reason.
 """
 
 from typing import Literal
@@ -20,17 +20,17 @@ class AstmOptions(Options):
     adaptive: bool = True
     """Learn the fusion weights of Eq. 9 and 13; else both stay at their initial value."""
     initial_alpha: float = 1.0
-    """Initial weight of the temporal branch. Not stated; one leaves both branches, normalised alike, with equal say."""
+    """Initial weight of the temporal branch. Not stated; with one, both normalised branches have equal weight."""
     initial_beta: float = 1.0
     """Initial weight of the spatial branch."""
     normalisation: Literal["adaln", "layernorm"] = "adaln"
-    """Of Self-ASTM. Eq. 10 prints LayerNorm; AdaLN is our one deliberate deviation: only with it do the parameter
-    counts of Tables 3 and 5 fit, and Section 5.2.2 credits AdaLN with following the prompt."""
+    """Normalisation of Self-ASTM. Eq. 10 prints LayerNorm; AdaLN is a deliberate deviation: only with it do the
+    parameter counts of Tables 3 and 5 fit, and Section 5.2.2 credits AdaLN with following the prompt."""
     discretisation: Literal["mamba", "zoh"] = "mamba"
-    """Eq. 5 prints the exact zero-order hold; Mamba's released code, which the paper builds on, takes delta B."""
+    """Eq. 5 prints the exact zero-order hold; Mamba's released code, on which the paper builds, uses delta B."""
     bidirectional: bool = False
-    """Scan each branch in both directions, each with a convolution and SSM of its own, and add the two as Vision Mamba
-    does. The paper does not mention it."""
+    """Scan each branch in both directions, each with its own convolution and SSM, and add the two, as in Vision Mamba.
+    The paper does not mention it."""
     rank: Literal["configured", "mamba"] = "configured"
     """Rank of the step-size projection (Eq. 6 prints 1): the configured one, or Mamba's default, a sixteenth of the
     branch's channels rounded up."""

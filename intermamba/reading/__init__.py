@@ -1,12 +1,12 @@
-"""How a file is read, whatever it holds; every reader of the project goes through this package.
+"""Safe reading of files with any content; every reader of the project uses this package.
 
-A file must be a regular one of bounded size. Text must be UTF-8. What is parsed is parsed within limits of depth,
-number and size, so that no file takes more time or memory than a real one of its format, and is checked against a
-schema where it has one. Whatever is wrong is one short error that names the file, the value and what is allowed.
+A file must be regular and of bounded size. Text must be UTF-8. Parsing has limits of depth, number and size, so that no
+file takes more time or memory than a real one of its format, and uses a schema where there is one. Every problem is one
+short error that names the file, the value and the allowed values.
 
-Here: files as bytes, text and lines. :mod:`~intermamba.reading.documents` has YAML, JSON, CSV and schemas,
-:mod:`~intermamba.reading.arrays` NumPy's formats, :mod:`~intermamba.reading.pickles` plain pickles;
-:mod:`intermamba.files` has safetensors, beside the code that writes them.
+This module reads bytes, text and lines; :mod:`~intermamba.reading.documents` YAML, JSON and CSV with schemas;
+:mod:`~intermamba.reading.arrays` NumPy's formats; :mod:`~intermamba.reading.pickles` plain pickles; and
+:mod:`intermamba.files` safetensors, beside the code that writes them.
 """
 
 import io
@@ -19,7 +19,7 @@ from pathlib import Path
 from intermamba.errors import DataError, brief
 
 TEXT_LIMIT = 1 << 24
-"""Largest text that is opened, in bytes: a list of a million clips."""
+"""Largest text in bytes: enough for a list of a million clips."""
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -31,20 +31,20 @@ _KINDS = {
 
 @contextmanager
 def opened(path: str | Path) -> Iterator[io.BufferedReader]:
-    """A regular file, open for reading; anything else is refused before a byte of it is read.
+    """A regular file, open for reading; anything else is refused before reading a byte.
 
     Raises:
-        DataError: no such file, no permission, or no regular file.
+        DataError: no such file, no permission, or not a regular file.
     """
     try:
-        # Opening a named pipe would wait for somebody who writes into it.
+        # Opening a named pipe would block until there is a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         raise DataError(f"{brief(path)}: {_why(error)}.") from error
     kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
     if kind != stat.S_IFREG:
         os.close(descriptor)
-        raise DataError(f"{path}: {_KINDS.get(kind, 'no regular file')}; needs a regular file.")
+        raise DataError(f"{path}: {_KINDS.get(kind, 'not a regular file')}; needs a regular file.")
     with open(descriptor, "rb") as file:  # noqa: PTH123
         yield file
 
@@ -70,7 +70,7 @@ def content(path: str | Path, limit: int) -> bytes:
     """All bytes of a file.
 
     Raises:
-        DataError: no regular file of at most ``limit`` bytes, or one that cannot be read.
+        DataError: it is not a regular file of at most ``limit`` bytes, or cannot be read.
     """
     with opened(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -91,7 +91,7 @@ def _check_size(path: str | Path, size: int, limit: int | None) -> None:
 
 
 def text(path: str | Path, limit: int | None = None) -> str:
-    """A UTF-8 text of at most ``limit`` bytes [:data:`TEXT_LIMIT`], without the mark that some editors put before it.
+    """A UTF-8 text of at most ``limit`` bytes [:data:`TEXT_LIMIT`], without a byte order mark.
 
     Raises:
         DataError: as :func:`content`, or another encoding.

@@ -1,4 +1,4 @@
-"""Arrays of numbers from ``.npy`` and ``.npz`` files, never larger than stated, whatever the file claims."""
+"""Arrays of numbers from ``.npy`` and ``.npz`` files, with limits on their size."""
 
 import io
 import math
@@ -26,7 +26,7 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 @contextmanager
 def reading(path: str | Path, kind: str) -> Iterator[None]:
-    """Turn whatever a reader raises into one sentence about ``path``: a malformed file can raise nearly anything."""
+    """Turn any exception of a reader into one error about ``path``: a malformed file can raise nearly anything."""
     try:
         yield
     except InterMambaError:
@@ -44,7 +44,7 @@ def read_array(path: Path) -> np.ndarray:
 def read_archive(
     path: Path, shapes: Mapping[str, tuple[int, ...]], optional: tuple[str, ...] = ()
 ) -> dict[str, np.ndarray]:
-    """Arrays of an ``.npz`` by name; ``shapes`` gives their axes after the frames. Other keys are not touched."""
+    """Arrays of an ``.npz`` by name; ``shapes`` gives their axes after the frames. Other keys are not read."""
     arrays = read_members(path, tuple(shapes), optional)
     for key, shape in shapes.items():
         found = arrays[key].shape
@@ -69,7 +69,7 @@ def read_members(path: Path, wanted: tuple[str, ...], optional: tuple[str, ...] 
 
 
 class _Cautious(io.BufferedReader):
-    """A file of which only ``most`` bytes are read at once, while it is set."""
+    """A file from which at most ``most`` bytes are read at once, while it is set."""
 
     most: int | None = None
 
@@ -91,12 +91,12 @@ def open_archive(file: io.BufferedReader, directory: int = DIRECTORY_LIMIT) -> z
     cautious = _Cautious(file.raw)
     cautious.most = directory
     archive = zipfile.ZipFile(cautious)
-    cautious.most = None  # a member is read as far as whoever reads it asks for
+    cautious.most = None  # members are read in pieces, as requested
     return archive
 
 
 def _unpacked(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
-    """A member's bytes; the stream is bounded, since the size that an archive states may be a lie."""
+    """A member's bytes; the stream is bounded, since the size stated in an archive cannot be trusted."""
     if (method := archive.getinfo(name).compress_type) not in _METHODS:
         raise DataError(f"{path}: {name} is packed by method {method}; NumPy's savez and savez_compressed use others.")
     with archive.open(name) as member:
@@ -107,7 +107,7 @@ def _unpacked(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _array(stored: bytes, where: str) -> np.ndarray:
-    """The array of an ``.npy`` file's bytes, which are no copy of what its header merely claims."""
+    """The array of an ``.npy`` file's bytes; memory is allocated for the bytes present, not for the header's shape."""
     stream = io.BytesIO(stored)
     version = np.lib.format.read_magic(stream)
     header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -127,7 +127,7 @@ def check_numbers(path: Path, values: np.ndarray, prefix: str = "", axis: str = 
     """
     if not np.issubdtype(values.dtype, np.floating):
         raise DataError(f"{path}: {prefix}type {values.dtype}; needs floating-point numbers.")
-    if not values.size or (values.min() >= -LARGEST and values.max() <= LARGEST):  # NaN is not: both pass it on
+    if not values.size or (values.min() >= -LARGEST and values.max() <= LARGEST):  # minimum and maximum propagate NaN
         return
     finite = np.isfinite(values)
     sound = finite if not finite.all() else np.abs(values) <= LARGEST

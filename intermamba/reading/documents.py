@@ -1,4 +1,4 @@
-"""YAML, JSON and CSV within limits, and what a schema says about them."""
+"""YAML, JSON and CSV within limits, and validation by schemas."""
 
 import json
 import re
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 YAML_LIMIT = 1 << 17
-"""Largest YAML file, in bytes; ``params.yaml`` has a tenth of it. The parser reads some 50 kB a second."""
+"""Largest YAML file, in bytes; ``params.yaml`` has a tenth of it. The parser reads some 50 kB per second."""
 YAML_DEPTH = 50
-"""Mappings and lists inside one another."""
+"""Maximum depth of nested mappings and lists."""
 YAML_NODES = 50_000
-"""Values of a YAML file, those that aliases repeat counted each time."""
+"""Maximum number of values in a YAML file; values repeated by aliases count each time."""
 YAML_DIGITS = 100
-"""Letters of a number."""
+"""Maximum number of characters of a number."""
 JSON_LIMIT = 1 << 28
 """Largest JSON file, in bytes; the manifest of a dataset of 40 GB has a fiftieth of it."""
 CSV_LIMIT = 1 << 28
@@ -36,30 +36,30 @@ _NUMBER = re.compile(r"[-+]?[.0-9][-+.0-9_:xXa-fA-F]*")
 
 @dataclass
 class _Open:
-    """A mapping or list that has not ended."""
+    """An open mapping or list."""
 
     anchor: str | None
     before: int
-    """Values ahead of it."""
+    """Number of values before it."""
     keys: set[str] | None
-    """Of a mapping, so far."""
+    """Keys of a mapping so far."""
     key_next: bool = True
 
 
 def _check_yaml(written: str, loader: Any) -> None:
-    """Whether a YAML text is within the limits and has no key twice, from its events, before anything is built of it.
+    """Check from its events that a YAML text is within the limits and has no duplicate key, before it is constructed.
 
     Raises:
-        yaml.YAMLError: it is not, or it is not YAML.
+        yaml.YAMLError: a limit is exceeded, a key is repeated, or it is not YAML.
     """
     import yaml
 
     def refuse(problem: str) -> NoReturn:
-        mark: Any = event.start_mark  # libyaml's own, which is printed alike
+        mark: Any = event.start_mark  # libyaml's own mark, printed in the same form
         raise yaml.error.MarkedYAMLError(problem=problem, problem_mark=mark)
 
     waiting: list[_Open] = []
-    sizes: dict[str | None, int | None] = {}  # values in what an anchor stands for, unfolded; none: not ended
+    sizes: dict[str | None, int | None] = {}  # number of values of an anchor, aliases expanded; none: still open
     values = 0
     for event in yaml.parse(written, loader):
         if isinstance(event, yaml.CollectionEndEvent):
@@ -72,12 +72,12 @@ def _check_yaml(written: str, loader: Any) -> None:
         if waiting and (within := waiting[-1]).keys is not None:
             if within.key_next and isinstance(event, yaml.ScalarEvent) and event.value != "<<":
                 if event.value in within.keys:
-                    refuse(f"the key {shown(event.value)} stands twice")
+                    refuse(f"the key {shown(event.value)} appears twice")
                 within.keys.add(event.value)
             within.key_next = not within.key_next
         if isinstance(event, yaml.AliasEvent):
             if (size := sizes.get(event.anchor, 0)) is None:
-                refuse("an alias inside what it stands for")
+                refuse("an alias inside its own anchor")
             values += size
         else:
             values += 1
@@ -111,7 +111,7 @@ def read_yaml(path: str | Path) -> Any:
         written = text(path, YAML_LIMIT)
     except DataError as error:
         raise ConfigError(str(error)) from error
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML was built with it
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's parser, if PyYAML was built with it
     try:
         _check_yaml(written, loader)
         return yaml.load(written, loader)  # noqa: S506 (a safe one)
@@ -141,10 +141,10 @@ def read_json(path: str | Path) -> Any:
 
 
 def read_csv(path: str | Path, **how: Any) -> "pd.DataFrame":
-    """A table; ``how`` goes to pandas.
+    """A table; ``how`` is passed to pandas.
 
     Raises:
-        DataError: it cannot be read or is no table.
+        DataError: it cannot be read or is not a table.
     """
     import io
 
@@ -153,7 +153,7 @@ def read_csv(path: str | Path, **how: Any) -> "pd.DataFrame":
     stream = io.BytesIO(content(path, CSV_LIMIT))
     try:
         return pd.read_csv(stream, **how)
-    except Exception as error:  # pandas and its parsers each raise their own
+    except Exception as error:  # pandas and its parsers raise many types
         raise DataError(f"{path}: cannot be read as CSV ({brief(error)}).") from error
 
 
@@ -163,7 +163,7 @@ def _adapter(schema: Any) -> Any:
 
 
 def checked(schema: Any, value: Any, where: str, remedy: str = "", error: type[InterMambaError] = DataError) -> Any:
-    """``value`` by a schema: a pydantic model, or any type that pydantic understands.
+    """Validate ``value`` by a schema: a pydantic model, or any type that pydantic supports.
 
     Raises:
         DataError: it does not fit; the message has the first problems, and ends with ``remedy``. Or another ``error``.
@@ -175,7 +175,7 @@ def checked(schema: Any, value: Any, where: str, remedy: str = "", error: type[I
 
 
 def checked_json(schema: Any, written: str, where: str, remedy: str = "") -> Any:
-    """The value of a JSON text by a schema, strictly: no text where a number belongs.
+    """The value of a JSON text, validated strictly by a schema: no text in place of a number.
 
     Raises:
         DataError: as :func:`checked`.
@@ -196,9 +196,9 @@ def problems(
     within: Sequence[str] = (),
     known: Callable[[Sequence[int | str]], Iterable[str]] | None = None,
 ) -> list[str]:
-    """What a schema found, each with its place (the keys ``within`` before it) and the value, cut.
+    """Problems found by a schema, each with its place (after the keys ``within``) and the value, shortened.
 
-    Where ``known`` gives the keys that a place allows, an unknown key is told with the nearest of them.
+    If ``known`` gives the allowed keys of a place, an unknown key is reported with the nearest of them.
     """
     found = []
     for problem in error.errors(include_url=False):

@@ -12,7 +12,7 @@ from intermamba.reading import content
 from intermamba.reading.arrays import reading
 
 PICKLE_LIMIT = 1 << 24
-"""Largest pickle that is opened, in bytes; the owners' are below one megabyte."""
+"""Largest pickle that is opened, in bytes; the official ones are below one megabyte."""
 
 _ARGUMENTS = frozenset({"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"})
 _USED_UP = frozenset({"REDUCE", "BUILD"})
@@ -43,13 +43,13 @@ class _Unpickler(pickle.Unpickler):
 
 def _dtype(kind: Any, *_how: Any) -> np.dtype[Any]:
     if kind not in _TYPES:
-        raise pickle.UnpicklingError("a numpy type that is no number")
+        raise pickle.UnpicklingError("a numpy type that is not a number")
     return np.dtype(kind, copy=True)
 
 
 def _scalar(dtype: Any, stored: Any) -> Any:
     if not isinstance(dtype, np.dtype) or not isinstance(stored, bytes | str):
-        raise pickle.UnpicklingError("a numpy scalar that is none")
+        raise pickle.UnpicklingError("an invalid numpy scalar")
     held = stored.encode("latin1") if isinstance(stored, str) else stored
     return np.frombuffer(held, dtype, count=1)[0]
 
@@ -69,7 +69,7 @@ def read_pickle(path: Path) -> Any:
 
 
 def _check(stored: bytes) -> None:
-    """Look at every instruction before any is followed."""
+    """Check all instructions before executing any."""
     arguments = False
     for code, value, place in pickletools.genops(stored):
         if arguments and code.name not in _MEMO:

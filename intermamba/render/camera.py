@@ -1,4 +1,4 @@
-"""A pinhole camera, and where to put it for a motion."""
+"""A pinhole camera, and its position for a motion."""
 
 import math
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from intermamba.skeleton import LEFT_HIP, RIGHT_HIP
 
 _UP = np.array([0.0, 1.0, 0.0])
 _ELEVATION, _TURN = math.radians(14), math.radians(18)
-"""How far the camera looks down, and how far it stands off the right angle to the line between the people."""
+"""Angle by which the camera looks down, and by which it deviates from a view at right angles to the people's line."""
 _LENS = 0.3
 """Half the image's height at distance one: a long lens, with little distortion."""
 _MARGIN = 0.25
-"""Metres around the joints: heads, hands and some air."""
+"""Margin around the joints in metres: heads, hands and some space."""
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera that stands still."""
+    """A fixed pinhole camera."""
 
     position: Float[np.ndarray, " 3"]
     axes: Float[np.ndarray, "3 3"]
@@ -35,12 +35,12 @@ class Camera:
 
     @classmethod
     def around(cls, joints: Float[np.ndarray, "T 2 22 3"], aspect: float = 4 / 3) -> "Camera":
-        """The nearest camera that holds a whole motion and shows the two people side by side.
+        """The nearest camera that sees a whole motion and shows the two people side by side.
 
-        Where both look the same way it stands in front of them, else so that person a is on the left.
+        If both face the same way, it is in front of them; else person a is on the left.
 
         Args:
-            joints: of every frame to be shown.
+            joints: joints of all frames to be shown.
             aspect: width of the image over its height.
         """
         apart = joints[:, 1, 0] - joints[:, 0, 0]
@@ -67,8 +67,8 @@ class Camera:
 def _side_by_side(apart: Float[np.ndarray, "T 3"]) -> Float[np.ndarray, " 3"]:
     """The horizontal direction along which two people are furthest apart over a motion, from person a to person b.
 
-    Not the mean of ``apart``, from a to b in each frame: of people who change sides it is nearly zero. +x, where they
-    are never apart.
+    Not the mean of ``apart``, from a to b in each frame: if people change sides, that is nearly zero. +x if they are
+    never apart.
     """
     flat = apart * (1 - _UP)
     if np.linalg.norm(flat, axis=-1).max() < 0.05:

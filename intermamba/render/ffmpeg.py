@@ -1,10 +1,10 @@
-"""Whether this machine has ffmpeg, asked without drawing anything."""
+"""Check for ffmpeg, without importing any drawing code."""
 
 from intermamba.errors import StateError
 
 
 def check_ffmpeg(where: str) -> None:
-    """Whether MP4s can be written; ``where`` names who asked.
+    """Check that MP4s can be written; ``where`` names the setting that requires it.
 
     Raises:
         StateError: there is no ffmpeg.

@@ -21,12 +21,12 @@ from intermamba.render.people import PERSON_COLOURS, People, draw_floor
 
 FORMATS = ("gif", "mp4")
 _INK, _GREY = "#222222", "#7A7A7A"
-_FONT = "DejaVu Sans"  # comes with matplotlib, so that no machine substitutes another
+_FONT = "DejaVu Sans"  # part of matplotlib, hence the same on all machines
 _DPI = 100
 _HEADER, _LINE, _FOOTER = 80, 18, 40
-"""Pixels for the caption, for a caption of one person, and for the note."""
+"""Font sizes in pixels: caption, caption of one person, note."""
 SIZE = (720, 576)
-"""Pixels of a film: even numbers, as video encoders want."""
+"""Width and height of a film in pixels; even, as video encoders require."""
 
 
 def film(
@@ -38,15 +38,15 @@ def film(
     persons: tuple[str, str] | None = None,
     size: tuple[int, int] = SIZE,
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """Frames of a film: the caption above, both people seen by a camera that stands still, the time below.
+    """Frames of a film: the caption above, both people seen by a fixed camera, the time below.
 
     Args:
         joints: a real or a generated motion.
         caption: any text; it is wrapped, and cut after three lines.
-        fps: frames a second.
-        height: of the floor; by default the lowest joint of the whole motion.
-        note: a line below, for example what the motion was made with.
-        persons: a caption of each person, in that person's colour.
+        fps: frames per second.
+        height: height of the floor; none: the lowest joint of the whole motion.
+        note: a line below, for example the name of the model.
+        persons: captions of the single persons, drawn in their colours.
         size: width and height in pixels.
     """
     width, tall = size
@@ -86,7 +86,7 @@ def film(
 
 
 def _balanced(text: str, width: int) -> list[str]:
-    """Lines of at most ``width`` characters, as few as can be and then as even as can be; three at most."""
+    """As few lines of at most ``width`` characters as possible, of similar lengths; at most three."""
     lines = textwrap.wrap(text, width)
     if len(lines) > 3:
         return textwrap.wrap(text, width, max_lines=3, placeholder=" …")
@@ -94,15 +94,15 @@ def _balanced(text: str, width: int) -> list[str]:
 
 
 def _write(figure: Figure, x: float, y: float, text: str, **look: Any) -> Text:
-    # A caption is neither mathematics nor TeX, whatever dollar signs it holds.
+    # A caption is never mathematics or TeX, even if it has dollar signs.
     return figure.text(x, y, text, va="center", fontfamily=_FONT, parse_math=False, usetex=False, **look)
 
 
 def check_format(name: str, where: str) -> None:
-    """Whether this machine can write a format.
+    """Check that this machine can write a format.
 
     Raises:
-        ConfigError: not one of :data:`FORMATS`; ``where`` says who asked for it.
+        ConfigError: not one of :data:`FORMATS`; ``where`` names the setting that requires it.
         StateError: an MP4 on a machine without ffmpeg.
     """
     if name not in FORMATS:
@@ -132,7 +132,7 @@ def save(path: str | Path, frames: Iterable[UInt8[np.ndarray, "height width 3"]]
 def _save_gif(path: Path, first: np.ndarray, rest: Iterator[np.ndarray], fps: int) -> None:
     from PIL import Image
 
-    # All frames share the first one's commonest colours: they hold the same things. Of much the same colours only one
+    # All frames share the first one's commonest colours: they show the same things. Of similar colours only one
     # is kept, because Pillow would mistake them for each other, white for the palest grey.
     colours, counts = np.unique(first.reshape(-1, 3), axis=0, return_counts=True)
     common = colours[np.argsort(-counts, kind="stable")]
@@ -158,7 +158,7 @@ def _save_mp4(path: Path, first: np.ndarray, rest: Iterator[np.ndarray], fps: in
         codec="libx264",
         quality=None,
         macro_block_size=2,
-        # One thread and no versions inside, so that equal frames give equal bytes.
+        # One thread and no version numbers in the file, so that equal frames give equal bytes.
         output_params=["-crf", "20", "-threads", "1", "-fflags", "+bitexact", "-flags:v", "+bitexact"],
     )
     writer.send(None)

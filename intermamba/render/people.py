@@ -1,7 +1,7 @@
 """Floor and bodies as matplotlib artists in a camera's image plane.
 
-Bodies are capsules between joints, painted from far to near. Everything is in image coordinates, so a drawing keeps its
-look at any size, and vector formats stay vectors. A strip of moments is one call of :func:`draw_floor` and one
+Bodies are capsules between joints, painted from far to near. Everything is in image coordinates, so a drawing looks
+the same at any size, and vector formats stay vectors. A strip of moments is one call of :func:`draw_floor` and one
 :class:`People` a moment, the earlier ones faded.
 """
 
@@ -26,7 +26,7 @@ RADII = tuple(_THICK[name.removeprefix("left_").removeprefix("right_")] for name
 """Radius of the body at each joint, metres."""
 _RADIUS = np.array(RADII)
 _HEAD = 0.1
-"""Radius of the head, metres; its centre lies as far beyond the joint, along the neck."""
+"""Radius of the head, metres; its centre is as far beyond the joint, along the neck."""
 _LIMBS = ("knee", "ankle", "foot", "elbow", "wrist")
 _RIM = np.array([0.012 * name.endswith(_LIMBS) for name in BODY[1:]] + [0.0])
 """Width of the white rim of each bone, metres: it keeps crossing limbs apart. The head comes last."""
@@ -41,9 +41,9 @@ def draw_floor(axes: Axes, camera: Camera, joints: Float[np.ndarray, "*n 22 3"],
     Its lines are half a metre apart, or a power of two more where that would make too many.
 
     Args:
-        axes: of any size; the image keeps its aspect.
-        camera: sees them.
-        joints: of all frames to be shown.
+        axes: axes of any size; the image keeps its aspect ratio.
+        camera: the camera of the image.
+        joints: joints of all frames to be shown.
         height: of the floor, metres.
     """
     axes.clear()
@@ -131,7 +131,7 @@ def _capsules(
     r1, r2 = radius[:, 0] / start[:, 2], radius[:, 1] / stop[:, 2]
     line = (stop - start)[:, :2]
     heading = np.arctan2(line[:, 1], line[:, 0])
-    # If one disc lies in the other, the larger alone is the outline.
+    # If one disc is inside the other, the larger alone is the outline.
     tangent = np.arccos(np.clip((r1 - r2) / np.maximum(np.linalg.norm(line, axis=1), 1e-9), -1, 1))
     first = (heading + tangent)[:, None] + 2 * (np.pi - tangent)[:, None] * arc
     second = (heading - tangent)[:, None] + 2 * tangent[:, None] * arc
@@ -143,7 +143,7 @@ def _capsules(
 
 
 def _colours(fade: float) -> list[tuple[float, ...]]:
-    """A colour a bone, in the order of :func:`_bones`: the person's own, lighter for the right arm and leg."""
+    """One colour per bone, in the order of :func:`_bones`: the person's own, lighter for the right arm and leg."""
     lighter = [0.38 * (name.startswith("right_") and name.endswith(_LIMBS)) for name in BODY[1:]] + [0.0]
     return [_mix(_mix(colour, light), fade) for colour in PERSON_COLOURS for light in lighter]
 

@@ -26,7 +26,7 @@ BACKENDS: dict[str, Callable[[Inputs, str], Tensor]] = {
 
 
 NO_STEP = -1e4
-"""Its softplus is zero in every type: a step on which states stay as they are."""
+"""Its softplus is zero in every type: a step that leaves the states unchanged."""
 
 
 @overload
@@ -93,25 +93,25 @@ def selective_scan(
         A: rates of each channel's states; negative for states that decay.
         B: how the input enters the states.
         C: how the states are read.
-        D: weight of the input's shortcut to the output.
+        D: weight of the skip connection from input to output.
         z: a gate: the output is multiplied by ``silu(z)``.
         delta_bias: added to ``delta`` before the softplus.
-        delta_softplus: whether step sizes are ``softplus(delta + delta_bias)``; else they are taken as they are.
-        return_last_state: whether to return the states after the last step too, in float32 at least.
-        backend: a name of :data:`BACKENDS`, or ``auto`` for the fastest that takes the input. ``reference`` is plain
-            PyTorch on any device; ``cpu`` is compiled, for processors; ``triton`` is compiled, for CUDA;
-            ``mamba_ssm`` is the official kernel, never chosen by ``auto``. All but the first take float32 and less,
+        delta_softplus: whether step sizes are ``softplus(delta + delta_bias)``; else ``delta + delta_bias``.
+        return_last_state: whether to also return the states after the last step, in float32 at least.
+        backend: a name of :data:`BACKENDS`, or ``auto`` for the fastest that supports the input. ``reference`` is plain
+            PyTorch on any device; ``cpu`` is compiled, for CPUs; ``triton`` is compiled, for CUDA;
+            ``mamba_ssm`` is the official kernel, never chosen by ``auto``. All but the first support float32 and less,
             with ``discretisation="mamba"``.
-        discretisation: ``mamba`` takes ``B_bar = delta B`` as mamba_ssm does; ``zoh`` the exact zero-order
+        discretisation: ``mamba`` uses ``B_bar = delta B`` as mamba_ssm does; ``zoh`` the exact zero-order
             hold of Eq. 5.
 
     Returns:
-        y in ``u``'s dtype; computed in float32 at least, whatever autocast says. Gradients by every tensor; not twice.
-        With ``return_last_state`` y and the states, which have gradients too.
+        y in ``u``'s dtype; computed in float32 at least, also under autocast. All tensors get gradients; no second
+        ones. With ``return_last_state`` y and the states, which have gradients too.
 
     Raises:
-        ConfigError: unknown backend, or one that does not take the input.
-        ValueError: shapes that do not fit.
+        ConfigError: unknown backend, or one that does not support the input.
+        ValueError: inconsistent shapes.
     """
     dtype, length = u.dtype, u.shape[2]
     if z is not None or return_last_state:
@@ -119,7 +119,7 @@ def selective_scan(
     scan = Inputs(u, delta, A, B, C, D, delta_bias, delta_softplus)
     check_shapes(scan)
     if z is not None and z.shape != u.shape:
-        raise ValueError(f"selective_scan: z of shape {tuple(z.shape)}; u asks for {tuple(u.shape)}")
+        raise ValueError(f"selective_scan: z of shape {tuple(z.shape)}; u requires {tuple(u.shape)}")
     if return_last_state:
         scan = _with_states(scan)
     if backend == "auto":
@@ -137,7 +137,7 @@ def selective_scan(
 
 
 def _with_states(scan: Inputs) -> Inputs:
-    """The scan and N steps more, on which nothing enters and nothing decays, and C reads one state after the other."""
+    """The scan with N more steps without input or decay, in which C reads one state after the other."""
     states = scan.A.shape[1]
     still = scan.delta.new_full((*scan.u.shape[:2], states), NO_STEP if scan.softplus else 0.0)
     if scan.bias is not None and not scan.softplus:

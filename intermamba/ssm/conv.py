@@ -1,4 +1,4 @@
-"""What precedes the scan: a causal depthwise convolution and SiLU, in plain PyTorch or fused into one compiled pass."""
+"""The operations before the scan, causal depthwise convolution and SiLU, in plain PyTorch or one compiled pass."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from intermamba.ssm import threads
 from intermamba.ssm.operator import operator
 
 WORK = 2
-"""What a value costs, in updates of a scan's state."""
+"""Cost of a value, in updates of a scan's state."""
 
 
 def causal_conv_silu(
@@ -25,7 +25,7 @@ def causal_conv_silu(
 ) -> Float[Tensor, "B E L"]:
     """``silu(bias[e] + sum over k of weight[e, k] x[e, l - K + 1 + k])``, zero in channels that are not ``real``.
 
-    ``shift`` is added to ``x`` first, without a pass of its own: a map before this one can leave its bias to it.
+    ``shift`` is added to ``x`` first, in the same pass: it can be the bias of a linear map before this operation.
     Compiled where ``fused`` and the input allow it (main memory, float32 or less; numba), else in plain PyTorch, which
     ``torch.compile`` fuses elsewhere. Computed in float32 at least.
     """
@@ -33,7 +33,7 @@ def causal_conv_silu(
         real = torch.ones(x.shape[:2], dtype=torch.bool) if real is None else real.contiguous()
         threads.check_channels(x, weight, bias, real[0], bias if shift is None else shift)
         weight, bias, start = weight.float().contiguous(), bias.float().contiguous(), torch.zeros_like(bias).float()
-        if shift is not None:  # on all steps, those before the first too, which are to stay empty
+        if shift is not None:  # on all steps, also those before the first, which must stay zero
             start = -shift.float()
             bias = torch.addcmul(bias, weight.sum(1), -start)
         out: Tensor = _PASS(x.float(), weight, bias, start, real)
@@ -56,7 +56,7 @@ def _forward(
     start: Float[Tensor, " E"],
     real: Bool[Tensor, "B E"],
 ) -> Float[Tensor, "B E L"]:
-    """``start`` stands before the first step."""
+    """``start`` is the value of the steps before the first."""
     y = torch.empty_like(x)
     threads.run(threads.kernels().conv_forward, WORK * x.numel(), [x, weight, bias, start, real, y])
     return y

@@ -1,7 +1,7 @@
-"""The scan on processors: one compiled pass forward and one backward, on as many threads as PyTorch uses.
+"""The scan on CPUs: one compiled pass forward and one backward, on as many threads as PyTorch uses.
 
-Memory never holds all states: the forward pass keeps those before every 32nd step, and the backward pass computes the
-others again. numba and the kernels are loaded when they are first needed.
+Memory never holds all states: the forward pass keeps those before every 32nd step, and the backward pass recomputes the
+others. numba and the kernels are loaded when they are first needed.
 """
 
 from typing import Any
@@ -19,14 +19,14 @@ __all__ = ["available", "selective_scan", "supports"]
 
 
 def supports(u: Tensor, discretisation: str) -> bool:
-    """Whether this backend takes such an input: in main memory, of single precision or less, discretised as mamba."""
+    """Whether this backend supports an input: in main memory, of single precision or less, discretised as mamba."""
     return u.device.type == "cpu" and u.dtype in SINGLE and discretisation == "mamba"
 
 
 def selective_scan(scan: Inputs, discretisation: str) -> Float[Tensor, "B E L"]:
-    """See :func:`intermamba.ssm.selective_scan`. Any strides; the output lies in memory as ``u`` does.
+    """See :func:`intermamba.ssm.selective_scan`. Any strides; the output has the memory layout of ``u``.
 
-    Shapes must have been checked: compiled loops do not look where the tensors end.
+    Shapes must have been checked: compiled loops do not check the tensors' ends.
 
     Raises:
         ConfigError: an input that the backend does not support.
@@ -47,7 +47,7 @@ def selective_scan(scan: Inputs, discretisation: str) -> Float[Tensor, "B E L"]:
 
 
 def _forward(scan: Inputs, keep: bool) -> tuple[Tensor, Tensor]:
-    """The output, and the states from which a backward pass starts if they are to be kept."""
+    """The output, and with ``keep`` the states from which the backward pass starts."""
     y, starts = _outputs(scan, keep)
     run(kernels().forward, _updates(scan), [*scan, starts, y])
     return y, starts
@@ -59,7 +59,7 @@ def _outputs(scan: Inputs, keep: bool) -> tuple[Tensor, Tensor]:
 
 
 def _backward(scan: Inputs, starts: Tensor, grad: Float[Tensor, "B E L"]) -> tuple[Tensor, ...]:
-    """By each tensor of the inputs."""
+    """Gradients of all inputs that are tensors."""
     batch, channels, _ = scan.u.shape
     by_u, by_delta = torch.empty_like(scan.u), torch.empty_like(scan.delta)
     projection = (-(-channels // kernels().CHANNELS), *scan.B.shape)

@@ -1,4 +1,4 @@
-"""Backends for CUDA, loaded when first used: our Triton kernels, and the official kernel where it is installed."""
+"""Backends for CUDA, loaded when first used: Triton kernels, and the official kernel if it is installed."""
 
 from importlib.util import find_spec
 
@@ -13,7 +13,7 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
 def supports(u: Tensor, discretisation: str) -> bool:
-    """Whether these backends take such an input: on a GPU, of single precision or less, discretised as mamba."""
+    """Whether these backends support an input: on a GPU, of single precision or less, discretised as mamba."""
     return u.device.type == "cuda" and u.dtype in DTYPES and discretisation == "mamba"
 
 
@@ -23,7 +23,7 @@ def available() -> bool:
 
 
 def triton_scan(scan: Inputs, discretisation: str) -> Float[Tensor, "B E L"]:
-    """Our kernels (:mod:`intermamba.ssm.triton`).
+    """The project's own kernels (:mod:`intermamba.ssm.triton`).
 
     Raises:
         ConfigError: an input they do not support, or no Triton.

@@ -1,6 +1,6 @@
-"""Sampling's fused passes on processors: what follows ASTM's branches, and LIIA, each read and written once.
+"""Fused passes for sampling on CPUs: the end of ASTM, after its branches, and LIIA; each reads and writes once.
 
-They have no derivative: training takes the layers one by one.
+They have no derivative: training runs the layers one by one.
 """
 
 import torch
@@ -11,11 +11,11 @@ from intermamba.ssm import threads
 from intermamba.ssm.operator import operator
 
 WORK = 2
-"""What a value costs, in updates of a scan's state."""
+"""Cost of a value, in updates of a scan's state."""
 
 
 def takes(*tensors: Tensor) -> bool:
-    """Whether these passes take such tensors (B, T, D): no gradient, in main memory, float32, D a multiple of 16."""
+    """Whether these passes support tensors (B, T, D): no gradient, in main memory, float32, D a multiple of 16."""
     return (
         not torch.is_grad_enabled()
         and all(value.device.type == "cpu" and value.dtype == torch.float32 for value in tensors)

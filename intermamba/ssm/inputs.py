@@ -1,4 +1,4 @@
-"""The arguments of a scan, as the backends hand them on."""
+"""The arguments of a scan, as passed to the backends."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Inputs(NamedTuple):
-    """Meaning in :func:`intermamba.ssm.selective_scan`."""
+    """See :func:`intermamba.ssm.selective_scan`."""
 
     u: Float[Tensor, "B E L"]
     delta: Float[Tensor, "B E L"]
@@ -21,10 +21,10 @@ class Inputs(NamedTuple):
 
 
 def check_shapes(scan: Inputs) -> None:
-    """Refuse shapes that do not fit ``u``: PyTorch would broadcast them, and compiled loops run over their ends.
+    """Refuse shapes that do not match ``u``: PyTorch would broadcast them, and compiled loops would exceed their ends.
 
     Raises:
-        ValueError: the message has all shapes.
+        ValueError: the message lists all shapes.
     """
     u, *others = scan[:-1]
     (batch, channels, length), states = u.shape, scan.A.shape[-1]
@@ -32,7 +32,7 @@ def check_shapes(scan: Inputs) -> None:
     expected = [tuple(u.shape), (channels, states), projection, projection, vector, vector]
     shapes = [fit if value is None else tuple(value.shape) for value, fit in zip(others, expected, strict=True)]
     if shapes != expected:
-        raise ValueError(f"selective_scan: delta, A, B, C, D, delta_bias of shapes {shapes}; u asks for {expected}")
+        raise ValueError(f"selective_scan: delta, A, B, C, D, delta_bias of shapes {shapes}; u requires {expected}")
 
 
 def flat(function: Callable[..., Any]) -> Callable[..., Any]:

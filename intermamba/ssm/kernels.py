@@ -2,13 +2,13 @@
 
 Importing this module compiles them or loads numba's cache. :data:`WIDTH` values at once are computed with an explicit
 vector type, because the inner loops are too short for a compiler to vectorise by itself. A lane is a channel; in the
-normalisation, which sums over channels, a step. All of it is in one file, since numba's cache notices a change in the
-file of a kernel, not in the files that it imports.
+normalisation, which sums over channels, a step. All kernels are in one file, since numba's cache detects a change in a
+kernel's own file only, not in its imports.
 
-A task is one sequence of the batch and some of its channels or steps, whose values it first lays out in small buffers,
+A task is one sequence of the batch and some of its channels or steps, whose values it first copies to small buffers,
 vector after vector, whatever the caller's strides. The scan's has :data:`CHANNELS` channels and walks along L in runs
 of :data:`STEPS`. Threads that call a kernel with the same counter share its tasks. Tasks share nothing that they write,
-and what they sum they sum in an order that depends on the shapes only: the result has the same bytes on any number of
+and sums have an order that depends on the shapes only: the result has the same bytes on any number of
 threads.
 """
 
@@ -28,7 +28,7 @@ from numba.extending import intrinsic, models, overload, register_model
 WIDTH = 16
 """Lanes of a vector: 64 bytes, which is one register of AVX-512, two of AVX, four of NEON."""
 GROUP = 4
-"""Vectors of channels that a task takes through a run, one after the other, with the same B and C."""
+"""Vectors of channels that a task processes in a run, one after the other, with the same B and C."""
 CHANNELS = GROUP * WIDTH
 """Channels of a task."""
 STEPS = 32
@@ -37,7 +37,7 @@ STEPS = 32
 
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile when first used; the kernels release the interpreter's lock."""
-    # What wraps functions to check their types, as the tests do, must not come between them and the compiler.
+    # Type checkers that wrap functions, as in the tests, must not wrap these: numba compiles the function itself.
     return numba.njit(inspect.unwrap(function), nogil=True, error_model="numpy")
 
 
@@ -46,7 +46,7 @@ def kernel(*arguments: types.Type) -> Callable[[Callable[..., Any]], Any]:
 
     def compile_(function: Callable[..., Any]) -> Any:
         dispatcher = compiled(function)
-        with suppress(RuntimeError):  # no folder can be written to: every process compiles for itself
+        with suppress(RuntimeError):  # no writable folder: every process compiles for itself
             dispatcher.enable_caching()
         dispatcher.compile(void(*arguments))
         dispatcher.disable_compile()
@@ -90,7 +90,7 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, row: Any) 
 
 @intrinsic
 def load(_typing: Any, array: Any, _row: Any) -> Any:
-    """Vector number ``row`` of an array that lies in memory without gaps."""
+    """Vector number ``row`` of a contiguous array."""
 
     def emit(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         return builder.load(_pointer(context, builder, array, *values), align=4)
@@ -100,7 +100,7 @@ def load(_typing: Any, array: Any, _row: Any) -> Any:
 
 @intrinsic
 def store(_typing: Any, array: Any, _row: Any, _value: Any) -> Any:
-    """Write vector number ``row`` of an array that lies in memory without gaps."""
+    """Write vector number ``row`` of a contiguous array."""
 
     def emit(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         builder.store(values[2], _pointer(context, builder, array, *values[:2]), align=4)
@@ -170,7 +170,7 @@ def root(_typing: Any, _value: Any) -> Any:
 
 @intrinsic
 def take(_typing: Any, counter: Any) -> Any:
-    """Number of a task that no thread has taken yet."""
+    """Index of the next task that no thread has taken yet."""
 
     def emit(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         count = context.make_array(counter)(context, builder, values[0]).data
@@ -180,7 +180,7 @@ def take(_typing: Any, counter: Any) -> Any:
 
 
 def _binary(operate: Callable[[Any, Any, Any], Any]) -> Any:
-    """Function of two vectors, lane by lane, from what emits its instruction."""
+    """Function of two vectors, lane by lane, from the builder of its instruction."""
 
     @intrinsic
     def apply(_typing: Any, _a: Any, _b: Any) -> Any:
@@ -212,7 +212,7 @@ _define(operator.mul, "fmul")
 _define(operator.imul, "fmul")
 _define(operator.truediv, "fdiv")
 
-# Both leave NaN as it is.
+# Both propagate NaN.
 at_least = _binary(lambda builder, x, bound: builder.select(builder.fcmp_ordered("<", x, bound), bound, x))
 at_most = _binary(lambda builder, x, bound: builder.select(builder.fcmp_ordered(">", x, bound), bound, x))
 
@@ -236,7 +236,7 @@ LOG1P = (2.0, 0.66666314682, 0.40024910280, 0.27960602747, 0.28178335087)
 
 @compiled
 def exp(x):
-    """Exponential to 0.9 units in the last place; held between the smallest normal and the largest number."""
+    """Exponential to 0.9 units in the last place; clamped between the smallest normal and the largest number."""
     x = at_most(at_least(x, splat(-87.3365)), splat(88.7228))
     shifted = x * LOG2E + SHIFT
     k = shifted - SHIFT
@@ -294,7 +294,7 @@ def gather(rows, source, i, e, t, width, steps):
 
 @compiled
 def scatter(rows, target, i, e, t, width, steps):
-    """The reverse of :func:`gather`; leaves ``rows`` in disorder."""
+    """The reverse of :func:`gather`; overwrites ``rows``."""
     done = 0
     if width == WIDTH and target.strides[1] == 4:
         done = steps
@@ -313,7 +313,7 @@ def scatter(rows, target, i, e, t, width, steps):
 
 @compiled
 def gather_projections(b, c, B, C, i, t, steps):
-    """Copy the run of B and C, whose rows may lie a power of two apart and so evict each other from the cache."""
+    """Copy the run of B and C, whose rows may be a power of two apart and so evict each other from the cache."""
     for n in range(B.shape[1]):
         for s in range(steps):
             b[s, n] = B[i, n, t + s]
@@ -322,7 +322,7 @@ def gather_projections(b, c, B, C, i, t, steps):
 
 @compiled
 def gather_parameters(rates, skip, offset, A, D, bias, first, wide):
-    """Lay out the parameters of ``wide`` channels from ``first`` on, with zeros in the missing lanes."""
+    """Copy the parameters of ``wide`` channels from ``first`` on, with zeros in the missing lanes."""
     rates[:] = 0
     skip[:] = 0
     offset[:] = 0
@@ -368,7 +368,7 @@ def forward(u, delta, A, B, C, D, bias, use_softplus, starts, y, counter):
                         store(starts[task, t // STEPS, g], n, load(h, g * states + n))
                 gather(x, u, i, e, t, width, steps)
                 gather(step, delta, i, e, t, width, steps)
-                for s in range(steps):  # apart from the recurrence, which would wait for the long softplus
+                for s in range(steps):  # outside the recurrence, which would wait for the long softplus
                     raw = load(step, s) + load(offset, g)
                     store(step, s, softplus(raw) if use_softplus else raw)
                 for s in range(steps):
@@ -393,7 +393,7 @@ def forward(u, delta, A, B, C, D, bias, use_softplus, starts, y, counter):
     COUNTER,
 )
 def backward(u, delta, A, B, C, D, bias, use_softplus, starts, dy, du, ddelta, dA, dB, dC, dD, dbias, counter):
-    """Write ``du``, ``ddelta``, and what each task adds to the gradients of the rest.
+    """Write ``du``, ``ddelta``, and each task's share of the other gradients.
 
     ``dA`` is (B, E, N), ``dD`` and ``dbias`` are (B, E), ``dB`` and ``dC`` are (tasks of a sequence, B, N, L).
     """
@@ -442,7 +442,7 @@ def backward(u, delta, A, B, C, D, bias, use_softplus, starts, dy, du, ddelta, d
                         decay_k = exp(step_s * load(rates, g * states + n))
                         store(decay, k, decay_k)
                         store(h, k + states, decay_k * load(h, k) + b[s, n] * entering)
-                # The derivative by the states follows the same recurrence backwards.
+                # The derivative with respect to the states follows the same recurrence backwards.
                 for s in range(steps - 1, -1, -1):
                     x_s, step_s, grad_s = load(x, s), load(step, s), load(grad, s)
                     entering = step_s * x_s
@@ -483,7 +483,7 @@ FILTERS = (float32[:, ::1], float32[::1], float32[::1], boolean[:, ::1])
 
 @compiled
 def gather_filters(filters, offset, past, keep, weight, bias, start, real, i, first, width):
-    """Lay out the filters of ``width`` channels from ``first`` on, with zeros in the missing lanes."""
+    """Copy the filters of ``width`` channels from ``first`` on, with zeros in the missing lanes."""
     filters[:] = 0
     offset[:] = 0
     past[:] = 0
@@ -507,7 +507,7 @@ def convolved(rows, filters, offset, s, taps):
 
 @kernel(SEQUENCE, *FILTERS, SEQUENCE, COUNTER)
 def conv_forward(x, weight, bias, start, real, y, counter):
-    """Write ``y``; ``start`` is what stands before the first step, as often as the filter reaches there."""
+    """Write ``y``; ``start`` is the value of the steps before the first that the filter reaches."""
     (batch, channels, length), taps = x.shape, weight.shape[1]
     tasks = -(-channels // WIDTH)  # of one sequence
     before = taps - 1
@@ -531,7 +531,7 @@ def conv_forward(x, weight, bias, start, real, y, counter):
 
 @kernel(SEQUENCE, *FILTERS, SEQUENCE, SEQUENCE, float32[:, :, ::1], float32[:, ::1], float32[:, ::1], COUNTER)
 def conv_backward(x, weight, bias, start, real, dy, dx, dweight, dbias, dstart, counter):
-    """Write ``dx``, and what each sequence adds to the gradients of the rest: (B, E, K) and (B, E)."""
+    """Write ``dx``, and each sequence's share of the other gradients: (B, E, K) and (B, E)."""
     (batch, channels, length), taps = x.shape, weight.shape[1]
     tasks = -(-channels // WIDTH)
     before = taps - 1
@@ -561,7 +561,7 @@ def conv_backward(x, weight, bias, start, real, dy, dx, dweight, dbias, dstart, 
             store(by_offset, 0, load(by_offset, 0) + by_raw)
             for k in range(taps):
                 store(by_filter, k, load(by_filter, k) + by_raw * load(rows, s + k))
-        for s in range(before):  # what each step before the first got: only from filters that reach there
+        for s in range(before):  # gradient of each step before the first, from the filters that reach it
             for k in range(s + 1):
                 store(by_start, 0, load(by_start, 0) + load(filters, k) * load(grad, s - k))
         for s in range(length):
@@ -583,7 +583,7 @@ def conv_backward(x, weight, bias, start, real, dy, dx, dweight, dbias, dstart, 
 
 @compiled
 def share_of(real, i):
-    """What a real channel counts in a mean."""
+    """Weight of a real channel in a mean."""
     count = 0
     for e in range(real.shape[1]):
         count += real[i, e]
@@ -632,7 +632,7 @@ def norm_forward(x, weight, bias, real, eps, y, counter):
 
 @kernel(SEQUENCE, float32[::1], boolean[:, ::1], float64, SEQUENCE, SEQUENCE, *[float32[:, ::1]] * 2, COUNTER)
 def norm_backward(x, weight, real, eps, dy, dx, dweight, dbias, counter):
-    """Write ``dx``, and what each sequence, which is a task here, adds to the gradients of the rest: (B, E)."""
+    """Write ``dx``, and the share of each sequence, a task here, of the other gradients: (B, E)."""
     batch, length, channels = x.shape
     rows, grad, by_weight, by_bias = buffer(channels), buffer(channels), buffer(channels), buffer(channels)
     while True:
@@ -753,7 +753,7 @@ def aggregate(h, scale, shift, point, point_bias, local, local_bias, real, eps, 
     """
     batch, length, features = y.shape
     wide, tasks = features // WIDTH, -(-length // FRAMES)
-    span = features + 2 * WIDTH  # a row with nothing before and behind it
+    span = features + 2 * WIDTH  # a row with zeros before and after it
     rows = buffer(6 * (wide + 2))  # of three frames and both persons
     while True:
         task = take(counter)

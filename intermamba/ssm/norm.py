@@ -1,4 +1,4 @@
-"""Normalisation over channels where some do not count, in plain PyTorch or fused into one compiled pass."""
+"""Normalisation over the real channels, in plain PyTorch or fused into one compiled pass."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from intermamba.ssm import threads
 from intermamba.ssm.operator import operator
 
 WORK = 1
-"""What a value costs, in updates of a scan's state."""
+"""Cost of a value, in updates of a scan's state."""
 
 
 def masked_norm(
@@ -31,7 +31,7 @@ def masked_norm(
         threads.check_channels(x, weight, bias, real[0])
         y: Tensor = _PASS(x.float(), weight.contiguous(), bias.contiguous(), real.contiguous(), eps)
         return y
-    share = (real / real.sum(1, keepdim=True)).to(weight.dtype).unsqueeze(2)  # a sum of products with it is a mean
+    share = (real / real.sum(1, keepdim=True)).to(weight.dtype).unsqueeze(2)  # a product with it, summed, is a mean
     centred = x - (x * share).sum(1, keepdim=True)
     scale = torch.rsqrt((centred.square() * share).sum(1, keepdim=True) + eps)
     return torch.addcmul(bias[:, None], centred * scale, weight[:, None])
@@ -56,7 +56,7 @@ def _backward(
     eps: float,
     grad: Float[Tensor, "B E L"],
 ) -> tuple[Float[Tensor, "B E L"], Float[Tensor, " E"], Float[Tensor, " E"]]:
-    """Computes mean and variance again instead of keeping them."""
+    """Recomputes mean and variance instead of keeping them."""
     by_x = torch.empty_like(x)
     by_weight, by_bias = torch.empty(x.shape[:2]), torch.empty(x.shape[:2])
     arguments = (x.mT, weight, real, eps, grad.mT, by_x.mT, by_weight, by_bias)

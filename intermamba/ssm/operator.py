@@ -1,6 +1,7 @@
 """Compiled passes as operators of PyTorch: autograd, ``torch.compile`` and ``torch.export`` then see one step each.
 
-Built from ``torch.library``'s parts, since ``torch.library.custom_op`` loads the compiler, seconds, when first called.
+Built from ``torch.library``'s parts, since ``torch.library.custom_op`` loads the compiler when first called, which
+takes seconds.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ _LIBRARY = torch.library.Library("intermamba", "DEF")
 
 
 def _refuse(*_: Any) -> None:
-    raise RuntimeError("this operator has no derivative: a scan and what is fused around it can be derived once")
+    raise RuntimeError("this operator has no derivative: scans and fused passes have first derivatives only")
 
 
 def operator(
@@ -29,10 +30,10 @@ def operator(
     Args:
         schema: name, arguments and results.
         run: computes the results, which share no memory with the arguments.
-        fake: allocates the results without looking at values.
+        fake: allocates the results without reading values.
         device: ``CPU`` or ``CUDA``; none: any.
-        keep: called with autograd's context, the inputs and the output; saves what ``backward`` needs.
-        backward: called with the context and the gradient of each result; returns one of each argument.
+        keep: called with autograd's context, the inputs and the output; saves the tensors that ``backward`` needs.
+        backward: called with the context and the gradient of each result; returns the gradient of each argument.
     """
     name = schema.partition("(")[0]
     _LIBRARY.define(schema)

@@ -1,8 +1,8 @@
 """The scan in plain PyTorch: any device, any floating dtype, differentiable; the oracle of every other backend.
 
 Time-major with channels last, (L, B, N, E): a step of the recurrence is one contiguous fused multiply-add. The sequence
-is worked through in tiles that fit a processor's cache, and the backward pass computes a tile's states again from the
-state before it, so that memory grows with the inputs and never holds all states.
+is processed in tiles that fit a CPU's cache, and the backward pass recomputes a tile's states from the state before
+it, so that memory grows with the inputs and never holds all states.
 """
 
 from itertools import pairwise
@@ -23,7 +23,7 @@ TILE = 1 << 16
 def selective_scan(scan: Inputs, discretisation: str) -> Float[Tensor, "B E L"]:
     """See :func:`intermamba.ssm.selective_scan`."""
     u, delta, A, B, C, D, bias, softplus = scan
-    dtype = torch.promote_types(u.dtype, torch.float32)  # half precision does not carry over hundreds of steps
+    dtype = torch.promote_types(u.dtype, torch.float32)  # half precision is too coarse over hundreds of steps
     inputs, step, b, c = (x.to(dtype).permute(2, 0, 1).contiguous() for x in (u, delta, B, C))
     if bias is not None:
         step = step + bias.to(dtype)
@@ -74,7 +74,7 @@ def _backward(
     starts: Float[Tensor, "tiles B N E"],
     grad: Float[Tensor, "L B E"],
 ) -> tuple[Tensor, ...]:
-    """By each of the first five. The derivative by the states, ``adjoint``, follows the same recurrence backwards."""
+    """Gradients of the first five. That of the states, ``adjoint``, follows the same recurrence backwards."""
     grad_x, grad_step, grad_b, grad_c = map(torch.empty_like, (x, step, b, c))
     grad_rates, carry = torch.zeros_like(rates), x.new_zeros(x.shape[1], *rates.shape)
     tiles = _tiles(len(x), carry.numel())
@@ -91,7 +91,7 @@ def _backward(
         carry = adjoint[0] * decay[0]
 
         grad_c[now] = (states * wide_grad).sum(3)
-        exponent = adjoint * decay  # becomes the derivative by step A
+        exponent = adjoint * decay  # becomes the derivative with respect to step A
         exponent[0] *= start
         exponent[1:] *= states[:-1]
         if gain is not None:  # d gain / d step = decay, d gain / d A = (step decay - gain) / A
@@ -155,7 +155,7 @@ def _states(
     start: Float[Tensor, "B N E"],
     exact: bool,
 ) -> tuple[Float[Tensor, "K B N E"], Float[Tensor, "K B N E"] | None, Float[Tensor, "K B N E"]]:
-    """Decay, gain (none where it is the step itself) and states of the steps after ``start``."""
+    """Decay, gain (none if it is the step itself) and states of the steps after ``start``."""
     exponent = step.unsqueeze(2) * rates
     gain = torch.expm1(exponent) / rates if exact else None
     decay = exponent.exp_()

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 SINGLE = (torch.float32, torch.bfloat16, torch.float16)
-"""Types that the kernels take; they compute in float32."""
+"""Types that the kernels accept; they compute in float32."""
 WORTH_A_THREAD = 1 << 18
-"""Updates of a state: some 60 microseconds of work, more than it costs to hand them to another thread."""
+"""Updates of a state: some 60 microseconds of work, more than the overhead of another thread."""
 
 
 @cache
@@ -34,12 +34,12 @@ def kernels() -> ModuleType:
 
 
 def run(kernel: Callable[..., None], updates: int, arguments: Iterable[Tensor | bool | float | None]) -> None:
-    """Run a kernel on this thread, and on others where the work is worth it.
+    """Run a kernel on this thread, and on others if there is enough work.
 
     Args:
-        kernel: one whose threads share its tasks over a counter, its last argument.
+        kernel: a kernel whose threads share its tasks through a counter, its last argument.
         updates: the work, in units of a scan's update of one state.
-        arguments: of the kernel before the counter; tensors are read and written where they lie.
+        arguments: the kernel's arguments before the counter; tensors are read and written in place.
     """
     counter = np.zeros(1, np.int64)
     arrays = [value.detach().numpy() if isinstance(value, Tensor) else value for value in arguments]
@@ -47,19 +47,19 @@ def run(kernel: Callable[..., None], updates: int, arguments: Iterable[Tensor | 
     helpers = [_pool(os.getpid()).submit(kernel, *arrays, counter) for _ in range(threads - 1)]
     kernel(*arrays, counter)
     for helper in helpers:
-        if not helper.cancel():  # one that has not started has nothing left to do
+        if not helper.cancel():  # a thread that has not started has nothing left to do
             helper.result()
 
 
 def check_channels(x: Tensor, *others: Tensor) -> None:
-    """Refuse what would lead compiled loops, which do not look, out of the tensors' memory."""
+    """Refuse shapes with which compiled loops, which do not check bounds, would leave the tensors' memory."""
     counts = [len(value) for value in others]
     if set(counts) != {x.shape[1]}:
         raise ValueError(f"an input of {x.shape[1]} channels, with parameters of {counts}")
 
 
 def summed(parts: Tensor) -> Tensor:
-    """The sum over the first axis, in one order whatever the number of threads: numpy's."""
+    """The sum over the first axis, in numpy's order, for any number of threads."""
     return torch.from_numpy(parts.numpy().sum(0))
 
 
@@ -67,7 +67,7 @@ def summed(parts: Tensor) -> Tensor:
 def _pool(process: int) -> ThreadPoolExecutor:  # noqa: ARG001 - threads do not survive a fork
     """Threads for the kernels, which release the interpreter's lock.
 
-    Not numba's own: one of its threading layers aborts when two threads use it, and the others need a library that its
-    wheel does not bring, or that cannot be used after a fork.
+    Not numba's own: one of its threading layers aborts when two threads use it, and the others need a library that is
+    not in its wheel, or that cannot be used after a fork.
     """
     return ThreadPoolExecutor(os.cpu_count(), "scan")

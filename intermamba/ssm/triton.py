@@ -1,15 +1,15 @@
 """The scan as fused Triton kernels for CUDA, forward and backward.
 
-A program takes ``BE`` channels of one sequence through time in chunks of ``K`` steps. Within a chunk the recurrence is
+A program processes ``BE`` channels of one sequence in chunks of ``K`` steps. Within a chunk the recurrence is
 a parallel prefix scan over a tile (BE, N, K) in registers, so few channels with many steps (the spatial branch) and
 many channels with few steps (the temporal one) both fill a GPU; between chunks only the state (BE, N) is carried. The
-backward pass computes a chunk's states again from the state before it. There a program takes a group of channels
-through time, tile after tile: what they add to the gradients of B and C, which would otherwise be most of what the pass
-moves, it adds up where only it writes. Nothing is summed by atomics: equal inputs give equal bytes. On a CPU the same
+backward pass recomputes a chunk's states from the state before it. There a program processes a group of channels, tile
+after tile: it sums their shares of the gradients of B and C, which would otherwise be most of the pass's memory
+traffic, in memory that only it writes. Nothing is summed by atomics: equal inputs give equal bytes. On a CPU the same
 kernels run in Triton's interpreter (``TRITON_INTERPRET=1``), which is for tests.
 
-No tile that is tried spills (a test compiles them all); which of them is fastest Triton finds out once for a size of
-problem, and keeps on disk.
+No candidate tile spills registers (a test compiles them all); Triton measures once per size of problem which is
+fastest, and keeps the result on disk.
 """
 
 from functools import cache
@@ -27,15 +27,15 @@ from intermamba.ssm.operator import operator
 STEPS = 32
 """Steps of a chunk."""
 GROUP = 16
-"""Channels of a program of the backward pass."""
+"""Channels per program of the backward pass."""
 CHANNELS = (1, 2, 4, 8)
-"""Channels of a tile that are tried."""
+"""Candidate numbers of channels of a tile."""
 REGISTERS = 255
-"""That a thread may have, which is all; left to itself the assembler spills a few to run one more program at once."""
+"""Registers that a thread may use: all. By default the assembler spills a few to run one more program at once."""
 WARPS = 8
-"""Most warps of a program that are tried."""
+"""Largest candidate number of warps of a program."""
 VALUES = (4, 8)
-"""Values of a tile that a thread holds, which are tried: with 16 the backward kernel spills."""
+"""Candidate numbers of a tile's values per thread: with 16 the backward kernel spills."""
 
 
 def selective_scan(scan: Inputs) -> Float[Tensor, "B E L"]:
@@ -47,7 +47,7 @@ def selective_scan(scan: Inputs) -> Float[Tensor, "B E L"]:
 
 
 def _launch_forward(scan: Inputs, keep: bool) -> tuple[Tensor, Tensor]:
-    """The output, and the states before each chunk if they are to be kept."""
+    """The output, and with ``keep`` the states before each chunk."""
     u, delta, A, B, C, D, bias, softplus = scan
     (_, channels, length), states = u.shape, A.shape[1]
     y, starts = _outputs(scan, keep)
@@ -70,12 +70,12 @@ def _outputs(scan: Inputs, keep: bool) -> tuple[Tensor, Tensor]:
 def _launch_backward(
     scan: Inputs, starts: Float[Tensor, "B chunks E N"], grad: Float[Tensor, "B E L"]
 ) -> tuple[Tensor, ...]:
-    """By each tensor of the inputs; for those that are absent, zeros of no use."""
+    """Gradients of all inputs that are tensors; those of absent ones are zeros and unused."""
     u, delta, A, B, C, D, bias, softplus = scan
     (batch, channels, length), states = u.shape, A.shape[1]
     groups = triton.cdiv(channels, GROUP)
     by_u, by_delta = torch.empty_like(u), torch.empty_like(delta)
-    # What many programs add to: B and C over channels, the parameters over sequences.
+    # Sums over programs: B and C over channels, the parameters over sequences.
     by_b, by_c = (starts.new_empty(groups, batch, states, length) for _ in range(2))
     by_rates = starts.new_empty(batch, channels, states)
     by_skip, by_bias = (starts.new_empty(batch, channels) for _ in range(2))
@@ -125,12 +125,12 @@ _SCAN = operator(
 
 
 def _vector(value: Tensor | None, like: Tensor) -> Tensor:
-    """A contiguous vector, or something to point at where there is none."""
+    """A contiguous vector, or any valid pointer if there is none."""
     return like if value is None else value.contiguous()
 
 
 def tiles(states: int) -> list[triton.Config]:
-    """Channels of a tile and warps of a program that are tried: a warp has 32 threads, and a tile 32 steps."""
+    """Candidate channels of a tile and warps of a program: a warp has 32 threads, and a tile 32 steps."""
     rows = triton.next_power_of_2(states)
     shapes = {(channels, max(1, channels * rows // values)) for channels in CHANNELS for values in VALUES}
     fitting = {(channels, warps) for channels, warps in shapes if warps <= WARPS}
@@ -142,12 +142,12 @@ def tiles(states: int) -> list[triton.Config]:
 
 @cache
 def tuned(kernel: Any, states: int) -> Any:
-    """A kernel whose tile Triton chooses by trying, once for a size of problem, and remembers on disk."""
+    """A kernel whose tile Triton chooses by measurement, once per size of problem, and keeps on disk."""
     return triton.autotune(tiles(states), key=["size"], cache_results=True)(kernel)
 
 
 def _size(u: Float[Tensor, "B E L"]) -> int:
-    """By what a tile is chosen: how much there is to share among programs, roughly. L changes with every batch."""
+    """Key of the choice of a tile: roughly, the work to share among programs. L changes with every batch."""
     return triton.next_power_of_2(u.shape[0] * u.shape[1])
 
 
@@ -196,7 +196,7 @@ def _forward(
         delta = _read(delta_at + sequence * delta_b + e[:, None] * delta_e + l[None, :] * delta_l, real_el)
         b = _read(b_at + sequence * b_b + n[:, None] * b_n + l[None, :] * b_l, real_nl)
         c = _read(c_at + sequence * c_b + n[:, None] * c_n + l[None, :] * c_l, real_nl)
-        step = tl.where(real_el, _step(delta, bias[:, None], softplus), 0.0)  # a padded step leaves the state alone
+        step = tl.where(real_el, _step(delta, bias[:, None], softplus), 0.0)  # a padded step does not change the state
         decay = tl.exp(step[:, None, :] * rates[:, :, None])
         product, entered = tl.associative_scan((decay, (step * u)[:, None, :] * b[None, :, :]), 2, _compose)
         h = product * state[:, :, None] + entered
@@ -225,7 +225,7 @@ def _backward(
         rates = _read(rates_at + e[:, None] * states + n[None, :], real_en)
         skip = _read(skip_at + e, real_e) if has_skip else tl.zeros((BE,), tl.float32)
         bias = _read(bias_at + e, real_e) if has_bias else tl.zeros((BE,), tl.float32)
-        adjoint_after = tl.zeros((BE, N), tl.float32)  # of the first step of the chunk behind
+        adjoint_after = tl.zeros((BE, N), tl.float32)  # of the first step of the next chunk
         of_rates = tl.zeros((BE, N), tl.float32)
         of_skip, of_bias = tl.zeros((BE,), tl.float32), tl.zeros((BE,), tl.float32)
         chunks = tl.cdiv(length, K)
@@ -270,7 +270,7 @@ def _backward(
             grads = grad_delta_at + sequence * grad_delta_b + e[:, None] * grad_delta_e + l[None, :] * grad_delta_l
             tl.store(grads, of_step, mask=real_el)
             place = ((group * batch + sequence) * states + n[:, None]) * length + l[None, :]
-            earlier = real_nl & (tile > 0)  # tiles of this program have written there
+            earlier = real_nl & (tile > 0)  # earlier tiles of this program have written there
             of_b = _read(grad_b_at + place, earlier) + tl.sum(adjoint * (step * u)[:, None, :], 0)
             of_c = _read(grad_c_at + place, earlier) + tl.sum(h * grad[:, None, :], 0)
             tl.store(grad_b_at + place, of_b, mask=real_nl)
@@ -282,4 +282,4 @@ def _backward(
         tl.store(grad_rates_at + row[:, None] * states + n[None, :], of_rates, mask=real_en)
         tl.store(grad_skip_at + row, of_skip, mask=real_e)
         tl.store(grad_bias_at + row, of_bias, mask=real_e)
-        tl.debug_barrier()  # the next tile reads what this one has written
+        tl.debug_barrier()  # the next tile reads the results of this one

@@ -1,6 +1,6 @@
-"""BERT's encoder (Devlin et al. 2019), for weights named as Hugging Face names them.
+"""BERT's encoder (Devlin et al. 2019), for weights with Hugging Face's names.
 
-A few lines in place of a library that takes seconds to import; a test compares both.
+A few lines replace a library that takes seconds to import; a test compares both.
 """
 
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ class Bert(nn.Module):
     """Token ids to features after the last layer; sequences of a batch are equally long, so nothing is masked.
 
     Args:
-        weights: of a ``BertModel``; sizes are read off them.
-        heads: attention heads of a layer; they leave no trace in the weights.
+        weights: weights of a ``BertModel``, which determine the sizes.
+        heads: attention heads of a layer, which the weights do not determine.
     """
 
     def __init__(self, weights: Mapping[str, Tensor], heads: int) -> None:
         super().__init__()
         self.tokens = weights["embeddings.word_embeddings.weight"]
-        # Everything is one segment, the first.
+        # All tokens are in the first segment.
         self.positions = weights["embeddings.position_embeddings.weight"]
         self.segment = weights["embeddings.token_type_embeddings.weight"][0]
         width = self.tokens.shape[1]
@@ -74,4 +74,4 @@ _NAMES = {
     "outer": "output.dense",
     "norm": "output.LayerNorm",
 }
-"""Modules of a layer here, and as Hugging Face names them."""
+"""Modules of a layer, and their names in Hugging Face's weights."""

@@ -1,9 +1,9 @@
 """Token features of every caption of a dataset, computed once and read by training and evaluation.
 
 docs/reference/files.md describes the file. It serves two readers: the denoiser takes features after the tower; the
-InterHuman evaluator takes the tower's *input*, frozen token plus positional embeddings, which the file holds as a small
-vocabulary instead of a second copy of everything. Of each caption only its tokens are stored, one caption behind the
-other. Where a profile wants fewer features than the tower has, both are reduced once, here.
+InterHuman evaluator takes the tower's *input*, frozen token plus positional embeddings, which the file has as a small
+vocabulary instead of a second copy of everything. Captions are stored one after the other, without padding. If a
+profile uses fewer features than the tower has, both are reduced here, once.
 """
 
 import json
@@ -34,12 +34,12 @@ from intermamba.text.tower import Tower, load
 
 _WHOLE = (torch.int32, torch.int64)
 _REAL = (torch.float32, torch.float16)
-_CHUNK = 256  # captions through the tower at once
-_FITTED = 2000  # captions that a reduction is fitted to, at most
+_CHUNK = 256  # captions of one batch
+_FITTED = 2000  # maximum number of captions for the fit of a reduction
 
 
 def features_of(job: Job) -> "TextCache":
-    """The features that a job's network reads: of its method's own tower, or of the profile's."""
+    """The features that a job's network reads, from its method's own tower or the profile's."""
     return TextCache((job.all("own_text") or job.all("text"))[0])
 
 
@@ -53,12 +53,12 @@ class CacheMetadata(BaseModel):
 
 
 def _problem(tensors: Mapping[str, Tensor], word_vectors: Tensor, about: CacheMetadata) -> str | None:
-    """What does not fit together; features themselves are too many to be looked at."""
+    """Inconsistencies of the file; the features themselves are too many to be checked."""
     needed = ("features", "start", "end", "row", "vocabulary", "position")
     if missing := [name for name in needed if name not in tensors]:
         return f"no {', '.join(missing)} in it"
     if ("mean" in tensors) != ("basis" in tensors):
-        return "mean and basis do not come together"
+        return "only one of mean and basis"
     features, start, end, row, vocabulary, position = (tensors[name] for name in needed)
     captions, tokens, width = len(about.captions), len(row) if row.ndim else 0, features.shape[-1:]
     basis, width_in = tensors.get("basis"), position.shape[-1:]
@@ -76,24 +76,24 @@ def _problem(tensors: Mapping[str, Tensor], word_vectors: Tensor, about: CacheMe
         known = _WHOLE if name in ("start", "end", "row") else _REAL
         if tuple(tensors[name].shape) != tuple(shape) or tensors[name].dtype not in known:
             found = f"{tensors[name].dtype} of shape {tuple(tensors[name].shape)}"
-            return f"{name} is {found}, which does not fit {captions} captions of {tokens} tokens"
+            return f"{name} is {found}, which does not match {captions} captions of {tokens} tokens"
     length = start.diff()
     if len(set(about.captions)) != captions:
-        return "a caption stands twice"
+        return "a caption appears twice"
     if start[0] != 0 or start[-1] != tokens or (length < 1).any() or (length > len(position)).any():
         return f"start does not rise from 0 to the {tokens} tokens by at most {len(position)}"
     if (end < 0).any() or (end >= length).any() or (row < 0).any() or (row >= len(vocabulary)).any():
-        return "end or row point at what is not there"
+        return "end or row point outside"
     if tuple(word_vectors.shape) != (len(about.words), 300) or word_vectors.dtype != torch.float32:
         return f"word_vectors are {tuple(word_vectors.shape)} for {len(about.words)} words"
     for name in ("vocabulary", "position", "mean", "basis", "word_vectors"):
         if not tensors.get(name, word_vectors).isfinite().all():
-            return f"{name} holds what is no finite number"
+            return f"{name} has values that are not finite"
     return None
 
 
 class TextCache:
-    """Read side: look captions up by their text."""
+    """Features of captions, looked up by their text."""
 
     def __init__(self, path: str | Path) -> None:
         self._path = path
@@ -108,7 +108,7 @@ class TextCache:
         self._features, self._start, self._end = tensors["features"], tensors["start"].long(), tensors["end"].long()
         self._row, self._vocabulary, self._position = tensors["row"].long(), tensors["vocabulary"], tensors["position"]
         self.reduction = Reduction(tensors["mean"], tensors["basis"]) if "basis" in tensors else None
-        """What was done to the tower's features; none: they are as they were."""
+        """Reduction of the tower's features; none: they are not reduced."""
         self.words: dict[str, int] = {word: i for i, word in enumerate(about.words)}
         self.word_vectors: Float[Tensor, "V 300"] = word_vectors
 
@@ -126,20 +126,20 @@ class TextCache:
         return self._position
 
     def features(self, captions: Sequence[str]) -> tuple[Float[Tensor, "B S W"], Int[Tensor, " B"]]:
-        """Features after the tower, float32, zero behind a caption's tokens, and the position of its last token."""
+        """Features after the tower, float32, zero after a caption's tokens, and the position of its last token."""
         caption, at, real = self._places(captions)
         return self._features[at].float() * real.unsqueeze(-1), self._end[caption]
 
     def embedded(self, captions: Sequence[str]) -> tuple[Float[Tensor, "B S W"], Int[Tensor, " B"]]:
         """The tower's input: frozen token plus positional embeddings, and the position of the last token.
 
-        Behind a caption's tokens there is padding, which has embeddings as well.
+        Padding after a caption's tokens has embeddings as well.
         """
         caption, at, real = self._places(captions)
         return self._vocabulary[self._row[at] * real] + self._position, self._end[caption]
 
     def _places(self, captions: Sequence[str]) -> tuple[Int[Tensor, " B"], Int[Tensor, "B S"], Bool[Tensor, "B S"]]:
-        """Numbers of captions, where their tokens are stored, and which of these are real."""
+        """Indices of captions, positions of their tokens, and a mask of the real ones."""
         try:
             caption = torch.tensor([self._index[caption] for caption in captions], dtype=torch.long)
         except KeyError as error:
@@ -153,7 +153,7 @@ class TextCache:
 
 
 @dataclass(frozen=True)
-class _Told:
+class _EncodedCaption:
     """One caption after the tower, without padding."""
 
     tokens: Int[Tensor, " S"]
@@ -176,33 +176,33 @@ def write(
     """Encode ``captions``, each once, and write the cache.
 
     Args:
-        path: of the file.
-        tower: that encodes.
+        path: the file.
+        tower: the text tower.
         captions: all different.
-        precision: of stored features.
-        words: of the evaluator that reads words, with their vectors.
-        word_vectors: of ``words``.
+        precision: precision of stored features.
+        words: vocabulary of an evaluator that reads words.
+        word_vectors: vectors of ``words``.
         progress: counts captions.
-        width: features to reduce the tower's to; none: all of them.
-        fitted: those captions that a reduction may depend on.
+        width: number of features after reduction; none: no reduction.
+        fitted: captions to which a reduction is fitted.
     """
     progress.start(len(captions))
-    told: dict[str, _Told] = {}
+    encoded: dict[str, _EncodedCaption] = {}
     reduction = embedding = None
     if width is not None and width < tower.width:
-        told = dict(_encoded(tower, fitted[:: -(-len(fitted) // _FITTED)], progress))
-        reduction = _fit_features(told.values(), width)
-        seen = tower.token_embedding[torch.cat([one.tokens for one in told.values()]).unique()]
+        encoded = dict(_encoded(tower, fitted[:: -(-len(fitted) // _FITTED)], progress))
+        reduction = _fit_features(encoded.values(), width)
+        seen = tower.token_embedding[torch.cat([one.tokens for one in encoded.values()]).unique()]
         embedding = fit(seen, torch.ones(len(seen)), width)
 
-    def stored(one: _Told) -> _Told:
+    def stored(one: _EncodedCaption) -> _EncodedCaption:
         features = one.features if reduction is None else reduction(one.features)
         return replace(one, features=features.to(precision))
 
-    told = {caption: stored(one) for caption, one in told.items()}
-    rest = [caption for caption in captions if caption not in told]
-    told |= {caption: stored(one) for caption, one in _encoded(tower, rest, progress)}
-    ordered = [told[caption] for caption in captions]
+    encoded = {caption: stored(one) for caption, one in encoded.items()}
+    rest = [caption for caption in captions if caption not in encoded]
+    encoded |= {caption: stored(one) for caption, one in _encoded(tower, rest, progress)}
+    ordered = [encoded[caption] for caption in captions]
     # The first of the vocabulary is the padding token.
     tokens = torch.cat([torch.zeros(1, dtype=torch.long), *(one.tokens for one in ordered)])
     vocabulary, row = tokens.unique(return_inverse=True)
@@ -227,27 +227,27 @@ def write(
 
 
 def run_own(config: Config, job: Job, progress: Progress = SILENT) -> None:
-    """Stage ``encode-own-text``: as :func:`run`, with the tower that some method has of its own."""
+    """Stage ``encode-own-text``: as :func:`run`, with a method's own tower."""
     from intermamba.methods import methods
 
     run(next(config.of(base) for base in methods() if own_tower(config, base) == job.item["tower"]), job, progress)
 
 
-def _encoded(tower: Tower, captions: Sequence[str], progress: Progress) -> Iterator[tuple[str, _Told]]:
-    """Each caption with what the tower says; captions of like length go together, so that little is padded."""
+def _encoded(tower: Tower, captions: Sequence[str], progress: Progress) -> Iterator[tuple[str, _EncodedCaption]]:
+    """Encoded captions; those of similar length share a batch, so that there is little padding."""
     ordered = sorted(captions, key=len)
     for first in range(0, len(ordered), _CHUNK):
         part = ordered[first : first + _CHUNK]
         found = tower.encode(part)
         for row, (caption, size) in enumerate(zip(part, found.length.tolist(), strict=True)):
-            yield caption, _Told(found.tokens[row, :size], found.features[row, :size], int(found.end[row]))
+            yield caption, _EncodedCaption(found.tokens[row, :size], found.features[row, :size], int(found.end[row]))
         progress(len(part))
 
 
-def _fit_features(told: Iterable[_Told], width: int) -> Reduction:
-    """The reduction of token features; those of whole captions count together as much as all others."""
+def _fit_features(encoded: Iterable[_EncodedCaption], width: int) -> Reduction:
+    """The reduction of token features; those of whole captions have, together, the weight of all others."""
     rows, whole = [], []
-    for one in told:
+    for one in encoded:
         rows.append(one.features)
         whole.append(torch.arange(len(one.features)) == one.end)
     at_end = torch.cat(whole)
@@ -261,7 +261,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     with job.recorded(config) as notes:
         splits, settings = [SplitFile(job[split]) for split in paths.SPLITS], config.datasets[job.dataset]
         captions = all_captions(splits, settings)
-        # What the tower's features are reduced by must not know the test captions.
+        # A reduction must not depend on the test captions.
         training = all_captions([split for split in splits if split.split == "train"], settings)
         tagged = {
             caption: tokens

@@ -1,8 +1,8 @@
 """CLIP's text tower, through open_clip: ``clip``, with weights from open_clip's registry or a local file, and
 ``untrained``, open_clip's own text transformer, small and seeded.
 
-With the untrained one captions still become distinct, order-aware features that a text encoder can learn from, but they
-carry no pre-trained meaning. Artefacts made with it are marked as such.
+The untrained one still maps captions to distinct, order-aware features that a text encoder can learn from, but without
+pre-trained meaning. Artefacts made with it are marked as such.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class ClipTower:
     def __init__(self, model: nn.Module, context: int, name: str, trained: bool) -> None:
         from open_clip.tokenizer import SimpleTokenizer
 
-        # Any: open_clip's CLIP and TextTransformer share these attributes but no type that has them.
+        # Any: open_clip's CLIP and TextTransformer share these attributes, but no type with them.
         self.model: Any = model.eval().requires_grad_(False)
         self.context, self.name, self.trained = context, name, trained
         self._tokenizer = SimpleTokenizer(context_length=context)
@@ -67,7 +67,7 @@ def load(config: TextConfig) -> ClipTower:
     """The tower of a profile whose ``tower`` is ``clip`` or ``untrained``.
 
     Raises:
-        ConfigError: unknown architecture, or weights that cannot be had.
+        ConfigError: unknown architecture, or unavailable weights.
     """
     return _clip(config) if config.tower == "clip" else _untrained(config)
 
@@ -98,7 +98,7 @@ def _clip(config: TextConfig) -> ClipTower:
     try:
         # A local file is read with weights_only=True; it may be safetensors or a state dict.
         clip = open_clip.create_model(config.architecture, pretrained=config.weights, weights_only=True)
-    except Exception as error:  # the hub, the file system and torch each raise their own
+    except Exception as error:  # the hub, the file system and torch raise many types
         kind = "file" if Path(config.weights).suffix else "tag"
         raise ConfigError(
             f"text.weights: the {kind} {config.weights!r} for {config.architecture} cannot be loaded ({error}). "

@@ -16,12 +16,12 @@ from intermamba.text.pooled import PooledTower
 def load(config: TextConfig) -> PooledTower:
     """The tower of a profile whose ``tower`` is ``huggingface``: the model in the folder ``weights``.
 
-    Only safetensors are read, no code of the folder is run, and nothing is fetched.
+    Only safetensors are read, no code from the folder is run, and nothing is fetched.
 
     Raises:
-        ConfigError: the folder holds no such model.
+        ConfigError: the folder has no such model.
     """
-    name = tower_name(config)  # names what is missing before a library is imported for it
+    name = tower_name(config)  # reports missing files before the library is imported
     from transformers import AutoConfig, AutoModelForTextEncoding, AutoTokenizer, CLIPTextModel
     from transformers.utils import logging
 
@@ -33,7 +33,7 @@ def load(config: TextConfig) -> PooledTower:
         model.eval()
         tokenizer = AutoTokenizer.from_pretrained(config.weights, local_files_only=True).backend_tokenizer
         tokens = model.get_input_embeddings().weight.detach()
-    except Exception as error:  # the library, the file system and torch each raise their own
+    except Exception as error:  # the library, the file system and torch raise many types
         reason = str(error).strip().partition("\n")[0]
         raise ConfigError(
             f"text.weights: {config.weights} holds no text model that transformers can read ({reason}). It must be a "

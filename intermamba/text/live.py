@@ -1,4 +1,4 @@
-"""Token features of captions that are in no cache: the tower itself."""
+"""Token features of captions outside a cache, from the tower itself."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,7 +14,7 @@ from intermamba.text.tower import load
 
 
 class LiveText:
-    """The tower of a profile; gives what the profile's cache would, the rounding of stored features included.
+    """The tower of a profile; gives the features of the profile's cache, including the rounding of stored ones.
 
     ``reduction`` is that of the cache, for a tower whose features are reduced.
     """
@@ -26,7 +26,7 @@ class LiveText:
 
     @cached_property
     def nearest_kinds(self) -> NearestKinds:
-        """Compares prompts with what the embedded data hold; only a sentence encoder can."""
+        """Compares prompts with the kinds of the embedded data; none unless the tower is a sentence encoder."""
         return NearestKinds(self._tower)
 
     def cuts(self, caption: str) -> bool:

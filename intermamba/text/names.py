@@ -1,4 +1,4 @@
-"""What a text tower is called beside everything made with it; imports neither torch nor, for most, open_clip."""
+"""Names of text towers, recorded with every artefact; imports neither torch nor, for most, open_clip."""
 
 import re
 from functools import lru_cache
@@ -12,16 +12,16 @@ from intermamba.reading.documents import checked
 
 SENTENCE = "all-MiniLM-L6-v2"
 SENTENCE_WIDTH = 384
-"""Features of its tokens."""
+"""Width of its token features."""
 SEEDED_WORDS = "untrained-words"
 """Stand-ins for word vectors."""
 
 
 def tower_name(config: TextConfig) -> str:
-    """The tower of a profile: architecture and weights, and ``pca<n>`` where its features are reduced to n.
+    """The tower of a profile: architecture and weights, and ``pca<n>`` if its features are reduced to n.
 
     CLIP's weights are named by their open_clip tag, such as ``openai``. A local file is named by its content: by the
-    tag whose published file it is, else by the beginning of its SHA-256. So is a model in a folder.
+    tag of the published file with that content, else by the beginning of its SHA-256; likewise a model in a folder.
 
     Raises:
         ConfigError: the tower is narrower than ``text.width``, or there is no model in the folder.
@@ -47,12 +47,12 @@ def tower_name(config: TextConfig) -> str:
 
 
 def is_untrained(name: str) -> bool:
-    """Whether a named tower is the seeded stand-in."""
+    """Whether a tower, by its name, is the untrained stand-in."""
     return name.startswith("untrained")
 
 
 def kind_of(name: str) -> str:
-    """What a named tower is, in the words of a document."""
+    """Description of a tower for documents, by its name."""
     if is_untrained(name):
         return "an untrained text tower"
     if name.startswith(SENTENCE):
@@ -99,7 +99,7 @@ def _content(architecture: str, path: str) -> str:
 
 
 def own_tower(config: Config, base: str) -> str:
-    """Part of a file's name that tells the tower of a method from the profile's; empty where they are the same."""
+    """Part of a file's name that identifies a method's own tower; empty if it uses the profile's."""
     own = config.of(base).text
     if (_brief(own), own.width, own.context) == (_brief(config.text), config.text.width, config.text.context):
         return ""
@@ -107,7 +107,7 @@ def own_tower(config: Config, base: str) -> str:
 
 
 def _brief(config: TextConfig) -> str:
-    """As :func:`tower_name`, but what lies in a folder by the folder alone, which need not be there yet."""
+    """As :func:`tower_name`, but a model or vectors in a folder by the folder's name, which need not exist yet."""
     if config.tower == "huggingface" or (config.tower == "words" and config.weights):
         return Path(config.weights or "").name
     return tower_name(config)

@@ -1,4 +1,4 @@
-"""Which of the kinds of interaction that the embedded data hold a prompt is nearest to, by the sentence tower."""
+"""The embedded data's kinds of interaction that are nearest to a prompt, by the sentence tower."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from jaxtyping import Float
 from torch import Tensor
 
 from intermamba.data.synthetic import KINDS
-from intermamba.data.synthetic.grammar import tell
+from intermamba.data.synthetic.grammar import describe
 from intermamba.text.tower import Tower
 
 EXAMPLES = 12
-"""Sentences that stand for a kind, beside its name."""
+"""Sentences that represent a kind, besides its name."""
 CLOSEST = 3
-"""Of these, as many as a prompt is compared with: those most like it."""
+"""Number of a kind's sentences, the most similar ones, that a prompt is compared with."""
 TEMPERATURE = 0.03
-"""Of the similarities: the one under which the intended kinds of every other prompt of ``benchmarks/free_prompts.csv``,
-from the first on, are likeliest. The rest of them tests it."""
+"""Temperature of the softmax over similarities: the one under which the intended kinds of every other prompt of
+``benchmarks/free_prompts.csv``, from the first on, are likeliest. The remaining prompts are its test."""
 OUTSIDE = 0.3
-"""Similarity below which a prompt is like no kind: one in ten of those same prompts, and most sentences about other
+"""Similarity below which a prompt is like no kind: one in ten of the same prompts is, and most sentences about other
 things."""
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """The kinds that a prompt is nearest to, the nearest first."""
+    """The kinds nearest to a prompt, the nearest first."""
 
     kinds: tuple[str, ...]
     probabilities: tuple[float, ...]
@@ -35,7 +35,7 @@ class Nearest:
 
     @property
     def outside(self) -> bool:
-        """Whether the prompt is like none of them."""
+        """Whether the prompt is like no kind."""
         return self.similarity < OUTSIDE
 
 
@@ -45,17 +45,17 @@ class NearestKinds:
     def __init__(self, tower: Tower) -> None:
         self._tower = tower
         random = np.random.default_rng(0)
-        told: list[str] = []
+        texts: list[str] = []
         for kind in KINDS.values():
-            told.append(kind.name)
+            texts.append(kind.name)
             for _ in range(EXAMPLES // 3):
                 values = kind.combinations[random.integers(len(kind.combinations))]
-                sentences = tell(kind, dict(zip(kind.parameters, values, strict=True)), random)
-                told += [sentence.text for sentence in sentences]
-        self._examples = self._embed(told).unflatten(0, (len(KINDS), -1))
+                sentences = describe(kind, dict(zip(kind.parameters, values, strict=True)), random)
+                texts += [sentence.text for sentence in sentences]
+        self._examples = self._embed(texts).unflatten(0, (len(KINDS), -1))
 
     def __call__(self, prompts: Sequence[str], count: int = 3) -> list[Nearest]:
-        """The ``count`` kinds that each prompt is nearest to."""
+        """The ``count`` kinds nearest to each prompt."""
         alike = torch.einsum("bw,kew->bke", self._embed(prompts), self._examples)
         similarity = alike.topk(CLOSEST, dim=-1).values.mean(-1)
         found = (similarity / TEMPERATURE).softmax(-1).topk(count)

@@ -1,4 +1,4 @@
-"""Towers made of a tokenizer and an encoder: sentence encoders, and text models at large."""
+"""Towers composed of a tokenizer and an encoder: sentence encoders, and other text models."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,21 +11,21 @@ from torch.nn.functional import normalize
 from intermamba.text.tower import Encoded
 
 _TOKENS = 4096
-"""Tokens that go through a model at once."""
+"""Tokens of one batch."""
 
 
 class PooledTower:
-    """A text model without a token for the whole sentence: the mean of all token features takes the place of the last.
+    """A text model without a token for the whole sentence: the mean of all token features replaces the last.
 
-    That mean is what sentence encoders are trained for. All features are brought to length 1, as the model card of
-    all-MiniLM-L6-v2 says of the mean.
+    That mean is what sentence encoders are trained for. All features are scaled to length 1, as the model card of
+    all-MiniLM-L6-v2 requires for the mean.
 
     Args:
         encode: token ids of equally long captions to features after the last layer.
-        tokenizer: of the ``tokenizers`` library; adds the model's special tokens.
+        tokenizer: a tokenizer of the ``tokenizers`` library that adds the model's special tokens.
         token_embedding: the model's first layer.
-        positional_embedding: likewise, at least ``context`` long.
-        pools: false for a model whose last token is trained to stand for the whole, as CLIP's is.
+        positional_embedding: the model's positional embedding, at least ``context`` long.
+        pools: false for a model whose last token is trained to represent the whole sentence, as CLIP's is.
     """
 
     trained = True
@@ -56,7 +56,7 @@ class PooledTower:
 
     @torch.no_grad()
     def encode(self, captions: Sequence[str]) -> Encoded:
-        """Captions after the tower; those of equal length go through it together, so that none is padded."""
+        """Captions after the tower; those of equal length share a batch, so that there is no padding."""
         found = [one.ids for one in self._tokenizer.encode_batch(list(captions))]
         length = torch.tensor([len(ids) for ids in found])
         tokens = torch.zeros(len(found), self.context, dtype=torch.long)

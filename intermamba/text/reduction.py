@@ -1,4 +1,4 @@
-"""Fewer features of a token than a tower gives: small denoisers need less, and a cache of them is small."""
+"""Reduction of token features: small denoisers need fewer than a tower gives, and the cache becomes small."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from torch import Tensor
 class Reduction:
     """A fixed affine map from W features to K: principal components, scaled so that they are about 1 in size.
 
-    It belongs to what was trained with it, so it is kept in caches and checkpoints.
+    It is part of every network trained with it, so it is stored in caches and checkpoints.
     """
 
     mean: Float[Tensor, " W"]

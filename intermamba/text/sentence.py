@@ -15,7 +15,7 @@ def load(config: TextConfig) -> PooledTower:
     """The tower of a profile whose ``tower`` is ``sentence``.
 
     Raises:
-        StateError: the package is not installed, or not as it was published.
+        StateError: the package is not installed, or differs from the published one.
     """
     from tokenizers import Tokenizer
 

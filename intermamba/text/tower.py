@@ -1,7 +1,7 @@
-"""What a text tower is, and the towers there are.
+"""The interface of text towers, and the towers.
 
 ``clip`` is the paper's. ``sentence`` is a small pre-trained encoder that is installed with this project, so that
-captions mean something on any machine. ``huggingface`` is any text encoder in a folder. ``words`` are word
+captions have meaning on any machine. ``huggingface`` is any text encoder in a folder. ``words`` are word
 vectors and parts of speech. ``untrained`` is a seeded stand-in.
 """
 
@@ -22,11 +22,11 @@ class Encoded:
 
     tokens: Int[Tensor, "B S"]
     features: Float[Tensor, "B S W"]
-    """After the last layer."""
+    """Features after the last layer."""
     end: Int[Tensor, " B"]
-    """Where the feature of the whole caption is: the last token of a caption."""
+    """Position of a caption's last token, whose feature represents the whole caption."""
     length: Int[Tensor, " B"]
-    """Tokens that are stored; CLIP's padding tokens are among them, since InterGen reads them."""
+    """Number of stored tokens; CLIP's padding tokens are among them, since InterGen reads them."""
 
     @property
     def mask(self) -> Bool[Tensor, "B S"]:
@@ -39,10 +39,10 @@ class Tower(Protocol):
     """A frozen text tower: caption -> token features."""
 
     name: str
-    """As it stands beside every result, but for a reduction of its features."""
+    """Name, as given with every result, without a reduction of its features."""
     trained: bool
     context: int
-    """Tokens kept of a caption."""
+    """Maximum number of tokens of a caption."""
 
     @property
     def width(self) -> int:
@@ -57,7 +57,7 @@ class Tower(Protocol):
 
     @property
     def token_embedding(self) -> Float[Tensor, "V W"]:
-        """Its first layer: what it knows of each token before it sees the others."""
+        """Its first layer: features of each token without context."""
         ...
 
     @property
@@ -70,7 +70,7 @@ def load(config: TextConfig, tagged: Mapping[str, Sequence[str]] | None = None) 
     ``tagged`` are the ``word/POS`` tokens of captions that have some already; only a tower of words reads them.
 
     Raises:
-        ConfigError: an unknown architecture, weights that cannot be had, or ``width`` that the tower cannot give.
+        ConfigError: an unknown architecture, unavailable weights, or a ``width`` that the tower cannot give.
     """
     if config.tower == "sentence":
         from intermamba.text import sentence

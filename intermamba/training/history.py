@@ -1,8 +1,8 @@
-"""What a training run leaves to plot: losses and adaptive weights over steps.
+"""History of a training run for plots: losses and adaptive weights over steps.
 
-The rows travel inside the checkpoint, so that a resumed run writes the same files as an undisturbed one. With every
-checkpoint they are also written beside it, for those who want to look at a run that is not finished: never under the
-names of the stage's outputs, which a killed run must not leave behind.
+The rows are part of the checkpoint, so that a resumed run writes the same files as an uninterrupted one. With every
+checkpoint they are also written beside it, to follow an unfinished run, but never under the names of the stage's
+outputs, which a killed run must not leave behind.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from intermamba.training.module import TrainingModule
 class History(L.Callback):
     """Collects a row of losses and of adaptive weights every ``every`` steps.
 
-    With every checkpoint the rows so far go into ``folder``, as ``training.csv`` and ``adaptive.csv``.
+    With every checkpoint the rows so far are written into ``folder``, as ``training.csv`` and ``adaptive.csv``.
     """
 
     def __init__(self, every: int, folder: Path) -> None:

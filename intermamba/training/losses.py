@@ -1,13 +1,13 @@
 """InterGen's losses (Eq. 14), term by term as in its official code, on the persons' de-normalised joint positions.
 
-Means are taken as officially: the simple loss over all real frames of the batch; the geometric ones first over the
-real frames of a clip, then over the clips whose diffusion step is at most ``geometric_until``. Two habits of the
-official code that a reader would not expect are kept, for parity:
+Means are those of the official code: the simple loss over all real frames of the batch; the geometric ones first over
+the real frames of a clip, then over the clips whose diffusion step is at most ``geometric_until``. Two unexpected
+properties of the official code are kept, for parity:
 
 - Velocity and foot contact compare each real frame with the next one, so a clip's last real frame is compared with its
   first padded one. The official data is padded with zeros, so there the target jumps to the origin.
-- The relative orientation is averaged over the real frames of the whole batch, damped steps included; it is off only
-  when no clip of the batch has a step within the bound.
+- The relative orientation is averaged over the real frames of the whole batch, including damped steps; it is zero only
+  if no clip of the batch has a step within the bound.
 
 Where the official code divides by a norm it can return NaN (both hips at one point, persons facing exactly opposite
 ways); here directions and quaternions are normalised with a floor.
@@ -36,7 +36,7 @@ from intermamba.skeleton import (
 NEAR = 1.0
 """Metres; predicted distances below it count in the distance map [InterGen]."""
 _EPSILON = 1e-7
-"""Keeps means over nothing at zero [InterGen]."""
+"""Makes means over nothing zero [InterGen]."""
 _FLOOR = 1e-6
 """Shortest vector that is still normalised to length one."""
 
@@ -102,7 +102,7 @@ def _bone_length(predicted: Float[Tensor, "B T P J 3"], true: Float[Tensor, "B T
 
 
 def _foot_contact(predicted: Float[Tensor, "B T P J 3"]) -> Float[Tensor, "B T-1 P"]:
-    """Feet that are predicted low and slow should not move at all."""
+    """Penalty on the movement of feet that are predicted low and slow."""
     feet = _choose(predicted, FEET)
     height = feet[:, :-1, ..., 1]
     squared = feet.diff(dim=1).square()
@@ -132,7 +132,7 @@ def _orientation(
 def _distances(joints: Float[Tensor, "B T P J 3"]) -> Float[Tensor, "B T JJ"]:
     """Between every joint of person 1 and every joint of person 2."""
     first, second = joints.unbind(2)
-    # The matrix-product form of cdist would lose the small distances that the affinity is about.
+    # The matrix-product form of cdist would lose the small distances on which the affinity depends.
     return torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist").flatten(2)
 
 
@@ -147,7 +147,7 @@ def _relative_yaw(joints: Float[Tensor, "B T P J 3"]) -> Float[Tensor, "B T 2"]:
 
 
 def _selected_mean(values: Float[Tensor, "... S"], chosen: Bool[Tensor, "... S"]) -> Float[Tensor, "..."]:
-    """Mean of the chosen values along the last axis; zero where none is."""
+    """Mean of the chosen values along the last axis; zero if there is none."""
     weight = chosen.to(values.dtype)
     return (values * weight).sum(-1) / (weight.sum(-1) + _EPSILON)
 
@@ -158,6 +158,6 @@ def _choose(joints: Float[Tensor, "B T P J 3"], which: tuple[int, ...]) -> Float
 
 @cache
 def _constant(values: tuple[int, ...] | tuple[float, ...], device: torch.device) -> Num[Tensor, " S"]:
-    """Numbers on a device; sent there once, since a step that sends them waits for them."""
-    with torch.inference_mode(False):  # validation makes tensors that training could not use
+    """Numbers on a device; cached, since each transfer makes a step wait."""
+    with torch.inference_mode(False):  # tensors created under validation's inference mode cannot be used in training
         return torch.tensor(values, device=device)

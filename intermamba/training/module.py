@@ -1,7 +1,7 @@
-"""Training steps as Lightning modules: what all share, and the one of InterGen's family.
+"""Training steps as Lightning modules: their common base, and that of InterGen's family.
 
-Every random draw is a pure function of the training seed and the step: a run that was killed and resumed takes the very
-steps that an undisturbed one takes.
+Every random draw is a pure function of the training seed and the step: a run that was killed and resumed takes the same
+steps as an uninterrupted one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,14 +31,14 @@ class TrainingModule(L.LightningModule):
     """One training of a method; a subclass gives :meth:`terms`.
 
     Args:
-        model: what is trained.
-        variant: the row it is trained for; of a training that rows share, the bare method.
-        representation: of the dataset's features.
-        mean, std: of the features; zero and one for a method that sees them un-normalised.
+        model: the network to train.
+        variant: the row it is trained for; for a training shared by rows, the method alone.
+        representation: representation of the dataset's features.
+        mean, std: statistics of the features; zero and one for a method with un-normalised features.
         tokens: features of captions.
-        config: as the method has it (:meth:`intermamba.config.Config.of`).
+        config: the method's configuration (:meth:`intermamba.config.Config.of`).
         seed: root of all random draws.
-        parts: weights of the trainings that this one needs, by their names.
+        parts: weights of the trainings on which this one builds, by name.
     """
 
     mean: Tensor
@@ -86,7 +86,7 @@ class TrainingModule(L.LightningModule):
         return batch.to(device)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
-        # Dropout draws from the global generator; pin that to the step as well.
+        # Dropout draws from the global generator; it is seeded by the step as well.
         torch.manual_seed(derive(self.seed, "dropout", self.global_step, self.global_rank))
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002
@@ -107,7 +107,7 @@ class TrainingModule(L.LightningModule):
         return torch.Generator(self.device).manual_seed(derive(self.seed, *use))
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """AdamW as one fused pass over all weights that are trained."""
+        """AdamW as one fused pass over all trainable weights."""
         settings = self.config.training
         trained = [weight for weight in self.parameters() if weight.requires_grad]
         return torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
@@ -152,7 +152,7 @@ class DenoisingModule(TrainingModule):
         timestep: Int[Tensor, " B"],
         mask: Bool[Tensor, "B T"],
     ) -> dict[str, Float[Tensor, ""]]:
-        """Every weighted term and their sum ``total``, of what the network returned."""
+        """Every weighted term and their sum ``total``, from the network's output."""
         return interaction_losses(
             prediction, x0, mask, timestep, self.mean, self.std, self.representation, self.config.losses
         )

@@ -1,4 +1,4 @@
-"""Stages ``train`` and ``train-part``: from split files to the weights of a row, or of what a row builds on."""
+"""Stages ``train`` and ``train-part``: from split files to the weights of a row, or of a part of rows."""
 
 import hashlib
 import json
@@ -31,10 +31,10 @@ from intermamba.training.module import TrainingModule
 
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
-    """Train a variant and write its weights and histories; a killed run goes on from its last checkpoint."""
+    """Train a variant and write its weights and histories; a killed run continues from its last checkpoint."""
     variant = find(job.variant)
     config, dataset, method = config.of(variant.base), job.dataset, variant.method
-    # Before the work, so that what no checkpoint can hold costs no training.
+    # Before the training, so that an unsupported recipe fails early.
     job.require()
     cache = features_of(job)
     split = SplitFile(job["train"])
@@ -64,7 +64,7 @@ def run_part(config: Config, job: Job, progress: Progress = SILENT) -> None:
 
 
 def read_part(path: str | Path) -> dict[str, Tensor]:
-    """The weights of a training before the row's, by name."""
+    """The weights of the parts of a row, by name."""
     return files.read_tensors(path)[0]
 
 
@@ -130,7 +130,7 @@ def _train(
 
 
 class _Resume:
-    """The checkpoint of an unfinished run, tied to what it was started with."""
+    """The checkpoint of an unfinished run, valid only for the settings and data of its start."""
 
     def __init__(self, config: Config, job: Job) -> None:
         folder = job["weights"].parent / "resume"
@@ -140,7 +140,7 @@ class _Resume:
         )
         name = hashlib.sha256(identity.encode()).hexdigest()[:16]
         self.folder, self._file = folder, folder / f"{name}.ckpt"
-        # A checkpoint of other knobs or other data must never be continued.
+        # A checkpoint of other settings or data must never be continued.
         self.path = str(self._file) if self._file.exists() else None
         self.callback = ModelCheckpoint(
             folder,
@@ -151,7 +151,7 @@ class _Resume:
         )
 
     def kept(self) -> str:
-        """The last checkpoint, in a sentence."""
+        """Sentence about the last checkpoint."""
         if not self._file.exists():
             return "There is no checkpoint yet."
         return f"The last good checkpoint is {self._file}, of step {self._step()}."
@@ -160,10 +160,10 @@ class _Resume:
         return int(torch.load(self._file, map_location="cpu", weights_only=True)["global_step"])
 
     def advice(self) -> str:
-        """How an interrupted run goes on."""
+        """Advice on how to continue an interrupted run."""
         if not self._file.exists():
-            return "Run the same command again to begin anew: there was no checkpoint yet."
-        return f"Run the same command again to go on from step {self._step()}."
+            return "Run the same command again to start over: there was no checkpoint yet."
+        return f"Run the same command again to continue from step {self._step()}."
 
     def clear(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

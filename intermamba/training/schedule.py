@@ -8,8 +8,8 @@ from functools import partial
 def cosine_with_warmup(epoch: float, warmup: int | float, epochs: int) -> float:  # noqa: PYI041 (checked at run time)
     """Factor on the base learning rate at a (fractional) epoch.
 
-    The official code changes it once an epoch and starts from zero, so that a whole first epoch learns nothing; here it
-    follows every step (docs/explanation/deviations.md).
+    The official code changes it once per epoch and starts from zero, so that nothing is learned in the first epoch;
+    here it changes with every step (docs/explanation/deviations.md).
     """
     factor = 0.5 * (1 + math.cos(math.pi * min(epoch / epochs, 1.0)))
     return factor * min(epoch / warmup, 1.0) if warmup else factor

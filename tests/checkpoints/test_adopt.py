@@ -64,7 +64,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, study_config: Config) -> N
     assert "reads a text tower 768 wide; that of profile 'smoke' is 64 wide" in refused(tmp_path, study_config, source)
     source = official_files.write(tmp_path)
     message = refused(tmp_path, study_config, source, dataset="interx")
-    assert "makes 262 features per person; interx has 336" in message
+    assert "generates 262 features per person; interx has 336" in message
     assert "Allowed: in2in, intergen" in refused(tmp_path, study_config, source, "intermamba")
     assert "a checkpoint of InterGen (intergen); expected in2IN" in refused(tmp_path, study_config, source, "in2in")
 

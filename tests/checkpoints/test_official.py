@@ -102,7 +102,7 @@ def test_every_misfit_is_named_as_in_the_file(state: dict, tmp_path: Path) -> No
         f"missing {net}.blocks.2.ffn.linear2.bias",
         f"unexpected {net}.stray",
         "clip_ln.weight is (5,), expected (32,)",
-        f"{net}.out.linear.bias holds what is no finite number",
+        f"{net}.out.linear.bias holds values that are not finite",
     ):
         assert piece in str(caught.value)
 

@@ -182,7 +182,7 @@ INTERHUMAN = {
     "objects": (lambda root: np.save(root / P1, np.array([{}]), allow_pickle=True), f"{P1}: .*[Oo]bject"),
     "NaN": (npy(P1, with_nan), rf"{P1}: NaN or infinite values in frame 7 \(1 of 41"),
     "infinite": (npy(P1, lambda a: np.full_like(a, np.inf)), rf"{P1}: NaN or infinite values in frame 0 \(41 of 41"),
-    "hips together": (npy(P1, hips_together), rf"{P1}: both hips at one place in frame 5 \(1 of 41"),
+    "hips together": (npy(P1, hips_together), rf"{P1}: both hips at the same position in frame 5 \(1 of 41"),
     "unequal lengths": (npy(P2, lambda a: a[:-3]), f"{P2}: 38 frames, but 12.npy of the other person has 41"),
 }
 INTERX = {
@@ -194,7 +194,7 @@ INTERX = {
     "three fields": (text("texts_processed/12.txt", "A#a/DET#0.0\n"), "texts_processed/12.txt: line 1 is not"),
     "no tokens": (text("texts_processed/12.txt", "A##0.0#0.0\n"), "texts_processed/12.txt: line 1 is not"),
     "bad token": (text("texts_processed/12.txt", "A#a/DET#0.0#0.0\nB#b#0.0#0.0"), "12.txt: line 2 is not"),
-    "part of a clip": (text("texts_processed/12.txt", "A#a/DET#1.0#2.0\n"), "12.txt: line 1 tells a part"),
+    "part of a clip": (text("texts_processed/12.txt", "A#a/DET#1.0#2.0\n"), "12.txt: line 1 describes a part"),
     "cut archive": (cut(X1, 3000), f"{X1}: truncated"),
     "not an archive": (text(X1, "nothing"), f"{X1}: truncated or not an .npz"),
     "key absent": (npz(X1, trans=None), f"{X1}: trans not in the archive"),
@@ -503,7 +503,7 @@ def test_manifest_names_the_users_body(tmp_path: Path) -> None:
     assert manifest["skeleton"] == f"smplx-{files.sha256(model)[:12]}"
     assert manifest["files"][str(model)]["sha256"] == files.sha256(model)
     model.write_bytes(model.read_bytes() + b"more")
-    with pytest.raises(DataError, match=r"1 file\(s\) have changed or gone since fetch: .*elsewhere.npz"):
+    with pytest.raises(DataError, match=r"1 file\(s\) have changed or disappeared since fetch: .*elsewhere.npz"):
         run_stage("preprocess", config, "interx")
 
 
@@ -529,7 +529,7 @@ def test_preprocess_needs_fetch(tmp_path: Path) -> None:
     with pytest.raises(StateError, match=r"is about .*raw, not .*other"):
         run_stage("preprocess", other, "interhuman")
     np.save(root / P1, np.zeros((99, 492), np.float32))
-    with pytest.raises(DataError, match=rf"1 file\(s\) have changed or gone since fetch: {P1}"):
+    with pytest.raises(DataError, match=rf"1 file\(s\) have changed or disappeared since fetch: {P1}"):
         run_stage("preprocess", config, "interhuman")
     assert not list((tmp_path / "data").rglob("*.safetensors"))
 

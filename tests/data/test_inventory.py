@@ -83,7 +83,7 @@ def test_paths_and_commands_are_printed_whole_in_a_narrow_terminal(
         assert f"  where:  {root / part}" in printed
     assert f"{root / 'splits'}: 0 of 3 files; missing: splits/train.txt, splits/val.txt, splits/test.txt\n" in printed
     assert "pip install -e '.[spacy]'" in printed
-    assert printed.count("known once the lists of clips are there") == 1
+    assert printed.count("the lists of clips, which determine the files, are missing") == 1
 
 
 def test_inter_x_in_either_form(tmp_path: Path) -> None:

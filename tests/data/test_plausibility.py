@@ -44,7 +44,7 @@ def test_speed_is_in_metres_a_second_and_zero_for_one_frame() -> None:
         (100, "looks like centimetres: divide by 100"),
         (1000, "looks like millimetres: divide by 1000"),
         (39.37, "looks like inches: divide by 39.37"),
-        (0.01, "looks like metres taken for centimetres: multiply by 100"),
+        (0.01, "looks like metres converted from centimetres: multiply by 100"),
         (300, "metres are needed"),
     ],
 )
@@ -64,7 +64,7 @@ def test_where_bones_are_given_the_distance_tells_the_unit() -> None:
         ({"bones": 3.28}, "bones are 3.28 times as long as an adult's"),
         ({"bones": 0.4}, "bones are 0.40 times as long"),
         ({"upright": (0.1, 0.2, 0.97)}, r"bodies extend along z, not y.*Is z up\? Then give \(x, z, -y\)"),
-        ({"upright": (0.9, 0.2, 0.1)}, "bodies extend along x, not y: they lie, or y is not up.$"),
+        ({"upright": (0.9, 0.2, 0.1)}, "bodies extend along x, not y: people are lying, or y is not up.$"),
         ({"height": 3.0}, "people are 3.00 m tall; 0.5 to 2.5 m is plausible"),
         ({"height": 0.3}, "people are 0.30 m tall"),
         ({"lowest": -0.9}, "the lowest joint is -0.90 m from the floor at y = 0"),
@@ -89,7 +89,7 @@ def test_axes_exchanged() -> None:
     z_up = pair()[..., [0, 2, 1]] * [1, -1, 1]
     warnings = check([measure(z_up, 30)], None, "them")
     assert warnings == (
-        "bodies extend along z, not y: they lie, or y is not up. Is z up? Then give (x, z, -y) for (x, y, z).",
+        "bodies extend along z, not y: people are lying, or y is not up. Is z up? Then give (x, z, -y) for (x, y, z).",
     )
     restored = np.stack([z_up[..., 0], z_up[..., 2], -z_up[..., 1]], axis=-1)
     np.testing.assert_allclose(restored, pair())  # the remedy is right

@@ -71,7 +71,7 @@ def test_hyphens_are_dropped_first(tagger: Tagger) -> None:
 
 
 def test_a_caption_without_a_word(tagger: Tagger) -> None:
-    with pytest.raises(DataError, match=r"caption '123 4' has no word of letters"):
+    with pytest.raises(DataError, match=r"caption '123 4' has no alphabetic word"):
         pos_tags.tokenise("123 4")
 
 
@@ -132,7 +132,7 @@ class TestRawCaptions:
     @pytest.mark.usefixtures("tagger")
     def test_a_caption_without_a_word_names_its_file(self, root: Path) -> None:
         (root / "texts/12.txt").write_text("They wave.\n123\n")
-        with pytest.raises(DataError, match=r"texts/12\.txt: caption '123' has no word"):
+        with pytest.raises(DataError, match=r"texts/12\.txt: caption '123' has no alphabetic word"):
             run_stage("fetch", config_for("interx", root), "interx")
 
     @pytest.mark.usefixtures("no_spacy")

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from intermamba import rotations
 from intermamba.data import SYNTHETIC_MARKER, UNSEEN_CAPTIONS
 from intermamba.data.synthetic import KINDS, clip, plan, write_interhuman, write_interx
-from intermamba.data.synthetic.grammar import DERIVED, PHRASES, tell
+from intermamba.data.synthetic.grammar import DERIVED, PHRASES, describe
 from intermamba.data.synthetic.interhuman import IGNORED, columns
 from intermamba.data.synthetic.interx import axis_angle
 from intermamba.data.synthetic.kinds.kind import MIRRORED, mirrored
@@ -89,7 +89,7 @@ def told(caption, kind, parameters):
 def test_captions_are_distinct_and_tell_the_parameters(kind, unseen):
     for seed in range(6):
         made = clip(kind, seed, 0.5, 4, unseen=unseen)
-        assert sum(made.unseen) == len(made.told_unseen) == unseen
+        assert sum(made.unseen) == len(made.unseen_captions) == unseen
         assert len(set(made.captions)) == 3
         complete = [
             caption for caption in made.captions if told(caption, kind, made.parameters) == set(made.parameters)
@@ -142,7 +142,7 @@ def test_unseen_phrasings_are_told_in_test_captions_alone(interhuman, interx):
     for kind in KINDS.values():
         for _ in range(60):
             values = kind.combinations[random.integers(len(kind.combinations))]
-            for sentence in tell(kind, dict(zip(kind.parameters, values, strict=True)), random, unseen=True):
+            for sentence in describe(kind, dict(zip(kind.parameters, values, strict=True)), random, unseen=True):
                 words[sentence.unseen] |= set(re.findall(r"[a-z]+", sentence.text.lower()))
     assert len(words[True] - words[False]) > 100
 

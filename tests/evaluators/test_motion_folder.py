@@ -640,8 +640,8 @@ MALFORMED: dict[str, tuple[Break, str]] = {
     "clip of another split": (put(clip="x99"), r"c05\.npz: clip 'x99' is not in the test split of 24 clips"),
     "no caption": (put(caption=None), r"c05\.npz: needs `caption`, one string; found none"),
     "caption of bytes": (put(caption=np.array(b"two people")), r"needs `caption`, one string; found \|S10"),
-    "another's caption": (put(caption="they wave 6"), "'they wave 6' is no caption of clip c05, which has 'two people"),
-    "caption of one's own": (put(caption="They dance."), r"c05\.npz: 'They dance\.' is no caption of clip c05"),
+    "another's caption": (put(caption="they wave 6"), "'they wave 6' is not a caption of clip c05, which"),
+    "caption of one's own": (put(caption="They dance."), r"c05\.npz: 'They dance\.' is not a caption of clip c05"),
     "repeat below zero": (put(repeat=-1), "`repeat` is an integer from 0 where it is given; found int64 -1"),
     "repeat a fraction": (put(repeat=0.5), "`repeat` is an integer from 0"),
     "repeat a list": (put(repeat=np.array([0, 1])), "`repeat` is an integer from 0"),
@@ -725,7 +725,7 @@ class TestMalformed:
             motion = np.zeros((8, 2, 262), np.float32)
             caption = ("two people greet 0", "they wave 0")[sample % 2]
             write(folder / f"s{sample}.npz", "c00", caption, motion, sample=sample)
-        with pytest.raises(DataError, match="clip c00: motions with a `sample` are for several captions"):
+        with pytest.raises(DataError, match="clip c00: motions with a `sample` have several captions"):
             open_folder(study, folder)
 
     def test_samples_alone(self, study: tuple[Config, str], tmp_path: Path) -> None:

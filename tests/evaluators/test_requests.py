@@ -23,7 +23,7 @@ def test_requests_come_back(tmp_path: Path, ending: str) -> None:
 
 
 def test_an_unknown_ending_is_answered_with_those_known(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"unknown ending '.json' .* Did you mean '.jsonl'\? Allowed: .csv, .jsonl"):
+    with pytest.raises(ConfigError, match=r"unknown suffix '.json' .* Did you mean '.jsonl'\? Allowed: .csv, .jsonl"):
         requests.write(tmp_path / "requests.json", REQUESTS)
 
 

@@ -195,7 +195,8 @@ RAW: Mapping[str, tuple[str, Callable[[Path], object], str]] = {
         "interhuman", lambda root: (root / "annots/12.txt").write_text("a" * 10**6), r"12\.txt: a caption of 1,000,000",
     ),
     "a word of 5,000 letters": (
-        "interhuman", lambda root: (root / "annots/12.txt").write_text("a" * 5000), r"12\.txt: a word of 5,000 letters",
+        "interhuman", lambda root: (root / "annots/12.txt").write_text("a" * 5000),
+        r"12\.txt: a word of 5,000 characters",
     ),
     "pose_body of 1e30": (
         "interx", person(pose_body=np.full((164, 21, 3), 1e30)), r"P1\.npz: pose_body: values beyond 1e\+06 in frame 0",
@@ -409,14 +410,14 @@ def test_our_weights_that_are_no_numbers(tmp_path: Path, weights: Path, value: f
         changed = tensors[name].clone()
         changed.view(-1)[0] = value
         files.write_tensors(tmp_path / weights.name, tensors | {name: changed}, metadata)
-        refused(trained.load, tmp_path / weights.name, f"{name} holds what is no finite number")
+        refused(trained.load, tmp_path / weights.name, f"{name} holds values that are not finite")
 
 
 OUT = "decoder.net.out.linear.weight"
 KINDS: Mapping[str, tuple[Callable[[torch.Tensor], torch.Tensor], str]] = {
-    "float8": (lambda value: value.to(torch.float8_e4m3fn), f"{OUT} holds what is no finite number"),
-    "integers": (lambda value: value.long(), f"{OUT} holds what is no finite number"),
-    "complex": (lambda value: value.to(torch.complex64), f"{OUT} holds what is no finite number"),
+    "float8": (lambda value: value.to(torch.float8_e4m3fn), f"{OUT} holds values that are not finite"),
+    "integers": (lambda value: value.long(), f"{OUT} holds values that are not finite"),
+    "complex": (lambda value: value.to(torch.complex64), f"{OUT} holds values that are not finite"),
     "meta": (lambda value: value.to("meta"), f"{OUT} is strided on meta; needs plain numbers"),
     "sparse": (lambda value: value.to_sparse(), f"{OUT} is sparse_coo on cpu; needs plain numbers"),
     "CSR": (lambda value: value.to_sparse_csr(), f"{OUT} is sparse_csr on cpu; needs plain numbers"),

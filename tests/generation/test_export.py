@@ -192,7 +192,7 @@ def test_samples_on_disk_are_exported_beside_them(tmp_path: Path) -> None:
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", joints=np.zeros(3))
-    with pytest.raises(DataError, match="no sample of this project \\(no rotations"):
+    with pytest.raises(DataError, match="not a sample of this project \\(no rotations"):
         export.read(tmp_path / "other.npz")
     (tmp_path / "text.npz").write_text("no archive")
     with pytest.raises(DataError, match=r"not an \.npz archive of numbers"):

@@ -163,9 +163,10 @@ def test_what_a_prompt_is_taken_for_is_said(config: Config) -> None:
     )
     assert "note: 'Old friends embrace after many years.' is nearest to: hug (" in done.stderr
     assert (
-        "'The stock market fell on Monday.' is like no kind of interaction that the model was trained on" in done.stderr
+        "'The stock market fell on Monday.' is unlike every kind of interaction that the model was trained on"
+        in done.stderr
     )
-    assert done.stderr.count("is like no kind") == 1
+    assert done.stderr.count("is unlike every kind") == 1
 
 
 def test_batches_change_nothing_and_a_prompt_is_encoded_once(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +212,7 @@ def test_a_model_of_three_captions_reads_all_three(config: Config) -> None:
     assert second["guidance"].tolist() == [3.0, 3.0, 1.0, -6.0]
     with pytest.raises(ConfigError, match=r"in2in\) reads a caption of each person.*--person-a and --person-b"):
         run(config, weights, [Prompt(BOW)])
-    with pytest.raises(ConfigError, match=r"guidance 2\.0: .*in2in\) has guidance weights of its own"):
+    with pytest.raises(ConfigError, match=r"guidance 2\.0: .*in2in\) has its own guidance weights"):
         run(config, weights, [Prompt(BOW, ("Bows.", "Bows."))], guidance=2.0)
 
 
@@ -300,7 +301,7 @@ def test_an_output_that_cannot_be_written_is_named(config: Config) -> None:
     weights = trained(config)
     Path("taken").write_text("a file")
     for folder in ("taken", "taken/below"):
-        with pytest.raises(StateError, match=rf"--output {folder}: cannot be written to"):
+        with pytest.raises(StateError, match=rf"--output {folder}: cannot be written"):
             run(config, weights, [Prompt(BOW)], output=folder)
 
 

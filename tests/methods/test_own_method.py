@@ -127,5 +127,5 @@ def test_two_methods_of_one_name_are_refused(guide: Path, monkeypatch: pytest.Mo
             return replace(mdm.METHOD)
 
     monkeypatch.setattr(intermamba.methods, "points", lambda _: [Point])
-    with pytest.raises(ConfigError, match="'mdm' is there twice"):
+    with pytest.raises(ConfigError, match="two methods are called 'mdm'"):
         methods()

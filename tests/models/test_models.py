@@ -315,7 +315,7 @@ def test_variants_are_checked_when_made():
         Variant(**good, changes={"spatail": False})
     with pytest.raises(ConfigError, match="no branch would be left"):
         Variant(**good, changes={"spatial": False, "temporal": False})
-    with pytest.raises(ConfigError, match="without effect unless self_mixer is 'astm'"):
+    with pytest.raises(ConfigError, match="no effect unless self_mixer is 'astm'"):
         Variant(**{**good, "base": "intergen"}, changes={"spatial": False})
 
 

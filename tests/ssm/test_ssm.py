@@ -411,7 +411,7 @@ def test_shapes_that_would_broadcast_are_refused(name):
     values = formula()
     check_shapes(Inputs(*values.values(), softplus=False))
     values[name] = values[name][..., :1]
-    with pytest.raises(ValueError, match=r"shapes .*; u asks for .*\(2, [12], 5\)"):
+    with pytest.raises(ValueError, match=r"shapes .*; u requires .*\(2, [12], 5\)"):
         check_shapes(Inputs(*values.values(), softplus=False))
 
 

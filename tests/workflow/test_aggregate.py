@@ -140,7 +140,7 @@ def test_a_file_at_the_wrong_place_is_refused(study):
 def test_a_row_that_stands_twice_is_refused(study):
     frame = made_up.metrics("interhuman", "intermamba", 0)
     files.write_csv(path("run_metrics", **RUN), pd.concat([frame, frame.iloc[[0]]]))
-    with pytest.raises(DataError, match="stands there twice"):
+    with pytest.raises(DataError, match="repeat 0 appears twice"):
         run_stage("aggregate", study)
 
 

@@ -101,7 +101,7 @@ def test_init_starts_a_study_and_overwrites_nothing(tmp_path: Path, monkeypatch:
         starter.write(".")
     assert [path.name for path in Path().iterdir() if path.is_file()] == ["Snakefile"]
     assert Path("Snakefile").read_text() == "my own"
-    with pytest.raises(StateError, match=r"cannot be written to"):
+    with pytest.raises(StateError, match=r"cannot be written"):
         starter.write("Snakefile/below")
 
 

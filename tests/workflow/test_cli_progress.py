@@ -37,7 +37,7 @@ sys.argv = ["intermamba", "wait"]
 main()
 """
 PLAIN = "raise"
-RESUMABLE = 'raise Interrupted("Run the same command again to go on from step 420.") from None'
+RESUMABLE = 'raise Interrupted("Run the same command again to continue from step 420.") from None'
 
 
 def test_a_log_gets_lines_at_once() -> None:
@@ -107,7 +107,7 @@ def _read(handle: int) -> bytes:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     ("reaction", "said"),
-    [(PLAIN, "Interrupted.\n"), (RESUMABLE, "Interrupted. Run the same command again to go on from step 420.\n")],
+    [(PLAIN, "Interrupted.\n"), (RESUMABLE, "Interrupted. Run the same command again to continue from step 420.\n")],
 )
 def test_a_stopped_command_says_one_line(number: signal.Signals, reaction: str, said: str) -> None:
     code = WAIT.replace("{reaction}", reaction)

@@ -53,5 +53,5 @@ def test_what_is_no_motion_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="intergen on interhuman, clip clip0: the motion is not finite"):
         write(tmp_path / "shown", shown(np.full((2, 2, 22, 3), np.nan, dtype=np.float32), method="intergen"))
     files.write_tensors(tmp_path / "other", {"weight": torch.zeros(2)})
-    with pytest.raises(DataError, match=r"no shown motions \(no floor, joints, scale, start\)"):
+    with pytest.raises(DataError, match=r"not a gallery of motions \(no floor, joints, scale, start\)"):
         read(tmp_path / "other")

@@ -206,7 +206,7 @@ def test_data_flows_one_way(profile: str) -> None:
 
 def test_one_pipeline_at_a_time(study: Path) -> None:
     exclusive("smoke")
-    with pytest.raises(StateError, match="another pipeline runs over this profile"):
+    with pytest.raises(StateError, match="another pipeline is running this profile"):
         exclusive("smoke")
 
 

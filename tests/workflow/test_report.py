@@ -227,7 +227,7 @@ def test_latex_makes_a_pdf(finished: Config) -> None:
     assert made.read_bytes() == first
     broken = Path("broken.tex")
     broken.write_text(r"\documentclass{article}\begin{document}\nothing\end{document}")
-    with pytest.raises(StateError, match=r"broken\.tex: .* refuses it"):
+    with pytest.raises(StateError, match=r"broken\.tex: .* failed"):
         pdf.compile_document(broken)
     with pytest.MonkeyPatch.context() as patch:  # a LaTeX without the packages is no failure of the report
         patch.setattr(build.latex, "document", lambda *_: broken.read_text())

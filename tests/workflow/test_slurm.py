@@ -105,7 +105,7 @@ def test_jobs_that_do_not_end_are_named(queue: Callable[..., Path], tmp_path: Pa
 
 def test_a_machine_without_slurm_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(StateError, match=r"`squeue` failed.*where Slurm's commands do"):
+    with pytest.raises(StateError, match=r"`squeue` failed.*needs Slurm's commands"):
         list(slurm.submitted())
 
 

@@ -126,7 +126,7 @@ def test_a_batch_systems_reason_and_another_attempt_are_said(tmp_path: Path, mes
     fields = {"event": "job_error", "jobid": 0, "log": [str(tmp_path / "train.log")], "rule_msg": message}
     logger.error("Error in rule", extra=fields)
     logger.info("Trying to restart job 0.")
-    expected = ["FAILED: train intermamba", *(f"    {line}" for line in shown), "  It runs again."]
+    expected = ["FAILED: train intermamba", *(f"    {line}" for line in shown), "  Running it again."]
     assert screen.getvalue().splitlines() == expected
 
 

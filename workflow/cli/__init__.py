@@ -1,5 +1,5 @@
-"""The command line. Nothing heavy is imported before a command runs, so that ``--help`` and no-op runs stay fast; where
-a warm process runs the command (:mod:`workflow.graph.warm`), nothing at all is.
+"""The command line. Heavy modules are imported only when a command runs, so that ``--help`` and no-op runs stay fast;
+where a warm process runs the command (:mod:`workflow.graph.warm`), nothing is imported at all.
 """
 
 import os
@@ -12,9 +12,9 @@ from workflow.graph import warm
 
 
 def main() -> None:
-    """Entry point: problems of the user's making are one message and exit code 2, without a traceback.
+    """Entry point: a problem that the user can solve is one message and exit code 2, without a traceback.
 
-    What a scheduler stops by SIGTERM ends as if by Ctrl-C.
+    SIGTERM, by which schedulers stop a job, acts like Ctrl-C.
     """
     if (place := os.environ.get(warm.PLACE)) and (code := warm.delegate(place)) is not None:
         raise SystemExit(code)
@@ -40,7 +40,7 @@ def main() -> None:
 def _complain(message: str) -> NoReturn:
     from rich.console import Console
 
-    with suppress(OSError):  # of a full disk that standard error goes to
+    with suppress(OSError):  # standard error may go to a full disk
         Console(stderr=True, soft_wrap=True).print(f"error: {message}", style="red", markup=False, highlight=False)
         sys.stderr.flush()
     raise SystemExit(2) from None

@@ -13,7 +13,7 @@ from intermamba.job import Job
 from intermamba.models import find
 
 INTERRUPTED = 128 + signal.SIGINT
-"""Exit code of a command that Ctrl-C ended, as shells have it."""
+"""Exit code of a command that Ctrl-C ended, as in shells."""
 
 
 class Commands(TyperGroup):
@@ -57,17 +57,17 @@ def options(
     """Text-driven generation of two people interacting: train, evaluate and compare InterMamba and its baselines."""
 
 
-Profile = Annotated[str | None, typer.Option(help="Profile of params.yaml; by default the one it names.")]
+Profile = Annotated[str | None, typer.Option(help="Profile of params.yaml; default: the one named there.")]
 DatasetOption = Annotated[str, typer.Option("--dataset", help="A dataset of the profile: interhuman or interx.")]
 VariantOption = Annotated[str, typer.Option("--variant", help="A variant, such as intermamba or intergen.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Training seed of the run.")]
-PartOption = Annotated[str, typer.Option("--part", help="A method and its training, such as com_mdm.prior.")]
-TowerOption = Annotated[str, typer.Option("--tower", help="A text tower that a method has of its own.")]
+PartOption = Annotated[str, typer.Option("--part", help="A method and one of its trainings, such as com_mdm.prior.")]
+TowerOption = Annotated[str, typer.Option("--tower", help="A text tower that a method uses instead of the profile's.")]
 MethodOption = Annotated[str, typer.Option("--method", help="A name under `motions` in params.yaml.")]
 
 
 def open_profile(profile: str | None) -> Config:
-    """Configuration of a command, with this working tree taken for the tool that runs it."""
+    """Configuration of a command; the tool that runs it takes ownership of the profile's results."""
     from workflow.graph.lock import runner, take
 
     config = load(profile)
@@ -76,7 +76,7 @@ def open_profile(profile: str | None) -> Config:
 
 
 def open_job(profile: str | None, stage: str, **item: object) -> tuple[Config, Job]:
-    """Configuration and job of a stage's command, for any item, in the study or not.
+    """Configuration and job of a stage's command, for any item, even one that is not part of the study.
 
     Raises:
         ConfigError: no such dataset or variant.

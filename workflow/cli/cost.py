@@ -16,7 +16,9 @@ from workflow.cli.progress import progress
 @app.command(rich_help_panel=COST, epilog="Example: intermamba complexity --counts-only")
 def complexity(
     profile: Profile = None,
-    counts_only: Annotated[bool, typer.Option("--counts-only", help="Time nothing: seconds at any size.")] = False,
+    counts_only: Annotated[
+        bool, typer.Option("--counts-only", help="Count only, without timing; takes seconds at any size.")
+    ] = False,
 ) -> None:
     """Count parameters and multiply-accumulates of every row, and time its sampler; needs no data."""
     config, job = open_job(profile, "complexity")
@@ -32,10 +34,10 @@ def budget(
     profile: Profile = None,
     variant: Annotated[list[str] | None, typer.Option(help="Rows to measure \\[default: those of Table 3].")] = None,
     steps: Annotated[int, typer.Option(help="Optimisation steps to time.")] = 10,
-    warmup: Annotated[int, typer.Option(help="Steps before them.")] = 2,
-    batch: Annotated[int | None, typer.Option(help="Clips a step, where those of training do not fit.")] = None,
+    warmup: Annotated[int, typer.Option(help="Warm-up steps before them.")] = 2,
+    batch: Annotated[int | None, typer.Option(help="Clips per step, if the training's batch does not fit.")] = None,
 ) -> None:
-    """Time optimisation steps on random motions, weigh their memory, and estimate a whole training; needs no data."""
+    """Time optimisation steps on random motions, measure their memory and estimate a whole training; needs no data."""
     config = open_profile(profile)
     for name in variant or ():
         find(name)
@@ -56,9 +58,9 @@ def bench(
         Path | None, typer.Option(help="Folder that holds mamba_ssm's package, if it is not installed.")
     ] = None,
 ) -> None:
-    """Time the scan beside others' (extra `bench`), sampling and training of every model; tables and plots."""
+    """Time the scan and other implementations of it (extra `bench`), and sampling and training of every model."""
     config = open_profile(profile)
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler, which measures memory, tells of each start
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler, which measures memory, logs each start
     from intermamba.cost import bench as stage
     from workflow.publish import speed as report
 
@@ -76,7 +78,7 @@ def plan(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Hours, memory and disk of what a profile has not run yet, and a schedule; needs measurements, no data."""
+    """Hours, memory and disk space of the jobs that a profile has not run yet, and a schedule; needs no data."""
     config = load(profile)
     from workflow.graph import plan as planning
     from workflow.graph.plan_table import show

@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 INTERVAL = 30.0
 """Seconds between two lines of a log: soon enough to see that a stage works, and only 3,000 lines in a day."""
 REDRAW = 0.5
-"""Seconds between two notes of a bar: legible, and too seldom for the question for a loss to slow a GPU down."""
+"""Seconds between two notes of a bar: legible, and rare enough that reading a loss does not slow a GPU down."""
 
 
 @contextmanager
 def progress(
     what: str, total: int | None = None, unit: str = "step", *, still: bool = False, interval: float = INTERVAL
 ) -> Iterator[Progress]:
-    """Show how far some work is: a bar on a terminal, else a line at the start, every ``interval`` and at the end.
+    """Show the progress of some work: a bar on a terminal, else a line at the start, every ``interval`` and at the end.
 
     Args:
         what: name of the work, which begins every line.
-        total: units of work, if they are known now; else the work calls ``start`` when it knows them.
+        total: units of work, if known in advance; else the work calls ``start`` when it knows them.
         unit: what is counted, in the singular.
-        still: draw only when work is reported done, so that nothing runs beside a measurement.
+        still: draw only when progress is reported, so that nothing runs beside a measurement.
         interval: seconds between two lines of a log.
     """
     shown = _Bar(what, unit, still) if sys.stderr.isatty() else _Lines(what, unit, interval)
@@ -65,14 +65,14 @@ class _Lines:
             self._show()
 
     def finish(self) -> None:
-        """Say what was done; nothing if nothing was begun."""
+        """Print a summary of finished work; nothing if none was begun."""
         if self._started:
             did = self._counted(self._meter.done - self._meter.resumed)
             self._say(_joined(f"done, {did} in {duration(self._meter.elapsed)}", self._note()))
             self._started = False
 
     def close(self) -> None:
-        """Whatever became of the work, leave the terminal as it was."""
+        """Restore the terminal, also after a failure."""
 
     def _begin(self, meter: Meter, part: str = "") -> None:
         self._name = _joined(self._what, part)
@@ -92,7 +92,7 @@ class _Lines:
         return f"{number} {self._unit}{'' if number == 1 else 's'}"
 
     def _speed(self) -> str:
-        """In units per second, or the other way round where a unit takes longer."""
+        """Units per second, or seconds per unit where a unit takes longer."""
         speed = self._meter.speed
         if not speed:
             return ""

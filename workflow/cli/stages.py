@@ -28,27 +28,27 @@ def fetch(
     dataset: Annotated[str | None, typer.Option("--dataset", help="interhuman or interx.")] = None,
     check: Annotated[
         bool,
-        typer.Option("--check", help="List what is there and what is missing; exit code 1 if anything is missing."),
+        typer.Option("--check", help="List present and missing files; exit code 1 if any is missing."),
     ] = False,
     profile: Profile = None,
 ) -> None:
-    """Make the embedded dataset, or check the owners' files; write a manifest of every file.
+    """Generate the embedded dataset, or check the owners' files; write a manifest of every file.
 
-    With --check: write nothing, and print every dataset and weight, whether it is there, and where to get it.
+    With --check: write nothing, and list every dataset and weight, whether it is present, and where to get it.
     """
     if check:
         from intermamba.data import inventory
 
         raise typer.Exit(0 if inventory.run(load(profile)) else 1)
     if dataset is None:
-        raise ConfigError("fetch: give --dataset interhuman or --dataset interx, or --check to see what is there.")
+        raise ConfigError("fetch: give --dataset interhuman or --dataset interx, or --check to list present files.")
     config, job = open_job(profile, "fetch", dataset=dataset)
     with progress(f"fetch {dataset}", unit="clip") as advance:
         job.run(config, progress=advance)
 
 
 def _register(stage: StageCommand) -> None:
-    """Give a stage its command: an option for each field of an item, and the profile."""
+    """Register a stage's command: an option for each field of an item, and the profile."""
 
     def command(profile: str | None = None, **item: object) -> None:
         config, job = open_job(profile, stage.name, **item)

@@ -1,4 +1,4 @@
-"""Commands for those who want motions, or have motions: sample, export, evaluate, adopt."""
+"""Commands that make or measure motions: sample, export, evaluate, prompts, adopt."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,28 +18,28 @@ from workflow.cli.progress import progress
 def sample(
     prompt: Annotated[list[str] | None, typer.Argument(help="What the two people do.")] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Weights of a trained denoiser; by default the demo that comes with it.")
+        Path | None, typer.Option(help="Weights of a trained denoiser; default: the demo of the package.")
     ] = None,
     prompts: Annotated[
         Path | None,
-        typer.Option(help="File of more prompts, one per line; or what `intermamba prompts` wrote."),
+        typer.Option(help="File of more prompts, one per line; or the output of `intermamba prompts`."),
     ] = None,
     person_a: Annotated[
         list[str] | None,
-        typer.Option(help="What person a does, once per prompt; for models that read it (in2IN)."),
+        typer.Option(help="What person a does, one per prompt; for models that read it (in2IN)."),
     ] = None,
     person_b: Annotated[list[str] | None, typer.Option(help="What person b does, likewise.")] = None,
-    frames: Annotated[int | None, typer.Option(help="Frames, 30 a second; by default the most it can.")] = None,
+    frames: Annotated[int | None, typer.Option(help="Frames, 30 per second; default: the model's maximum.")] = None,
     seeds: Annotated[int, typer.Option(help="Motions per prompt, from seeds 0, 1, 2, ...")] = 1,
     output: Annotated[Path, typer.Option(help="Folder for one folder per prompt.")] = SAMPLES,
     formats: Annotated[
-        str, typer.Option("--format", help="Beside npz, which is always written: mp4, gif, bvh, glb; with commas.")
+        str, typer.Option("--format", help="Formats besides npz, separated by commas: mp4, gif, bvh, glb.")
     ] = "mp4",
-    guidance: Annotated[float | None, typer.Option(help="Scale of guidance; by default the checkpoint's.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps of the sampler; by default the checkpoint's.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="Scale of guidance; default: the checkpoint's.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the sampler; default: the checkpoint's.")] = None,
     profile: Annotated[
         str | None,
-        typer.Option(help="Profile of params.yaml for the place of the text tower, sampling and runtime settings."),
+        typer.Option(help="Profile of params.yaml, for the text tower's path, sampling and runtime settings."),
     ] = None,
 ) -> None:
     """Generate motions for prompts: joints and rotations as npz, films, BVH and GLB.
@@ -80,10 +80,10 @@ def sample(
     epilog="Example: intermamba export results/samples/two-people-bow-to-each-other/seed0.npz --format bvh",
 )
 def export_(
-    samples: Annotated[list[Path], typer.Argument(help="npz files that `sample` wrote.")],
-    formats: Annotated[str, typer.Option("--format", help="bvh, glb, or both with a comma.")] = "bvh,glb",
+    samples: Annotated[list[Path], typer.Argument(help="npz files written by `sample`.")],
+    formats: Annotated[str, typer.Option("--format", help="bvh, glb or both, separated by a comma.")] = "bvh,glb",
 ) -> None:
-    """Write samples for other programs, beside them: BVH, a file a person, and GLB, both persons in one."""
+    """Convert samples for other programs: BVH, one file per person, and GLB, both persons in one file."""
     from intermamba import export
 
     for name in listed(formats):
@@ -108,7 +108,7 @@ def evaluate(
         Path | None, typer.Option(help="Folder of another project's motions (docs/howto/own-motions.md).")
     ] = None,
     method: Annotated[
-        str | None, typer.Option(help="With --motions: name of what made them \\[default: the folder's].")
+        str | None, typer.Option(help="With --motions: name of the method \\[default: the folder's].")
     ] = None,
     profile: Profile = None,
 ) -> None:
@@ -119,7 +119,7 @@ def evaluate(
 
         name = config.dataset(dataset, "--dataset")
         if not motions.is_dir():
-            raise ConfigError(f"--motions {motions}: no such folder. docs/howto/own-motions.md says what it holds.")
+            raise ConfigError(f"--motions {motions}: no such folder. docs/howto/own-motions.md describes its contents.")
         job = evaluation_of(config, name, method or motions.resolve().name, motions)
         with progress(f"evaluate {motions} on {dataset}", unit="repeat") as advance:
             job.run(config, progress=advance)
@@ -138,7 +138,7 @@ def evaluate(
 def prompts(
     dataset: DatasetOption,
     output: Annotated[
-        Path | None, typer.Option(help="File to write, .jsonl or .csv; by default a table in the terminal.")
+        Path | None, typer.Option(help="File to write, .jsonl or .csv; default: a table in the terminal.")
     ] = None,
     sets: Annotated[
         int, typer.Option(help="Motions per test clip: the first repeats of the protocol get a set each.")
@@ -160,13 +160,13 @@ def adopt(
     dataset: DatasetOption,
     variant: Annotated[str, typer.Option("--variant", help="intergen or in2in.")],
     checkpoint: Annotated[
-        Path | None, typer.Option(help="A file other than the profile's; needs the next two.")
+        Path | None, typer.Option(help="Checkpoint other than the profile's; needs the next two options.")
     ] = None,
     normalisation: Annotated[Path | None, typer.Option(help="Folder of its mean and deviation.")] = None,
     output: Annotated[Path | None, typer.Option(help="Where to write the adopted weights.")] = None,
     profile: Profile = None,
 ) -> None:
-    """Convert an official checkpoint of InterGen or in2IN to this project's format, the profile's or any other."""
+    """Import an official checkpoint of InterGen or in2IN: convert the profile's, or another, to our format."""
     given = (checkpoint, normalisation, output)
     if not any(given):
         config, job = open_job(profile, "adopt", dataset=dataset, variant=variant)

@@ -1,1 +1,1 @@
-"""What is measured: ground truth, trained models, other projects' motions, solvers and steps."""
+"""Evaluation of ground truth, trained models, other projects' motions, solvers and numbers of steps."""

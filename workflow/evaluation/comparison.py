@@ -12,13 +12,13 @@ from intermamba.names import reference_name
 from workflow.results.aggregate import CONDITIONS, REFERENCES
 
 _HEADINGS = {"top1": "Top 1", "top2": "Top 2", "top3": "Top 3"}
-_WIDTH = 122  # of the table where no terminal sets one
+_WIDTH = 122  # width of the table outside a terminal
 
 
 def finished(config: Config, dataset: Dataset, found: pd.DataFrame) -> pd.DataFrame:
-    """Finished rows of the profile that were measured as ``found`` was: ground truth, chance, and runs trained here.
+    """Finished rows of the profile measured in the same way as ``found``: ground truth, chance, and runs trained here.
 
-    Rows of another evaluator, protocol or data are left out: their numbers cannot be compared.
+    Rows with another evaluator, protocol or data are left out: their numbers cannot be compared.
     """
     where = {"profile": config.profile, "dataset": dataset}
     runs = [

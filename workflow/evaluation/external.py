@@ -53,7 +53,7 @@ def evaluate(
     """Measure motions by a dataset's protocol, with the ground truth and chance on the same draws. Writes nothing.
 
     The profile's test split, captions and evaluator must be there (``fetch``, ``preprocess``, ``encode-text``,
-    ``train-evaluator``). What is odd about the motions' units or axes is a Python warning.
+    ``train-evaluator``). Implausible units or axes of the motions give a Python warning.
 
     Args:
         motions: a folder as for ``intermamba evaluate --motions``; or a motion of every test clip, by the clip's id: an
@@ -61,8 +61,8 @@ def evaluate(
             of an ``.npz`` by name, such as ``joints`` and ``rotations`` (docs/howto/own-motions.md). ``caption``
             defaults to the clip's first.
         dataset: ``interhuman`` or ``interx``.
-        profile: of params.yaml; by default the one it names.
-        method: name of the rows; by default the folder's, or ``motions``.
+        profile: profile of params.yaml; default: the one named there.
+        method: name of the rows; default: the folder's name, or ``motions``.
 
     Returns:
         Mean and half-width of the interval over repeats, with the number of repeats, by ``method`` and ``metric``:

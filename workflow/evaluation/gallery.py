@@ -1,8 +1,7 @@
-"""Motions of a few test prompts, reference or generated, to be looked at: the file that the stages ``show-reference``
-and ``show`` (:mod:`workflow.evaluation.show`) write, and the figures and the report read without torch.
+"""Motions of a few test prompts, reference or generated, for figures and the report, which read them without torch.
 
-Joints are kept as 16-bit integers, each motion with a scale of its own: 4 m from the origin that rounds to a tenth of a
-millimetre.
+The stages ``show-reference`` and ``show`` (:mod:`workflow.evaluation.show`) write the file. Joints are 16-bit integers,
+each motion with its own scale: 4 m from the origin, that rounds to a tenth of a millimetre.
 """
 
 import json
@@ -25,7 +24,7 @@ _LARGEST = 32767
 
 
 class _Metadata(BaseModel):
-    """The metadata of a file of shown motions."""
+    """The metadata of a gallery file."""
 
     dataset: Dataset
     method: str
@@ -45,16 +44,16 @@ class Gallery:
     method: str
     """A variant, or ``real``."""
     origin: str
-    """``synthetic`` or ``official``: the data, and for a model what it was trained on."""
+    """``synthetic`` or ``official``: origin of the data; of a model, that of its training data."""
     tower: str
     """Text tower that read the captions; empty for real motions."""
     fps: int
     clips: tuple[str, ...]
     captions: tuple[str, ...]
     individual: tuple[tuple[str, str], ...]
-    """Captions of person a and of person b for each clip, where the data have them; else empty."""
+    """Captions of person a and person b for each clip, where the data have them; else empty."""
     joints: tuple[Float32[np.ndarray, "_ 2 22 3"], ...]
-    """Global positions, metres, y up; one array a clip, of as many frames as it has."""
+    """Global positions, metres, y up; one array per clip, with all its frames."""
     floor: tuple[float, ...]
     """Height of each clip's floor, metres."""
 
@@ -81,21 +80,21 @@ def write(path: str | Path, gallery: Gallery) -> None:
 
 
 def rounded(joints: Float[np.ndarray, "*axes"]) -> tuple[Int16[np.ndarray, "*axes"], float]:
-    """Positions as 16-bit integers, and metres a unit: 1/32767 of the largest coordinate."""
+    """Positions as 16-bit integers, and metres per unit: 1/32767 of the largest coordinate."""
     scale = max(float(np.abs(joints).max()), 1e-6) / _LARGEST
     return np.rint(joints / scale).astype(np.int16), scale
 
 
 def read(path: str | Path) -> Gallery:
-    """Read what :func:`write` wrote.
+    """Read a file of :func:`write`.
 
     Raises:
-        DataError: another kind of file.
+        DataError: it is another kind of file.
     """
     arrays, metadata = files.read_arrays(path)
     remedy = "Run `intermamba show` again."
     if missing := {"joints", "start", "scale", "floor"} - set(arrays):
-        raise DataError(f"{path}: no shown motions (no {', '.join(sorted(missing))}). {remedy}")
+        raise DataError(f"{path}: not a gallery of motions (no {', '.join(sorted(missing))}). {remedy}")
     about: _Metadata = checked(_Metadata, metadata, str(path), remedy)
     count, joints, start = len(about.clips), arrays["joints"], arrays["start"]
     sound = (

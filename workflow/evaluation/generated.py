@@ -24,7 +24,7 @@ from workflow.evaluation.setup import EvaluationSetup
 
 @dataclass(frozen=True)
 class GeneratedSource:
-    """Motions a trained model makes for the captions and lengths of real test clips."""
+    """Motions that a trained model generates for the captions and lengths of real test clips."""
 
     generator: MotionGenerator
     conditions: RealSource
@@ -37,7 +37,7 @@ class GeneratedSource:
             yield self._generate(batch, seeds)
 
     def variations(self, repeat_seed: int, captions: int, samples: int) -> Iterator[Batch]:
-        """``samples`` motions for each of ``captions`` captions, a batch a caption."""
+        """``samples`` motions for each of ``captions`` captions, one batch per caption."""
         drawn = 0
         for batch in self.conditions.batches(repeat_seed):
             for index in range(len(batch.clip)):
@@ -49,7 +49,7 @@ class GeneratedSource:
                 yield self._generate(one, seeds)
 
     def _generate(self, batch: Batch, seeds: list[int]) -> Batch:
-        """The batch with motions made for its captions and lengths, of the lengths that the method gives them."""
+        """The batch with motions generated for its captions, of the lengths that the method gives them."""
         frames = batch.motion.shape[1]
         motions, lengths = [], []
         for first in range(0, len(seeds), self.chunk):
@@ -61,7 +61,7 @@ class GeneratedSource:
 
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
-    """Evaluate a model: a run, or an official checkpoint, which has no training seed. One rule for both."""
+    """Evaluate a model, by the same rule for a run and for an official checkpoint (which has no training seed)."""
     setup = EvaluationSetup(config, job)
     trained = load(config, job)
     block: BlockName = "re-evaluated" if job.seed is None else "reproduced"
@@ -74,10 +74,10 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
 
 
 def load(config: Config, job: Job) -> checkpoint.Trained:
-    """The trained model that the input ``weights`` of a job must hold: of this profile, unless it is an official one.
+    """The trained model in the input ``weights`` of a job; it must be of this profile, unless it is official.
 
     Raises:
-        StateError: it is another one.
+        StateError: it is another model.
     """
     weights = job["weights"]
     trained = checkpoint.load(weights)
@@ -97,7 +97,7 @@ def load(config: Config, job: Job) -> checkpoint.Trained:
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:
-    """What the weights of a profile have in common."""
+    """Settings that all weights of a profile share."""
     return {
         **{f"model.{name}": value for name, value in recipe.sizes.model_dump().items()},
         **{f"text.{name}": getattr(recipe.text, name) for name in ("tower", "width", "context")},

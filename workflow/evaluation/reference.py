@@ -26,7 +26,7 @@ def sources(setup: EvaluationSetup) -> dict[str, Source]:
 
 
 def run_sensitivity(config: Config, job: Job, progress: Progress = SILENT) -> None:
-    """Evaluate the real test motions under every perturbation, to see which metric notices what."""
+    """Evaluate the real test motions under every perturbation, to see which damage each metric detects."""
     setup = EvaluationSetup(config, job, config.sensitivity.repeats)
     with job.recorded(config, setup.seeds) as notes:
         found = perturbed.measure(

@@ -1,4 +1,4 @@
-"""Stage ``steps``: what a trained row loses with fewer sampling steps, and what more steps or another solver give."""
+"""Stage ``steps``: quality of a trained row with fewer or more sampling steps, and with another solver."""
 
 from evaluators.evaluation import Source
 from evaluators.sources import SingleSource

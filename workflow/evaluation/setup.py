@@ -1,4 +1,4 @@
-"""How all motions of a dataset are evaluated: with one evaluator, protocol, test split and root of seeds."""
+"""The common setting of all evaluations on a dataset: evaluator, protocol, test split and root of seeds."""
 
 from collections.abc import Mapping
 
@@ -29,11 +29,11 @@ def root(config: Config, dataset: Dataset) -> int:
 
 
 class EvaluationSetup:
-    """What every evaluation on a dataset shares.
+    """The setting that all evaluations on a dataset share.
 
     Args:
         job: has the inputs ``test``, ``text`` and ``evaluator``.
-        repeats: how many in place of the protocol's.
+        repeats: number of repeats in place of the protocol's.
 
     Raises:
         StateError: an input stage has not run.
@@ -75,6 +75,6 @@ class EvaluationSetup:
         return self.rows(found, block, training_seed)
 
     def rows(self, found: pd.DataFrame, block: BlockName, training_seed: int | None = None) -> pd.DataFrame:
-        """Measurements with all that says how they were made."""
+        """Measurements with their dataset, protocol, evaluator and origin."""
         labels = {"dataset": self.dataset, "protocol": self.protocol.id, **self.notes}
         return rows(Origin(**labels, block=block, training_seed=training_seed), found)

@@ -1,6 +1,6 @@
-"""Stages ``show-reference`` and ``show``: motions of a few test prompts, reference and generated, to be looked at.
+"""Stages ``show-reference`` and ``show``: motions of a few test prompts, reference and generated, to look at.
 
-The prompts are chosen by a rule from the captions alone, so that nobody picks what looks good.
+A rule chooses the prompts from the captions alone, so that nobody selects motions that look good.
 """
 
 import re
@@ -25,7 +25,7 @@ from workflow.evaluation.generated import load
 def choose(captions: Sequence[str], count: int) -> list[int]:
     """Indices of ``count`` captions that differ: the first one, then always the one least like those chosen before.
 
-    How alike two captions are is the share of words that they have in common (Jaccard); the earlier caption wins a tie.
+    The similarity of two captions is the share of words in common (Jaccard); the earlier caption wins a tie.
     Fewer captions than ``count`` are all chosen.
     """
     words = [frozenset(re.findall(r"\w+", caption.lower())) for caption in captions]
@@ -63,12 +63,12 @@ def run_reference(config: Config, job: Job) -> None:
 
 
 def run(config: Config, job: Job) -> None:
-    """Write what a trained row makes of the chosen clips' captions and lengths, one motion each.
+    """Write one motion of a trained row for the caption and length of each chosen clip.
 
     Sampled as in ``evaluate``. The noise of a clip is the same for every row.
 
     Raises:
-        StateError: a stage before this one has not run, or the weights are another row's.
+        StateError: a stage before this one has not run, or the weights are those of another row.
     """
     dataset = job.dataset
     root = derive(config.seed, "show", dataset)

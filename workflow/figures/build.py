@@ -13,7 +13,7 @@ def run(config: Config, job: Job) -> None:
 
     Raises:
         StateError: a stage before this one has not run.
-        DataError: a result is older than the rows that params.yaml asks for.
+        DataError: a result is older than the runs that params.yaml lists.
     """
     with job.recorded(config), themed():
         study = read(config, variants())

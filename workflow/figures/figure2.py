@@ -1,6 +1,6 @@
 """Figure 2: R-precision over inference time, a bubble's area being the model's parameters [paper, Figure 2].
 
-The paper's numbers and this run's stand in panels of their own, each with its axes and its scale of bubbles: they
+The paper's numbers and this run's have separate panels, each with its own axes and scale of bubbles, because they
 differ in data, evaluator, sizes and device.
 """
 
@@ -24,7 +24,7 @@ from workflow.results import reported
 from workflow.results.reproduced import Study, measured_on, timing
 
 METRIC = "top1"
-"""As the paper's figure [its caption]."""
+"""Metric of the vertical axis [paper, caption of Figure 2]."""
 LARGEST = 1100.0
 """Area of a panel's largest bubble."""
 GAPS = (2, 7, 12, 18, 24, 36)
@@ -53,7 +53,7 @@ class Point:
     millions: float
     """Parameters."""
     quartiles: tuple[float, float] | None = None
-    """Of the time, where it was measured."""
+    """Quartiles of the time, where it was measured."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def measured_panels(study: Study) -> list[Panel]:
 
 
 def figure2(panels: Sequence[Panel]) -> Figure:
-    """One axes a panel, beneath it the legend of its bubbles' sizes and where its numbers come from."""
+    """One axes per panel; below it the legend of bubble sizes and the source of its numbers."""
     figure = Figure(figsize=(0.5 + 3.8 * len(panels), 4.7))
     figure.subplots_adjust(left=0.08, right=0.99, top=0.87, bottom=0.38, wspace=0.2)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
@@ -159,7 +159,7 @@ def figure2(panels: Sequence[Panel]) -> Figure:
 
 
 def _bubbles(axis: Axes, panel: Panel, colours: Mapping[str, str]) -> None:
-    for point in sorted(panel.points, key=lambda point: -point.millions):  # small bubbles lie on top
+    for point in sorted(panel.points, key=lambda point: -point.millions):  # small bubbles on top
         colour, area = colours[point.method], _area(panel, point.millions)
         axis.scatter(point.seconds, point.precision, area, colour, alpha=0.8, edgecolor="white")
         lower, upper = point.quartiles or (point.seconds, point.seconds)
@@ -235,14 +235,14 @@ def _legend(axis: Axes, panel: Panel) -> None:
 
 
 def _area(panel: Panel, millions: float) -> float:
-    """Of a bubble, in square points, as matplotlib counts it: the square of its diameter."""
+    """Area of a bubble in matplotlib's unit, square points: the square of its diameter."""
     return LARGEST * millions / panel.largest
 
 
 def _label(axis: Axes, panel: Panel) -> None:
-    """Write each model's mark at the nearest place about its bubble where it touches nothing, else above it.
+    """Write each model's mark at the nearest free place around its bubble, else above it.
 
-    A mark that had to move away from its bubble is tied to it by a line.
+    A line connects a mark with its bubble if the mark had to move away.
     """
     to_points = 72 / axis.figure.dpi
     bubbles, drawn = [], []
@@ -274,7 +274,7 @@ def _label(axis: Axes, panel: Panel) -> None:
 
 
 def _beside(bubble: Bbox, size: Bbox, side: tuple[int, int], gap: float) -> Bbox:
-    """Where a label of ``size`` stands on one side of a bubble, all in pixels."""
+    """Box of a label of ``size`` on one side of a bubble, all in pixels."""
     reach = np.array([bubble.width + size.width, bubble.height + size.height]) / 2 + gap
     x, y = _centre(bubble) + np.array(side) * reach
     return Bbox.from_bounds(x - size.width / 2, y - size.height / 2, size.width, size.height)
@@ -285,6 +285,6 @@ def _centre(box: Bbox) -> np.ndarray:
 
 
 def _fits(box: Bbox, axis: Axes, taken: Iterable[Bbox]) -> bool:
-    """Whether a label lies within the axes and over nothing else."""
+    """Whether a label is within the axes and overlaps nothing."""
     inside = (axis.bbox.p0 <= box.p0).all() and (box.p1 <= axis.bbox.p1).all()
     return bool(inside) and not any(box.overlaps(other) for other in taken)

@@ -76,7 +76,7 @@ def figure7(motions: Sequence[Gallery], labels: Mapping[str, str]) -> Figure:
 
 
 def equally_far(cameras: Sequence[Camera], motions: Sequence[np.ndarray]) -> list[Camera]:
-    """The cameras, moved back to where the farthest stands from its motion, so that people are equally large in all."""
+    """The cameras, all moved back to the distance of the farthest, so that people are equally large in all."""
     centres = [joints.reshape(-1, 3).mean(0) for joints in motions]
     away = [float(camera.project(centre)[2]) for camera, centre in zip(cameras, centres, strict=True)]
     return [
@@ -86,5 +86,5 @@ def equally_far(cameras: Sequence[Camera], motions: Sequence[np.ndarray]) -> lis
 
 
 def moments(frames: int) -> list[int]:
-    """Evenly spaced frames, away from both ends: a motion's beginning and end tell little."""
+    """Evenly spaced frames, away from both ends, where a motion shows little."""
     return [int(frame) for frame in np.rint(np.linspace(0, frames - 1, 2 * MOMENTS + 1))[1::2]]

@@ -24,8 +24,8 @@ def draw(study: Study, job: Job) -> Figure:
 def figure8(curves: pd.DataFrame, origins: Mapping[str, str], profile: str) -> Figure:
     """Fusion weights of the full model over training [paper, Figure 8].
 
-    One panel a dataset; a thin line for each block, module and training seed (self solid, cross dashed), and the mean
-    of them all as a thick one. The paper shows one curve each for alpha and beta without saying of which block.
+    One panel per dataset; a thin line for each block, module and training seed (self solid, cross dashed), and their
+    mean as a thick line. The paper shows one curve each for alpha and beta and does not name the block.
 
     Args:
         curves: columns dataset, training_seed, step, block, module, symbol, value, of one variant.

@@ -39,13 +39,13 @@ def learning(
 ) -> Figure:
     """Validation error over training.
 
-    One line a row: the mean over its training seeds, and their range as a shade. Methods predict different things: one
-    panel a dataset (across) and kind of error (down), so that what shares an axis may be compared. The error says
-    little of how well the text is followed.
+    One line per row: the mean over its training seeds, and their range as a shade. Methods predict different things:
+    one panel per dataset (across) and kind of error (down), so that curves on one axis may be compared. The error says
+    little about how well a motion follows the text.
 
     Args:
-        curves: columns dataset, method, training_seed, step, and those that ``errors`` name; a row a validation.
-        errors: what is shown of each method.
+        curves: columns dataset, method, training_seed, step, and those that ``errors`` name; one row per validation.
+        errors: the error that is shown for each method.
         label: name of a row by its method.
         origins: origin of each dataset's data, for the panel's title.
         profile: named in the title.

@@ -1,4 +1,4 @@
-"""Figure of what the evaluators notice: each metric's response to damaged ground truth."""
+"""Figure of sensitivity: each metric's response to damaged ground truth."""
 
 import pandas as pd
 import seaborn as sns
@@ -21,7 +21,7 @@ from workflow.tables.tabular import signed
 SHOWN = ("top1", "top2", "top3", "fid", "mm_dist", "diversity", "foot_skate", "contact")
 BLIND = "0.88"
 SCALE = LogNorm(1, 100)
-"""A change, in multiples of what goes unnoticed; beyond a hundred it does not matter how many."""
+"""Change as a multiple of its detection limit, clipped at 100."""
 
 
 def draw(study: Study, job: Job) -> Figure:
@@ -32,8 +32,8 @@ def draw(study: Study, job: Job) -> Figure:
 def responses(measured: pd.DataFrame, profile: str) -> Figure:
     """One panel per evaluator: a row per damage, a column per metric, the change written in the cell.
 
-    Blue: the metric notices, the stronger the larger the change against its blur (:func:`changes`). Grey: it is blind
-    to the change. Pink: it improves.
+    Blue: the metric responds; darker for a larger change relative to its blur (:func:`changes`). Grey: it is blind to
+    the damage. Pink: it improves.
 
     Args:
         measured: rows of every ``sensitivity.csv``.

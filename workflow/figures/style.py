@@ -18,13 +18,13 @@ COLOURS = {
     "intergen": "#303030",
     "in2in": "#56B4E9",
 }
-"""Of models, the same in every figure. Blue and orange are the two people's, here and in the viewer."""
+"""Colours of models, the same in every figure. Blue and orange are the two people's, here and in the viewer."""
 OTHERS = ("#CC79A7", "#332288", "#882255", "#999933", "#999999")
-"""Of models beyond those, ablations and what readers add."""
+"""Colours of other models: ablations and users' own."""
 BRANCHES = {"alpha": "#6A3D9A", "beta": "#8C6D1F"}
-"""Of the fusion weights."""
+"""Colours of the fusion weights."""
 FOOLED = "#F2A7CF"
-"""Of a metric that takes damage for an improvement."""
+"""Colour of a metric that improves under damage."""
 
 
 def colours_of(methods: Iterable[str]) -> dict[str, str]:

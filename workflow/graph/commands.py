@@ -1,4 +1,4 @@
-"""The stages as the command line shows them: what can be said of a stage without a configuration.
+"""The stages as the command line shows them, without a configuration.
 
 Other packages add stages as entry points of the group ``intermamba.stages``, each of which names a
 :class:`StageCommand` with ``declare``.
@@ -26,9 +26,9 @@ class StageCommand:
     name: str
     help: str
     fields: tuple[str, ...] = ()
-    """What identifies an item: options of the command."""
+    """Fields that identify an item: options of the command."""
     unit: str = ""
-    """What its progress counts; empty: it is too short for progress."""
+    """Unit of its progress; empty: it is too short to show progress."""
     declare: str = ""
     """For a stage of another package: ``module:function``, ``(config, stages) -> Stage`` from the stages before it."""
 
@@ -40,7 +40,7 @@ class StageCommand:
 
     @property
     def title(self) -> str:
-        """What its progress is called, with braces for the fields."""
+        """Title of its progress, with braces for the fields."""
         named = "".join(f" {{{name}}}" for name in ("variant", "part", "method") if name in self.fields)
         place = (" on {dataset}" if named else " {dataset}") if "dataset" in self.fields else ""
         return f"{self.name}{named}{place}" + (", seed {seed}" if "seed" in self.fields else "")
@@ -52,7 +52,7 @@ COMMANDS = {
     for one in (
         StageCommand(
             name="preprocess",
-            help="Official processing of the raw files into one memory-mappable file a split, with statistics.",
+            help="Process the raw files as officially into one memory-mapped file per split, with statistics.",
             fields=_DATASET,
             unit="clip",
         ),
@@ -64,7 +64,7 @@ COMMANDS = {
         ),
         StageCommand(
             name="encode-own-text",
-            help="Run a text tower that only some methods read once over all captions.",
+            help="Run a text tower that only some methods read, once over all captions.",
             fields=("dataset", "tower"),
             unit="caption",
         ),
@@ -76,37 +76,37 @@ COMMANDS = {
         ),
         StageCommand(
             name="evaluate-reference",
-            help="Evaluate the real test motions, with their captions and with captions shuffled: ceiling and chance.",
+            help="Evaluate the real test motions, with their own and with shuffled captions: ceiling and chance.",
             fields=_DATASET,
             unit="repeat",
         ),
         StageCommand(
             name="sensitivity",
-            help="Damage real test motions in many ways, and see which metrics notice and which are blind to it.",
+            help="Damage real test motions in many ways, and measure which metrics detect it and which do not.",
             fields=_DATASET,
             unit="repeat",
         ),
         StageCommand(
             name="train-part",
-            help="Train what runs of a method build on, such as a prior; a killed training goes on where it was.",
+            help="Train a part that runs of a method build on, such as a prior; continues a killed training.",
             fields=("dataset", "part", "seed"),
             unit="step",
         ),
         StageCommand(
             name="train",
-            help="Train one run of the study; a killed training goes on from its last checkpoint.",
+            help="Train one run of the study; continues a killed training from its last checkpoint.",
             fields=_RUN,
             unit="step",
         ),
         StageCommand(
             name="steps",
-            help="Evaluate a trained run when it samples in fewer and more steps, with DDIM and DPM-Solver++.",
+            help="Evaluate a trained run with fewer and more sampling steps, with DDIM and DPM-Solver++.",
             fields=_RUN,
             unit="repeat",
         ),
         StageCommand(
             name="show-reference",
-            help="Keep the real motions of a few test clips, chosen by their captions, for the report's gallery.",
+            help="Save the real motions of a few test clips, chosen by their captions, for the report's gallery.",
             fields=_DATASET,
         ),
         StageCommand(
@@ -132,7 +132,7 @@ COMMANDS = {
         ),
         StageCommand(
             name="claims",
-            help="Decide what the paper claims on the results of this profile, with tests over training seeds.",
+            help="Test the paper's claims on the results of this profile, over training seeds.",
         ),
         StageCommand(
             name="tables",
@@ -141,7 +141,7 @@ COMMANDS = {
         StageCommand(name="figures", help="Draw every figure as PDF and PNG."),
         StageCommand(
             name="report",
-            help="Write everything as one page that needs no network, and as a PDF where LaTeX is installed.",
+            help="Write all results as one page that needs no network, and as a PDF where LaTeX is installed.",
         ),
     )
 }

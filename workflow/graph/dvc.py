@@ -1,6 +1,6 @@
 """Compile ``dvc.yaml`` from the stage table: ``python -m workflow.graph.dvc [profile]``.
 
-DVC cannot look a profile up inside ``params.yaml`` by itself, so the file is compiled for one profile; a test keeps the
+DVC cannot look up a profile inside ``params.yaml``, so the file is compiled for one profile; a test keeps the
 committed one, for the default profile, up to date.
 """
 
@@ -21,7 +21,8 @@ from workflow.graph.stages import Item, Stage, table
 HEADER = """\
 # Compiled from workflow/graph/stages.py by `make dvc.yaml`; edit the table there. For another profile:
 # `make dvc.yaml PROFILE=study`.
-# The same graph as the Snakefile: tests/workflow/test_graph.py proves it. Use one of the two tools in a working tree.
+# The same graph as the Snakefile (tests/workflow/test_graph.py compares them). Use only one of the two tools in a
+# working tree.
 """
 
 
@@ -58,7 +59,7 @@ class _Plain(yaml.SafeDumper):
 
 
 def compile_stage(document: dict[str, Any], stage: Stage) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A stage of dvc.yaml by its name; several where its items do not have the same inputs, which DVC cannot say."""
+    """A stage of dvc.yaml by its name; several where its items differ in their inputs, which DVC cannot express."""
     kinds: dict[tuple[str, ...], list[Item]] = {}
     for item in stage.items:
         read = dict.fromkeys(path for paths in stage.filled(item).values() for path in paths)
@@ -89,12 +90,12 @@ def _used(item: Item, body: dict[str, Any]) -> dict[str, str]:
 
 
 def _output(path: str, root: bool) -> str | dict[str, dict[str, bool]]:
-    """An output with what DVC must know of it."""
+    """An output with its flags for DVC."""
     flags: dict[str, bool] = {}
     if committed(path):
         flags["cache"] = False  # Git keeps it
     if root:
-        flags["persist"] = True  # a stage that is refused in this tree must not have cost its outputs
+        flags["persist"] = True  # a stage that is refused in this tree must not lose its outputs
     return {_item(path): flags} if flags else _item(path)
 
 

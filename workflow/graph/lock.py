@@ -1,6 +1,6 @@
-"""One pipeline tool a working tree.
+"""One pipeline tool per working tree.
 
-Snakemake and DVC treat the same outputs in ways that do not mix: DVC deletes a stage's outputs before it runs, does not
+Snakemake and DVC treat outputs in incompatible ways: DVC deletes a stage's outputs before it runs, does not
 keep modification times, and may replace files by links. The first tool to run a profile owns its results here; the
 other is refused before it touches anything.
 """
@@ -14,7 +14,7 @@ from intermamba import files
 from intermamba.errors import StateError
 
 RUNNER = "INTERMAMBA_RUNNER"
-"""Environment variable by which the Snakefile says who runs; DVC sets its own ``DVC_STAGE``."""
+"""Environment variable in which the Snakefile names the tool; DVC sets its own ``DVC_STAGE``."""
 
 
 def runner() -> str | None:
@@ -35,8 +35,8 @@ def check(profile: str, tool: str | None) -> None:
     if tool is not None and owner != tool:
         raise StateError(
             f"{mark}: the results of profile {profile!r} in this working tree belong to {owner}, and {tool} must not "
-            f"run over them (it would delete or relink files {owner} tracks). Go on with {owner}, or use {tool} in a "
-            f"fresh clone, or run `make clean PROFILE={profile}` to start over."
+            f"use them (it would delete or relink files that {owner} tracks). Continue with {owner}, or use {tool} in "
+            f"a fresh clone, or run `make clean PROFILE={profile}` to start over."
         )
 
 
@@ -48,24 +48,24 @@ def take(profile: str, tool: str | None) -> None:
 
 
 _HELD: list[FileLock] = []
-"""Locks of this process: one that nothing refers to is released."""
+"""Locks of this process, kept because a lock without a reference is released."""
 
 
 def exclusive(profile: str) -> None:
-    """Refuse a second pipeline over a profile as long as this process lives.
+    """Refuse a second pipeline of a profile while this process lives.
 
-    Unlike Snakemake's own lock it dies with the process, so a killed run can simply be started again.
+    Unlike Snakemake's own lock, it ends with the process, so a killed run can simply be started again.
 
     Raises:
         StateError: another pipeline is running.
     """
     folder = _mark(profile).parent
-    _hold(folder / ".pipeline.lock", f"{folder}: another pipeline runs over this profile.")
+    _hold(folder / ".pipeline.lock", f"{folder}: another pipeline is running this profile.")
 
 
 def exclusive_slurm() -> None:
-    """Refuse a second pipeline through Slurm in this working tree, whatever its profile, as long as this process lives:
-    Slurm's jobs bear the name of the tree and not of the profile.
+    """Refuse a second pipeline through Slurm in this working tree, whatever its profile, while this process lives:
+    names of Slurm's jobs contain the tree, not the profile.
 
     Raises:
         StateError: another one is running.

@@ -1,11 +1,11 @@
-"""What a profile costs before it is started: hours, memory and disk of every job, and a schedule for a number of GPUs.
+"""The cost of a profile before it starts: hours, memory and disk of every job, and a schedule for a number of GPUs.
 
-Hours are computed from measurements on the device that these name: a training step (``intermamba budget``), a sampling
-and multiply-accumulates (``intermamba complexity``). Each says what it rests on:
+Hours are computed from measurements on a named device: a training step (``intermamba budget``), a sampling and
+multiply-accumulates (``intermamba complexity``). Each number names its basis:
 
 - ``measured``: the variant's own step or sampling, times their number.
 - ``scaled``: that of another variant or number of frames, in proportion to multiply-accumulates or frames.
-- ``declared``: not measured; the time after which a batch system ends the job (``cluster``), so no job takes longer.
+- ``declared``: not measured; the job's time limit in a batch system (``cluster``), an upper bound.
 
 Jobs whose record exists cost nothing more.
 """
@@ -32,10 +32,10 @@ CLIPS = {"interhuman": 7779, "interx": 11388}
 TRAINING_CLIPS = {"interhuman": 6022}
 """Clips of an official training split [paper 5.1]."""
 CAPTIONS = 3
-"""Of a clip [InterHuman, Inter-X]."""
+"""Captions per clip [InterHuman, Inter-X]."""
 FLOAT = 4
 STATE = 4 * FLOAT
-"""Bytes a weight in training: itself, its gradient, and AdamW's two moments."""
+"""Bytes per weight in training: the weight, its gradient, and AdamW's two moments."""
 GIB = 2**30
 SAMPLED = ("evaluate", "re-evaluate", "steps", "show")
 """Stages whose time is that of sampling."""
@@ -43,13 +43,13 @@ SAMPLED = ("evaluate", "re-evaluate", "steps", "show")
 
 @dataclass(frozen=True)
 class Cost:
-    """What one job takes."""
+    """Cost of one job."""
 
     job: Job
     hours: float
     basis: Basis
     gpus: int
-    """Devices it holds; zero for a job of processors."""
+    """Devices that it holds; zero for a job on processors."""
     memory: float | None = None
     """GiB of the device, where measured."""
     disk: int = 0
@@ -70,7 +70,7 @@ class Slot:
 
 
 class Measurements:
-    """What was measured for a profile, from a folder with ``budget.csv`` and the files of ``complexity``.
+    """Measurements for a profile, from a folder with ``budget.csv`` and the files of ``complexity``.
 
     Raises:
         StateError: one of them is missing; the message has the command that makes it.
@@ -94,15 +94,13 @@ class Measurements:
     @staticmethod
     def _read(file: Path, command: str) -> list[dict[str, Any]]:
         if not file.is_file():
-            raise StateError(
-                f"{file} does not exist. Run `{command}` on the device that is planned for; it needs no data."
-            )
+            raise StateError(f"{file} does not exist. Run `{command}` on the device of the plan; it needs no data.")
         if rows := read_csv(file).to_dict("records"):
             return [{str(name): value for name, value in row.items()} for row in rows]
         raise StateError(f"{file} has no rows. Run `{command}` again.")
 
     def macs(self, variant: str) -> float:
-        """Of one pass.
+        """Multiply-accumulates of one pass.
 
         Raises:
             StateError: they were not counted.
@@ -121,7 +119,7 @@ class Measurements:
 
 
 def clips(config: Config, dataset: Dataset) -> Mapping[str, int]:
-    """Clips of each split: those that were fetched, those of the embedded dataset, or at most those of the official."""
+    """Clips of each split: fetched ones, those of the embedded dataset, or an upper bound for the official one."""
     manifest = path("manifest", profile=config.profile, dataset=dataset)
     if manifest.is_file():
         return manifests.read(manifest).counts
@@ -134,7 +132,7 @@ def clips(config: Config, dataset: Dataset) -> Mapping[str, int]:
 
 
 def costs(config: Config, measured: Measurements) -> list[Cost]:
-    """Of every job that has no record yet, in the order of the data's flow."""
+    """Costs of all jobs without a record, upstream stages first."""
     return [
         _cost(config, measured, stage, job)
         for stage in table(config).values()
@@ -194,7 +192,7 @@ def _samplings(config: Config, stage: str, dataset: Dataset) -> float:
 
 
 def _data_bytes(config: Config, job: Job) -> int:
-    """At most what a stage of data writes: split files hold what was fetched, the text cache every caption's tokens."""
+    """Upper bound on the bytes that a data stage writes: split files hold the raw data, the text cache all tokens."""
     if job.stage == "preprocess" and job["manifest"].is_file():
         return sum(one.bytes for one in manifests.read(job["manifest"]).files.values())
     if job.stage != "encode-text":
@@ -206,9 +204,9 @@ def _data_bytes(config: Config, job: Job) -> int:
 
 
 def schedule(costs: Sequence[Cost], gpus: int) -> list[Slot]:
-    """When each job runs on ``gpus`` devices: of those that are ready, the one that most work depends on first.
+    """When each job runs on ``gpus`` devices: among ready jobs, the one that most work depends on comes first.
 
-    Processors are taken to be as many as are needed.
+    Processors are assumed to be unlimited.
 
     Raises:
         ConfigError: a job needs more devices than there are.
@@ -218,7 +216,7 @@ def schedule(costs: Sequence[Cost], gpus: int) -> list[Slot]:
     makers = {file: place for place, cost in enumerate(costs) for file in cost.job.writes}
     needs = [sorted({makers[file] for file in cost.job.reads if file in makers}) for cost in costs]
     behind = [cost.hours for cost in costs]
-    for place in reversed(range(len(costs))):  # the order is that of the data's flow
+    for place in reversed(range(len(costs))):  # upstream stages come first
         for need in needs[place]:
             behind[need] = max(behind[need], costs[need].hours + behind[place])
     free = [0.0] * gpus
@@ -240,7 +238,7 @@ def schedule(costs: Sequence[Cost], gpus: int) -> list[Slot]:
 
 
 def _when(free: Sequence[float], gpus: int) -> float:
-    """When so many devices are free at once."""
+    """Time at which ``gpus`` devices are free at once."""
     return sorted(free)[gpus - 1] if gpus else 0.0
 
 

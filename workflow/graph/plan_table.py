@@ -1,4 +1,4 @@
-"""A plan for a person: what each stage costs, the whole, and what each device does when."""
+"""A plan as text: the cost of each stage, the total, and the schedule of each device."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,7 +25,7 @@ def show(report: Mapping[str, Any], slots: Sequence[Slot], gpus: int) -> str:
 
 
 def _stages(slots: Sequence[Slot]) -> str:
-    head = ["Stage", "Jobs", "GPU hours", "Hours", "Longest", "Rests on"]
+    head = ["Stage", "Jobs", "GPU hours", "Hours", "Longest", "Basis"]
     rows = []
     for name, costs in by_stage(slot.cost for slot in slots).items():
         held = sum(cost.hours * cost.gpus for cost in costs)
@@ -45,9 +45,9 @@ def _stages(slots: Sequence[Slot]) -> str:
 def _whole(report: Mapping[str, Any], gpus: int) -> str:
     time = duration(3600 * report["hours"])
     lines = [
-        f"{report['gpu_hours']:,.0f} GPU hours; {time} with {gpus} at a time, if processors never wait.",
+        f"{report['gpu_hours']:,.0f} GPU hours; {time} with {gpus} at a time, if no job waits for processors.",
         f"Disk: at most {report['disk_bytes'] / GB:.1f} GB of weights, features of captions and split files (once "
-        "the data are fetched); a running training holds three times its weights besides.",
+        "the data are fetched); a running training needs three times its weights in addition.",
     ]
     if report["memory_gib"] is not None:
         lines.append(f"Memory of a training step: at most {report['memory_gib']:.1f} GiB of a device.")

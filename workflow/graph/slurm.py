@@ -1,7 +1,7 @@
-"""What Snakemake's Slurm executor leaves open: why an attempt ended, and the jobs of a run that was killed.
+"""Additions to Snakemake's Slurm executor: why an attempt ended, and the jobs of a run that was killed.
 
-Why an attempt ended is read from its log. Slurm's own state does not tell: the executor runs a stage as a step of its
-job, and where a step is out of memory the job has merely failed.
+The reason that an attempt ended is read from its log. Slurm's own state does not give it: the executor runs a stage as
+a step of its job, and where a step runs out of memory, the job has merely failed.
 """
 
 import re
@@ -17,13 +17,13 @@ WANTED = {
     "memory": re.compile(r"oom.kill|out of memory|exceeded memory limit", re.IGNORECASE),
     "minutes": re.compile(r"due to time limit", re.IGNORECASE),
 }
-"""What Slurm writes into the log of a job that ended for want of what a profile's ``cluster`` asks for."""
+"""Slurm's messages in the log of a job that exceeded the memory or time of the profile's ``cluster``."""
 LOGS = Path(".snakemake/slurm_logs")
-"""Where the executor puts the logs of jobs unless told otherwise."""
+"""The executor's default folder for logs of jobs."""
 RULE = "rule_"
 """Beginning of the comments and of the folders of logs of jobs that Snakemake submits."""
 LEFT = 60
-"""Seconds that jobs have to end once they are cancelled: twice Slurm's own ``KillWait``."""
+"""Seconds that cancelled jobs have to end: twice Slurm's own ``KillWait``."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,16 @@ def submitted() -> Iterator[Submitted]:
 
 
 def factor(want: str, rule: str, wildcards: Sequence[str], since: float, logs: Path | None = None) -> int:
-    """Factor on the next attempt's demand: doubled by each attempt ``since`` a time that ended for want of it."""
+    """Factor on the next attempt's demand: doubled by each attempt ``since`` a time that exceeded it."""
     folder = (logs or LOGS) / f"{RULE}{rule}" / "_".join(wildcards)
     attempts = [log for log in folder.glob("*.log") if log.stat().st_mtime >= since]
     return 2 ** sum(bool(WANTED[want].search(log.read_text(encoding="utf-8", errors="replace"))) for log in attempts)
 
 
 def cancel_leftovers(sleep: Callable[[float], None] = time.sleep) -> list[str]:
-    """End the jobs that a killed run left, so that none runs twice; returns their numbers.
+    """Cancel the jobs that a killed run left, so that none runs twice; returns their numbers.
 
-    Only for one who holds :func:`workflow.graph.lock.exclusive_slurm`.
+    The caller must hold :func:`workflow.graph.lock.exclusive_slurm`.
 
     Raises:
         StateError: Slurm does not answer, or the jobs do not end.
@@ -90,4 +90,4 @@ def _ask(*words: str) -> str:
         return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
     except (OSError, subprocess.SubprocessError) as error:
         said = (getattr(error, "stderr", "") or str(error)).strip()
-        raise StateError(f"`{words[0]}` failed: {said}. The profile slurm runs where Slurm's commands do.") from error
+        raise StateError(f"`{words[0]}` failed: {said}. The profile slurm needs Slurm's commands.") from error

@@ -1,8 +1,8 @@
-"""The stage table: what each stage runs, reads, writes and depends on, declared once.
+"""The stage table: function, inputs, outputs and knobs of each stage, declared once.
 
-The Snakefile makes its rules from here, ``dvc.yaml`` is compiled from here (``python -m workflow.graph.dvc``), and the
-command line hands the :class:`~intermamba.job.Job` made here to the function that runs the stage. Braces such as
-``{dataset}`` are what a stage repeats over: Snakemake's wildcards, the items of a ``foreach`` in DVC.
+The Snakefile makes its rules from this table, ``dvc.yaml`` is compiled from it (``python -m workflow.graph.dvc``), and
+the command line passes the :class:`~intermamba.job.Job` made here to the stage's function. A stage repeats over fields
+in braces such as ``{dataset}``: wildcards in Snakemake, items of a ``foreach`` in DVC.
 """
 
 import re
@@ -47,29 +47,29 @@ class Stage:
     function: str
     """``module:function`` that runs it: ``function(config, job, ...)``."""
     message: str
-    """What it does to an item, for the terminal."""
+    """What it does to an item, for progress on the terminal."""
     inputs: Mapping[str, tuple[str, ...]]
-    """Templates by name. One that an item fills with nothing is no input of that item."""
+    """Templates by name. A template that is empty for an item is no input of that item."""
     outputs: Mapping[str, str]
     """Templates by name, the main one first."""
     knobs: tuple[str, ...]
     """Sections of the configuration whose change makes the stage run again."""
     fields: tuple[str, ...] = ()
-    """Names of what identifies an item; options of the command line."""
+    """Names of the fields that identify an item; options of the command line."""
     items: tuple[Item, ...] = ({},)
     """Values of the braces, one mapping per repetition: a single empty one for a stage that runs once, none for a stage
-    that a profile does not use. Beside ``fields`` they may hold places of files that differ by item."""
+    that a profile does not use. Besides ``fields``, they may hold paths that differ by item."""
     complete: Callable[..., Item] = dict
     """From the values of ``fields`` to a whole item, also for one that is not in the study."""
     measured: tuple[str, ...] = ()
     """Names of outputs that hold timings and so differ between runs."""
     threads: Threads = "one"
-    """One; those of the profile's runtime; or all, so that nothing runs beside it."""
+    """One; those of the profile's runtime; or all of the machine, so that nothing else runs."""
     work: Work = "light"
-    """What its jobs ask a batch system for: an entry of the profile's ``cluster``."""
+    """Resources of its jobs in a batch system: an entry of the profile's ``cluster``."""
     gpu: bool = False
     category: str = ""
-    """Section of ``snakemake --report`` that shows its outputs; none for those not meant for readers."""
+    """Section of ``snakemake --report`` for its outputs; empty for outputs not meant for readers."""
     reported: bool = False
     """Whether the report shows its outputs."""
 
@@ -85,7 +85,7 @@ class Stage:
 
     @property
     def log(self) -> str:
-        """Where the output of a job goes under Snakemake, without suffix."""
+        """Path of a job's log under Snakemake, without suffix."""
         place = "-".join(f"{{{name}}}" for name in self.fields)
         return f"results/{self.profile}/logs/{self.name}" + (f"/{place}" if place else "")
 
@@ -133,32 +133,32 @@ def as_wildcards(text: str) -> str:
 
 
 def table(config: Config) -> dict[str, Stage]:
-    """All stages of a profile by name, in the order of the data's flow.
+    """All stages of a profile by name, upstream stages first.
 
     Raises:
-        ConfigError: a row of the study needs captions that its dataset is not asked to have; or motions that are not
-            there, or are called like another row.
+        ConfigError: a row of the study needs captions that its dataset does not load; or motions are missing, or named
+            like another row.
     """
     for name, method in config.external():
         where = f"motions.{name}.{method} of profile {config.profile!r} in params.yaml"
         check_method(method, where)
         if not Path(folder := config.motions[name][method].folder).is_dir():
-            raise ConfigError(f"{where}: no folder {folder}. Put the motions there, or take the entry out.")
+            raise ConfigError(f"{where}: no folder {folder}. Put the motions there, or remove the entry.")
     models = [("runs", *row[:2]) for row in config.rows()] + [("official", *row) for row in config.adopted()]
     for section, dataset, variant in models:
         if find(variant).individual and not config.datasets[dataset].individual:
             raise ConfigError(
-                f"{section}.{dataset}.{variant}: it reads a caption of each person, but datasets.{dataset}.individual "
-                "is false. Set it to true (docs/howto/real-data.md says which files that needs) or take the row out."
+                f"{section}.{dataset}.{variant}: it reads a caption for each person, but datasets.{dataset}.individual "
+                "is false. Set it to true (docs/howto/real-data.md lists the files needed) or remove the row."
             )
     return declare(config)
 
 
 def check_method(name: str, where: str) -> None:
-    """Whether motions may be called ``name``.
+    """Check that motions may be called ``name``.
 
     Raises:
-        ConfigError: it names no folder of results, or another row.
+        ConfigError: the name cannot be a folder of results, or belongs to another row.
     """
     from workflow.results.aggregate import REFERENCES
 
@@ -169,7 +169,7 @@ def check_method(name: str, where: str) -> None:
 
 
 def declare(config: Config) -> dict[str, Stage]:
-    """As :func:`table`, for a profile whose rows need not fit: enough to run one job of it."""
+    """Like :func:`table`, without checking the profile's rows: enough to run one of its jobs."""
     profile = config.profile
 
     def at(name: str, **fields: object) -> str:
@@ -207,7 +207,7 @@ def declare(config: Config) -> dict[str, Stage]:
         return {**item, **reads(base, dataset, seed, known[part])}
 
     def reads(base: str, dataset: str, seed: str, training: Training) -> Item:
-        """Places of the trainings that one builds on, and of the text features of the method's own tower."""
+        """Paths of the trainings that one builds on, and of the text features of the method's own tower."""
         names = [f"{base}.{name}" for name in training.needs]
         places = [at("part_weights", dataset=dataset, part=name, seed=seed) for name in names]
         places += [""] * (MOST_NEEDED - len(places))
@@ -353,7 +353,7 @@ def declare(config: Config) -> dict[str, Stage]:
     stage(
         "sensitivity",
         "workflow.evaluation.reference:run_sensitivity",
-        "measure what the evaluator of {dataset} notices",
+        "measure the sensitivity of the evaluator of {dataset}",
         inputs=evaluation,
         outputs={"metrics": at("sensitivity")},
         knobs=(*protocol, "sensitivity"),
@@ -408,7 +408,7 @@ def declare(config: Config) -> dict[str, Stage]:
     stage(
         "show-reference",
         "workflow.evaluation.show:run_reference",
-        "keep reference motions of {dataset} for the report",
+        "save reference motions of {dataset} for the report",
         inputs=test,
         outputs={"shown": at("real_shown")},
         knobs=("report", "datasets.{dataset}", "seed"),
@@ -417,7 +417,7 @@ def declare(config: Config) -> dict[str, Stage]:
     stage(
         "show",
         "workflow.evaluation.show:run",
-        "make motions of {variant} on {dataset} for the report",
+        "generate motions of {variant} on {dataset} for the report",
         inputs={**test, **text, **own_text, "weights": at("weights")},
         outputs={"shown": at("shown")},
         knobs=("report", "diffusion", "methods.{base}", "datasets.{dataset}", "runtime", "seed"),
@@ -487,7 +487,7 @@ def declare(config: Config) -> dict[str, Stage]:
     stage(
         "claims",
         "workflow.results.claims:run",
-        "decide the paper's claims",
+        "test the paper's claims",
         inputs={
             **{name: at(name) for name in ("metrics", "alpha_beta", "claims_list")},
             **measured,
@@ -525,7 +525,7 @@ def declare(config: Config) -> dict[str, Stage]:
             for name in one.inputs:
                 if name not in readable:
                     raise ConfigError(unknown("input", name, readable, f"{kind} {one.name!r}"))
-        # What shows timings goes last: the record is named after the first output.
+        # Exhibits with timings go last: the record is named after the first output.
         names = sorted(found, key=lambda name: found[name].timed)
         made = {f"{name}.{form}": at(kind, **{kind: name, "format": form}) for name, form in product(names, formats)}
         return {
@@ -553,8 +553,7 @@ def declare(config: Config) -> dict[str, Stage]:
         category="Figures",
         reported=True,
     )
-    # The last stage shows what the stages before it made for readers and what that was made from, and is the only one
-    # that reads their records.
+    # The last stage shows the outputs of reported stages with their inputs, and is the only one that reads records.
     before = [job for one in stages.values() for job in one.jobs()]
     shown = [job for job in before if stages[job.stage].reported]
     stage(
@@ -579,10 +578,10 @@ def _weights(config: Config) -> str:
 
 
 def job(config: Config, name: str, **identity: object) -> Job:
-    """The job of a stage on one item, in the study or not, which knows the commands that make its inputs.
+    """The job of a stage on one item, in the study or not, with the commands that make its inputs.
 
     Raises:
-        ConfigError: the item cannot be: an unknown variant, a checkpoint that the profile does not name.
+        ConfigError: an unknown variant, or a checkpoint that the profile does not name.
     """
     stages = declare(config)
     found = stages[name].job(**{key: str(value) for key, value in identity.items()})
@@ -595,7 +594,7 @@ def job(config: Config, name: str, **identity: object) -> Job:
 
 
 def adoption(config: Config, dataset: str, variant: str, source: OfficialConfig, output: Path) -> tuple[Config, Job]:
-    """The configuration and job that adopt a checkpoint which the profile does not name, as ``output``."""
+    """The configuration and job that import a checkpoint, which the profile need not name, as ``output``."""
     config = config.model_copy(update={"official": {dataset: {variant: source}}})
     return config, replace(job(config, "adopt", dataset=dataset, variant=variant), outputs={"weights": output})
 
@@ -604,7 +603,7 @@ def evaluation_of(config: Config, dataset: str, method: str, folder: Path) -> Jo
     """The job that evaluates motions which the profile does not name.
 
     Raises:
-        ConfigError: ``method`` names no folder of results, or another row.
+        ConfigError: ``method`` cannot be a folder of results, or belongs to another row.
     """
     check_method(method, "method")
     motions = {dataset: {method: MotionsConfig(folder=str(folder), label=method)}}
@@ -612,7 +611,7 @@ def evaluation_of(config: Config, dataset: str, method: str, folder: Path) -> Jo
 
 
 def targets(stages: dict[str, Stage]) -> list[str]:
-    """What `snakemake` without arguments makes: outputs that nothing reads but the report."""
+    """Targets of `snakemake` without arguments: outputs that no stage but the report reads."""
     read = {path for stage in stages.values() if stage.name != "report" for job in stage.jobs() for path in job.reads}
     made = (path for stage in stages.values() for job in stage.jobs() for path in job.outputs.values())
     return [str(path) for path in made if path not in read]

@@ -1,6 +1,6 @@
-"""``intermamba init``: the files that a study needs, from the package into a folder.
+"""``intermamba init``: copies the files that a study needs from the package to a folder.
 
-``workflow/starter`` holds those of the repository's top folder, as links; an installed package holds copies.
+``workflow/starter`` links to the files in the repository's top folder; an installed package holds copies.
 """
 
 import os
@@ -23,18 +23,18 @@ def write(folder: str | Path = ".") -> list[Path]:
     """Put the files of a study into ``folder``; returns them in order.
 
     Raises:
-        StateError: one of them is there already, or cannot be written; none is overwritten.
+        StateError: a file exists already, or cannot be written; none is overwritten.
     """
     targets = {Path(folder) / place: source for place, source in sources().items()}
     if there := [path for path in targets if path.exists()]:
         others = f", and {len(there) - 1} more" if len(there) > 1 else ""
         raise StateError(
-            f"{there[0]} exists already{others}; init overwrites nothing. Use this study, or name another folder."
+            f"{there[0]} exists already{others}; init overwrites nothing. Use this study, or choose another folder."
         )
     try:
         for target, source in targets.items():
             with files.atomic(target) as part:
                 shutil.copyfile(source, part)
     except OSError as error:
-        raise StateError(f"{folder}: cannot be written to ({error.strerror}). Name another folder.") from error
+        raise StateError(f"{folder}: cannot be written ({error.strerror}). Choose another folder.") from error
     return list(targets)

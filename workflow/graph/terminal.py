@@ -1,4 +1,4 @@
-"""What a pipeline run prints: one line per finished stage, the log of a failing one, and where the results are.
+"""Output of a pipeline run: one line per finished job, the log of a failed one, and the paths of the results.
 
 Snakemake's own messages list every file of a stage and every value of its knobs. They remain for its options
 ``--dry-run``, ``--verbose``, ``--printshellcmds`` and ``--quiet``, and in ``.snakemake/log``.
@@ -16,19 +16,19 @@ from intermamba.paths import path
 from intermamba.progress import duration
 
 NOISE = ("CalledProcessError in file", "no backup found", "Exiting because a job execution failed")
-"""Parts of Snakemake's messages that say no more than that a stage failed."""
+"""Parts of Snakemake's messages that only repeat that a stage failed."""
 
 ADVICE = "For further error details"
-"""Beginning of how an executor's message ends."""
+"""Beginning of the last part of an executor's message."""
 
 RETRY = "Trying to restart job"
-"""Beginning of what Snakemake says of a failed job that it runs again."""
+"""Beginning of Snakemake's message on a failed job that it runs again."""
 
 STOPPING = ("Terminating processes", "Shutting down")
-"""Beginnings of what Snakemake says to Ctrl-C."""
+"""Beginnings of Snakemake's messages on Ctrl-C."""
 
 LINES = 20
-"""Lines shown of a failed stage's log: the error message and what was done just before."""
+"""Lines shown from the end of a failed stage's log."""
 
 
 def take_over(logger: logging.Logger, settings: Any, profile: str) -> None:
@@ -42,7 +42,7 @@ def take_over(logger: logging.Logger, settings: Any, profile: str) -> None:
 
 
 class Forecast:
-    """Time that the rest of a run takes, from the mean time of each rule's finished jobs."""
+    """Remaining time of a run, from the mean time of each rule's finished jobs."""
 
     def __init__(self, jobs: Mapping[str, int]) -> None:
         self._jobs = Counter(jobs)
@@ -73,7 +73,7 @@ class Forecast:
 
 
 class Terminal(logging.Handler):
-    """Prints Snakemake's events; hands warnings and errors to the handler in whose place it stands."""
+    """Prints Snakemake's events; passes warnings and errors on to the handler that it replaces."""
 
     def __init__(self, default: "logging.StreamHandler[Any]", profile: str) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class Terminal(logging.Handler):
             case "job_error":
                 pass  # Snakemake repeats them at the end
             case _ if record.getMessage().startswith(RETRY):
-                self._print("  It runs again.")
+                self._print("  Running it again.")
             case _ if any(part in record.getMessage() for part in NOISE):
                 pass
             case _ if record.levelno >= logging.WARNING or record.getMessage().startswith(STOPPING):
@@ -124,7 +124,7 @@ class Terminal(logging.Handler):
             self._print("\n".join([f"Finished in {duration(now - self._began)}.", *where(self._profile)]))
 
     def _fail(self, message: str, files: list[str], reason: str | None) -> None:
-        """Show the first of ``files`` that says anything: the stage's log, else the batch system's."""
+        """Show the first of ``files`` that is not empty: the stage's log, else the batch system's."""
         self._print(f"FAILED: {message}")
         said = _gist(reason or "")
         for line in said:
@@ -146,7 +146,7 @@ class Terminal(logging.Handler):
         self._default.flush()
 
     def _status(self) -> None:
-        """On a terminal: what runs now, in a line that the next one replaces."""
+        """On a terminal: the running jobs, in a line that the next output replaces."""
         if self._running and self._default.stream.isatty():
             running = "; ".join(message for _, message, _ in self._running.values())
             self._default.stream.write(f"\r\x1b[Krunning: {running}"[: shutil.get_terminal_size().columns])
@@ -158,7 +158,7 @@ class Terminal(logging.Handler):
 
 
 def _gist(reason: str) -> list[str]:
-    """Lines of an executor's message, without the command that it sent, which is indented, and without advice."""
+    """Lines of an executor's message, without its command (which is indented) and without its advice."""
     lines = [line.partition(ADVICE)[0].rstrip() for line in reason.splitlines() if not line.startswith(" ")]
     return [line for line in lines if line]
 
@@ -169,7 +169,7 @@ def logs(profile: str) -> str:
 
 
 def where(profile: str) -> list[str]:
-    """What to look at after a run: those of the results that exist."""
+    """Paths of those main results that exist."""
     shown = {
         "report": path("report", profile=profile),
         "as PDF": path("report_document", profile=profile).with_suffix(".pdf"),

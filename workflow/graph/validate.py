@@ -1,7 +1,7 @@
 """Stage-independent check: knobs, rows, and every artefact present against its provenance record.
 
-It answers a reviewer's first question, whether the files on disk are the ones their records describe, and says which
-artefacts came from another code revision or a dirty tree.
+It checks whether the files on disk are those that their records describe, and shows which artefacts come from another
+code revision or a dirty tree.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +24,7 @@ from workflow.graph.stages import table
 
 
 def run(config: Config) -> None:
-    """Print one line a stage; fail if a row is unknown or an artefact does not match its record.
+    """Print one line per stage; fail if a row is unknown or an artefact does not match its record.
 
     Raises:
         ConfigError: an unknown variant in ``runs`` or an unknown protocol.
@@ -64,16 +64,16 @@ def run(config: Config) -> None:
         )
     Console().print(shown)
     if absent := sum(not path.exists() and _left_out(path) for job in finished for path in job.writes):
-        Console().print(f"{absent} files of data and weights are not part of the repository and not here.")
+        Console().print(f"{absent} files of data and weights are absent: they are not part of the repository.")
     if wrong:
-        raise DataError("artefacts that are not what their records say:\n  " + "\n  ".join(wrong))
+        raise DataError("artefacts that differ from their records:\n  " + "\n  ".join(wrong))
 
 
 def _problems(job: Job, record: Mapping[str, Any], sha256: Callable[[str], str]) -> Iterator[str]:
-    """Files of a finished job that are gone or changed since its record was written, what it read among them."""
+    """Outputs and inputs of a finished job that are missing, or changed since its record was written."""
     gone = {
-        "outputs": f"recorded by `{job.command}`, but gone; run it again",
-        "inputs": f"read by `{job.command}`, but gone",
+        "outputs": f"recorded by `{job.command}`, but missing; run it again",
+        "inputs": f"read by `{job.command}`, but missing",
     }
     changed = {
         "outputs": f"changed after `{job.command}` wrote it; delete it and run the stage again",
@@ -89,6 +89,6 @@ def _problems(job: Job, record: Mapping[str, Any], sha256: Callable[[str], str])
 
 
 def _left_out(path: str | Path) -> bool:
-    """Whether a file belongs to the committed profile and is not committed itself."""
+    """Whether a file belongs to the committed profile without being committed itself."""
     parts = Path(path).parts
     return parts[:2] in (("data", COMMITTED), ("results", COMMITTED)) and not committed(path)

@@ -1,12 +1,12 @@
-"""A process that has imported what stages need, and forks for every stage of a pipeline run.
+"""A process that has imported the modules of all stages and forks for each stage of a pipeline run.
 
 A stage takes seconds to import torch and Lightning, and a run has a hundred stages. The Snakefile starts this process
 where there is enough to do, and names its socket in :data:`PLACE`. The command ``intermamba`` then imports nothing: it
 sends its command line, folder, environment and standard streams, passes signals on, and ends with the exit code of the
-fork that ran it. If ``intermamba`` is killed, so is the fork. Without the variable, or with nobody behind it, a command
-runs as always.
+fork that ran it. If ``intermamba`` is killed, so is the fork. Without the variable, or if the process is gone, a
+command runs as usual.
 
-While nobody asks, modules are imported one by one, so that a stage waits for one of them at most.
+Modules are imported one by one between requests, so that a stage waits for at most one of them.
 """
 
 import gc
@@ -31,35 +31,35 @@ PLACE = "INTERMAMBA_WARM"
 """Environment variable with the path of the socket."""
 
 WORTH = 4
-"""Jobs of a run for which the process is started."""
+"""Number of jobs from which on the process is worth starting."""
 
 FIRST = ("workflow.cli.commands",)
-"""What every command imports."""
+"""Modules that every command imports."""
 LAST = ("torch._dynamo", "intermamba.ssm.kernels")
-"""What stages import while they run: every optimiser the first, InterMamba on a processor the second."""
+"""Modules that stages import while they run: the first for every optimiser, the second for InterMamba on a CPU."""
 
 KILLED = 128 + signal.SIGKILL
-"""Exit code, as shells have it, of what ended without a word."""
+"""Exit code, as in shells, of a fork that ended without reporting one."""
 
 _LIBRARIES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 _STARTED: list["subprocess.Popen[bytes]"] = []
-"""Those of this process: one whose standard input is dropped ends."""
+"""Processes started here, kept because one whose standard input is closed ends."""
 
 
 def available() -> bool:
-    """Whether this system has what is needed: Linux has."""
+    """Whether this system has the required calls, as Linux does."""
     return hasattr(os, "pidfd_open")
 
 
 def start(modules: Iterable[str], threads: int) -> None:
-    """Start the process, for commands that this one starts; it ends with this one, or with its last stage.
+    """Start the process for commands that this one starts; it ends with this one, or with its last stage.
 
     Args:
-        modules: those of the stages, in the order in which they run.
-        threads: for numerical libraries, which read it when they are imported.
+        modules: modules of the stages, in the order in which they run.
+        threads: number of threads of numerical libraries, which read it when they are imported.
     """
-    place = Path(tempfile.mkdtemp(prefix="intermamba-")) / "socket"  # nobody else may enter the folder
+    place = Path(tempfile.mkdtemp(prefix="intermamba-")) / "socket"  # only this user may enter the folder
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(place))
         listener.listen(64)
@@ -77,7 +77,7 @@ def start(modules: Iterable[str], threads: int) -> None:
 
 
 def delegate(place: str) -> int | None:
-    """Have this process's command run behind the socket at ``place``; its exit code, or ``None`` if nobody is there."""
+    """Run this process's command through the socket at ``place``; its exit code, or ``None`` if nothing listens."""
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.connect(place)
@@ -95,7 +95,7 @@ def delegate(place: str) -> int | None:
 def serve(listener: socket.socket, modules: Iterable[str]) -> socket.socket | None:
     """Fork for every connection until standard input ends; returns it in each fork, and ``None`` at the end."""
     waiting = deque(modules)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forks that end leave nothing behind
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
     with listener:
         while True:
             ready, _, _ = select.select([listener, sys.stdin], [], [], 0 if waiting else None)
@@ -141,14 +141,14 @@ def become(connection: socket.socket) -> None:
 
 
 def _obey(connection: socket.socket) -> None:
-    """Give this process the signals that come over ``connection``, and kill it when nobody is there any more."""
+    """Send this process the signals that arrive over ``connection``, and kill it when the connection closes."""
     while number := connection.recv(1):
         os.kill(os.getpid(), number[0])
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _import(module: str) -> None:
-    with suppress(Exception):  # the stage that needs it says why it cannot be had
+    with suppress(Exception):  # the stage that needs it reports the error
         import_module(module)
     gc.collect()
     gc.freeze()  # a collection in a fork would touch, and so copy, every object

@@ -1,1 +1,1 @@
-"""Finished results into README and docs."""
+"""Publication of finished results in README and docs."""

@@ -18,7 +18,7 @@ RULE = "lowest total validation loss at its last step"
 LARGEST = 2_000_000
 """Bytes that a checkpoint inside the package may take."""
 LOGS = Path("docs/demo")
-"""Where the training logs that it was chosen by are published, one a training seed."""
+"""Where the training logs behind the choice are published, one per training seed."""
 
 
 def logs(seeds: Sequence[int]) -> dict[int, Path]:
@@ -44,9 +44,9 @@ def last_loss(log: Path) -> float:
 
 
 def publish(target: Path = DEMO) -> None:
-    """Put the chosen weights into the package, with the record of their training and why they were chosen.
+    """Put the chosen weights into the package, with the record of their training and the reason for the choice.
 
-    Their default of sampling becomes the paper's number of steps: the study's few put the two people too close.
+    The default number of sampling steps becomes the paper's: with the study's few, the two people come too close.
 
     Raises:
         StateError: the training has not run here, its weights are not what its record describes, or they are too large.

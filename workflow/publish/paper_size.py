@@ -1,7 +1,7 @@
-"""What the models cost at the paper's sizes, as Markdown: the published measurements beside the paper's figures.
+"""Cost of the models at the paper's sizes, as Markdown: the published measurements beside the paper's figures.
 
-Reads what ``intermamba complexity --profile paper`` and ``intermamba budget --profile paper`` wrote, neither of which
-needs data. Counts are always there; times and the budget of training wherever they have been measured.
+Reads the output of ``intermamba complexity --profile paper`` and ``intermamba budget --profile paper``, neither of
+which needs data. Counts are always present; times and the training budget only where they have been measured.
 """
 
 from collections.abc import Mapping
@@ -22,11 +22,11 @@ FOLDER = Path("docs/paper")
 """Where the measurements are published."""
 COUNTS, TIMES, BUDGET = (path(name, profile="paper") for name in ("complexity", "complexity_time", "budget"))
 MEASURED = {COUNTS: (TIMES,), BUDGET: ()}
-"""Main artefact of each measurement, and what else it may have written."""
+"""Main artefact of each measurement, and its optional others."""
 
 
 def render(variants: Mapping[str, Variant]) -> str:
-    """The tables of what lies in :data:`FOLDER`."""
+    """The tables of the measurements in :data:`FOLDER`."""
     parts = [_counts(FOLDER, variants)]
     if (FOLDER / TIMES.name).exists():
         parts.append(_times(FOLDER, variants))
@@ -54,11 +54,11 @@ def _counts(folder: Path, variants: Mapping[str, Variant]) -> str:
         )
     head = [
         "Model", "Params (M)", "paper", "MACs (G): dense", "attention", "scan", "text encoder", "paper's FLOPs (G)",
-        "passes a step", "MACs (T), whole sampling",
+        "passes per step", "MACs (T), whole sampling",
     ]  # fmt: skip
     frames, steps = counts["frames"].iloc[0], counts["sampling_steps"].iloc[0]
     intro = (
-        f"Counted without data or weights, {_origin(folder, COUNTS)}: trained parameters (the frozen CLIP apart); "
+        f"Counted without data or weights, {_origin(folder, COUNTS)}: trained parameters (without the frozen CLIP); "
         f"multiply-accumulates of one conditional pass at {frames} frames and batch 1, of the trained text encoder, "
         f"and of a whole guided sampling of {steps} steps."
     )
@@ -72,9 +72,7 @@ def _times(folder: Path, variants: Mapping[str, Variant]) -> str:
         lower, median, upper = (significant(float(value), 3) for value in seconds.quantile([0.25, 0.5, 0.75]))
         variant = variants[str(method)]
         rows.append([variant.label, median, f"{lower}–{upper}", _printed(variant, "inference_seconds")])
-    intro = (
-        f"Time of a whole guided sampling, {_origin(folder, COUNTS)}: {timing(times)}. The paper's is on one RTX 4090."
-    )
+    intro = f"Time of a whole guided sampling, {_origin(folder, COUNTS)}: {timing(times)}. The paper used one RTX 4090."
     return f"{intro}\n\n{markdown.grid(['Model', 'median (s)', 'quartiles', 'paper (s)'], rows)}"
 
 
@@ -94,8 +92,8 @@ def _budget(folder: Path, variants: Mapping[str, Variant]) -> str:
     ]
     intro = (
         f"Training, {_origin(folder, BUDGET)}: an optimisation step on random clips of {one['frames']} frames, median "
-        f"of {one['steps']} after {one['warmup_steps']} to warm up, on {one['device']}, precision {one['precision']}, "
-        f"{one['threads']} thread{'' if one['threads'] == 1 else 's'}; the most memory held; and the whole training on "
+        f"of {one['steps']} after {one['warmup_steps']} warm-up steps, on {one['device']}, precision {one['precision']}"
+        f", {one['threads']} thread{'' if one['threads'] == 1 else 's'}; peak memory; and the whole training on "
         f"InterHuman, in proportion to the clips: {one['training_epochs']} epochs of {one['epoch_clips']} clips in "
         f"batches of {one['training_batch']}, {one['training_steps']} steps."
     )
@@ -115,7 +113,7 @@ def _printed(variant: Variant, metric: str) -> str:
 
 
 def _origin(folder: Path, artefact: Path) -> str:
-    """Which file, made by which code, when."""
+    """Date, code revision and record of a measurement."""
     name = record_of(artefact).name
     record = files.read_json(folder / name)
     return f"{record['started'][:10]}, code {revision_name(record)} ([record]({(FOLDER / name).as_posix()}))"

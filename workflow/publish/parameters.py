@@ -13,18 +13,18 @@ from intermamba.config import Config, Dataset, Section, load
 from workflow.tables.markdown import pipes
 
 PROFILES = ("paper", "study", "smoke")
-"""Profiles whose values are shown; ``paper`` has those of ``base``, and the real datasets."""
+"""Profiles whose values are listed; ``paper`` has those of ``base``, and the real datasets."""
 _SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
 _WORDS = {bool: "true or false", int: "integer", float: "number", str: "text", type(None): "null", Any: "value"}
 
 
 def render() -> str:
-    """A part for each section of the schema: what a knob may be, its values in the profiles, its meaning."""
+    """One part per section of the schema: each knob's type, its values in the profiles and its meaning."""
     return "\n".join(_sections(Config, ()))
 
 
 def protocols() -> str:
-    """Every protocol: what its keys mean, with the values that all share, and the values that differ."""
+    """Every protocol: the meaning of its keys, the values that all share, and the values that differ."""
     found = {name: protocol.load(name).model_dump() for name in protocol.names()}
     fields = {
         name: one for name, one in protocol.Protocol.model_fields.items() if name not in ("name", "dataset", "source")
@@ -76,7 +76,7 @@ def _values(profile: str) -> Any:
 
 
 def _at(value: Any, place: Sequence[str]) -> Iterator[Any]:
-    """What is under a dotted name; a part in angle brackets is every key."""
+    """Values under a dotted name; a part in angle brackets stands for every key."""
     if not place:
         yield value
     elif value is not None:
@@ -101,7 +101,7 @@ def _shown(value: Any) -> str:
 
 
 def _kind(annotation: Any, bounds: Sequence[Any] = ()) -> str:
-    """What a knob may be, in words."""
+    """The type and bounds of a knob, in words."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if annotation == Dataset:
         return "dataset"

@@ -73,7 +73,7 @@ def stages() -> str:
 
 
 def _followers() -> dict[str, set[str]]:
-    """For each stage, the others that read what it makes."""
+    """For each stage, the stages that read its outputs."""
     used = [one for one in table(load()).values() if one.items]
     maker = {file: one.name for one in used for job in one.jobs() for file in job.writes}
     reads = {one.name: {maker.get(file) for job in one.jobs() for file in job.reads} for one in used}
@@ -83,7 +83,7 @@ def _followers() -> dict[str, set[str]]:
 
 
 def reduced(followers: Mapping[str, set[str]]) -> dict[str, set[str]]:
-    """A graph without circles, without the arrows that a longer way makes superfluous."""
+    """The transitive reduction of an acyclic graph: without arrows that a longer path implies."""
 
     def beyond(name: str) -> set[str]:
         return {far for near in followers[name] for far in followers[near] | beyond(near)}
@@ -92,9 +92,9 @@ def reduced(followers: Mapping[str, set[str]]) -> dict[str, set[str]]:
 
 
 def _rows(graph: Mapping[str, set[str]]) -> tuple[list[list[Place]], dict[Place, set[Place]]]:
-    """Rows from top to bottom, and the arrows between neighbouring rows: a long one passes the rows between.
+    """Rows from top to bottom, and the arrows between neighbouring rows; a long arrow passes through those between.
 
-    A stage is as far down as those that read it allow, and within its row below what it reads.
+    A stage is as far down as its readers allow, and is placed in its row near the stages that it reads.
     """
 
     def height(name: str) -> int:
@@ -115,7 +115,7 @@ def _rows(graph: Mapping[str, set[str]]) -> tuple[list[list[Place]], dict[Place,
 
 
 def _sort(row: list[Place], near: Sequence[Place], arrows: Mapping[Place, set[Place]]) -> None:
-    """Order ``row`` by the mean position of what each place is connected with in the row ``near``."""
+    """Order ``row`` by the mean position of each place's neighbours in the row ``near``."""
     share = {one: (number + 0.5) / len(near) for number, one in enumerate(near)}
 
     def middle(one: Place) -> float:

@@ -1,9 +1,9 @@
 """Copy finished results into ``docs`` and the README: ``python -m workflow.publish [smoke|paper|bench|study|demo]``.
 
-``smoke`` publishes a whole run of that profile, ``paper`` what was measured at the paper's sizes without data, and
-``bench`` what ``intermamba bench --profile smoke`` measured. ``study`` copies nothing: the results of that profile are
-committed where the pipeline writes them. ``demo`` puts one of its trainings into the package. A test holds the README
-against all of them.
+``smoke`` publishes a whole run of that profile, ``paper`` the measurements at the paper's sizes, which need no data,
+and ``bench`` those of ``intermamba bench --profile smoke``. ``study`` copies nothing: the results of that profile are
+committed where the pipeline writes them. ``demo`` puts one of its trainings into the package. A test compares the
+README with all of them.
 """
 
 import shlex
@@ -21,7 +21,7 @@ from workflow.tables import TABLES
 
 
 def publish(what: str) -> None:
-    """Copy the results called ``what`` and write the README again.
+    """Copy the results called ``what`` and regenerate the README.
 
     Raises:
         ConfigError: unknown name.
@@ -31,9 +31,9 @@ def publish(what: str) -> None:
         papers = [name for name, one in TABLES.items() if one.in_paper]
         sources = [path("table", profile="smoke", table=name, format="md") for name in papers]
         sources += [path("summary", profile="smoke"), record_of(path("metrics", profile="smoke"))]
-        told = readme.facts(load("smoke"))
+        facts = readme.facts(load("smoke"))
         _copy(sources, readme.SMOKE, "tables")
-        files.write_json(readme.SMOKE / readme.RUN, told)
+        files.write_json(readme.SMOKE / readme.RUN, facts)
     elif what == "paper":
         for main, others in paper_size.MEASURED.items():
             if record_of(main).exists() or main == paper_size.COUNTS:
@@ -53,15 +53,17 @@ def publish(what: str) -> None:
 
 
 def _recorded(main: Path, stage: str) -> list[Path]:
-    """The files of the run that ``main``'s record is about.
+    """The files of the run that ``main``'s record describes.
 
     Raises:
-        StateError: there is no such run, or a later one that did not end changed them.
+        StateError: there is no such run, or a later, unfinished one changed them.
     """
     outputs = files.read_json(files.require(record_of(main), stage))["outputs"]
     for name, digest in outputs.items():
         if files.sha256(files.require(name, stage)) != digest:
-            raise StateError(f"{name}: not what its record describes. Run `intermamba {stage}` again, to its end.")
+            raise StateError(
+                f"{name}: not what its record describes. Run `intermamba {stage}` again and let it finish."
+            )
     return [Path(name) for name in outputs]
 
 
@@ -76,7 +78,7 @@ def _copy(sources: Sequence[Path], folder: Path, stage: str) -> None:
 
 
 def _without_places(command: str) -> str:
-    """A command for the public: of a place on the machine it ran on, only the last name."""
+    """A command for publication: absolute paths are reduced to their last part."""
     return shlex.join(Path(word).name if Path(word).is_absolute() else word for word in shlex.split(command))
 
 

@@ -1,4 +1,4 @@
-"""The generated parts of README and docs, from committed results and from the code: nothing is typed in twice."""
+"""The generated parts of README and docs, from committed results and from the code."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import pandas as pd
 from intermamba import files
 from intermamba.config import Config, load
 from intermamba.models import variants
-from intermamba.names import dataset_name, revision_name
+from intermamba.names import dataset_name
 from intermamba.paths import COMMITTED, path
 from workflow.figures import FIGURES
 from workflow.graph.stages import table
@@ -28,17 +28,17 @@ from workflow.tables.markdown import excerpt, grid
 from workflow.tables.tabular import Table, decimals
 
 SMOKE = Path("docs/smoke")
-"""Where the published smoke run lies."""
+"""Folder of the published smoke run."""
 RUN = "run.json"
-"""What is told of it beside its tables."""
+"""File with facts about that run, beside its tables."""
 SHOWN = [one for one in TABLES.values() if one.in_paper and not one.timed]
-"""Tables whose reproduced block is shown; timings are the machine's."""
+"""Tables whose reproduced block is published; timings depend on the machine."""
 PICTURES = sorted(FIGURES.values(), key=lambda one: one.name != "figure7")
 """Motions first."""
 
 
 def write() -> None:
-    """Write the generated parts of every document and the pictures anew; reads and writes the working directory."""
+    """Regenerate the generated parts of every document and the pictures; reads and writes the working directory."""
     for document, names in DOCUMENTS.items():
         files.write_text(document, render(document.read_text(encoding="utf-8"), document, names))
     for picture, draw in DRAWN.items():
@@ -46,7 +46,7 @@ def write() -> None:
 
 
 def render(text: str, document: Path, names: Sequence[str]) -> str:
-    """``text`` of ``document`` with its generated parts ``names`` written anew; reads the working directory."""
+    """``text`` of ``document`` with its generated parts ``names`` regenerated; reads the working directory."""
     for name in names:
         text = _between(text, name, _relative(_PARTS[name](), document))
     return text
@@ -68,7 +68,7 @@ def study_summary() -> str:
 
 
 def study() -> str:
-    """The committed study: what was run, what came out, the claims, tables and pictures."""
+    """The committed study: its trainings, main results, claims, tables and pictures."""
     config = load(COMMITTED)
     results = read(config, variants())
     claims = pd.read_csv(path("claims", profile=COMMITTED))
@@ -98,7 +98,7 @@ def _pictures() -> list[str]:
 
 
 def _scatter(summary: pd.DataFrame) -> str:
-    """How much farther training seeds lie apart than the printed interval says."""
+    """The scatter between training seeds, as a multiple of the printed interval."""
     rows = summary[(summary["block"] == "reproduced") & (summary["seeds"] > 1)]
     times = (rows["seed_std"] / rows["interval"]).groupby(rows["metric"]).median()
     return (
@@ -111,9 +111,9 @@ def _scatter(summary: pd.DataFrame) -> str:
 
 def _claims(claims: pd.DataFrame) -> str:
     parts = []
-    for topic, told in topics(claims).items():
+    for topic, found in topics(claims).items():
         rows = [
-            [one.claim, one.metric, one.printed, one.measured, one.effect_between, one.p, one.verdict] for one in told
+            [one.claim, one.metric, one.printed, one.measured, one.effect_between, one.p, one.verdict] for one in found
         ]
         parts.append(grid([topic, "Metric", "Paper", "Here", "Effect (95%)", "p", "Verdict"], rows))
     return "\n".join(parts)
@@ -138,7 +138,7 @@ def _about(run: Mapping[str, Any], config: Config) -> str:
 
 
 def _held_back() -> str:
-    """What an untrained tower does to the study's verdicts, where it has one."""
+    """How an untrained tower affects the study's verdicts, where it has one."""
     said = towers.held_back(COMMITTED)
     return f" {said} ([the numbers]({towers.MEASURED_IN}))." if said else ""
 
@@ -158,7 +158,7 @@ def smoke() -> str:
 
 
 def facts(config: Config) -> dict[str, Any]:
-    """What was run of a finished profile, from its records and logs.
+    """Facts about a finished profile's run, from its records and logs.
 
     Raises:
         StateError: a stage has not run.
@@ -180,8 +180,8 @@ def facts(config: Config) -> dict[str, Any]:
         "computing_minutes": round(lineage.seconds / 60),
         "wall_minutes": round((max(ends) - min(starts)) / 60),
         "stage_runs": len(records),
-        "device": ", ".join(sorted({str(record["device"]) for record in records})),
-        "code": ", ".join(sorted({revision_name(record) for record in records})),
+        "device": ", ".join(lineage.devices),
+        "code": ", ".join(lineage.revisions),
     }
 
 
@@ -191,7 +191,7 @@ def _shown(made: Table) -> str:
 
 
 def _between(text: str, name: str, content: str) -> str:
-    """``text`` with what stands between the marks called ``name`` replaced."""
+    """``text`` with the part between the marks called ``name`` replaced."""
     begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
     before, rest = text.split(begin)
     _, after = rest.split(end)
@@ -218,9 +218,9 @@ DOCUMENTS = {
     Path("docs/reference/commands.md"): ("commands",),
     Path("docs/explanation/text.md"): ("towers",),
 }
-"""Documents with generated parts, and the names of the parts between whose marks they are."""
+"""Documents with generated parts, and the names of these parts."""
 DRAWN = {
     Path("docs/explanation/packages.svg"): pictures.packages,
     Path("docs/explanation/stages.svg"): pictures.stages,
 }
-"""Pictures that are drawn from the code, and by what."""
+"""Pictures that are drawn from the code, and their functions."""

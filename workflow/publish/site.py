@@ -19,12 +19,12 @@ from mkdocs.structure.pages import Page
 from workflow.publish.parameters import without_roles
 
 LINK = re.compile(r"\]\(([^)\s:#]+)(?=[)#])")
-"""The file that a Markdown link or image leads to; addresses of other sites have a colon."""
+"""Target of a Markdown link or image; addresses of other sites have a colon."""
 DOCS = "docs/"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add every file outside ``docs/`` that a page links to, directly or over other such pages.
+    """Add every file outside ``docs/`` that a page links to, directly or through other such pages.
 
     Raises:
         PluginError: a page links to a folder or to a file that does not exist.
@@ -36,7 +36,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             if target.startswith(DOCS) or files.get_file_from_path(target):
                 continue
             if not Path(target).is_file():
-                raise PluginError(f"{_place(page)}: links to {target}, which is no file")
+                raise PluginError(f"{_place(page)}: links to {target}, which is not a file")
             added = File.generated(config, target, abs_src_path=str(Path(target).resolve()))
             files.append(added)
             if added.is_documentation_page():
@@ -52,7 +52,7 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         target = _target(link[1], here).removeprefix(DOCS)
         return f"]({posixpath.relpath(target, folder)}"
 
-    # The escape of the repository's tables, which Python-Markdown would print.
+    # The repository's tables escape "<", and Python-Markdown would print the backslash.
     return LINK.sub(in_site, markdown).replace("\\<", "&lt;")
 
 

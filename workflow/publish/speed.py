@@ -1,4 +1,4 @@
-"""What ``intermamba bench`` measured, as Markdown and as plots."""
+"""Measurements of ``intermamba bench``, as Markdown and as plots."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,9 +21,9 @@ from workflow.tables.markdown import grid
 from workflow.tables.tabular import MISSING, significant
 
 FOLDER = Path("docs/bench")
-"""Where a run is published."""
-OTHER_SIDES = {"reference": "our reference", OFFICIAL: "mamba_ssm's reference", MAMBAPY: "mamba.py"}
-"""Sides that the README shows in multiples of ours, and what they are called there."""
+"""Folder of the published run."""
+OTHER_SIDES = {"reference": "reference", OFFICIAL: "mamba_ssm's reference", MAMBAPY: "mamba.py"}
+"""Implementations that are shown in multiples of the compiled scan's time, and their names."""
 PACKAGES = ("python", "torch", "numba", "mambapy")
 AXES = {"frames": "frames T", "batch": "clips at once"}
 
@@ -40,22 +40,22 @@ def write(profile: str) -> str:
 
 
 def render(folder: Path) -> str:
-    """The tables that lie in ``folder``."""
+    """The tables in ``folder``."""
     return "\n".join([_about(folder), _scan(folder), _models(folder), _growth(folder)])
 
 
 def summary() -> str:
-    """What the README shows of the published run: a row a scan, a row a model, only what was measured."""
+    """Summary of the published run: one row per scan and one per model, of what was measured."""
     if not FOLDER.exists():
         return ""
     scan, costs = _read(FOLDER, "scan").query("runs > 0"), _read(FOLDER, "models").query("runs > 0")
     rows = []
     for (_, sizes, step), group in scan.groupby(["shape", "sizes", "pass"], sort=False):
         sides = {row["side"]: row for row in group.to_dict("records")}
-        ours = next(row for row in sides.values() if row["ratio"] == 1)
+        own = next(row for row in sides.values() if row["ratio"] == 1)
         ratios = [f"{significant(sides[name]['ratio'], 3)}x" if name in sides else MISSING for name in OTHER_SIDES]
-        rows.append([f"{sizes}, {step}", *_times(ours), *ratios, significant(ours["memory"], 3)])
-    head = ["Scan (B x E x L x N)", "ours (ms)", "quartiles", *OTHER_SIDES.values(), "our memory"]
+        rows.append([f"{sizes}, {step}", *_times(own), *ratios, significant(own["memory"], 3)])
+    head = ["Scan (B x E x L x N)", "this project (ms)", "quartiles", *OTHER_SIDES.values(), "memory"]
     parts = [f"{_about(FOLDER)}{_threads(FOLDER, 'scan')}.\n", grid(head, rows)]
 
     rows = []
@@ -66,7 +66,7 @@ def summary() -> str:
     one = {what: group.iloc[0] for what, group in costs.groupby("what")}
     head = [
         "Model",
-        f"sampling a clip, {one['sampling']['frames']} frames, {one['sampling']['steps']} steps (ms)",
+        f"sampling of a clip, {one['sampling']['frames']} frames, {one['sampling']['steps']} steps (ms)",
         f"training step, {one['training']['batch']} clips, {one['training']['frames']} frames (ms)",
         "with the reference scan (ms)",
     ]
@@ -96,10 +96,13 @@ def _scan(folder: Path) -> str:
             *_times(row),
             *([significant(row[name], 3) for name in ("ratio", "memory")] if row["runs"] else [MISSING] * 2),
         ]
-        for row in _told(_read(folder, "scan"), ["shape", "pass"], "side")
+        for row in _merged(_read(folder, "scan"), ["shape", "pass"], "side")
     ]
-    head = ["Scan (B x E x L x N)", "pass", "side", "median (ms)", "quartiles", "times ours", "memory"]
-    note = f"{_threads(folder, 'scan')}. Memory: the most held, inputs included, over that of inputs and output."
+    head = ["Scan (B x E x L x N)", "pass", "side", "median (ms)", "quartiles", "ratio", "memory"]
+    note = (
+        f"{_threads(folder, 'scan')}. Ratio: to the time of this project's scan. Memory: the peak with inputs, over "
+        "that of inputs and output."
+    )
     return f"{grid(head, rows)}\n{note}\n"
 
 
@@ -108,7 +111,7 @@ def _models(folder: Path) -> str:
     for what, frame in _read(folder, "models").groupby("what", sort=False):
         one = frame.iloc[0]
         if what == "sampling":
-            title = f"A guided sampling of one clip of {one['frames']} frames in {one['steps']} steps, text apart"
+            title = f"A guided sampling of one clip of {one['frames']} frames in {one['steps']} steps, no text encoding"
         else:
             title = f"A training step of {one['batch']} clips of {one['frames']} frames, with each scan"
         rows = [
@@ -119,9 +122,9 @@ def _models(folder: Path) -> str:
                 *([significant(1 / row["seconds_median"], 3)] if row["runs"] else [MISSING]),
                 *([significant(row["memory"] / 2**20, 3)] if row["runs"] else [MISSING]),
             ]
-            for row in _told(frame, ["what"], "way")
+            for row in _merged(frame, ["what"], "way")
         ]
-        head = ["Model", "way", "median (ms)", "quartiles", "a second", "memory (MiB)"]
+        head = ["Model", "way", "median (ms)", "quartiles", "per second", "memory (MiB)"]
         parts.append(f"{title}; {_threads(folder, 'models')}.\n\n{grid(head, rows)}")
     return "\n".join(parts)
 
@@ -131,8 +134,8 @@ def _threads(folder: Path, what: str) -> str:
     return f"{threads} thread{'' if threads == 1 else 's'}"
 
 
-def _told(frame: pd.DataFrame, keys: list[str], side: str) -> list[dict[str, Any]]:
-    """The rows, with one in place of those of a device that measured nothing."""
+def _merged(frame: pd.DataFrame, keys: list[str], side: str) -> list[dict[str, Any]]:
+    """The rows; those of a device that measured nothing are merged into one."""
     kept: list[dict[str, Any]] = []
     for _, group in frame.groupby([*keys, "device"], sort=False):
         rows = [{str(name): value for name, value in row.items()} for row in group.to_dict("records")]
@@ -156,7 +159,7 @@ def _growth(folder: Path) -> str:
 
 
 def _times(row: Mapping[Any, Any]) -> list[str]:
-    """Median and quartiles in milliseconds, or why there are none."""
+    """Median and quartiles in milliseconds, or the reason that there are none."""
     if not row["runs"]:
         return [str(row["note"]), MISSING]
     lower, median, upper = (significant(1e3 * row[f"seconds_{name}"], 3) for name in ("q1", "median", "q3"))
@@ -169,7 +172,7 @@ def _label(method: str) -> str:
 
 
 def _plot_scan(scan: pd.DataFrame, folder: Path) -> None:
-    """Milliseconds of every side, a panel a shape and pass."""
+    """Milliseconds of every implementation, one panel per shape and pass."""
     measured = scan[scan["runs"] > 0]
     groups = measured.groupby(["pass", "shape"], sort=False)
     columns = measured["shape"].nunique()
@@ -202,7 +205,7 @@ def _plot_growth(growth: pd.DataFrame, exponents: pd.DataFrame, folder: Path) ->
             median, spread = _spread(part)
             label = f"{_label(fit['method'])}: {fit['exponent']:.2f} ± {fit['standard_error']:.2f}"
             panel.errorbar(part["size"], median, spread, marker="o", ms=3, color=colours[fit["method"]], label=label)
-        panel.set(xscale="log", yscale="log", xlabel=AXES[axis], ylabel="milliseconds a guided step")
+        panel.set(xscale="log", yscale="log", xlabel=AXES[axis], ylabel="milliseconds per guided step")
         sizes = growth.loc[growth["axis"] == axis, "size"].unique()
         panel.set_xticks(sizes, map(str, sizes))
         panel.minorticks_off()

@@ -1,4 +1,4 @@
-"""What text towers are worth, as Markdown: the table of ``benchmarks/towers.py``."""
+"""The effect of text towers, as Markdown: the table of ``benchmarks/towers.py``."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ CELL = ["dataset", "method", "tower", "text_layers"]
 
 
 def render() -> str:
-    """The rows of every dataset, and what the tower changes; empty before anything was measured."""
+    """The rows of every dataset, and the effect of the tower; empty before anything was measured."""
     if not MEASURED.exists():
         return ""
     record = files.read_json(record_of(MEASURED))
@@ -65,7 +65,7 @@ def _mean(values: pd.Series, metric: str) -> str:
 
 
 def _effect(rows: pd.DataFrame) -> str:
-    """R-precision with the pre-trained tower less that with the untrained one, by seed; empty without two pairs."""
+    """Paired difference of R-precision between the pre-trained and the untrained tower; empty without two seeds."""
     trained = rows[rows["text_layers"] > 0].set_index("training_seed")
     untrained = trained["tower"].map(is_untrained)
     change = (trained.loc[~untrained, "top3"] - trained.loc[untrained, "top3"]).dropna().to_numpy(float)

@@ -1,5 +1,5 @@
-"""The report: everything that a profile's run has to tell, as one page that needs nothing else.
+"""The report: all results of a profile on one self-contained page.
 
-``lineage`` says which stage run made a file, ``page`` lays the page out, ``build`` is the stage. The page's template,
-style and scripts lie beside them; scripts are plain JavaScript, joined into the page as they are.
+``lineage`` finds the stage run that made a file, ``page`` lays the page out, ``build`` is the stage. The page's
+template, style and scripts are in this folder; scripts are plain JavaScript, joined into the page unchanged.
 """

@@ -1,4 +1,4 @@
-"""Stage ``report``: what the other stages made, as a page, as a LaTeX document and, where there is LaTeX, its PDF."""
+"""Stage ``report``: results of the other stages as a page, as a LaTeX document and, where LaTeX is installed, a PDF."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -28,17 +28,17 @@ from workflow.tables.claims import balance
 from workflow.tables.tabular import Table
 
 EMBEDDED = 64 * 1024
-"""Bytes of the largest file that the page holds itself; larger ones lie beside it."""
+"""Bytes of the largest file that the page embeds; it links to larger ones."""
 
 
 def run(config: Config, job: Job) -> tuple[Path, str]:
     """Write the report of a profile; returns the page, and the PDF's place or why there is none.
 
-    The PDF is an extra: no LaTeX, or one without a package that the document needs, is no failure of the report.
+    The PDF is an extra: the report does not fail where LaTeX, or a package that the document needs, is missing.
 
     Raises:
         StateError: a stage before this one has not run.
-        DataError: a result is older than the rows that params.yaml asks for.
+        DataError: a result is older than the runs that params.yaml lists.
     """
     stages = table(config)
     before = [one for name, one in stages.items() if name != "report"]
@@ -75,7 +75,7 @@ def run(config: Config, job: Job) -> tuple[Path, str]:
 
 
 def _printed(document: Path) -> tuple[Path | None, str]:
-    """The PDF of a document and its place, or nothing and why."""
+    """The PDF of a document and its path, or ``None`` and the reason."""
     try:
         printed = pdf.compile_document(document)
     except StateError as error:
@@ -101,12 +101,12 @@ def _picture(figure: Exhibit, profile: str) -> Picture:
 
 
 def _motions(inputs: Iterable[Path]) -> list[Gallery]:
-    """Motions of each dataset, the real ones first, then the models in the order of params.yaml."""
+    """Motions of each dataset, ground truth first, then the models in the order of params.yaml."""
     return [gallery.read(one) for one in inputs if one.name == "shown.safetensors"]
 
 
 def _downloads(page: Path, inputs: Iterable[Path]) -> list[Download]:
-    """What a reader may want to have as a file: small tables inside the page, the rest by its place beside it."""
+    """Files to download: small tables are embedded in the page, others are linked."""
     root = page.parent.parent
     kept = [one for one in inputs if one.suffix in (".pdf", ".csv") and one.is_relative_to(root)]
     return [
@@ -125,7 +125,7 @@ def _origins(study: Study) -> tuple[str, ...]:
 
 
 def _facts(study: Study, lineage: Lineage) -> dict[str, str]:
-    """What was run, on what data, by which code; ``lead`` goes first on the page."""
+    """Facts about the run: trainings, data, code; ``lead`` is the page's first paragraph."""
     config = study.config
     rows = list(config.rows())
     names = [dataset_name(dataset) for dataset in config.runs]
@@ -156,7 +156,7 @@ def _facts(study: Study, lineage: Lineage) -> dict[str, str]:
         "Code revisions": ", ".join(lineage.revisions),
         "Date": f"{started[0]} to {started[-1]}" if started[0] != started[-1] else started[0],
         "Computing time": f"{lineage.seconds / 60:.0f} minutes in {len(lineage.records)} stage runs",
-        "Device": ", ".join(sorted({str(record["device"]) for record in lineage.records.values()})),
+        "Device": ", ".join(lineage.devices),
         "Profile": config.profile,
     }
 
@@ -164,7 +164,7 @@ def _facts(study: Study, lineage: Lineage) -> dict[str, str]:
 def _summary(
     facts: Mapping[str, str], headlines: Iterable[Headline], claims: str, held_back: str
 ) -> list[tuple[str, str]]:
-    """What the PDF begins with: heading and text of each paragraph, the first one without heading."""
+    """The PDF's summary: heading and text of each paragraph, the first one without heading."""
     results = [(f"Result on {one.dataset}", one.text) for one in headlines]
     numbers = " ".join(numbering(*one) for one in (("Tables", registry().values()), ("Figures", figures().values())))
     shown = [(name, facts[name]) for name in ("Data", "Text tower", "Trainings", "Code revisions", "Date", "Device")]

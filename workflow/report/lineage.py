@@ -1,4 +1,4 @@
-"""Which run of a stage made a file: the records of all stages, by what they wrote."""
+"""The stage run that made a file: the records of all stages, indexed by their outputs."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Lineage:
     """The records of a profile's stages."""
 
     records: Mapping[str, Mapping[str, Any]]
-    """Contents of each record, by its path, in the order of the data's flow."""
+    """Contents of each record, by its path, upstream stages first."""
     made: Mapping[str, str]
     """Path of the record of every file that a stage wrote."""
 
@@ -42,6 +42,11 @@ class Lineage:
     def revisions(self) -> list[str]:
         """Code revisions (:func:`revision_name`)."""
         return sorted({revision_name(record) for record in self.records.values()})
+
+    @property
+    def devices(self) -> list[str]:
+        """Devices that stages ran on."""
+        return sorted({str(record["device"]) for record in self.records.values()})
 
     @property
     def seconds(self) -> float:

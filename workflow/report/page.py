@@ -1,4 +1,4 @@
-"""The page as a pure function of what it shows: values in, one HTML text without any address in it out."""
+"""The page as a pure function of its contents: one HTML text that loads nothing from elsewhere."""
 
 import base64
 import json
@@ -35,7 +35,7 @@ class Picture:
 
     title: str
     text: str
-    """What it shows, for everyone who reads and for those who cannot see it."""
+    """Caption and alternative text."""
     png: bytes
     path: str
 
@@ -52,7 +52,7 @@ class Download:
     address: str
     """Relative to the page."""
     content: bytes | None
-    """What the page embeds; ``None``: the file is only beside it."""
+    """Embedded content; ``None``: the page only links to the file."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Report:
 
     profile: str
     origins: tuple[str, ...]
-    """Of the datasets: ``synthetic`` or ``official``."""
+    """Origins of the datasets: ``synthetic`` or ``official``."""
     facts: Mapping[str, str]
     headlines: tuple[Headline, ...]
     tables: tuple[Table, ...]
@@ -73,14 +73,14 @@ class Report:
     claims: pd.DataFrame
     """``claims.csv``."""
     claims_file: str
-    """Its place."""
+    """Path of ``claims.csv``."""
     held_back: str = ""
-    """What an untrained text tower does to these results."""
+    """How an untrained text tower affects these results; empty without one."""
     downloads: Sequence[Download] = ()
 
 
 def render(report: Report) -> str:
-    """The page: style, scripts, pictures and motions are all inside."""
+    """The page, with style, scripts, pictures and motions embedded."""
     folder = files("workflow.report")
     sources = {name: (folder / name).read_text(encoding="utf-8") for name in ("page.html.jinja", "style.css", *SCRIPTS)}
     book = Book(report.lineage)
@@ -114,7 +114,7 @@ def render(report: Report) -> str:
 
 
 class Book:
-    """Cells as they are numbered on the page, and where each comes from."""
+    """Cells in the order of their numbers on the page, each with its source."""
 
     def __init__(self, lineage: Lineage) -> None:
         self.lineage = lineage
@@ -133,7 +133,7 @@ class Book:
 
 
 def _laid_out(table: Table, book: Book) -> dict[str, Any]:
-    """A table as its template wants it: heads with spans, blocks of rows of cells with numbers."""
+    """A table in the form that the template needs: heads with spans, blocks of rows of numbered cells."""
     groups = [(name, len(list(members))) for name, members in groupby(table.columns, key=lambda column: column.group)]
     blocks = []
     for block in table.blocks:
@@ -182,7 +182,7 @@ def _placed(cell: Cell | None, title: str, book: Book, value: str) -> dict[str, 
 
 
 def _ideal(block: Block, column: Column) -> Decimal | None:
-    """What a column of closeness is compared with: the ground truth of its block."""
+    """The target of a column of closeness: the ground truth of its block."""
     real = next((row.cells.get(column.key) for row in block.rows if row.kind == "real"), None)
     text = sortable(real) if column.direction == "closer" else ""
     return Decimal(text) if text else None
@@ -233,13 +233,13 @@ def _stage(dataset: str, shown: Sequence[Gallery], labels: Mapping[str, str]) ->
 
 
 def packed(joints: np.ndarray, floor: float) -> dict[str, Any]:
-    """A motion as little-endian 16-bit integers in base64, and metres a unit."""
+    """A motion as little-endian 16-bit integers in base64, and metres per unit."""
     integers, scale = rounded(joints)
     return {"joints": _base64(integers.astype("<i2").tobytes()), "scale": scale, "floor": floor, "frames": len(joints)}
 
 
 def _json(value: Any) -> str:
-    """JSON that can stand in a script element: no character of it opens or closes a tag."""
+    """JSON that is safe in a script element: no character of it opens or closes a tag."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
@@ -249,7 +249,7 @@ def _base64(content: bytes) -> str:
 
 
 def _share(value: float, head: Headline) -> str:
-    """Length of a bar: the ground truth has all of it."""
+    """Length of a bar as a share of the ground truth's."""
     return f"{min(max(100 * value / head.real, 0.0), 100.0):.2f}%"
 
 
@@ -262,6 +262,6 @@ def _empty(value: Any) -> bool:
 
 
 def _command(record: Mapping[str, Any], profile: str) -> str:
-    """A record's command without what all of them have in common."""
+    """A record's command without the parts that all commands share."""
     words = f"{record['command']} ".removeprefix("intermamba ").replace(f"--profile {profile} ", "")
     return words.strip()

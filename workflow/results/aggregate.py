@@ -18,10 +18,10 @@ from intermamba.reading.documents import read_csv
 from intermamba.training import ADAPTIVE_COLUMNS
 
 REFERENCES = ("real", SHUFFLED)
-"""Methods that are no model: held-out real motions, and the same with their captions exchanged (chance)."""
+"""Rows that are not models: held-out real motions, and the same motions with shuffled captions (chance)."""
 
 CONDITIONS = ("origin", "skeleton", "tower", "evaluator", "protocol")
-"""What must be the same in all rows of a dataset for them to stand in one table."""
+"""Columns that must be equal in all rows of a dataset; otherwise the rows cannot share a table."""
 
 KEYS = ["dataset", "block", "method", "training_seed", "repeat", "metric"]
 """What makes a row of ``metrics.csv`` unique, and the order of rows."""
@@ -57,13 +57,13 @@ def run(config: Config, job: Job) -> None:
 
 @dataclass(frozen=True)
 class Place:
-    """What a ``metrics.csv`` must hold, by where it lies."""
+    """What a ``metrics.csv`` must hold, according to its path."""
 
     dataset: str
     block: BlockName
     methods: tuple[str, ...]
     seed: int | None
-    """Of the training; ``None`` for what was not trained here."""
+    """Training seed; ``None`` if the method was not trained here."""
 
 
 def metric_files(config: Config) -> dict[Path, Place]:
@@ -96,7 +96,7 @@ def gather(sources: dict[Path, Place]) -> pd.DataFrame:
         if frame.duplicated(KEYS).any():
             twice = frame[frame.duplicated(KEYS)].iloc[0]
             raise DataError(
-                f"{file}: {twice['metric']} of {twice['method']} in repeat {twice['repeat']} stands there twice. "
+                f"{file}: {twice['metric']} of {twice['method']} in repeat {twice['repeat']} appears twice. "
                 "Delete the file and run its stage again."
             )
         frames.append(frame)
@@ -125,7 +125,7 @@ def gather_adaptive(sources: dict[Path, tuple[str, str, int]]) -> pd.DataFrame:
 
 
 def gather_losses(sources: dict[Path, tuple[str, str, int]]) -> pd.DataFrame:
-    """Validation losses of all runs over training: dataset, method, training seed, step, and a column a term.
+    """Validation losses of all runs over training: dataset, method, training seed, step, and one column per term.
 
     Raises:
         DataError: a log lacks a column, such as the term that the run's method says its learning curve shows.
@@ -140,7 +140,7 @@ def gather_losses(sources: dict[Path, tuple[str, str, int]]) -> pd.DataFrame:
 
 
 def _placed(frame: pd.DataFrame, place: tuple[str, str, int]) -> pd.DataFrame:
-    """``frame`` with the run that it is of as first columns."""
+    """``frame`` with its run's dataset, method and training seed as first columns."""
     dataset, method, seed = place
     values: dict[str, str | int] = {"dataset": dataset, "method": method, "training_seed": seed}
     for index, (name, value) in enumerate(values.items()):
@@ -176,5 +176,5 @@ def _check_conditions(sources: Sequence[Path], frames: Sequence[pd.DataFrame]) -
                 if value != expected:
                     raise DataError(
                         f"{column} differs within {dataset}: {expected!r} in {earlier}, {value!r} in {file}. Rows "
-                        "measured differently are never put in one table; evaluate again what is older."
+                        "measured differently are never put in one table; run the older evaluation again."
                     )

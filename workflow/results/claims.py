@@ -41,18 +41,18 @@ COLUMNS = (
     "id", "topic", "claim", "where", "dataset", "metric", "first", "second", "expected", "paper_first", "paper_second",
     "value_first", "value_second", "effect", "scale", "low", "high", "p", "p_corrected", "trainings", "verdict", "note",
 )  # fmt: skip
-"""Of ``claims.csv``."""
+"""Columns of ``claims.csv``."""
 
 
 class Printed(Section):
-    """The two numbers of the paper that a claim rests on."""
+    """The two printed numbers behind a claim."""
 
     table: Annotated[int, Field(ge=1, le=5)]
     metric: str
     rows: tuple[str, str]
 
     def numbers(self) -> tuple[float, float]:
-        """As printed.
+        """The two numbers as printed.
 
         Raises:
             ConfigError: no such row or metric.
@@ -73,10 +73,10 @@ class Printed(Section):
 class _Claim(Section):
     id: str
     topic: str
-    """Heading of its group."""
+    """Heading under which the claim is listed."""
     claim: str
     where: str
-    """In the paper."""
+    """Place in the paper."""
     dataset: Dataset
     expected: Expected
     """How the first method compares with the second."""
@@ -85,7 +85,7 @@ class _Claim(Section):
 
 
 class Quality(_Claim):
-    """About two methods, or a method and ``shuffled`` (chance), in one metric of the protocol."""
+    """A claim about two methods, or a method and ``shuffled`` (chance), in one metric of the protocol."""
 
     kind: Literal["quality"]
     metric: str
@@ -93,7 +93,7 @@ class Quality(_Claim):
 
 
 class Cost(_Claim):
-    """About two methods' seconds per sampling, or parameters at the paper's sizes; the effect is a ratio."""
+    """A claim about two methods' seconds per sampling or parameters at the paper's sizes; the effect is a ratio."""
 
     kind: Literal["time", "parameters"]
     methods: tuple[str, str]
@@ -104,7 +104,7 @@ class Cost(_Claim):
 
 
 class Weights(_Claim):
-    """About a method's fusion weights of one branch over training."""
+    """A claim about a method's fusion weights of one branch over training."""
 
     kind: Literal["weights"]
     methods: tuple[str]
@@ -121,7 +121,7 @@ _LIST = list[Annotated[Claim, Field(discriminator="kind")]]
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim and what the results say of it."""
+    """A claim and its evaluation on the results."""
 
     claim: Claim
     values: tuple[float, ...] = ()
@@ -138,7 +138,7 @@ def run(config: Config, job: Job) -> None:
 
     Raises:
         StateError: a stage before this one has not run.
-        ConfigError: a claim names what does not exist.
+        ConfigError: a claim names an unknown method, metric or row.
     """
     with job.recorded(config):
         study, claims = read(config, variants()), load(job["claims_list"])
@@ -150,7 +150,7 @@ def load(file: Path) -> list[Claim]:
     """The claims of a file.
 
     Raises:
-        ConfigError: not such a file; the message names the claim and the field.
+        ConfigError: the file is malformed; the message names the claim and the field.
     """
     found: list[Claim] = checked(_LIST, read_yaml(file), str(file), error=ConfigError)
     return found

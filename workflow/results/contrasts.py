@@ -2,8 +2,9 @@
 
 A training seed is a block of a randomised block design: with one seed all rows see the same order of data, the same
 noise and the same draws of the evaluation, so they are compared seed by seed (a paired comparison), and the error is
-pooled over all rows. With a few seeds a row that pooling is what makes a test possible; it assumes that seeds scatter
-alike in all rows, which is why metrics whose errors are multiples of the value (FID) are compared as logarithms.
+pooled over all rows. With only a few seeds per row, pooling is what makes a test possible; it assumes that seeds
+scatter alike in all rows, which is why metrics whose errors are multiples of the value (FID) are compared as
+logarithms.
 """
 
 import math
@@ -16,19 +17,19 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 LEVEL = 0.05
-"""Of p-values, corrected for the comparisons made together."""
+"""Significance level of p-values, corrected for the comparisons made together."""
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """How far the first side lies above the second."""
+    """Difference between two sides, first minus second, with its interval."""
 
     effect: float
     low: float
     high: float
     """Ends of the 95% interval."""
     p: float
-    """Of no difference, two-sided (Student's t)."""
+    """Two-sided p-value of no difference (Student's t)."""
 
     def exponential(self) -> "Contrast":
         """A difference of logarithms as a ratio."""
@@ -36,15 +37,15 @@ class Contrast:
 
 
 def above_chance(against_chance: Contrast) -> bool:
-    """The one rule of "above chance": the 95% interval over training seeds, of the difference, lies above zero."""
+    """The only rule for "above chance": the 95% interval of the difference, over training seeds, is above zero."""
     return bool(against_chance.low > 0.0)
 
 
 def distinguishable(p: float) -> bool:
-    """The one rule of "distinguishable".
+    """The only rule for "distinguishable".
 
     Args:
-        p: of no difference over training seeds, corrected for all comparisons that are made together (:func:`holm`).
+        p: p-value of no difference over training seeds, corrected for all comparisons made together (:func:`holm`).
     """
     return bool(p < LEVEL)
 
@@ -89,7 +90,7 @@ class Blocks:
         self._grand = np.concatenate([np.zeros(len(self.methods)), np.full(len(seeds) - 1, 1 / len(seeds))])
 
     def difference(self, first: str, second: str) -> Contrast:
-        """Between two methods.
+        """Contrast of two methods.
 
         Raises:
             ValueError: one of them was trained once.
@@ -97,7 +98,7 @@ class Blocks:
         return self._contrast(self._method(first) - self._method(second), 0.0)
 
     def against(self, method: str, constant: float) -> Contrast:
-        """Between a method, at the mean of the seeds, and a number without scatter over trainings.
+        """Contrast of a method, at the mean of the seeds, with a number that has no scatter over trainings.
 
         Raises:
             ValueError: the method was trained once.
@@ -118,7 +119,7 @@ class Blocks:
 
 
 def paired(differences: Sequence[float]) -> Contrast:
-    """Mean of differences against none.
+    """Mean of paired differences, against zero.
 
     Raises:
         ValueError: fewer than two.

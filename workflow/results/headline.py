@@ -1,7 +1,7 @@
-"""The main result on a dataset, in sentences and bars: who leads, who cannot be told apart, who is above chance.
+"""The main result on a dataset, in sentences and bars: which rows lead, are not distinguishable, or are above chance.
 
 The page, the PDF and the README all say it in these words. Whether rows differ is decided over training seeds, by the
-rules of :mod:`workflow.results.contrasts`; where rows were trained once, nothing is said of differences.
+rules of :mod:`workflow.results.contrasts`; where rows were trained once, no difference is stated.
 """
 
 from collections.abc import Sequence

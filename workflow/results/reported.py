@@ -26,7 +26,7 @@ def transcription(file: Path) -> pd.DataFrame:
     """A file of numbers typed by hand, all columns as text.
 
     Raises:
-        StateError: it is gone.
+        StateError: it is missing.
     """
     if not file.exists():
         raise StateError(f"{file} does not exist. It is part of the repository: restore it with `git checkout {file}`.")
@@ -57,7 +57,7 @@ def block(frame: pd.DataFrame, rename: Mapping[str, str] | None = None) -> Block
 
 
 def remarks(frame: pd.DataFrame) -> list[str]:
-    """What is odd about single printed numbers, one sentence each."""
+    """Remarks on single printed numbers, one sentence each."""
     noted = frame[frame["note"] != ""]
     return [
         f"{cell['method']}, {cell['label']}, {cell['value']}: {cell['note'].removesuffix('.')}."

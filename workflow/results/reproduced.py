@@ -1,4 +1,4 @@
-"""The numbers of this run, as rows of a table: what belongs into which table, and how it was measured."""
+"""The numbers of this run, as rows of a table: which row belongs in which table, and how it was measured."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ from workflow.results.aggregate import REFERENCES, metric_files
 from workflow.tables.tabular import Block, Cell, Kind, Row, decimals, interval, significant
 
 QUALITY, COST = (1, 2), 3
-"""Tables that take in variants of which the paper has no row there."""
+"""Tables that also list variants without a row in the paper."""
 
 Sizes = Literal["profile", "paper"]
-"""At whose sizes a model was counted."""
+"""Sizes at which a model was counted."""
 
 REFERENCE_KINDS: Mapping[str, Kind] = {"real": "real", SHUFFLED: "chance"}
 
@@ -37,9 +37,9 @@ class Study:
     summary: pd.DataFrame
     """``summary.csv``."""
     complexity: pd.DataFrame
-    """``complexity.csv``: two rows a method, at the profile's sizes and at the paper's."""
+    """``complexity.csv``: two rows per method, at the profile's sizes and at the paper's."""
     times: pd.DataFrame
-    """``complexity_time.csv``: a row a timed sampling."""
+    """``complexity_time.csv``: one row per timed sampling."""
     variants: Mapping[str, Variant]
     """Every known variant by name."""
 
@@ -72,7 +72,7 @@ class Study:
         return rows.get(number)
 
     def members(self, number: int, dataset: Dataset) -> list[str]:
-        """What was run and belongs into Table ``number`` (0: all): the paper's rows in its order, then others.
+        """Methods that were run and belong in Table ``number`` (0: all): the paper's rows in its order, then others.
 
         A variant that no quality table of its dataset has a row for joins the comparison there (Table 1 or 2). All but
         the paper's ablations join the costs, since the paper times few of its rows.
@@ -96,7 +96,7 @@ class Study:
         return [self.label(name) for name in self.variants if name not in names and self.row_of(name, number)]
 
     def results(self, dataset: Dataset, block: BlockName, method: str) -> pd.DataFrame:
-        """Rows of the summary of one method: one a metric."""
+        """Rows of the summary of one method: one per metric."""
         wanted = {"dataset": dataset, "block": block, "method": method}
         chosen = self.summary[(self.summary[list(wanted)] == pd.Series(wanted)).all(axis=1)]
         if chosen.empty:
@@ -162,7 +162,7 @@ def joined(sources: Sequence[Path]) -> pd.DataFrame:
 
 
 def quality(study: Study, number: int, dataset: Dataset) -> list[Block]:
-    """One block: real data, chance, and the methods that belong into the table; none where nothing was run."""
+    """One block: real data, chance, and the methods that belong in the table; none where nothing was run."""
     methods = study.members(number, dataset)
     if not methods:
         return []
@@ -186,9 +186,7 @@ def every_row(study: Study, dataset: Dataset) -> list[Block]:
 
 
 def re_evaluated(study: Study, dataset: Dataset) -> list[Block]:
-    """One block: real data, chance, and what others made and this run evaluated, checkpoints and motions; none where
-    there is neither.
-    """
+    """One block of real data, chance, and others' checkpoints and motions that this run evaluated, if any."""
     official, motions = (study.config.official.get(dataset, {}), study.config.motions.get(dataset, {}))
     methods = [*official, *motions]
     if not methods:
@@ -200,7 +198,7 @@ def re_evaluated(study: Study, dataset: Dataset) -> list[Block]:
 
 
 def given_motions(study: Study, dataset: Dataset) -> list[str]:
-    """A note per method whose motions were given: where they are from."""
+    """One note per method with given motions: their source."""
     return [
         f"{one.label}: motions as found in {one.folder}; how they were generated is not recorded here."
         for one in study.config.motions.get(dataset, {}).values()
@@ -267,7 +265,7 @@ def conditions(study: Study, number: int, dataset: Dataset, official: str | None
 
 
 def absent(study: Study, number: int, dataset: Dataset) -> list[str]:
-    """A note naming the paper's rows that this project can run and this profile does not."""
+    """A note that names rows of the paper which this project can run but this profile does not."""
     missing = study.missing(number, dataset)
     return [f"Not run in this profile: {', '.join(missing)}."] if missing else []
 
@@ -285,7 +283,7 @@ def _references(study: Study, dataset: Dataset) -> list[Row]:
 
 
 def measured_on(study: Study, dataset: Dataset) -> str:
-    """What the quality of this run's rows was measured on and by, in one phrase."""
+    """Data, protocol and text tower behind the quality of this run's rows, in one phrase."""
     one = study.results(dataset, "reference", "real").iloc[0]
     body = "" if one["skeleton"] == "recorded" else f"; skeleton {one['skeleton']}"
     return f"{origin_name(one['origin'])}{body}; protocol {one['protocol']}; text tower {one['tower']}"

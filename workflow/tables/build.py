@@ -1,8 +1,8 @@
 """Stage ``tables``: every table of the registry as LaTeX, Markdown and CSV. Tables 1 to 5 are made here: the paper's
 rows and this run's rows in separate blocks.
 
-Which variant stands in which of the paper's rows is told by the variants themselves (``paper`` in ``ablations/``).
-A variant without such a row, a reader's own for example, joins the table of its dataset and the table of costs.
+Each variant names the rows of the paper that it reproduces (``paper`` in ``ablations/``). A variant without such a row,
+for example a user's own, joins the table of its dataset and the table of costs.
 """
 
 from collections.abc import Iterable, Sequence
@@ -39,7 +39,7 @@ PHRASINGS = (
     "sentences that training never shows, each among all motions of its batch."
 )
 MODULES = ("Self-ASTM", "Cross-ASTM", "LIIA")
-"""What Table 5 ticks."""
+"""Modules that Table 5 ticks."""
 ASTM = "ASTM"
 
 DETAILS = (
@@ -75,11 +75,11 @@ QUALITY_MARKS = (
 def run(config: Config, job: Job) -> None:
     """Write every table in three formats, and ``all.tex`` of all.
 
-    Everything but the timings of Table 3, and the claims on them, is a function of the metrics, to the byte.
+    Except for timings in Table 3 and the claims on them, equal metrics give equal bytes.
 
     Raises:
         StateError: a stage before this one has not run.
-        DataError: a result is older than the rows that params.yaml asks for.
+        DataError: a result is older than the runs that params.yaml lists.
         ConfigError: a run names a variant that does not exist.
     """
     with job.recorded(config):
@@ -100,12 +100,12 @@ def build(study: Study, job: Job, exhibits: Iterable[Exhibit] | None = None) -> 
 
     Args:
         study: the profile's results.
-        job: of the stage ``tables``, which knows the files that they read.
+        job: job of the stage ``tables``, which names the files that tables read.
         exhibits: entries of the registry.
 
     Raises:
         StateError: a stage before this one has not run.
-        DataError: a file does not hold what its stage writes.
+        DataError: the contents of a file are not what its stage writes.
     """
     chosen = tables().values() if exhibits is None else exhibits
     return [replace(one.make(study, job), number=one.number, caption=one.title, name=one.name) for one in chosen]
@@ -140,7 +140,7 @@ def _comparison(study: Study, number: int, dataset: Dataset) -> Table:
 def table3(study: Study, _job: Job) -> Table:
     """Cost of sampling, as run and counted at the paper's sizes, whatever the profile.
 
-    The paper does not state what its FLOPs count, so they are no column of ours.
+    The paper does not state what its FLOPs count, so this run has no such column.
     """
     frame = reported.read(3)
     group = "MACs (G) of a pass"
@@ -211,7 +211,7 @@ def table5(study: Study, _job: Job) -> Table:
 
 
 def physical(study: Study, _job: Job) -> Table:
-    """What is measured on the motions themselves, of every row."""
+    """Physical metrics of every row."""
     blocks = [block for dataset in study.config.runs for block in every_row(study, dataset)]
     columns = tuple(metric(name) for name in PHYSICAL)
     notes = (
@@ -227,7 +227,7 @@ def physical(study: Study, _job: Job) -> Table:
 
 
 def tidy(table: Table) -> pd.DataFrame:
-    """One row a cell: as shown, its mark, the value at full precision and where it comes from."""
+    """One row per cell: the text shown, its mark, the value at full precision and its source."""
     rows = [
         {
             "table": table.number,
@@ -254,7 +254,7 @@ def _table(columns: Sequence[Column], blocks: Iterable[Block], notes: Iterable[s
 
 
 def _r_precision() -> tuple[Column, Column, Column]:
-    """The column that the paper prints in Tables 4 and 5, and two of ours that say what they are."""
+    """The column that the paper prints in Tables 4 and 5, and two columns of this run with named metrics."""
     group = "R-Precision"
     return (
         Column("printed", "printed", "up", group),
@@ -264,7 +264,7 @@ def _r_precision() -> tuple[Column, Column, Column]:
 
 
 def _parameters(direction: Direction = "") -> tuple[Column, Column]:
-    """Trained parameters at this profile's sizes, and at the paper's: there the printed counts stand too."""
+    """Trained parameters at this profile's sizes, and at the paper's, beside the printed counts."""
     group = "Params (M)"
     return (
         Column("parameters_run", "as run", group=group),
@@ -287,6 +287,6 @@ def _ticked(row: Row, modules: str) -> Row:
 
 
 def _as_printed(frame: pd.DataFrame) -> list[str]:
-    """The note on what is odd about single printed numbers."""
+    """The note with remarks on single printed numbers."""
     remarks = reported.remarks(frame)
     return [f"The paper's numbers stand as printed. {' '.join(remarks)}"] if remarks else []

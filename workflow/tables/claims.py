@@ -18,7 +18,7 @@ COLUMNS = (
     "topic", "claim", "where", "metric", "paper_first", "paper_second", "value_first", "value_second", "effect",
     "scale", "low", "high", "p_corrected", "trainings", "verdict", "note",
 )  # fmt: skip
-"""What is read of ``claims.csv``; it has more."""
+"""Columns of ``claims.csv`` that are read here; the file has more."""
 
 WIDTHS = {
     "metric": ("Metric", 0.13),
@@ -48,7 +48,7 @@ QUANTITIES = {
     "temporal": "α, mean over blocks",
     "spatial": "β, mean over blocks",
 }
-"""What claims compare beside the metrics of the protocol."""
+"""Quantities that claims compare, in addition to the metrics of the protocol."""
 DIGITS = {"parameters": 1, "temporal": 3, "spatial": 3, "time": 4}
 
 
@@ -59,7 +59,7 @@ class ClaimRow:
     claim: str
     metric: str
     where: str
-    """In the paper."""
+    """Place in the paper."""
     verdict: str
     printed: str
     """The paper's numbers."""

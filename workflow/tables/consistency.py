@@ -1,8 +1,8 @@
-"""The table of the paper's consistency: what its text says, beside what its own tables give.
+"""The table of the paper's consistency: statements of its text beside the numbers in its own tables.
 
-What is claimed and where is data (``results/paper/reported/consistency.csv``); what the tables give is computed here
-from their transcription, one function a claim, called by the claim's name. A number of the text agrees if it is the
-tables' rounded to as many digits. Claims about notation cannot be computed; the file says what was read.
+The statements and their places are data (``results/paper/reported/consistency.csv``). What the tables give is computed
+here from their transcription, by one function per claim with the claim's name. A number in the text agrees if it equals
+the table's number rounded to as many digits. Claims about notation cannot be computed; the file states what was read.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ from workflow.tables.tabular import Block, Cell, Column, Row, Table
 
 COLUMNS = ["claim", "subject", "place", "says", "values", "read"]
 CLEARLY = Decimal("0.05")
-"""A difference below this share of the larger number is none that a text may call significant."""
+"""Share of the larger number below which a difference does not count as significant."""
 OURS, LIGHT = "InterMamba (Ours)", "InterMamba (light)"
 SECTIONS = {
     "The cost of sampling": (
@@ -46,18 +46,18 @@ SECTIONS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What the tables say to a claim."""
+    """A claim compared with the tables."""
 
     given: str
     difference: str
     agrees: bool
     repeated: bool = False
-    """Whether the doubt is that a number stands in two places."""
+    """Whether the doubt is that a number occurs in two places."""
 
 
 @dataclass
 class Paper:
-    """The paper's tables, and which of them a claim was held against."""
+    """The paper's tables, and which of them a claim was compared with."""
 
     used: set[int] = field(default_factory=set)
 
@@ -95,7 +95,7 @@ def table(_study: object, job: Job) -> Table:
     """Every claim with what the tables give, the difference, and whether the two agree.
 
     Raises:
-        DataError: the file of claims does not hold the claims that can be checked.
+        DataError: a claim in the file is unknown, or a column is missing.
     """
     file = job["paper_text"]
     claims = reported.transcription(file)
@@ -377,7 +377,7 @@ def _repeated(name: str, method: str, metric: str, paper: Paper, values: tuple[D
 
 @_check
 def minor_tradeoff(paper: Paper, _: tuple[Decimal, ...]) -> Finding:
-    """Minor would be a trade-off that leaves the model on the same side of its baseline."""
+    """A trade-off counts as minor if it leaves the model on the same side of its baseline."""
     without, full = (paper.value(4, name, "fid") for name in ("w/o Temporal Mamba", "w/ adaptive param."))
     baseline = paper.value(1, "InterGen", "fid")
     more = _signed(_share(full - without, without), 1)

@@ -90,7 +90,7 @@ def _notes(notes: Iterable[str]) -> list[str]:
 
 def _of_words(value: Table) -> str:
     """A ``longtable`` whose columns are paragraphs, then the notes."""
-    # Between columns lie four points, nearly a hundredth of the text's width.
+    # Columns are four points apart, nearly a hundredth of the text's width.
     rest = min(0.94, 1 - 0.009 * len(value.columns)) - sum(column.width for column in value.columns)
     widths = "".join(
         rf">{{\raggedright\arraybackslash}}p{{{width:.3f}\linewidth}}"
@@ -122,10 +122,10 @@ def document(
     names: Iterable[str],
     figures: Iterable[tuple[str, tuple[str, str]]] = (),
 ) -> str:
-    """A document that begins with ``summary``, inputs the files ``names`` in their order, and shows ``figures``.
+    """A document with ``summary``, then the files ``names`` and ``figures`` in their order.
 
     Args:
-        title: of the document.
+        title: title of the document.
         summary: heading (may be empty) and text of each paragraph.
         names: files of tables, relative to the document's folder.
         figures: file of each figure, its title and what it shows.
@@ -158,8 +158,8 @@ def _paragraph(heading: str, text: str) -> str:
     return (rf"\textbf{{{escape(heading)}.}} " if heading else "") + escape(text) + r"\par"
 
 
-def _figure(name: str, told: tuple[str, str]) -> list[str]:
-    title, text = map(escape, told)
+def _figure(name: str, caption: tuple[str, str]) -> list[str]:
+    title, text = map(escape, caption)
     return [
         r"\begin{figure}",
         rf"\centering\includegraphics[width=\linewidth,height=.4\textheight,keepaspectratio]{{{name}}}",

@@ -23,7 +23,7 @@ def table(value: Table) -> str:
 
 
 def excerpt(value: Table, kind: str) -> str:
-    """The caption with what one block of that kind was measured on, and its rows."""
+    """The caption, how the block of that kind was measured, and its rows."""
     (block,) = (one for one in value.blocks if one.name == kind)
     about = escape(block.subheading)
     title = f"**Table {value.number}.** {escape(value.caption)}"

@@ -1,6 +1,6 @@
-"""The table of newer methods: what papers, authors' logs and users report of them, each with its source and standing.
+"""The table of newer methods: numbers from papers, authors' logs and users, each with its source and standing.
 
-None of it was run here, and nothing is ranked. Several rows of one method show how far reports of it differ.
+None of them was run here, and nothing is ranked. Several rows of one method show how far reports differ.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from workflow.tables.tabular import Block, Cell, Column, Row, Table
 
 COLUMNS = ["dataset", "method", "how", "source", "standing", "metric", "value", "interval", "note"]
 STANDINGS = {"paper": "paper", "log": "authors' log", "user": "user", "second-hand": "second-hand"}
-"""Where a number was read, by the file's name for it: as shown."""
+"""Kinds of sources, by their names in the file, and how the table prints them."""
 STANDING_WIDTH, NUMBER_WIDTH = 0.09, 0.092
 """Shares of the text's width; the table is longer than a page."""
 NOTES = (
@@ -28,7 +28,7 @@ NOTES = (
 
 
 def table(_study: object, job: Job) -> Table:
-    """One block a dataset, one row a source, in the columns of the tables of comparison, without a ranking.
+    """One block per dataset, one row per source, in the columns of the comparison tables, without a ranking.
 
     Raises:
         StateError: the transcription is missing.

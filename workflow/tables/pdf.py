@@ -21,14 +21,14 @@ def compile_document(source: Path) -> Path | None:
     """The PDF of ``source`` beside it, or ``None`` (and no PDF) where there is no LaTeX; it holds no date.
 
     Raises:
-        StateError: LaTeX refuses the document; the message has the end of what it said.
+        StateError: LaTeX rejects the document; the message has the end of its output.
     """
     target = source.with_suffix(".pdf")
     target.unlink(missing_ok=True)
     engine = next((name for name in _ENGINES if shutil.which(name)), None)
     if engine is None:
         return None
-    # The document includes files relative to its own folder; what LaTeX writes goes elsewhere.
+    # The document includes files relative to its own folder; LaTeX writes its output elsewhere.
     with tempfile.TemporaryDirectory() as folder:
         output = f"--outdir={folder}" if engine == "tectonic" else f"-output-directory={folder}"
         done = subprocess.run(
@@ -42,7 +42,9 @@ def compile_document(source: Path) -> Path | None:
         )
         made = Path(folder) / target.name
         if done.returncode or not made.exists():
-            raise StateError(f"{source}: {engine} refuses it. Its last words:\n{(done.stdout + done.stderr)[-1500:]}")
+            raise StateError(
+                f"{source}: {engine} failed. The end of its output:\n{(done.stdout + done.stderr)[-1500:]}"
+            )
         with files.atomic(target) as part:
             shutil.copyfile(made, part)
     return target

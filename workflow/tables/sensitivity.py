@@ -1,4 +1,4 @@
-"""The table of what the evaluators notice: how damage to the ground truth changes each metric."""
+"""The table of sensitivity: how damage to the ground truth changes each metric."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,15 +30,15 @@ def table(_study: object, job: Job) -> Table:
     """One block per dataset, that is, per evaluator.
 
     Raises:
-        DataError: a file does not hold what the stage writes.
+        DataError: the contents of a file are not what its stage writes.
     """
     blocks = tuple(map(_block, job.all("sensitivity")))
     tops = (Column(f"top{k}", f"Top {k}", "up", "R-Precision") for k in (1, 2, 3))
     others = (Column(name, METRICS[name].label, METRICS[name].direction) for name in ("fid", "mm_dist", "diversity"))
-    unjudged = (
+    physical = (
         Column(name, METRICS[name].label.split()[0], "closer", "No evaluator") for name in ("foot_skate", "contact")
     )
-    return Table((*tops, *others, *unjudged), blocks, NOTES, "Damage")
+    return Table((*tops, *others, *physical), blocks, NOTES, "Damage")
 
 
 def _block(path: Path) -> Block:

@@ -16,7 +16,7 @@ Kind = Literal["real", "chance", "method"]
 
 ARROWS: Mapping[Direction, str] = {"up": "↑", "down": "↓", "closer": "→", "": ""}
 SIGNS: Mapping[Mark, str] = {"blind": " ○", "fooled": " !"}
-"""Marks that stand behind a number; the others change how it is set."""
+"""Marks printed after a number; the others change its typeface."""
 MISSING = "—"
 
 
@@ -27,7 +27,7 @@ class Column:
     key: str
     label: str
     direction: Direction = ""
-    """What is better: higher, lower, closer to the real row; empty: the column is not ranked."""
+    """Better values are higher, lower or closer to the real row; empty: the column is not ranked."""
     group: str = ""
     """Heading shared with the neighbouring columns of the same group."""
     chance: bool = False
@@ -38,7 +38,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A number as shown, and what it was made from."""
+    """A number as shown, and its source."""
 
     text: str
     interval: str = ""
@@ -64,7 +64,7 @@ class Block:
     """Rows that may be compared with each other, and only with each other."""
 
     name: str
-    """What kind of numbers they are: ``reported``, ``re-evaluated``, ``reproduced``, or the table's own kind."""
+    """Kind of numbers: ``reported``, ``re-evaluated``, ``reproduced``, or the table's own kind."""
     heading: str
     rows: tuple[Row, ...]
     subheading: str = ""
@@ -93,8 +93,8 @@ def ranked(block: Block, columns: Sequence[Column]) -> Block:
 
     Numbers are compared as shown, so cells that read the same share a mark. Only methods are ranked, never the real
     row; a column in which fewer than two methods have a number gets no mark, nor does a column compared by its distance
-    to real data where there is no real row. Where the row of shuffled captions tells the chance level, a method that is
-    not better than it gets no mark.
+    to real data where there is no real row. Where the row of shuffled captions gives the chance level, a method that is
+    not better gets no mark.
     """
     marks = [_marks(block.rows, column) for column in columns]
     rows = []

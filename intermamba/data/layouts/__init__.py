@@ -1,8 +1,8 @@
-"""The owners' folders: where each file of a dataset lies, and a strict reader from a clip's files to a
+"""The owners' folders: paths of a dataset's files, and a strict reader from a clip's files to a
 :class:`~intermamba.data.splits.Clip`.
 
-All layouts are as the owners hand the data out (docs/howto/real-data.md). Readers raise :class:`DataError`, which names
-the file and what is wrong.
+Layouts are those of the owners' downloads (docs/howto/real-data.md). Readers raise :class:`DataError`, which names the
+file and the problem.
 """
 
 from pathlib import Path
@@ -15,10 +15,10 @@ __all__ = ["Layout", "layout"]
 
 
 def layout(dataset: str, root: Path, settings: DatasetConfig) -> Layout:
-    """The layout of ``dataset`` under ``root``, by what lies there.
+    """The layout of ``dataset`` under ``root``, depending on its contents.
 
     Raises:
-        DataError: two forms of one dataset lie there.
+        DataError: the folder holds two forms of one dataset.
     """
     made: Layout = datasets.dataset(dataset).load("layout")(root, settings)
     return made

@@ -1,4 +1,4 @@
-"""What all layouts share, and what each must say."""
+"""The base class of layouts."""
 
 import re
 from abc import ABC, abstractmethod
@@ -16,15 +16,15 @@ from intermamba.reading import lines
 
 CLIP_ID = re.compile(r"\w[\w.-]*")
 LONGEST_ID = 200
-"""Bytes of a clip's id, which becomes the name of files; file systems allow 255 with the ending."""
+"""Bytes of a clip's id, which names files; file systems allow 255 including the suffix."""
 LONGEST_CAPTION = 10_000
-"""Letters of a caption; the text tower reads the first few hundred at most."""
+"""Characters of a caption; the text tower reads at most the first few hundred."""
 LONGEST_WORD = 1000
-"""Letters without a space; the tower's tokeniser takes time by the square of their number."""
+"""Characters without a space; the tower's tokeniser takes quadratic time in their number."""
 
 
 class Layout(ABC):
-    """One dataset on disk. Instances can be sent to other processes."""
+    """One dataset on disk. Instances can be pickled for other processes."""
 
     form: str
     """Format of the motions: ``npy``, ``npz`` or ``hdf5``."""
@@ -33,16 +33,16 @@ class Layout(ABC):
 
     def __init__(self, root: Path, folders_of_splits: Sequence[str]) -> None:
         self.root = root
-        # Official downloads differ in where the split files are: in a folder of theirs, or beside the data.
+        # In official downloads the split files (train.txt, test.txt) are in a folder of their own or beside the data.
         found = (root / name for name in folders_of_splits if any((root / name).glob("t*.txt")))
         self.splits = next(found, root / folders_of_splits[0])
 
     def split_file(self, split: str) -> Path:
-        """Text file with one clip id a line."""
+        """Text file with one clip id per line."""
         return self.splits / f"{split}.txt"
 
     def ignored(self) -> frozenset[str]:
-        """Ids the owners advise to leave out."""
+        """Ids that the owners advise to leave out."""
         return frozenset()
 
     def unseen(self) -> frozenset[str]:
@@ -54,7 +54,7 @@ class Layout(ABC):
         return self.root / UNSEEN_CAPTIONS
 
     def skeleton(self) -> str | None:
-        """What gives the height of the floor and the bones, where the files do not hold positions."""
+        """Name of the skeleton that gives floor height and bones, where the files do not hold positions."""
         return None
 
     def offsets(self) -> Float[np.ndarray, "J 3"] | None:
@@ -62,11 +62,11 @@ class Layout(ABC):
         return None
 
     def tokeniser(self) -> str | None:
-        """What makes ``word/POS`` tokens of the captions, where the owners' tokens are not there or not needed."""
+        """Name of the tokeniser that makes ``word/POS`` tokens of the captions; none where it is not needed."""
         return None
 
     def absent(self, clip: str) -> list[str]:
-        """What of a clip is not there, one line each."""
+        """Missing files of a clip, one line each."""
         return [f"{path}: missing." for path in self.files(clip) if not path.is_file()]
 
     @abstractmethod
@@ -75,11 +75,11 @@ class Layout(ABC):
 
     @abstractmethod
     def shared_files(self) -> tuple[Path, ...]:
-        """Files besides the splits' and the clips'."""
+        """Files other than those of splits and clips."""
 
     @abstractmethod
     def shared_problems(self) -> list[str]:
-        """What is wrong with the shared files."""
+        """Problems with the shared files."""
 
     @abstractmethod
     def read(self, clip: str) -> Clip:
@@ -87,7 +87,7 @@ class Layout(ABC):
 
 
 def problems(*checks: Callable[[], Any]) -> list[str]:
-    """What the checks complain about."""
+    """Problems that the checks find."""
     found = []
     for check in checks:
         try:
@@ -110,23 +110,23 @@ def is_clip_id(name: str) -> bool:
 
 
 def read_captions(path: Path) -> tuple[str, ...]:
-    """Non-blank lines; at least one."""
+    """Captions of a file: its non-blank lines, at least one."""
     captions = tuple(checked_caption(line, str(path)) for line in lines(path))
     if not captions:
-        raise DataError(f"{path}: no caption; needs one a line.")
+        raise DataError(f"{path}: no caption; needs one per line.")
     return captions
 
 
 def checked_caption(caption: str, where: str) -> str:
-    """``caption``, if the text tower can read it in no more time than real ones take.
+    """``caption``, if the text tower can read it in reasonable time.
 
     Raises:
-        DataError: it is absurdly long, or one of its words is.
+        DataError: the caption or one of its words is absurdly long.
     """
     if len(caption) > LONGEST_CAPTION:
         raise DataError(
-            f"{where}: a caption of {len(caption):,} letters, {shown(caption)}; at most {LONGEST_CAPTION:,}."
+            f"{where}: a caption of {len(caption):,} characters, {shown(caption)}; at most {LONGEST_CAPTION:,}."
         )
     if len(caption) > LONGEST_WORD and (longest := max(map(len, caption.split()), default=0)) > LONGEST_WORD:
-        raise DataError(f"{where}: a word of {longest:,} letters in {shown(caption)}; at most {LONGEST_WORD:,}.")
+        raise DataError(f"{where}: a word of {longest:,} characters in {shown(caption)}; at most {LONGEST_WORD:,}.")
     return caption

@@ -61,5 +61,7 @@ def _person(path: Path) -> np.ndarray:
     left, right = (raw[:, 3 * hip : 3 * hip + 2] for hip in (LEFT_HIP, RIGHT_HIP))
     same = np.flatnonzero((left == right).all(axis=1))
     if len(same):  # no facing direction: features of a window that starts here would be NaN
-        raise DataError(f"{path}: both hips at one place in frame {same[0]} ({len(same)} of {len(raw)} frames).")
+        raise DataError(
+            f"{path}: both hips at the same position in frame {same[0]} ({len(same)} of {len(raw)} frames)."
+        )
     return raw

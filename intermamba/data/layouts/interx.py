@@ -22,21 +22,21 @@ from intermamba.reading.pickles import read_pickle
 
 
 def layout(root: Path, settings: DatasetConfig) -> Layout:
-    """The layout of what ``motions/`` holds: clips' folders (taken for granted if there is nothing) or HDF5 files."""
+    """The layout for the contents of ``motions/``: folders of clips (also if it is empty) or HDF5 files."""
     motions = root / "motions"
     processed = [path.name for path in (motions / f"{split}.h5" for split in SPLITS) if path.exists()]
     if not processed:
         return ParameterLayout(root, settings)
     if folder := next((path.name for path in motions.iterdir() if path.is_dir()), None):
         raise DataError(
-            f"{motions}: holds {processed[0]} and the clip folder {folder}, which are two forms of one dataset. Leave "
-            "one of them there: the HDF5 files as the owners processed them, or the raw folders."
+            f"{motions}: holds {processed[0]} and the clip folder {folder}, which are two forms of one dataset. Keep "
+            "one of them: the HDF5 files processed by the owners, or the raw folders."
         )
     return ProcessedLayout(root, settings)
 
 
 class _InterXLayout(Layout):
-    """``texts_processed/``, ``glove/``, ``splits/``, ``annots/``, and a user's SMPL-X model file wherever it is.
+    """``texts_processed/``, ``glove/``, ``splits/``, ``annots/``, and a user's SMPL-X model file at any path.
 
     Without ``texts_processed/`` the captions of ``texts/`` are tokenised here.
     """
@@ -63,7 +63,7 @@ class _InterXLayout(Layout):
             return read_skeleton(self.model)
         except DataError as error:
             raise DataError(
-                f"{error} It is datasets.interx.skeleton; null takes the project's own skeleton."
+                f"{error} It is datasets.interx.skeleton; null selects the project's own skeleton."
             ) from error
 
     def tokeniser(self) -> str | None:
@@ -106,7 +106,7 @@ class _InterXLayout(Layout):
 
     @cached_property
     def actors(self) -> dict[str, int]:
-        """Who acts in each clip: 0 is P1, 1 is P2."""
+        """The actor of each clip: 0 is P1, 1 is P2."""
         path = self._order_file
         table = read_pickle(path)
         if not isinstance(table, dict) or not all(isinstance(clip, str) for clip in table):
@@ -155,7 +155,7 @@ class ParameterLayout(_InterXLayout):
         arrays = read_archive(path, interx.POSES, optional=rates)
         for rate in rates:
             if rate in arrays and arrays.pop(rate).tolist() != interx.FILE_FPS:
-                raise DataError(f"{path}: not recorded at {interx.FILE_FPS} frames a second, as Inter-X's files are.")
+                raise DataError(f"{path}: not recorded at {interx.FILE_FPS} frames per second, as Inter-X's files are.")
         lengths = {key: len(array) for key, array in arrays.items()}
         if len(set(lengths.values())) > 1 or not lengths["trans"]:
             raise DataError(f"{path}: numbers of frames differ or are zero: {lengths}.")
@@ -164,7 +164,7 @@ class ParameterLayout(_InterXLayout):
 
 
 class ProcessedLayout(_InterXLayout):
-    """``motions/{train,val,test}.h5`` at 30 fps: the owners' own processing, with their floor."""
+    """``motions/{train,val,test}.h5`` at 30 fps, processed by the owners, with their floor."""
 
     form = "hdf5"
     file_fps = interx.FPS
@@ -189,7 +189,7 @@ class ProcessedLayout(_InterXLayout):
 
     def absent(self, clip: str) -> list[str]:
         found, poses = super().absent(clip), self._poses_of(clip)
-        with suppress(DataError):  # of an unreadable file, which reading the clip will explain
+        with suppress(DataError):  # an unreadable file is reported when the clip is read
             if not found and clip not in poses:
                 found.append(f"{poses.path}: no dataset {clip}.")
         return found
@@ -213,11 +213,11 @@ def _processed_captions(path: Path) -> tuple[tuple[str, ...], tuple[tuple[str, .
             raise DataError(f"{path}: line {number} is not 'caption#word/POS word/POS ...#0.0#0.0': {shown(line)}.")
         if any(field.strip() not in ("0.0", "0", "nan") for field in fields[2:]):
             raise DataError(
-                f"{path}: line {number} tells a part of the clip ({fields[2]:.20} to {fields[3]:.20}); only 0.0#0.0 is "
-                "known."
+                f"{path}: line {number} describes a part of the clip ({fields[2]:.20} to {fields[3]:.20}); only "
+                "0.0#0.0 is supported."
             )
         captions.append(checked_caption(fields[0].strip(), f"{path}: line {number}"))
         tagged.append(tuple(words))
     if not captions:
-        raise DataError(f"{path}: no caption; needs one a line.")
+        raise DataError(f"{path}: no caption; needs one per line.")
     return tuple(captions), tuple(tagged)

@@ -2,9 +2,10 @@
 
 A choreography plans steps, reaches and bends of two performers on a continuous clock; forward kinematics and analytic
 two-bone chains turn the plan into poses at any frame rate. The parameters of a kind (limb, count, speed, side, way)
-shape the motion and the sentences that tell it. Modules, bottom up: ``timing`` and ``body`` (curves, kinematics),
-``performer`` and ``stage`` (what a body can do, where two can meet), ``kinds`` (the interactions), ``captions`` and
-``lexicon`` (words), ``choreography`` (one clip), ``plan`` (which clips), ``interhuman`` and ``interx`` (files).
+shape the motion and its captions. Modules, bottom up: ``timing`` and ``body`` (curves, kinematics),
+``performer`` and ``stage`` (movements of a body, meeting points of two), ``kinds`` (the interactions), ``grammar``,
+``paraphrases`` and ``lexicon`` (words), ``choreography`` (one clip), ``plan`` (which clips), ``interhuman`` and
+``interx`` (files).
 """
 
 from intermamba.data.synthetic.choreography import Clip, clip

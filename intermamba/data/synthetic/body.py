@@ -1,7 +1,7 @@
 """Kinematics of one performer, vectorised over frames: rotations, forward kinematics, analytic two-bone chains.
 
 World axes: y up, metres. A yaw of 0 faces +z and a positive yaw turns to the performer's left (counterclockwise seen
-from above). NumPy in float64 throughout: nothing here needs gradients, and importing stays quick.
+from above). NumPy in float64 throughout: nothing here needs gradients, and imports stay fast.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ REST = np.array(OFFSETS)
 PALM = 0.085
 """Middle of the palm, metres beyond the wrist along the rest hand."""
 SOLE = 0.02
-"""Height of the toe joint of a planted foot: it lies inside the ball of the foot, not on the floor."""
+"""Height of the toe joint of a planted foot, which is inside the ball of the foot."""
 
 _AXES = {"x": (0, 1, 2), "y": (1, 2, 0), "z": (2, 0, 1)}
 
@@ -39,7 +39,7 @@ def turn(axis: str, angle: Angle) -> Matrix:
 def apply(
     matrix: Float[np.ndarray, "T 3 3"], vector: Float[np.ndarray, "T 3"] | Float[np.ndarray, " 3"]
 ) -> Float[np.ndarray, "T 3"]:
-    """Rotate one vector a frame, or the same vector in every frame."""
+    """Rotate one vector per frame, or the same vector in every frame."""
     return np.einsum("...ij,...j->...i", matrix, vector)
 
 
@@ -61,10 +61,11 @@ class Limb:
     root: int
     middle: int
     upper: Float[np.ndarray, " 3"]
-    """Rest vector of the upper bone, and below of the lower one."""
+    """Rest vector of the upper bone."""
     lower: Float[np.ndarray, " 3"]
+    """Rest vector of the lower bone."""
     bends: tuple[float, float, float]
-    """Where the middle joint points when the limb bends, in the rest pose."""
+    """Direction of the middle joint when the limb bends, in the rest pose."""
     softness: float
     """Metres over which the ends of the reachable range are rounded: a hard clamp would make the joint snap."""
 
@@ -77,7 +78,7 @@ class Limb:
     ) -> tuple[Float[np.ndarray, "T 3 3"], Float[np.ndarray, "T 3 3"]]:
         """World rotations of both bones so that the limb's end is at ``goal``, or as near as it reaches, softly.
 
-        ``pole`` (any length) says to which side the elbow or knee points; it must not lie along the limb.
+        ``pole`` (any length) gives the direction of the elbow or knee; it must not be parallel to the limb.
         """
         upper, lower = scale * np.linalg.norm(self.upper), scale * np.linalg.norm(self.lower)
         line = goal - start
@@ -144,7 +145,7 @@ def forward_kinematics(
 
 
 def fingers(curl: Float[np.ndarray, " T"], side: str) -> Float[np.ndarray, "T 15 3 3"]:
-    """Local rotations of one hand's 15 finger joints; ``curl`` in radians a joint, 0 is the flat rest hand."""
+    """Local rotations of one hand's 15 finger joints; ``curl`` in radians per joint, 0 is the flat rest hand."""
     sign = -1.0 if side == "left" else 1.0  # the rest palm looks down; fingers curl towards it
     rotations = np.broadcast_to(turn("z", sign * curl)[:, None], (len(curl), 15, 3, 3)).copy()
     rotations[:, 12:] = turn("z", sign * 0.4 * curl)[:, None]

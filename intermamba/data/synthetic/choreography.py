@@ -1,4 +1,4 @@
-"""One clip: a kind of interaction, its parameters and a seed make two moving bodies and the sentences that tell it."""
+"""One clip: a kind of interaction, its parameters and a seed give two moving bodies and their captions."""
 
 import math
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ class Clip:
 
     Attributes:
         rotations: local rotations of SMPL-X's 55 joints; the root's is its world rotation.
-        translation: place of the pelvis, metres.
+        translation: position of the pelvis, metres.
         scale: factor on the rest offsets of each person (:data:`intermamba.skeleton.OFFSETS`).
         captions: three sentences about both.
         tokens: the same as ``word/POS`` separated by blanks.
         individual: one sentence about each person alone.
-        unseen: which of the captions are told as training captions never are.
+        unseen: which of the captions are in phrasings that training never shows.
         actor: which person initiates, 0 or 1.
     """
 
@@ -42,8 +42,8 @@ class Clip:
     unseen: tuple[bool, bool, bool]
 
     @property
-    def told_unseen(self) -> list[str]:
-        """Captions that are told as training captions never are."""
+    def unseen_captions(self) -> list[str]:
+        """Captions in phrasings that training never shows."""
         return [caption for caption, unseen in zip(self.captions, self.unseen, strict=True) if unseen]
 
     def positions(self) -> Float[np.ndarray, "T 2 55 3"]:
@@ -66,16 +66,16 @@ def clip(
 ) -> Clip:
     """Choreograph and sample one clip.
 
-    Everything is a function of continuous time, so another ``fps`` samples the same motion.
+    Motion is a function of continuous time, so another ``fps`` samples the same motion.
 
     Args:
         kind: a name in :data:`intermamba.data.synthetic.kinds.KINDS`.
-        seed: of the clip's own variation: size, place, heading, timing, style, words, and ``parameters`` if not given.
+        seed: seed of size, place, heading, timing, style, words, and ``parameters`` if not given.
         seconds: length of the clip; the whole interaction fits into it.
-        fps: frames a second; the clip has ``round(seconds * fps)`` of them.
+        fps: frames per second; the clip has ``round(seconds * fps)`` of them.
         parameters: a value of every parameter of the kind; drawn from ``seed`` if not given.
         variation: largest deviation of body size from the neutral skeleton.
-        unseen: tell it once as training captions never are.
+        unseen: put one caption in a phrasing that training never shows.
 
     Raises:
         DataError: unknown kind or parameter value, or a clip too short to hold a frame.
@@ -114,24 +114,24 @@ def clip(
     actor = derive(seed, "actor") % 2
     order = [0, 1] if actor == 0 else [1, 0]
     words = np.random.default_rng(derive(seed, "captions", kind))
-    told = grammar.tell(recipe, parameters, words, unseen)
-    alone = grammar.tell_alone(recipe, parameters, words)
+    said = grammar.describe(recipe, parameters, words, unseen)
+    alone = grammar.describe_alone(recipe, parameters, words)
     return Clip(
         rotations[:, order],
         translation[:, order],
         (float(scales[order[0]]), float(scales[order[1]])),
-        (told[0].text, told[1].text, told[2].text),
-        (told[0].tokens, told[1].tokens, told[2].tokens),
+        (said[0].text, said[1].text, said[2].text),
+        (said[0].tokens, said[1].tokens, said[2].tokens),
         (alone[order[0]], alone[order[1]]),
         actor,
         kind,
         dict(parameters),
-        (told[0].unseen, told[1].unseen, told[2].unseen),
+        (said[0].unseen, said[1].unseen, said[2].unseen),
     )
 
 
 def _liven(performer: Performer, random: np.random.Generator) -> None:
-    """Small habits that make no two performers alike: posture, breathing, a wandering weight."""
+    """Vary the performers' posture, breathing and shifting of weight."""
     slow, phase, size = random.uniform(0.6, 1.2), random.uniform(0, 2 * math.pi), random.uniform(0.4, 1.0)
     posture = random.uniform(-0.04, 0.07)
     seconds = performer.seconds

@@ -2,9 +2,8 @@
 
 Notation of a template: ``[walks|goes]`` is a choice; ``{speed}`` is a slot, filled with a phrase for the parameter's
 value (:data:`PHRASES`); ``{A}`` and ``{B}`` name initiator and other for the first time, ``{a}`` and ``{b}`` again;
-``turn/NOUN`` fixes the part of speech of an ambiguous word. Sides are told in plain words only (left, right, clockwise,
-counterclockwise), each from the point of view of the person concerned, so that a mirrored copy needs nothing but their
-exchange.
+``turn/NOUN`` fixes the part of speech of an ambiguous word. Sides appear as plain words only (left, right, clockwise,
+counterclockwise), each from the point of view of the person concerned, so that mirroring only exchanges these words.
 """
 
 import re
@@ -31,7 +30,7 @@ ROLES = (
 """Initiator and other, when first named and later."""
 
 OPENINGS = ("", "", "", "", "in this scene, ", "here, ")
-"""What may stand before a sentence."""
+"""Optional beginnings of a sentence."""
 
 DEFINITE = "the first person"
 """Always the initiator; the other names go by order of mention."""
@@ -117,7 +116,7 @@ PHRASES: dict[str, Phrases] = {
 """Phrases of each slot for each value of its parameter."""
 
 DERIVED = {"depth_adjective": "depth", "end_mine": "end", "end_other": "end", "standing": "from", "stumble": "strength"}
-"""Slots that tell a parameter of another name."""
+"""Slots for a parameter of another name."""
 
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -126,20 +125,20 @@ _TAG = re.compile(r"/[A-Z]+")
 
 @dataclass(frozen=True)
 class Sentence:
-    """A caption and its tokens, ``word/POS`` with lemmas of nouns and verbs, as Inter-X's text processing has them."""
+    """A caption and its tokens, ``word/POS`` with lemmas of nouns and verbs, as in Inter-X's text processing."""
 
     text: str
     tokens: str
     unseen: bool = False
-    """Whether it is told as training captions never are."""
+    """Whether it is in a phrasing that training never shows."""
 
 
-def tell(
+def describe(
     kind: Kind, parameters: Mapping[str, str], random: np.random.Generator, unseen: bool = False
 ) -> tuple[Sentence, Sentence, Sentence]:
     """Three different sentences about a pair; two or three of them name every parameter.
 
-    With ``unseen`` one of these is in a phrasing that is told nowhere else.
+    With ``unseen`` one of these is in a phrasing that training never shows.
     """
     loose = int(random.random() < 0.4)
     full = (*kind.captions, *SEEN[kind.name])
@@ -153,7 +152,7 @@ def tell(
     return sentences[0], sentences[1], sentences[2]
 
 
-def tell_alone(kind: Kind, parameters: Mapping[str, str], random: np.random.Generator) -> tuple[str, str]:
+def describe_alone(kind: Kind, parameters: Mapping[str, str], random: np.random.Generator) -> tuple[str, str]:
     """One sentence about the initiator alone and one about the other alone."""
     first, second = (_render(template, parameters, random).text for template in kind.individual)
     return first, second

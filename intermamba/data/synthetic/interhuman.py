@@ -1,4 +1,4 @@
-"""The embedded dataset in InterHuman's raw layout: 492 columns a person and frame, z up, 30 fps.
+"""The embedded dataset in InterHuman's raw layout: 492 columns per person and frame, z up, 30 fps.
 
 ``annots_individual/person{1,2}/NNNN.txt`` holds a sentence about each person alone, in the layout of in2IN's extension
 of the dataset. ``motions/*.pkl`` (raw SMPL parameters, not used for training) are not written.
@@ -43,11 +43,11 @@ def write_interhuman(
 
     Args:
         folder: replaced as a whole once everything is written.
-        train: clips for training; the split lists :data:`IGNORED` more, which the ignore list takes away.
+        train: clips for training; the split lists :data:`IGNORED` more, which the ignore list removes.
         val: clips for validation.
         test: clips for testing, half of them of held-out combinations.
         seconds: shortest and longest clip.
-        seed: of everything that is drawn.
+        seed: root seed.
         progress: counts the clips.
 
     Raises:
@@ -85,7 +85,7 @@ def columns(made: Clip) -> Float[np.ndarray, "T 2 492"]:
     """
     frames = len(made.translation)
     positions = made.positions()
-    # A fingertip lies as far beyond its last joint as that lies beyond the one before.
+    # A fingertip continues the direction of the last bone.
     scale = np.array(made.scale)[None, :, None, None]
     last, before = positions[:, :, TIPS], positions[:, :, [index - 1 for index in TIPS]]
     lengths = np.linalg.norm(REST[TIPS], axis=-1)[None, None, :, None]
@@ -104,4 +104,4 @@ def _write_clip(folder: Path, planned: Planned) -> list[str]:
         np.save(folder / "motions_processed" / folder_of_person / f"{name}.npy", values[:, person])
         write_lines(folder / "annots_individual" / folder_of_person / f"{name}.txt", [made.individual[person]])
     write_lines(folder / "annots" / f"{name}.txt", made.captions)
-    return made.told_unseen
+    return made.unseen_captions

@@ -1,7 +1,7 @@
 """The embedded dataset in Inter-X's raw layout: SMPL-X parameters at 120 fps, y up, with texts, order and word vectors.
 
-Bodies have the neutral size here: the owners' processing ignores ``betas``, so a scaled body would slide and miss its
-contacts. As in SMPL-X, the pelvis stands at ``trans`` plus its rest offset, which is zero for this project's skeleton.
+Bodies have neutral size: the owners' processing ignores ``betas``, so a scaled body would slide and miss its contacts.
+As in SMPL-X, the pelvis is at ``trans`` plus its rest offset, which is zero for this project's skeleton.
 """
 
 import pickle
@@ -45,7 +45,7 @@ def write_interx(
         val: clips for validation.
         test: clips for testing, half of them of held-out combinations.
         seconds: shortest and longest clip.
-        seed: of everything that is drawn.
+        seed: root seed.
         progress: counts the clips.
 
     Raises:
@@ -78,7 +78,7 @@ def name_of(planned: Planned) -> str:
 
 
 def actor_of(planned: Planned) -> int:
-    """Who initiates, drawn from the clip's own seed: 0 for P1, 1 for P2."""
+    """The initiator, from the clip's own seed: 0 for P1, 1 for P2."""
     return derive(planned.seed, "actor") % 2
 
 
@@ -104,7 +104,7 @@ def _write_clip(folder: Path, planned: Planned) -> list[str]:
     pairs = zip(made.captions, made.tokens, strict=True)
     processed = (f"{caption}#{tokens}#0.0#0.0" for caption, tokens in pairs)
     write_lines(folder / "texts_processed" / f"{name}.txt", processed)
-    return made.told_unseen
+    return made.unseen_captions
 
 
 def axis_angle(matrices: Float[np.ndarray, "T J 3 3"]) -> Float[np.ndarray, "T J 3"]:
@@ -114,7 +114,7 @@ def axis_angle(matrices: Float[np.ndarray, "T J 3 3"]) -> Float[np.ndarray, "T J
     sine, cosine = np.linalg.norm(vectors, axis=-1), (np.trace(matrices, axis1=-2, axis2=-1) - 1) / 2
     safe = np.maximum(sine, 1e-12)
     vectors *= np.where(sine > 1e-12, np.arctan2(sine, cosine) / safe, 1.0)[..., None]
-    half_turn = (sine < 1e-6) & (cosine < 0)  # the skew part vanishes there; SciPy's slower way does not need it
+    half_turn = (sine < 1e-6) & (cosine < 0)  # the skew part vanishes there; SciPy's slower method does not need it
     if half_turn.any():
         vectors[half_turn] = Rotation.from_matrix(matrices[half_turn]).as_rotvec()
     return vectors.astype(np.float32)

@@ -277,4 +277,4 @@ UNSEEN_PHRASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "stumble": {"gently": ("totters a bit backward",), "hard": ("reels far backward",)},
 }
-"""Phrases of some slots in test captions alone; the others are told as in training."""
+"""Phrases of some slots in test captions alone; the others have those of training."""

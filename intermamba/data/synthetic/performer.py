@@ -1,4 +1,4 @@
-"""One performer's part: what a choreography asks for, and the pose that follows from it at any moment.
+"""One performer's part: the plan of a choreography, and the pose that follows from it at any moment.
 
 A choreography plans with :meth:`Performer.walk`, :meth:`~Performer.add`, :meth:`~Performer.reach` and
 :meth:`~Performer.swing_leg`; nothing is computed until the clip is sampled. Then the trunk is posed from curves, the

@@ -1,8 +1,8 @@
-"""Which clips a dataset holds: ids, splits, kinds and parameters, all decided before anything is drawn.
+"""The clips of a dataset: ids, splits, kinds and parameters, all decided before any motion is generated.
 
 Every split has (within one) the same number of clips of each kind. Training and validation never see the held-out
 combinations of :attr:`Kind.held_out`; half of the test split consists of them, the other half of combinations seen in
-training, so a model that copies its nearest training clip fails where one that composes what it has learnt does not.
+training, so a model must compose what it has learnt, and not copy its nearest training clip.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ FPS = 30
 
 @dataclass(frozen=True)
 class Planned:
-    """One clip to be made. ``number`` counts from 0 over the dataset, ``take`` over the clips of its kind."""
+    """One clip to be generated. ``number`` counts from 0 over the dataset, ``take`` over the clips of its kind."""
 
     number: int
     split: str
@@ -40,7 +40,7 @@ def plan(train: int, val: int, test: int, seconds: tuple[float, float], seed: in
         train: clips for training, none of a held-out combination.
         val: clips for validation, likewise.
         test: clips for testing, every other one of a held-out combination.
-        seed: of everything that is drawn.
+        seed: root seed.
         seconds: shortest and longest clip; slow variants take the longer half of the range, quick ones the shorter.
 
     Raises:
@@ -49,7 +49,7 @@ def plan(train: int, val: int, test: int, seconds: tuple[float, float], seed: in
     low, high = seconds
     counts = dict(zip(SPLITS, (train, val, test), strict=True))
     if min(counts.values()) < 0 or sum(counts.values()) == 0:
-        raise ConfigError(f"synthetic data: clips a split must be 0 or more and not all 0; got {counts}.")
+        raise ConfigError(f"synthetic data: clips per split must be 0 or more and not all 0; got {counts}.")
     if not 0.5 <= low <= high:
         raise ConfigError(f"synthetic data: seconds needs 0.5 <= shortest <= longest; got {low}, {high}.")
     random = np.random.default_rng(derive(seed, "plan"))
@@ -72,14 +72,14 @@ def plan(train: int, val: int, test: int, seconds: tuple[float, float], seed: in
 
 
 def _deck(kind: Kind, split: str, random: np.random.Generator) -> list[Combination]:
-    """Combinations of a kind in the order in which a split uses them up, again and again."""
+    """Combinations of a kind in the order in which a split cycles through them."""
     held = kind.held_out
     seen = [combination for combination in kind.combinations if combination not in held]
     seen = [seen[index] for index in random.permutation(len(seen))]
     if split != "test":
         return seen
     new = sorted(held)
-    start = int(random.integers(2))  # kinds with a single test clip: half of them show a held-out combination
+    start = int(random.integers(2))  # of kinds with a single test clip, half show a held-out combination
     deck: list[Combination] = []
     for index, combination in enumerate(seen):
         pair = [new[index % len(new)], combination]

@@ -12,7 +12,7 @@ from intermamba.data.synthetic.performer import SIGNS, Ground, Path, Performer, 
 
 TIMES = {"once": 1, "twice": 2, "three times": 3}
 PACES = {"slowly": 0.85, "quickly": 1.7}
-"""Walking speed of the captions' words, metres a second."""
+"""Walking speeds of the captions' words, metres per second."""
 OTHER: dict[Side, Side] = {"left": "right", "right": "left"}
 
 
@@ -27,7 +27,7 @@ def sides(limb: str) -> tuple[Side, ...]:
 
 @dataclass
 class Stage:
-    """What a choreography works on.
+    """The two performers and the parameters of a choreography.
 
     ``a`` initiates and ``b`` responds. Both are placed near the origin; the finished clip is turned and moved.
     """
@@ -43,7 +43,7 @@ class Stage:
 
     @property
     def size(self) -> float:
-        """Mean scale of the two bodies: heights at which hands meet follow it."""
+        """Mean scale of the two bodies, which scales the height at which hands meet."""
         return (self.a.scale + self.b.scale) / 2
 
     @property
@@ -51,7 +51,7 @@ class Stage:
         return TIMES[self["count"]]
 
     def vary(self, value: float, share: float = 0.06) -> float:
-        """The value, up to ``share`` of it more or less: no two clips are alike."""
+        """The value with a random deviation of up to ``share`` of it, so that clips differ."""
         return value * (1 + share * self.random.uniform(-1, 1))
 
     def span(self, start: float = 0.12, end: float | None = None) -> tuple[float, float]:
@@ -104,7 +104,7 @@ def near(performer: Performer, offset: tuple[float, float, float]) -> Target:
 
 
 def moved(target: Target, signal: Signal, by: tuple[float, float, float]) -> Target:
-    """A target that goes off by ``by`` (world axes) as ``signal`` goes to 1."""
+    """A target displaced by ``by`` (world axes) as ``signal`` goes to 1."""
     return lambda scene: target(scene) + signal(scene.time)[:, None] * np.array(by)
 
 

@@ -1,4 +1,4 @@
-"""Blends over time: all motion of the embedded dataset is made of these smooth curves, so any frame rate will do.
+"""Smooth curves over time, of which all motion of the embedded dataset is made, at any frame rate.
 
 Times are fractions of the clip: 0 at its first moment, 1 at its last.
 """
@@ -46,6 +46,6 @@ def cycles(time: Curve, start: float, end: float, count: int) -> Curve:
 
 
 def soft_min(limit: float | Curve, value: Curve, width: float) -> Curve:
-    """The smaller of two curves with the corner rounded over about ``width``; never above either."""
+    """The minimum of two curves with the corner rounded over about ``width``; never above either."""
     gap = (np.asarray(limit) - value) / width
     return value - width * np.logaddexp(0.0, -gap)

@@ -1,4 +1,4 @@
-"""A whole folder appears at once or not at all, and says that it is synthetic."""
+"""Atomic writing of a whole folder, marked as synthetic."""
 
 import shutil
 from collections.abc import Iterable, Iterator
@@ -8,21 +8,21 @@ from pathlib import Path
 from intermamba.data import SYNTHETIC_MARKER
 
 _TEXT = """\
-Generated choreographies in the owners' raw layout: no recorded person is in here.
+Generated choreographies in the owners' raw layout: this folder holds no recorded motion.
 Results made from this folder are labelled synthetic because this file is present.
 """
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """A text file of ``lines``, one a line."""
+    """Write a text file of ``lines``."""
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty sibling to fill; on success it takes the place of ``folder``, on failure it is removed.
+    """Yield an empty sibling to fill; on success it replaces ``folder``, on failure it is removed.
 
-    What a killed run left behind is removed by the next one.
+    Leftovers of a killed run are removed by the next one.
     """
     folder = Path(folder)
     part, old = folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old")

@@ -12,7 +12,7 @@ class ComMdmOptions(MdmOptions):
     """Choices of ComMDM."""
 
     clips: Annotated[int, Field(gt=0)] | None = None
-    """Train the block on so many clips, drawn by the training seed [ComMDM*: 10]; none: on all."""
+    """Number of clips to train the block on, drawn by the training seed [ComMDM*: 10]; none: all."""
 
 
 METHOD = Method(

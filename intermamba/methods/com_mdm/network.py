@@ -22,10 +22,10 @@ class Prior(Mdm):
 
 
 class ComMdm(Network):
-    """Both persons through one prior; what each reads of the other is added after its last layer.
+    """Both persons through one prior; the communication block's output is added after its last layer.
 
-    22,609,670 parameters on InterHuman, of which the block's 4,730,368 are trained. Officially a token of the relative
-    first pose goes with each person; features with global positions have no use for it.
+    22,609,670 parameters on InterHuman, of which the block's 4,730,368 are trained. Officially, each person has a token
+    of the relative first pose; features with global positions do not need it.
     """
 
     def __init__(

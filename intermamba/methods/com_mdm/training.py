@@ -19,7 +19,7 @@ from intermamba.seeds import derive
 
 
 class PriorTraining(MdmTraining):
-    """MDM on both persons of each pair, one at a time; each with the caption of the pair, as the data have no other."""
+    """MDM on both persons of each pair, one at a time, each with the pair's caption: the data have no other."""
 
     def terms(self, batch: Batch, generator: torch.Generator, *, training: bool) -> dict[str, Float[Tensor, ""]]:
         persons = Batch(
@@ -35,7 +35,7 @@ class PriorTraining(MdmTraining):
 class ComMdmTraining(MdmTraining):
     """The block learns from the error of one person of each pair, drawn at random; the prior is frozen.
 
-    The prior has no dropout meanwhile. Officially it has none until the first evaluation, and some from then on.
+    The prior has no dropout. Officially it has none until the first evaluation, and some afterwards.
     """
 
     def __init__(self, *given: Any, parts: Mapping[str, Mapping[str, Tensor]] | None = None, **named: Any) -> None:
@@ -73,7 +73,7 @@ class ComMdmTraining(MdmTraining):
         return {"simple": simple, "total": simple}
 
     def loaders(self, splits: Sequence[SplitFile], settings: DatasetConfig, root: int) -> tuple[Any, Any]:
-        """With ``clips``, the same few in place of all, as often as all would come."""
+        """With ``clips``, only those clips are used, repeated to the length of the whole split."""
         train, validation = super().loaders(splits, settings, root)
         options = self.variant.options()
         assert isinstance(options, ComMdmOptions)

@@ -1,18 +1,18 @@
-"""in2IN (Ruiz-Ponce et al. 2024): InterGen with a caption of each person besides the caption of the pair."""
+"""in2IN (Ruiz-Ponce et al. 2024): InterGen with a caption for each person besides the caption of the pair."""
 
 from intermamba.methods.intergen import InterGenOptions
 from intermamba.methods.method import Method
 
 
 class In2InOptions(InterGenOptions):
-    """Choices of in2IN; guidance is a weighted sum over what each pass sees [in2IN ``configs/models/in2IN.yaml``]."""
+    """Choices of in2IN; guidance is a weighted sum over passes with other captions [``configs/models/in2IN.yaml``]."""
 
     guidance_all: float = 3.0
     """Weight of the pass that sees all three captions."""
     guidance_pair: float = 3.0
-    """Weight of the pass that sees the caption of the pair alone."""
+    """Weight of the pass that sees only the caption of the pair."""
     guidance_persons: float = 1.0
-    """Weight of the pass that sees the captions of the persons alone; the null pass gets the rest, up to one."""
+    """Weight of the pass that sees only the captions of the persons; the null pass gets the rest, up to one."""
 
 
 METHOD = Method(

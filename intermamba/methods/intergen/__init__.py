@@ -12,13 +12,13 @@ class InterGenOptions(AstmOptions):
     """Choices of InterGen; those of ASTM apply where it replaces the self-attention."""
 
     self_mixer: Literal["attention", "astm"] = "attention"
-    """What mixes one person's frames: InterGen's self-attention, or Self-ASTM (Table 5, row 2)."""
+    """Mixer of one person's frames: InterGen's self-attention, or Self-ASTM (Table 5, row 2)."""
 
     @model_validator(mode="after")
     def _relevant(self) -> "InterGenOptions":
         idle = sorted(self.model_fields_set & set(AstmOptions.model_fields))
         if self.self_mixer == "attention" and idle:
-            raise ValueError(f"{', '.join(idle)}: without effect unless self_mixer is 'astm'")
+            raise ValueError(f"{', '.join(idle)}: no effect unless self_mixer is 'astm'")
         return self
 
 

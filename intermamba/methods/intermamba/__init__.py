@@ -17,17 +17,19 @@ class InterMambaOptions(AstmOptions):
     """How the pair's features become one sequence: the two convolutions of Eq. 11, or the mean of the two persons after
     the same AdaLN (the ablation "without LIIA"; the paper does not define it, and Cross-ASTM needs some h_inter)."""
     liia_norm: Literal["pair", "person"] = "pair"
-    """What LIIA's AdaLN normalises: the concatenated pair, as Eq. 11 prints, or each person with the same weights."""
+    """Input of LIIA's AdaLN: the concatenated pair, as printed in Eq. 11, or each person with the same weights."""
     h_inter: Literal["direct", "projected"] = "direct"
-    """How Cross-ASTM reads B, C and Delta from h_inter: as it is (Section 4.4), or in each branch through a linear map,
-    convolution and SiLU of its own, as the person's features go (one way to take Eq. 13's parentheses)."""
+    """How Cross-ASTM computes B, C and Delta from h_inter: directly (Section 4.4), or in each branch through its own
+    linear map, convolution and SiLU, like the person's features (one reading of Eq. 13's parentheses)."""
     cross: bool = True
-    """Have Cross-ASTM. Without it nothing reads h_inter, so LIIA goes too and the persons share only text and noise."""
+    """Use Cross-ASTM. Without it nothing reads h_inter, so LIIA is removed too and the persons share only the text."""
 
 
 METHOD = Method(
     name="intermamba",
     network="intermamba.models.intermamba:InterMamba",
     options=InterMambaOptions,
-    sources={"all": "the paper, Section 5.1; where it is silent InterGen or ours (docs/explanation/deviations.md)"},
+    sources={
+        "all": "the paper, Section 5.1; where it is silent, InterGen or our choice (docs/explanation/deviations.md)"
+    },
 )

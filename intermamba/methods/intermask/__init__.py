@@ -1,4 +1,4 @@
-"""InterMask (Javed et al. 2025): tokens of both persons' joints and times, revealed by a masked transformer."""
+"""InterMask (Javed et al. 2025): tokens of both persons' joints and times, predicted by a masked transformer."""
 
 from intermamba.methods.intermask.options import InterMaskOptions, InterMaskSizes
 from intermamba.methods.method import ROW, Error, Method, Training

@@ -1,7 +1,7 @@
 """The VQ-VAE's losses [InterMask ``models/losses.py``]: distances of features, joints, bones, rotations and feet.
 
-InterHuman's features are normalised and so are the joints, bones and rotations of these losses, as officially: only
-feet are measured in metres. Inter-X's features are not normalised; joints come from forward kinematics.
+As in the official code, InterHuman's features are normalised, and so are the joints, bones and rotations of these
+losses; only feet are measured in metres. Inter-X's features are not normalised; joints come from forward kinematics.
 """
 
 import torch
@@ -16,7 +16,7 @@ from intermamba.rotations import rows_to_matrix
 from intermamba.skeleton import BONE_ENDS, BONE_STARTS, FEET, FEET_HEIGHT, FEET_SQUARED_STEP
 
 _EDGE = 1e-7
-"""How near to one a cosine may come before it is cut: the angle has no slope there."""
+"""Distance from one at which a cosine is clipped, since the angle's gradient is infinite there."""
 
 
 def tokenizer_losses(
@@ -32,12 +32,12 @@ def tokenizer_losses(
 
     Args:
         predicted: normalised motion of one person; Inter-X's with the velocity in the last three columns, as ``true``.
-        true: what it should be.
-        commitment: of the tokenizer.
-        mean: of features; zero where they are not normalised.
-        std: of features; one where they are not normalised.
-        body: what features mean.
-        weights: of the terms.
+        true: the target.
+        commitment: commitment loss of the tokenizer.
+        mean: mean of features; zero where they are not normalised.
+        std: standard deviation of features; one where they are not normalised.
+        body: representation of the features.
+        weights: weights of the terms.
     """
     if not isinstance(body, InterX):
         compared = slice(0, interhuman.CONTACTS.start)
@@ -55,7 +55,7 @@ def tokenizer_losses(
         "velocity": functional.smooth_l1_loss(joints.diff(dim=1), target.diff(dim=1)),
         "bone_length": functional.smooth_l1_loss(_bones(joints), _bones(target)),
         "geodesic": _angle(*(part.unflatten(-1, (-1, 6)) for part in angles)),
-        "foot_contact": _standing(metres, target_metres),
+        "foot_contact": _foot_contact(metres, target_metres),
         "commitment": commitment,
     }
     losses = {name: getattr(weights, name) * value for name, value in terms.items()}
@@ -67,16 +67,16 @@ def _bones(joints: Float[Tensor, "B T J 3"]) -> Float[Tensor, "B T S"]:
 
 
 def _angle(predicted: Float[Tensor, "B T J 6"], true: Float[Tensor, "B T J 6"]) -> Float[Tensor, ""]:
-    """Angle between rotations, the mean over all.
+    """Mean angle between rotations.
 
-    Six numbers are read as two vectors one after the other, as officially: InterHuman's files interleave them.
+    As in the official code, six numbers are read as two consecutive vectors, though InterHuman's files interleave them.
     """
     trace = (rows_to_matrix(predicted) * rows_to_matrix(true)).sum((-2, -1))
     return torch.acos(((trace - 1) / 2).clamp(-1 + _EDGE, 1 - _EDGE)).mean()
 
 
-def _standing(predicted: Float[Tensor, "B T J 3"], true: Float[Tensor, "B T J 3"]) -> Float[Tensor, ""]:
-    """Feet that are low and slow in the data should not move at all."""
+def _foot_contact(predicted: Float[Tensor, "B T J 3"], true: Float[Tensor, "B T J 3"]) -> Float[Tensor, ""]:
+    """Steps of feet that are low and slow in the data; they should be zero."""
     feet = true[..., list(FEET), :]
     heights = torch.tensor(FEET_HEIGHT, device=true.device, dtype=true.dtype)
     contact = (feet.diff(dim=1).square().sum(-1) < FEET_SQUARED_STEP) & (feet[:, :-1, :, 1] < heights)

@@ -1,4 +1,4 @@
-"""Hiding tokens to learn from, and revealing them to draw motions: pure functions of tokens, logits and noise
+"""Hiding tokens for training, and predicting them for sampling: pure functions of tokens, logits and noise
 [InterMask ``models/mask_transformer/transformer.py``].
 
 Axes: B clip, P person, A part, U time; N the tokens of a clip, P x A x U of them, in that order.
@@ -24,11 +24,11 @@ class Hidden(NamedTuple):
     """Tokens of which some are hidden."""
 
     tokens: Int[Tensor, "B P A U"]
-    """What the network sees."""
+    """Tokens that the network sees."""
     hidden: Bool[Tensor, "B P A U"]
-    """Where it sees nothing but that there is a token."""
+    """Positions of mask tokens."""
     learned: Bool[Tensor, "B P A U"]
-    """What it has to predict; some of it is seen, and may be wrong."""
+    """Positions that it has to predict; some are visible, and may be wrong."""
 
 
 def hide(
@@ -38,10 +38,10 @@ def hide(
     config: Masking,
     generator: torch.Generator,
 ) -> Hidden:
-    """Choose tokens to learn from, and hide most of them.
+    """Choose tokens to predict, and hide most of them.
 
-    Usually any tokens, a share of the cosine of a uniform number; now and then all of one person: of the first in half
-    of the batch and of the second in the other half.
+    Usually a random share of all tokens (the cosine of a uniform number); sometimes all of one person: of the first in
+    half of the batch and of the second in the other half.
     """
     batch, device = len(tokens), tokens.device
     alone, which = torch.rand(2, generator=generator, device=device)
@@ -62,14 +62,14 @@ def hide(
 
 
 def padded(tokens: Int[Tensor, "B P A U"], real: Bool[Tensor, "B U"], special: Special) -> Int[Tensor, "B P A U"]:
-    """Tokens with padding where the motion has ended."""
+    """Tokens with padding after the end of the motion."""
     return torch.where(real[:, None, None], tokens, special.pad)
 
 
 def unroll(before: Hidden, logits: Float[Tensor, "B P A U K"], steps: int) -> Hidden:
-    """The tokens one of ``steps`` decoding steps later: the most confident predictions are taken for true.
+    """The tokens after one of ``steps`` decoding steps: the most confident predictions are kept.
 
-    A token that was predicted is no longer learned from.
+    Kept tokens are no longer predicted.
     """
     hidden = before.hidden.flatten(1)
     count = hidden.shape[1]
@@ -85,7 +85,7 @@ def unroll(before: Hidden, logits: Float[Tensor, "B P A U K"], steps: int) -> Hi
 def prediction_loss(
     logits: Float[Tensor, "B P A U K"], tokens: Int[Tensor, "B P A U"], learned: Bool[Tensor, "B P A U"]
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of the tokens to learn, the mean over all of them; zero where there are none."""
+    """Mean cross-entropy of the tokens to predict; zero if there are none."""
     loss = functional.cross_entropy(logits[learned], tokens[learned], reduction="sum")
     return loss / learned.sum().clamp(min=1)
 
@@ -105,15 +105,15 @@ def reveal(
 ) -> Int[Tensor, "B P A U"]:
     """Draw all tokens in I steps, in each of which the least confident are hidden again.
 
-    The official temperature divides probabilities that are normalised afterwards, so it has no effect; here is none.
+    The official temperature divides probabilities that are normalised afterwards, so it has no effect and is left out.
 
     Args:
         predict: the network, with guidance.
         real: times of the motions.
-        uniform: one number of [0, 1) for each step and token, which decides what is drawn.
+        uniform: one number in [0, 1) for each step and token, which determines the drawn entry.
         special: the tokens without an entry of the codebook.
-        top: share of the codebook, the likeliest entries, that is drawn from.
-        known: tokens that are given, such as one person's; negative where none is.
+        top: share of the codebook to draw from, the likeliest entries.
+        known: given tokens, such as one person's; negative where unknown.
     """
     shape = uniform.shape[:1] + uniform.shape[2:]
     free = _spread(real, uniform[:, 0])
@@ -136,7 +136,7 @@ def reveal(
 
 
 def draw(logits: Float[Tensor, "B N K"], uniform: Float[Tensor, "B N"], top: float) -> Int[Tensor, "B N"]:
-    """An entry of the codebook for each token, of the share ``top`` that is likeliest, by its probability."""
+    """An entry of the codebook for each token, drawn by probability from the likeliest share ``top``."""
     likeliest, entries = logits.topk(math.ceil(top * logits.shape[-1]), dim=-1)
     cumulative = likeliest.softmax(-1).cumsum(-1)
     # The last sum can be below one by rounding; a number above it takes the last entry.

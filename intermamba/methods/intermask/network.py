@@ -1,4 +1,4 @@
-"""InterMask's two networks as one: what sampling needs."""
+"""InterMask's two networks as one module for sampling."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -11,7 +11,7 @@ from intermamba.models.network import GuidedPass, Network
 
 
 class InterMask(Network):
-    """A masked transformer over the tokens of a tokenizer, which was trained before and stays as it is."""
+    """A masked transformer over the tokens of a frozen tokenizer, which was trained before."""
 
     def __init__(
         self, features: int, max_frames: int, text_width: int, sizes: InterMaskSizes, options: InterMaskOptions
@@ -21,7 +21,7 @@ class InterMask(Network):
         self.transformer = MaskedTransformer(sizes.tokenizer.codes, sizes.tokenizer.code, text_width, sizes.transformer)
 
     def train(self, mode: bool = True) -> "InterMask":
-        """The tokenizer never trains here."""
+        """The tokenizer always stays in evaluation mode."""
         super().train(mode)
         self.tokenizer.eval()
         return self

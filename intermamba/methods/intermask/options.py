@@ -67,54 +67,54 @@ class InterMaskSizes(Section):
     """Sizes of the two networks."""
 
     tokenizer: TokenizerSizes = TokenizerSizes()
-    """Of the VQ-VAE."""
+    """Sizes of the VQ-VAE."""
     transformer: TransformerSizes = TransformerSizes()
-    """Of the masked transformer."""
+    """Sizes of the masked transformer."""
 
 
 class TokenizerLosses(Frozen):
     """Weights of the VQ-VAE's losses; all but ``commitment`` and ``geodesic`` are smooth L1 distances."""
 
     features: Weight = 1.0
-    """Of all features [1]."""
+    """Weight of all features [1]."""
     positions: Weight = 1.0
-    """Of joint positions [1]."""
+    """Weight of joint positions [1]."""
     velocity: Weight = 100.0
-    """Of joint positions' steps between frames [100]."""
+    """Weight of joint positions' steps between frames [100]."""
     bone_length: Weight = 5.0
-    """Of bone lengths [5]."""
+    """Weight of bone lengths [5]."""
     geodesic: Weight = 0.01
-    """Of the angle between rotations, radians [0.01]."""
+    """Weight of the angle between rotations, radians [0.01]."""
     foot_contact: Weight = 500.0
-    """Of the steps of feet that stand, from none, metres [500]."""
+    """Weight of the steps of feet in contact, metres [500]."""
     commitment: Weight = 0.02
-    """Of the squared distance of the encoder's output from its entry of the codebook [0.02]."""
+    """Weight of the squared distance of the encoder's output from its entry of the codebook [0.02]."""
 
 
 class Masking(Frozen):
-    """How tokens are hidden in training; captions are dropped as ``diffusion.null_probability`` says."""
+    """How tokens are hidden in training; ``diffusion.null_probability`` is the share of dropped captions."""
 
     one_person: Fraction = 0.2
     """Share of batches in which all tokens of one person are hidden and none of the other [0.2]."""
     wrong: Fraction = 0.1
     """Share of the chosen tokens that are replaced by random ones [0.1]."""
     hidden: Fraction = 0.88
-    """Share of the rest that is hidden; what remains is seen and yet to be predicted [0.88]."""
+    """Share of the rest that is hidden; the remaining ones are visible and still predicted [0.88]."""
     unrolled: Weight = 1.0
-    """Weight of the loss one step of decoding later [1]."""
+    """Weight of the loss after one decoding step [1]."""
     steps: Annotated[int, Field(gt=0)] = 20
-    """Steps of decoding that one such step is one of [20]."""
+    """Number of decoding steps, which determines the size of one [20]."""
 
 
 class InterMaskOptions(Options):
     """Choices of InterMask."""
 
     graph: Graph = "as_released"
-    """In which frames joints see their neighbours. The released code numbers the joints of all frames of all clips one
-    after the other and has edges between the first 22 only, so they do in the first frame alone; ``fixed``: in all."""
+    """Frames in which joints see their neighbours. The released code numbers the joints of all frames of all clips
+    consecutively and has edges between the first 22 only, so it is only the first frame; ``fixed``: all frames."""
     top: Fraction = 0.1
-    """Share of the codebook, the likeliest entries, that a token is drawn from [0.1]."""
+    """Share of the codebook to draw a token from, the likeliest entries [0.1]."""
     losses: TokenizerLosses = TokenizerLosses()
-    """Weights of the VQ-VAE's losses, as its authors trained it."""
+    """The authors' weights of the VQ-VAE's losses."""
     masking: Masking = Masking()
-    """How tokens are hidden in training, as its authors did."""
+    """The authors' hiding of tokens in training."""

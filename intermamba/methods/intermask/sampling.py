@@ -1,4 +1,4 @@
-"""How InterMask samples: tokens revealed step by step, then decoded."""
+"""InterMask's sampler: tokens are predicted step by step, then decoded."""
 
 from collections.abc import Sequence
 
@@ -16,9 +16,9 @@ from intermamba.methods.variant import Variant
 
 
 class InterMaskSampler(GivenLengths):
-    """Draws the numbers that choose a clip's tokens from a generator of its own.
+    """Draws each clip's random numbers from its own generator.
 
-    Tokens are made for whole units, and the motion is cut.
+    Tokens are generated for whole units, and the motion is cut.
     """
 
     def __init__(self, variant: Variant, config: DiffusionConfig, how: Sampler = "plain") -> None:  # noqa: ARG002
@@ -49,13 +49,13 @@ class InterMaskSampler(GivenLengths):
 
 
 def units(mask: Bool[Tensor, "B T"]) -> Bool[Tensor, "B U"]:
-    """Times of tokens that hold real frames, be it one."""
+    """Times of tokens with at least one real frame."""
     padded = torch.nn.functional.pad(mask, (0, -mask.shape[1] % UNIT))
     return padded.unflatten(1, (-1, UNIT)).any(2)
 
 
 def decoded(tokenizer: Tokenizer, tokens: Int[Tensor, "B P A U"], times: Int[Tensor, " B"]) -> Float[Tensor, "B T P F"]:
-    """Motions of tokens, each decoded at its own length: what stands behind a motion's end must not reach into it."""
+    """Motions of tokens, each decoded at its own length, so that padding after a motion cannot affect it."""
     batch, longest = len(tokens), tokens.shape[3]
     motion = tokenizer.codebook.vectors.new_zeros(batch, longest * UNIT, 2, tokenizer.features)
     for count in times.unique().tolist():

@@ -1,8 +1,8 @@
 """InterMask's tokenizer: a VQ-VAE over joints and time, for one person at a time [InterMask ``models/vq``].
 
-A motion becomes 5 x T/4 tokens: five places on the body, whatever the skeleton, and one for every four frames.
-InterHuman's joints have 12 numbers each and see their neighbours on the skeleton before the convolutions; Inter-X's
-have 6, and the root's translation with its velocity is one joint more.
+A motion becomes 5 x T/4 tokens: five body parts for any skeleton, and one token per four frames. InterHuman's joints
+have 12 numbers each and see their neighbours on the skeleton before the convolutions; Inter-X's have 6, and the root's
+translation with its velocity is an additional joint.
 """
 
 from functools import cache
@@ -20,19 +20,19 @@ from intermamba.models.network import Network
 from intermamba.skeleton import BONE_ENDS, BONE_STARTS
 
 PARTS = 5
-"""Places on the body that have tokens."""
+"""Body parts with tokens."""
 
 
 class BodyGrid(NamedTuple):
-    """How a dataset's features lie on the grid of joints, and how the grid shrinks to :data:`PARTS`."""
+    """Layout of a dataset's features on a grid of joints, and its reduction to :data:`PARTS`."""
 
     channels: int
-    """Numbers of a joint."""
+    """Numbers per joint."""
     joints: int
     skeleton: bool
-    """Whether joints see their neighbours before and after the convolutions; else a convolution takes that place."""
+    """Whether joints see their neighbours before and after the convolutions; else there is a convolution instead."""
     kernel: int
-    """Joints that a halving convolution sees at once."""
+    """Size along the joints of a halving convolution."""
     stride: int
     scales: tuple[float, float]
     """Factors by which the decoder stretches the joints."""
@@ -47,8 +47,8 @@ GRIDS: dict[Dataset, BodyGrid] = {
 def to_grid(motion: Float[Tensor, "B T F"], dataset: Dataset) -> Float[Tensor, "B C J T"]:
     """Features of one person as an image of joints and time.
 
-    InterHuman: position, velocity, rotation; the root's rotation and foot contacts are left out. Inter-X: rotations as
-    they are, and the translation with its step to the next frame, none after the last.
+    InterHuman: position, velocity, rotation; the root's rotation and foot contacts are left out. Inter-X: rotations,
+    and the translation with its step to the next frame, zero in the last one.
     """
     if dataset == "interx":
         joints = motion.unflatten(-1, (-1, 6))
@@ -63,7 +63,7 @@ def to_grid(motion: Float[Tensor, "B T F"], dataset: Dataset) -> Float[Tensor, "
 
 
 def from_grid(grid: Float[Tensor, "B C J T"], dataset: Dataset) -> Float[Tensor, "B T F"]:
-    """Inverse of :func:`to_grid`; what it leaves out is zero. Inter-X's velocity stays, as the losses need it."""
+    """Inverse of :func:`to_grid`, with zeros for features left out. Inter-X's velocity is kept for the losses."""
     joints = grid.permute(0, 3, 2, 1)
     if dataset == "interx":
         return joints.flatten(2)
@@ -86,7 +86,7 @@ class SkeletonConv(nn.Module):
         self.graph = graph
 
     def forward(self, x: Float[Tensor, "B T J C"]) -> Float[Tensor, "B T J E"]:
-        # As released, later frames have no neighbours: what they would say is zero.
+        # As released, later frames have no neighbours, whose mean is then zero.
         seen = x if self.graph == "fixed" else x[:, :1]
         mean = _neighbours(x.device).to(x.dtype) @ functional.relu(self.project(seen))
         around = self.around(mean)
@@ -98,7 +98,7 @@ class SkeletonConv(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """A dilated convolution and one of single cells, added to the input."""
+    """A dilated and a pointwise convolution, added to the input."""
 
     def __init__(self, width: int, dilation: int, dropout: float) -> None:
         super().__init__()
@@ -183,7 +183,7 @@ class Decoder(nn.Module):
 
 
 class Codebook(nn.Module):
-    """Vectors that tokens stand for. No gradient reaches them: :class:`CodebookAverages` moves them in training."""
+    """Vectors of the tokens. They have no gradient: :class:`CodebookAverages` moves them in training."""
 
     vectors: Tensor
 
@@ -202,17 +202,16 @@ class Codebook(nn.Module):
 
 
 class CodebookAverages(nn.Module):
-    """Moves a codebook in training: an entry is the average of what was assigned to it over about a hundred steps.
+    """Updates a codebook in training: an entry is the moving average of the vectors assigned to it.
 
-    An entry that is hardly used is put where some vector of the batch is. Part of a training's state, and of no
-    finished tokenizer.
+    A rarely used entry is reset to a vector of the batch. Part of a training's state, not of a finished tokenizer.
     """
 
     sums: Tensor
     counts: Tensor
     started: Tensor
     DECAY = 0.99
-    """Of the moving averages [InterMask]."""
+    """Decay of the moving averages, about a hundred steps [InterMask]."""
 
     def __init__(self, sizes: TokenizerSizes) -> None:
         super().__init__()
@@ -222,8 +221,8 @@ class CodebookAverages(nn.Module):
 
     @torch.no_grad()
     def begin(self, codebook: Codebook, encoded: Float[Tensor, "N D"], noise: Float[Tensor, "K D"]) -> None:
-        """Start the codebook from a batch: its first vectors, repeated with a little standard normal ``noise`` where
-        they are too few.
+        """Initialise the codebook with a batch's first vectors, repeated with scaled standard normal ``noise`` if they
+        are too few.
         """
         codebook.vectors.copy_(_candidates(encoded, noise))
         self.sums.copy_(codebook.vectors)
@@ -238,7 +237,7 @@ class CodebookAverages(nn.Module):
         tokens: Int[Tensor, " N"],
         noise: Float[Tensor, "K D"],
     ) -> None:
-        """Move the entries towards what was assigned to them; unused ones become the batch's first vectors."""
+        """Move the entries towards the vectors assigned to them; reset unused ones to the batch's first vectors."""
         assigned = functional.one_hot(tokens, len(self.counts)).to(encoded).mT
         self.sums.lerp_(assigned @ encoded, 1 - self.DECAY)
         self.counts.lerp_(assigned.sum(1), 1 - self.DECAY)
@@ -256,22 +255,22 @@ def _candidates(encoded: Float[Tensor, "N D"], noise: Float[Tensor, "K D"]) -> F
 
 
 class Quantised(NamedTuple):
-    """What becomes of the encoder's output."""
+    """The quantised output of the encoder."""
 
     vectors: Float[Tensor, "B D A U"]
-    """Of the codebook; gradients pass to the encoder as if nothing had happened."""
+    """Entries of the codebook; gradients pass straight through to the encoder."""
     tokens: Int[Tensor, "B A U"]
     commitment: Float[Tensor, ""]
-    """Squared distance of the encoder's output from the codebook's, the mean over all features."""
+    """Mean squared distance of the encoder's output from the codebook's entries."""
     encoded: Float[Tensor, "N D"]
-    """The encoder's output, a row a token."""
+    """The encoder's output, one row per token."""
 
 
 class Tokenizer(Network):
     """Motion of one person to tokens and back; reads no text."""
 
     TEMPERATURE = 0.5
-    """Of the draw of tokens in training; later the nearest entry is taken [InterMask]."""
+    """Temperature of drawing tokens in training; otherwise the nearest entry is used [InterMask]."""
 
     def __init__(
         self, features: int, max_frames: int, text_width: int, sizes: InterMaskSizes, options: InterMaskOptions
@@ -284,7 +283,7 @@ class Tokenizer(Network):
         self.codebook = Codebook(sizes.tokenizer)
 
     def forward(self, motion: Float[Tensor, "B T F"]) -> Float[Tensor, "B T F"]:
-        """The motion that a normalised motion's tokens stand for."""
+        """Reconstruction of a normalised motion from its tokens."""
         return self.motion(self.tokens(motion))
 
     def example(self, frames: int, batch: int = 1) -> tuple[Tensor, ...]:
@@ -319,7 +318,7 @@ class Tokenizer(Network):
         return self.quantise(self.encode(motion)).tokens
 
     def motion(self, tokens: Int[Tensor, "B A U"]) -> Float[Tensor, "B T F"]:
-        """The motion that tokens stand for; Inter-X's velocity is taken out again."""
+        """The motion of tokens, without Inter-X's velocity."""
         decoded = self.decode(self.codebook.lookup(tokens).permute(0, 3, 1, 2))
         if self.dataset == "interx":
             return functional.pad(decoded[..., :-3], (0, 3))
@@ -333,8 +332,8 @@ def _residuals(sizes: TokenizerSizes) -> list[ResidualBlock]:
 
 @cache
 def _neighbours(device: torch.device) -> Float[Tensor, "J J"]:
-    """Row ``j`` averages over the joints that bones join to ``j``; sent to a device once."""
-    with torch.inference_mode(False):  # what inference makes training could not use
+    """Row ``j`` averages over the joints that bones connect with ``j``; cached per device."""
+    with torch.inference_mode(False):  # tensors made in inference mode could not be used in training
         table = torch.zeros(interhuman.JOINTS, interhuman.JOINTS, device=device)
         table[BONE_STARTS, BONE_ENDS] = 1.0
         table[BONE_ENDS, BONE_STARTS] = 1.0

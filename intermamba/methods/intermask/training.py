@@ -21,11 +21,11 @@ from intermamba.training.module import TrainingModule
 from intermamba.training.windows import window_loaders
 
 BETAS = (0.9, 0.99)
-"""Of AdamW [InterMask]."""
+"""Betas of AdamW [InterMask]."""
 
 
 class InterMaskModule(TrainingModule):
-    """What both trainings share."""
+    """Base of both trainings."""
 
     @property
     def options(self) -> InterMaskOptions:
@@ -35,7 +35,7 @@ class InterMaskModule(TrainingModule):
         return options
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """AdamW with a shorter memory of squared gradients than its default."""
+        """AdamW with InterMask's betas."""
         settings = self.config.training
         trained = [weight for weight in self.parameters() if weight.requires_grad]
         return torch.optim.AdamW(
@@ -44,7 +44,7 @@ class InterMaskModule(TrainingModule):
 
 
 class TokenizerModule(InterMaskModule):
-    """Windows of both persons, each a motion of its own."""
+    """Trains the tokenizer on windows of single persons."""
 
     model: Tokenizer
 
@@ -53,7 +53,7 @@ class TokenizerModule(InterMaskModule):
         self.averages = CodebookAverages(self.model.sizes)
 
     def loaders(self, splits: Sequence[SplitFile], settings: DatasetConfig, root: int) -> tuple[Any, Any]:
-        """Windows of both splits; a batch counts persons."""
+        """Windows of both splits; the batch size counts persons."""
         sizes, runtime = self.model.sizes, self.config.runtime
         return window_loaders(
             splits,
@@ -90,7 +90,7 @@ class TokenizerModule(InterMaskModule):
 
 
 class TransformerModule(InterMaskModule):
-    """Tokens of clips, some hidden, and once more after one step of decoding."""
+    """Trains the transformer to predict hidden tokens, also after one decoding step."""
 
     model: InterMask
 
@@ -105,7 +105,7 @@ class TransformerModule(InterMaskModule):
         if training:
             drawn = torch.rand(len(cond), generator=generator, device=self.device)
             cond = cond.masked_fill((drawn < self.config.diffusion.null_probability).unsqueeze(1), 0.0)
-        # As officially, motion is followed by zeros, and what is left of a last unit is not learned from.
+        # As in the official code, motion is padded with zeros, and an incomplete last unit is not predicted.
         motion = (batch.motion - self.mean) / self.std * batch.mask[:, :, None, None]
         motion = functional.pad(motion, (0, 0, 0, 0, 0, -motion.shape[1] % UNIT))
         with torch.no_grad():

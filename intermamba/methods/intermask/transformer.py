@@ -1,7 +1,7 @@
 """InterMask's masked transformer: tokens of both persons, some hidden, to a distribution over the codebook for each
 [InterMask ``models/mask_transformer``].
 
-The sequence is person 1's tokens, a separator, person 2's; tokens of a person go part by part, in each part by time.
+The sequence is person 1's tokens, a separator, person 2's; tokens of a person are ordered by part, then by time.
 """
 
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from intermamba.positions import sinusoids
 
 
 class Modulation(nn.Module):
-    """Shifts, scales and gates of a block from the caption; starts as nothing."""
+    """Shifts, scales and gates of a block from the caption; zero-initialised."""
 
     def __init__(self, width: int, pieces: int) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ def modulated(
 
 
 class Attention(nn.Module):
-    """Multi-head attention with dropout behind it; keys are values."""
+    """Multi-head attention followed by dropout; keys are also the values."""
 
     def __init__(self, sizes: TransformerSizes) -> None:
         super().__init__()
@@ -71,8 +71,8 @@ class Block(nn.Module):
     """Attention over both persons; then, for each person with the same weights, over the parts of a time and over the
     times of a part, and to the other person.
 
-    The two attentions of a person start from the same tokens and each adds them again, so their sum doubles the stream,
-    as in the official code.
+    The two attentions of a person start from the same tokens and each adds them, so their sum doubles the residual
+    stream, as in the official code.
     """
 
     def __init__(self, sizes: TransformerSizes) -> None:
@@ -137,7 +137,7 @@ class TextEncoder(nn.Module):
 
 
 class Special(NamedTuple):
-    """Tokens that stand for no entry of the codebook."""
+    """Tokens without an entry of the codebook."""
 
     mask: int
     pad: int
@@ -145,14 +145,14 @@ class Special(NamedTuple):
 
 
 class MaskedTransformer(nn.Module):
-    """Predicts hidden tokens from those that are seen and the caption.
+    """Predicts hidden tokens from visible ones and the caption.
 
     Args:
         codes: entries of the codebook.
-        code: features of a token's embedding. The released code has a function that would take the codebook's, and
-            does not call it.
+        code: features of a token's embedding. The released code has a function that would copy the codebook, but
+            never calls it.
         text_width: W of the text tower.
-        sizes: of the network.
+        sizes: sizes of the network.
     """
 
     def __init__(self, codes: int, code: int, text_width: int, sizes: TransformerSizes) -> None:
@@ -199,7 +199,7 @@ class MaskedTransformer(nn.Module):
         return self.out(h).unflatten(1, (2, PARTS, times))
 
     def _initialise(self) -> None:
-        """As officially: weights small and normal outside the text encoder, biases and modulations zero."""
+        """The official initialisation: small normal weights outside the text encoder, zero biases and modulations."""
         for name, module in self.named_modules():
             if name.startswith("text.") or not isinstance(module, nn.Linear | nn.Embedding):
                 continue
@@ -212,7 +212,7 @@ class MaskedTransformer(nn.Module):
 
 
 def body_positions(times: int, width: int, device: torch.device) -> Float[Tensor, "L D"]:
-    """Positions on the grid of parts and times: half the features tell the part, half the time."""
+    """Positions on the grid of parts and times: half of the features encode the part, half the time."""
     parts, moments = (sinusoids(torch.arange(size, device=device), width // 2) for size in (PARTS, times))
     grid = (parts.unsqueeze(1).expand(-1, times, -1), moments.unsqueeze(0).expand(PARTS, -1, -1))
     return torch.cat(grid, dim=-1).flatten(0, 1)

@@ -11,7 +11,7 @@ SAMPLING = {"eta": 1.0, "sampling_steps": 1000, "guidance": 2.5}
 """DDPM's ancestral sampling, with the posterior's variance (``FIXED_SMALL``)."""
 TRAINING = {"warmup_epochs": 0, "batch": 64, "weight_decay": 0.0, "schedule": "constant", "gradient_clip": None}
 SOURCES = {
-    "text": "GuyTevet/motion-diffusion-model, model/mdm.py: CLIP ViT-B/32; its projection is left to embed_text",
+    "text": "GuyTevet/motion-diffusion-model, model/mdm.py: CLIP ViT-B/32; its projection is merged into embed_text",
     "model": "utils/parser_util.py (layers 8, latent_dim 512) and model/mdm.py",
     "diffusion": "utils/model_util.py (1000 steps, cosine, FIXED_SMALL, guidance 2.5, text dropped with p = 0.1)",
     "training": "utils/parser_util.py (AdamW 1e-4, no decay, batch 64); 600,000 steps there, here epochs",
@@ -30,7 +30,7 @@ class MdmBackboneOptions(MdmOptions):
     """Choices of MDM on the pair."""
 
     backbone: Literal["transformer", "gru"] = "transformer"
-    """What mixes the frames."""
+    """Mixer of the frames."""
 
 
 METHOD = Method(

@@ -12,7 +12,7 @@ from intermamba.positions import sinusoids
 
 
 class Mdm(Network):
-    """Frames of ``persons`` people side by side as one sequence; step and caption are a token before it.
+    """Frames of ``persons`` people side by side as one sequence; step and caption are one token in front.
 
     18,147,852 parameters for InterHuman's pair, 14,195,212 with the GRU.
     """
@@ -49,7 +49,7 @@ class Mdm(Network):
     ) -> Float[Tensor, "B T P F"]:
         """Normalised noisy motion to normalised clean motion.
 
-        As released, what padded frames hold changes the prediction on real ones.
+        As released, the content of padded frames affects the prediction on real ones.
 
         Raises:
             DataError: more frames than ``max_frames``.
@@ -67,14 +67,14 @@ class Mdm(Network):
     def mixed(
         self, x: Float[Tensor, "B T P F"], emb: Float[Tensor, "B D"], mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B T1 D"]:
-        """The transformer's output; T1 is T and the token before it."""
+        """The transformer's output; T1 is T plus the first token."""
         assert self.transformer is not None
         self.check(x)
         h = self.positioned(torch.cat((emb[:, None], self.embed_motion(x.flatten(2))), dim=1))
         return self.transformer(h, src_key_padding_mask=self.padding(mask))
 
     def padding(self, mask: Bool[Tensor, "B T"]) -> Bool[Tensor, "B T1"] | None:
-        """What attention leaves out: nothing, as released."""
+        """Tokens that attention ignores; as released, none."""
         return torch.cat((torch.zeros_like(mask[:, :1]), ~mask), dim=1) if self.fixed else None
 
     def positioned(self, h: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:

@@ -1,4 +1,4 @@
-"""MDM's training: the masked squared error of the clean motion, a mean of means over clips."""
+"""MDM's training: the masked squared error of the clean motion, averaged per clip and over clips."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -8,7 +8,7 @@ from intermamba.training.module import DenoisingModule
 
 
 class MdmTraining(DenoisingModule):
-    """Its geometric losses have weight zero in the released text-to-motion setting."""
+    """Trains MDM without its geometric losses, whose weights are zero in the released text-to-motion setting."""
 
     def loss(
         self,
@@ -23,6 +23,6 @@ class MdmTraining(DenoisingModule):
 
 
 def masked_mean(values: Float[Tensor, "B T P F"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""]:
-    """Over the real frames of each clip, then over clips."""
+    """Mean over the real frames of each clip, then over clips."""
     per_frame = values.mean((-2, -1))
     return torch.stack([frames[real].mean() for frames, real in zip(per_frame, mask, strict=True)]).mean()

@@ -17,12 +17,12 @@ from intermamba.models.network import Network
 STEP_WIDTHS = 4
 """Width of the conditioning vector, in widths of a frame [RIG 2048 of 512]."""
 POSE = 4
-"""Features of the relative initial pose that officially fills the slot before the frames."""
+"""Features of the relative initial pose, officially the first token of the sequence."""
 _MASKED = -1e6
 
 
 class Stylisation(nn.Module):
-    """Layer normalisation modulated by the condition, and a linear map that starts as nothing."""
+    """Layer normalisation modulated by the condition, and a zero-initialised linear map."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
@@ -39,7 +39,8 @@ class Stylisation(nn.Module):
 class LinearAttention(nn.Module):
     """Softmax of queries over features and of keys over time, so that the cost is linear in time.
 
-    ``reads`` is what keys and values come from: the person's own frames, a caption's tokens, or the partner's frames.
+    ``reads`` is the width of the source of keys and values: the person's own frames, a caption's tokens, or the
+    partner's frames.
     """
 
     def __init__(self, width: int, reads: int, heads: int, dropout: float, *, text: bool = False) -> None:
@@ -100,8 +101,8 @@ class Block(nn.Module):
 class Rig(Network):
     """Predicts the noise; 112,548,620 parameters on InterHuman.
 
-    The slot before the frames officially holds the relative initial pose of the persons, and its noise is predicted as
-    well. Features with global positions say it already: here the slot holds zeros and what comes out of it is dropped.
+    Officially, the first token holds the relative initial pose of the persons, and its noise is predicted as well.
+    Features with global positions contain it already: here this token holds zeros and its output is dropped.
     """
 
     groups = 2
@@ -130,7 +131,7 @@ class Rig(Network):
         self.out_pose = zeroed(nn.Linear(width, features))
 
     def encode_text(self, tokens: Float[Tensor, "B S W"], end: Int[Tensor, " B"]) -> Float[Tensor, "B C"]:
-        """A caption's tokens for attention, one after the other, and behind them the feature of the whole caption."""
+        """A caption's tokens for attention, flattened, followed by the feature of the whole caption."""
         encoded = self.norm(self.text(self.reduce(tokens.to(self.norm.weight.dtype))))
         whole = self.embed_text(encoded[torch.arange(len(end), device=end.device), end])
         return torch.cat((encoded.flatten(1), whole), dim=1)
@@ -142,7 +143,7 @@ class Rig(Network):
         cond: Float[Tensor, "B 2 C"],
         mask: Bool[Tensor, "B T"],
     ) -> Float[Tensor, "B T P F"]:
-        """Normalised noisy motion to the noise in it. What padded frames hold never changes real ones.
+        """Normalised noisy motion to the noise in it. The content of padded frames never affects real ones.
 
         Raises:
             DataError: more frames than ``max_frames``.

@@ -7,7 +7,7 @@ from intermamba.training.module import DenoisingModule
 
 
 class RigTraining(DenoisingModule):
-    """Roles are given by the captions, so there is no minimum over their two assignments, as in its second stage."""
+    """Captions give the roles, so there is no minimum over both assignments, as in RIG's second stage."""
 
     def loss(
         self,

@@ -1,10 +1,10 @@
 """TEMOS (Petrovich et al. 2022): a latent space that captions and motions share, and a decoder of both.
 
-One vector stands for a whole clip. A text encoder and a motion encoder give its distribution, and a transformer decodes
-it into as many frames as are asked for. The pair is one sequence: 2 F features a frame.
+One vector represents a whole clip. A text encoder and a motion encoder give its distribution, and a transformer decodes
+it into the requested number of frames. The pair is one sequence with 2 F features per frame.
 
-The configuration of the released code misspells ``num_heads`` and ``dropout``; its networks have the defaults, four
-heads and 0.1, and so have these.
+The configuration of the released code misspells ``num_heads`` and ``dropout``, so its networks have the defaults, four
+heads and 0.1, which are used here as well.
 """
 
 from typing import NamedTuple
@@ -52,10 +52,10 @@ class Positions(nn.Module):
 
 
 class SequenceEncoder(nn.Module):
-    """A sequence to the distribution of its latent vector, read off two learned tokens in front of it [ACTOR].
+    """Encodes a sequence as the distribution of a latent vector, read from two learned tokens in front of it [ACTOR].
 
     Args:
-        embed: from the sequence's features to those of the latent vector.
+        embed: maps the sequence's features to those of the latent vector.
         sizes: widths, layers and dropout.
     """
 
@@ -71,7 +71,7 @@ class SequenceEncoder(nn.Module):
         self.layers = nn.TransformerEncoder(layer, sizes.layers, enable_nested_tensor=False)
 
     def forward(self, sequence: Float[Tensor, "B L C"], mask: Bool[Tensor, "B L"]) -> Gaussian:
-        """``mask`` is true on what is read; what else the sequence holds changes nothing."""
+        """``mask`` is true on real elements; others have no effect."""
         tokens = torch.stack((self.mean_token, self.log_variance_token)).expand(len(sequence), -1, -1)
         h = self.positions(torch.cat((tokens, self.embed(sequence)), dim=1))
         h = self.layers(h, src_key_padding_mask=functional.pad(~mask, (2, 0)))
@@ -79,7 +79,7 @@ class SequenceEncoder(nn.Module):
 
 
 class MotionDecoder(nn.Module):
-    """A latent vector to frames: queries are nothing but their positions, and all see the one vector."""
+    """Decodes a latent vector into frames: queries are positions only, and all attend to this vector."""
 
     def __init__(self, features: int, sizes: TemosSizes) -> None:
         super().__init__()
@@ -99,9 +99,9 @@ class MotionDecoder(nn.Module):
 
 
 class Temos(Network):
-    """The three networks; the trained ones, that is: what reads the caption's words is frozen and stays outside.
+    """The three trained networks; the frozen text tower is not part of it.
 
-    The condition of a caption is the mean of its latent vector, then the logarithm of the variance.
+    The condition of a caption is the mean of its latent vector, followed by the logarithm of the variance.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class Temos(Network):
         return encoded
 
     def forward(self, latent: Float[Tensor, "B D"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T P F"]:
-        """A normalised motion of the given length, zero behind it."""
+        """A normalised motion of the given length, zero after its end."""
         return self.decoder(latent, mask).unflatten(2, (2, -1))
 
     def example(self, frames: int, batch: int = 1) -> tuple[Tensor, ...]:
@@ -160,13 +160,13 @@ def temos_losses(
     """Every weighted term of the loss of a batch, and their sum ``total``.
 
     Args:
-        model: which encodes ``motion`` and decodes both latent vectors.
+        model: encodes ``motion`` and decodes both latent vectors.
         text: distribution from the captions.
-        motion: normalised, zero where ``mask`` is false. As officially, padded frames count in the reconstruction's
-            mean; both sides are zero there.
+        motion: normalised, zero where ``mask`` is false. As in the official code, padded frames count in the mean of
+            the reconstruction; both sides are zero there.
         mask: real frames.
         noise: standard normal, for the latent vector of the captions and that of the motions.
-        weights: of the terms.
+        weights: weights of the terms.
     """
     seen = model.encode_motion(motion, mask)
     latents = text.draw(noise[0]), seen.draw(noise[1])

@@ -20,7 +20,7 @@ class TemosSizes(Section):
     layers: Annotated[int, Field(gt=0, le=64)] = 6
     """Transformer blocks of each network [6]."""
     heads: Annotated[int, Field(gt=0, le=64)] = 4
-    """Attention heads of a block. The official configuration says 6, under a misspelt name that nothing reads [4]."""
+    """Attention heads of a block [4]. The official configuration has 6 under a misspelt name that nothing reads."""
     dropout: Fraction = 0.1
     """Share of features dropped in training [0.1]."""
 
@@ -35,15 +35,15 @@ class TemosLosses(Frozen):
     """Weights of the losses."""
 
     reconstruction: Weight = 1.0
-    """Of the smooth L1 distance of normalised features, from the caption and from the motion [1]."""
+    """Weight of the smooth L1 distance of normalised features, from the caption and from the motion [1]."""
     divergence: Weight = 1e-5
-    """Of the four Kullback-Leibler divergences: of each distribution from the other and from the normal [1e-5]."""
+    """Weight of the four Kullback-Leibler divergences: each distribution from the other and from the normal [1e-5]."""
     latent: Weight = 1e-5
-    """Of the smooth L1 distance of the two latent vectors [1e-5]."""
+    """Weight of the smooth L1 distance of the two latent vectors [1e-5]."""
 
 
 class TemosOptions(Options):
     """Choices of TEMOS."""
 
     losses: TemosLosses = TemosLosses()
-    """Weights of the losses, as in the configuration that its authors trained with."""
+    """The authors' weights of the losses."""

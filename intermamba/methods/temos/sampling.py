@@ -1,4 +1,4 @@
-"""How TEMOS samples: one latent vector for a clip, one pass of the decoder."""
+"""TEMOS' sampler: one latent vector per clip, one pass of the decoder."""
 
 from collections.abc import Sequence
 
@@ -13,10 +13,10 @@ from intermamba.methods.variant import Variant
 
 
 class TemosSampler(GivenLengths):
-    """Draws the latent vector of each clip from a generator of its own."""
+    """Draws the latent vector of each clip from its own generator."""
 
     def __init__(self, variant: Variant, config: DiffusionConfig, how: Sampler = "plain") -> None:
-        """There is nothing to choose."""
+        """There are no sampling settings."""
 
     def sample(
         self, network: Temos, cond: Float[Tensor, "B G Z"], mask: Bool[Tensor, "B T"], seeds: Sequence[int]

@@ -1,4 +1,4 @@
-"""The training step of TEMOS: both ways into the latent space, and out of it."""
+"""The training of TEMOS: both encoders and the decoder."""
 
 import torch
 from jaxtyping import Float
@@ -12,14 +12,14 @@ from intermamba.training.module import TrainingModule
 
 
 class TemosModule(TrainingModule):
-    """Motions are decoded from their own latent vector and from their caption's."""
+    """Decodes motions from their own latent vector and from their caption's."""
 
     model: Temos
 
     def terms(self, batch: Batch, generator: torch.Generator, *, training: bool) -> dict[str, Float[Tensor, ""]]:  # noqa: ARG002
         options = self.variant.options()
         assert isinstance(options, TemosOptions)
-        # Officially a batch is as long as its longest clip, and all its frames count in the mean.
+        # In the official code a batch is as long as its longest clip, and all its frames count in the mean.
         frames = int(batch.length.max())
         mask = batch.mask[:, :frames]
         motion = (batch.motion[:, :frames] - self.mean) / self.std * mask[:, :, None, None]

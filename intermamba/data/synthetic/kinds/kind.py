@@ -1,4 +1,4 @@
-"""What a kind of interaction is: its parameters, its choreography and the sentences that tell it."""
+"""A kind of interaction: its parameters, its choreography and the sentences that describe it."""
 
 import itertools
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class Kind:
     """One kind of interaction.
 
     Sentences use the notation of :mod:`intermamba.data.synthetic.grammar`; every one in ``captions`` names every
-    parameter, those in ``loose`` leave some open. ``individual`` tells the part of the initiator, then of the other.
+    parameter, those in ``loose`` leave some open. ``individual`` describes the initiator's part, then the other's.
     """
 
     name: str
