@@ -1,7 +1,7 @@
 """Token features of captions outside a cache, from the tower itself."""
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float, Int
@@ -10,7 +10,7 @@ from torch import Tensor
 from intermamba.config import TextConfig
 from intermamba.text.nearest import NearestKinds
 from intermamba.text.reduction import Reduction
-from intermamba.text.tower import load
+from intermamba.text.tower import Tower, load
 
 
 class LiveText:
@@ -24,10 +24,10 @@ class LiveText:
         self._precision: torch.dtype = getattr(torch, config.precision)
         self.tower, self.context = self._tower.name, self._tower.context
 
-    @cached_property
+    @property
     def nearest_kinds(self) -> NearestKinds:
         """Compares prompts with the kinds of the embedded data; none unless the tower is a sentence encoder."""
-        return NearestKinds(self._tower)
+        return _kinds(self._tower)
 
     def cuts(self, caption: str) -> bool:
         """Whether the tower reads only the beginning of a caption."""
@@ -38,3 +38,8 @@ class LiveText:
         encoded = self._tower.encode(captions)
         features = encoded.features if self.reduction is None else self.reduction(encoded.features)
         return features.to(self._precision).float() * encoded.mask.unsqueeze(-1), encoded.end
+
+
+@lru_cache(maxsize=1)  # it encodes hundreds of sentences first
+def _kinds(tower: Tower) -> NearestKinds:
+    return NearestKinds(tower)

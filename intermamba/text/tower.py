@@ -63,6 +63,8 @@ class Tower(Protocol):
     @property
     def positional_embedding(self) -> Float[Tensor, "S W"]: ...
 
+    def __hash__(self) -> int: ...
+
 
 def load(config: TextConfig, tagged: Mapping[str, Sequence[str]] | None = None) -> Tower:
     """The tower of a profile.

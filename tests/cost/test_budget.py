@@ -54,6 +54,7 @@ def test_the_whole_training_on_synthetic_clips():
     assert found["training_steps"] == config.training.epochs * (found["epoch_clips"] // 16)
 
 
+@pytest.mark.slow
 def test_each_row_comes_from_a_process_of_its_own_and_is_recorded(micro):
     found = training.run(micro, ["intergen"], steps=2, warmup=1, batch=2)
     file = path("budget", profile="smoke")

@@ -140,7 +140,7 @@ def test_unseen_phrasings_are_told_in_test_captions_alone(interhuman, interx):
     words = {True: set(), False: set()}
     random = np.random.default_rng(0)
     for kind in KINDS.values():
-        for _ in range(60):
+        for _ in range(20):
             values = kind.combinations[random.integers(len(kind.combinations))]
             for sentence in describe(kind, dict(zip(kind.parameters, values, strict=True)), random, unseen=True):
                 words[sentence.unseen] |= set(re.findall(r"[a-z]+", sentence.text.lower()))

@@ -112,7 +112,7 @@ def test_other_programs_are_served_too(config: Config) -> None:
 
 def test_a_file_explains_itself(config: Config) -> None:
     """Names and parents in the file are enough to find the joints from the rotations."""
-    found = np.load(run(config, trained(config, "interx"), [Prompt(BOW)], formats=("gif",))[0])
+    found = np.load(run(config, trained(config, "interx"), [Prompt(BOW)], formats=("glb",))[0])
     names = list(found["rotation_joint_names"])
     parents = [names.index(name) if name in names else -1 for name in found["rotation_relative_to"]]
     assert tuple(parents) == PARENTS
@@ -141,14 +141,14 @@ def test_a_users_body_shapes_the_sample(config: Config) -> None:
 
 def test_a_motion_depends_on_its_seed_and_prompt_alone(config: Config) -> None:
     weights = trained(config)
-    many = run(config, weights, [Prompt("Hug!"), Prompt(BOW)], frames=15, seeds=2, output="many", formats=("gif",))
-    one = run(config, weights, [Prompt(BOW)], frames=15, output="one", formats=("gif",))
+    many = run(config, weights, [Prompt("Hug!"), Prompt(BOW)], frames=15, seeds=2, output="many", formats=("glb",))
+    one = run(config, weights, [Prompt(BOW)], frames=15, output="one", formats=("glb",))
     joints, alone = (np.load(paths[index])["joints"] for paths, index in ((many, 4), (one, 0)))
     np.testing.assert_allclose(joints, alone, atol=1e-5)  # metres; batches round differently
     assert not np.array_equal(np.load(many[0])["joints"], np.load(many[4])["joints"])
     # The profile's knobs can be overruled, and that shows in the motion and is written down.
     for name, knob in (("guided", {"guidance": 1.0}), ("slow", {"steps": 20})):
-        other = np.load(run(config, weights, [Prompt(BOW)], frames=15, output=name, formats=("gif",), **knob)[0])
+        other = np.load(run(config, weights, [Prompt(BOW)], frames=15, output=name, formats=("glb",), **knob)[0])
         assert not np.array_equal(other["joints"], np.load(one[0])["joints"])
         assert other["guidance"].tolist() == ([1.0, 0.0] if name == "guided" else [3.5, -2.5])
         assert other["sampling_steps"] == (20 if name == "slow" else config.diffusion.sampling_steps)
@@ -158,7 +158,7 @@ def test_what_a_prompt_is_taken_for_is_said(config: Config) -> None:
     weights, prompts = trained(config), ["Old friends embrace after many years.", "The stock market fell on Monday."]
     done = CliRunner().invoke(
         app,
-        ["sample", *prompts, "--checkpoint", str(weights), "--frames", "15", "--format", "gif"],
+        ["sample", *prompts, "--checkpoint", str(weights), "--frames", "15", "--format", "glb"],
         catch_exceptions=False,
     )
     assert "note: 'Old friends embrace after many years.' is nearest to: hug (" in done.stderr
@@ -178,7 +178,7 @@ def test_batches_change_nothing_and_a_prompt_is_encoded_once(config: Config, mon
     for batch in (1, 4):
         runtime = config.runtime.model_copy(update={"sampling_batch": batch})
         settings = config.model_copy(update={"runtime": runtime})
-        written = run(settings, weights, prompts, frames=15, seeds=2, output=f"by{batch}", formats=("gif",))
+        written = run(settings, weights, prompts, frames=15, seeds=2, output=f"by{batch}", formats=("glb",))
         found.append([np.load(path)["joints"] for path in written[::2]])
     assert asked == 2 * [prompt.caption for prompt in prompts]
     np.testing.assert_allclose(found[0], found[1], atol=1e-5)  # metres
@@ -189,7 +189,7 @@ def test_prompts_come_from_a_file_too(config: Config) -> None:
     weights = trained(config)
     done = CliRunner().invoke(
         app,
-        ["sample", "--checkpoint", str(weights), "--prompts", "prompts.txt", "--output", "here", "--format", "gif"],
+        ["sample", "--checkpoint", str(weights), "--prompts", "prompts.txt", "--output", "here", "--format", "glb"],
         catch_exceptions=False,
     )
     assert [Path(name).parent.name for name in done.stdout.split()[::2]] == ["one-pushes-the-other", "one-falls"]
@@ -199,7 +199,7 @@ def test_prompts_come_from_a_file_too(config: Config) -> None:
 
 def test_a_model_of_three_captions_reads_all_three(config: Config) -> None:
     weights = trained(config, variant="in2in")
-    words = ["sample", BOW, "--checkpoint", str(weights), "--frames", "15", "--format", "gif"]
+    words = ["sample", BOW, "--checkpoint", str(weights), "--frames", "15", "--format", "glb"]
     made = {}
     for person_b in ("A person bows.", "A person kneels."):
         CliRunner().invoke(
@@ -219,7 +219,7 @@ def test_a_model_of_three_captions_reads_all_three(config: Config) -> None:
 def test_an_adopted_official_checkpoint_is_like_any_other(config: Config) -> None:
     official, config = official_files.write(Path.cwd()), untrained_tower(config)
     stages.adopt(config, "interhuman", "intergen", official, Path("adopted.safetensors"))
-    with np.load(run(None, "adopted.safetensors", [Prompt(BOW)], frames=15, formats=("gif",))[0]) as found:
+    with np.load(run(None, "adopted.safetensors", [Prompt(BOW)], frames=15, formats=("glb",))[0]) as found:
         assert (found["variant"], found["origin"], found["tower"]) == ("intergen", "official", "untrained-64x2-seed0")
         assert len(found["joints"]) == 15
     with pytest.raises(DataError, match=r"official\.ckpt: .*`intermamba adopt` converts"):

@@ -74,6 +74,7 @@ def test_its_clips_are_made_and_cut(study: Config) -> None:
     assert "Duet" in [entry.what for entry in inventory.entries(study)]
 
 
+@pytest.mark.slow
 def test_it_is_in_the_graph_the_results_and_the_report(study: Config) -> None:
     commands = {job.command for stage in table(study).values() for job in stage.jobs()}
     for stage in ("fetch", "preprocess", "encode-text", "train-evaluator", "evaluate-reference", "sensitivity"):

@@ -87,6 +87,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     return made_up.config()
 
 
+@pytest.mark.slow
 def test_they_are_in_the_graph_the_results_and_the_report(
     study: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -212,6 +212,7 @@ def test_models_that_are_equal_in_all_can_be_drawn():
         figure2([Panel("", "", (Point("one", "one", 1.0, 0.0, 0.0, 1.0), Point("two", "two", 1.0, 0.0, 0.0, 1.0)))])
 
 
+@pytest.mark.slow
 def test_figures_of_a_study_without_the_full_model_say_so(finished):
     """No figure is refused because another has nothing to show."""
     few = finished.model_copy(update={"runs": {"interhuman": {"intergen": (0,)}}})

@@ -122,6 +122,7 @@ def test_no_box_of_the_pdf_is_wider_than_the_page_and_tables_come_in_order(repor
 
 
 @pytest.mark.parametrize("device", [{"viewport": {"width": 1440, "height": 900}}, PHONE], ids=["desktop", "phone"])
+@pytest.mark.slow
 def test_the_page_fits_its_window_and_is_legible(reported: Path, browser, device: dict) -> None:
     context = browser.new_context(offline=True, **device)
     tab = context.new_page()

@@ -290,12 +290,12 @@ def measured_on(study: Study, dataset: Dataset) -> str:
 
 
 def _quality_row(study: Study, dataset: Dataset, block: BlockName, method: str, which: str = "") -> Row:
-    cells = {}
+    cells, source = {}, study.source(dataset, block, method)
     for result in study.results(dataset, block, method).to_dict("records"):
         name, digits = str(result["metric"]), METRICS[result["metric"]].digits
         spread = interval(result["interval"], digits) if result["repeats"] > 1 else ""
         scatter = interval(result["seed_std"], digits)
-        details = {str(key): value for key, value in result.items()} | {"source": study.source(dataset, block, method)}
+        details = {str(key): value for key, value in result.items()} | {"source": source}
         cells[name] = Cell(decimals(result["mean"], digits), spread, details=details, scatter=scatter)
     kind = REFERENCE_KINDS.get(method, "method")
     label = study.label(method) + which if kind == "method" else study.reference_label(dataset, method)

@@ -59,11 +59,15 @@ class Finding:
 class Paper:
     """The paper's tables, and which of them a claim was compared with."""
 
+    read: dict[int, pd.DataFrame]
+    """Tables that were read already, for whatever claim."""
     used: set[int] = field(default_factory=set)
 
     def rows(self, number: int) -> pd.DataFrame:
         self.used.add(number)
-        return reported.read(number)
+        if number not in self.read:
+            self.read[number] = reported.read(number)
+        return self.read[number]
 
     def value(self, number: int, method: str, metric: str) -> Decimal:
         """A number as printed."""
@@ -107,8 +111,9 @@ def table(_study: object, job: Job) -> Table:
     for name in by_name:
         if name not in known:
             raise DataError(unknown("claim", name, known, str(file)))
+    read: dict[int, pd.DataFrame] = {}
     blocks = tuple(
-        Block("reported", heading, tuple(_row(by_name[name], str(file)) for name in names if name in by_name))
+        Block("reported", heading, tuple(_row(by_name[name], str(file), read) for name in names if name in by_name))
         for heading, names in SECTIONS.items()
     )
     columns = (
@@ -130,11 +135,11 @@ def table(_study: object, job: Job) -> Table:
     return Table(columns, blocks, notes, "Subject")
 
 
-def _row(claim: Mapping[str, str], file: str) -> Row:
+def _row(claim: Mapping[str, str], file: str, read: dict[int, pd.DataFrame]) -> Row:
     if claim["read"]:
         given, difference, verdict, sources = claim["read"], "", "as read", [file]
     else:
-        paper = Paper()
+        paper = Paper(read)
         finding = _CHECKS[claim["claim"]](paper, tuple(map(Decimal, claim["values"].split())))
         given, difference = finding.given, finding.difference
         verdict = "consistent" if finding.agrees else "repeated" if finding.repeated else "inconsistent"
