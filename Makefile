@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install reproduce test fuzz check docs clean constraints
+.PHONY: install reproduce test fuzz gpu check docs clean constraints
 
 install: .venv/installed
 
@@ -33,6 +33,11 @@ test: install
 # Every reader against damaged files, for an hour or so; what is found is kept beside the table.
 fuzz: install
 	@nice -n 19 $(BIN)/python tests/fuzz/campaign.py --inputs 20000 --output build/fuzz/fuzz.csv --page docs/reliability.md
+
+# What a GPU has to show: its tests, kernels, samplings, memory, and what bfloat16 costs; at most ten minutes.
+gpu: install
+	@$(BIN)/snakemake --cores all --config profile=smoke -- results/smoke/interhuman/intermamba/seed0/metrics.csv
+	@$(BIN)/python benchmarks/gpu.py
 
 check: install
 	@ruff check . && ruff format --check . && mypy && lint-imports

@@ -1,9 +1,9 @@
 """Sampling and training of every model: time, memory, and growth with frames and batch."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -16,6 +16,7 @@ from intermamba.models import find
 from intermamba.models.astm import Scan
 
 Rows = list[dict[str, Any]]
+Key = TypeVar("Key", bound=Hashable)
 DEVICES = ("cpu", "cuda")
 SAMPLERS: dict[str, tuple[tuple[Sampler, str], ...]] = {
     "cpu": (("plain", "float32"),),
@@ -50,7 +51,10 @@ def costs(config: Config, names: Sequence[str], device: str) -> Iterator[Rows]:
 
 
 def growth(config: Config, names: Sequence[str], device: str) -> Iterator[Rows]:
-    """Rows of a guided step of the sampler over frames, then over batches; one row per model and ``size``."""
+    """Rows of a guided step of the sampler over frames, then over batches; one row per model and ``size``.
+
+    ``memory`` as in :func:`costs`.
+    """
     settings = config.bench
     longest = max(*settings.frames, config.complexity.frames)
     models = {name: untrained(name, config, longest, device) for name in names}
@@ -67,11 +71,10 @@ def growth(config: Config, names: Sequence[str], device: str) -> Iterator[Rows]:
             (name, size): partial(sample, one[name], models[name], *sizes[size]) for name, size in product(names, sizes)
         }
         taken = interleaved(calls, settings.repeats, settings.seconds / len(sizes), device)
+        keys = {where: list(product(names, sizes)) for where in DEVICES}
         yield [
-            {"device": where, "method": name, "axis": axis, "size": size}
-            | summary(taken[name, size] if where == device else [])
-            | {"note": _note(where, device)}
-            for where, name, size in product(DEVICES, names, sizes)
+            {"device": where, "method": name, "axis": axis, "size": size} | found
+            for (where, (name, size)), found in _measured(calls, taken, keys, device)
         ]
 
 
@@ -84,16 +87,27 @@ def _rows(
 ) -> Rows:
     taken = interleaved(calls, config.bench.repeats, config.bench.seconds, device)
     return [
-        {"device": where, **shape, "method": name, "way": way}
-        | summary(taken[name, way] if where == device else [])
-        | {"memory": peak(calls[name, way], device) if where == device else None, "note": _note(where, device)}
-        for where, ways in every.items()
-        for name, way in ways
+        {"device": where, **shape, "method": name, "way": way} | found
+        for (where, (name, way)), found in _measured(calls, taken, every, device)
     ]
 
 
-def _note(where: str, device: str) -> str:
-    return "" if where == device else f"not measured: ran on {device}"
+def _measured(
+    calls: Mapping[Key, Callable[[], object]],
+    taken: Mapping[Key, Sequence[float]],
+    every: Mapping[str, Sequence[Key]],
+    device: str,
+) -> Iterator[tuple[tuple[str, Key], dict[str, Any]]]:
+    """For each device and key: times, memory, and why there are none."""
+    for where, keys in every.items():
+        for key in keys:
+            if where != device:
+                found = {**summary(()), "memory": None, "note": f"not measured: ran on {device}"}
+            elif not taken[key]:
+                found = {**summary(()), "memory": None, "note": "not measured: out of memory"}
+            else:
+                found = {**summary(taken[key]), "memory": peak(calls[key], device), "note": ""}
+            yield (where, key), found
 
 
 def training_steps(config: Config, name: str, batch: int, device: str) -> dict[str, Callable[[], object]]:

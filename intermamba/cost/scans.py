@@ -45,15 +45,21 @@ def measure(config: BenchConfig, device: str, mamba_ssm: Path | None = None) -> 
             fast = summary(taken[COMPILED[device]])["seconds_median"]
             rows: list[dict[str, Any]] = []
             for where, name in ((where, name) for where, scans in found.items() for name in scans):
-                scan, measured = found[where][name], where == device and name in taken
+                scan, measured = found[where][name], where == device and bool(taken.get(name))
                 row: dict[str, Any] = {"device": where, "shape": shape, "sizes": " x ".join(map(str, sizes))}
                 row |= {"pass": step, "side": name} | summary(taken[name] if measured else [])
                 row["ratio"] = row["seconds_median"] / fast
                 held = peak(calls[name], device) if measured else math.nan
                 row["memory"] = (inputs + held) / (inputs + values["u"].nbytes)
-                row["note"] = "" if measured else scan if isinstance(scan, str) else f"not measured: ran on {device}"
+                row["note"] = "" if measured else _why_not(scan, where, device)
                 rows.append(row)
             yield rows
+
+
+def _why_not(scan: Scan | str, where: str, device: str) -> str:
+    if isinstance(scan, str):
+        return scan
+    return "not measured: out of memory" if where == device else f"not measured: ran on {device}"
 
 
 def arguments(batch: int, channels: int, length: int, states: int) -> dict[str, Tensor]:

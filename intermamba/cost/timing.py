@@ -16,13 +16,13 @@ Call = Callable[[], object]
 def interleaved(sides: Mapping[Key, Call], repeats: int, seconds: float, device: str) -> dict[Key, list[float]]:
     """Seconds of every call, after one warm-up call of each.
 
-    The functions take turns ``repeats`` times; one that has used up its ``seconds`` skips further rounds.
+    The functions take turns ``repeats`` times; one that has used up its ``seconds`` skips further rounds, and one that
+    does not fit into a GPU's memory has no times.
     """
-    for call in sides.values():
-        call()
     taken: dict[Key, list[float]] = {name: [] for name in sides}
+    fitting = {name: call for name, call in sides.items() if _fits(call)}
     for _ in range(repeats):
-        for name, call in sides.items():
+        for name, call in fitting.items():
             if sum(taken[name]) < seconds:
                 start = _now(device)
                 call()
@@ -60,6 +60,14 @@ def exponent(sizes: Sequence[int], seconds: Sequence[float]) -> tuple[float, flo
     """``p`` of ``seconds ~ sizes ** p``, least squares in logarithms, and its standard error."""
     fit = stats.linregress(np.log(sizes), np.log(seconds))
     return float(fit.slope), float(fit.stderr)
+
+
+def _fits(call: Call) -> bool:
+    try:
+        call()
+    except torch.OutOfMemoryError:
+        return False
+    return True
 
 
 def _now(device: str) -> float:

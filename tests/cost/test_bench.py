@@ -1,6 +1,7 @@
 """The bench at tiny sizes: what it writes and shows, the sides it compares, how it fits growth. No time is judged."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -8,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from places import ROOT
 
 from intermamba.config import Config, load
 from intermamba.cost import bench, models, scans, timing
 from intermamba.errors import StateError
 from intermamba.paths import path, record_of
+from workflow.publish import gpu as gpu_report
 from workflow.publish import speed as report
 
 STANDIN = '''
@@ -100,6 +103,22 @@ def test_everything_is_measured_or_says_why_not(tiny: Config, standin: Path) -> 
         assert (Path("results/smoke/bench") / name).exists()
 
 
+def test_what_a_gpu_gave_is_shown_beside_the_paper(tiny: Config) -> None:
+    bench.run(tiny)
+    gpu = Path("gpu")  # what `make gpu` writes: the same tables, outcomes of tests, and a row a repeat and precision
+    shutil.copytree("results/smoke/bench", gpu)
+    shutil.copytree(ROOT / "results/paper/reported", "results/paper/reported")
+    (gpu / "tests.csv").write_text("outcome,tests\npassed,24\nfailures,0\n")
+    values = [("float32", 0, 1.0), ("float32", 1, 3.0), ("bfloat16", 0, 1.5), ("bfloat16", 1, 3.7)]
+    rows = [{"method": method, "repeat": repeat, "metric": "fid", "value": value} for method, repeat, value in values]
+    pd.DataFrame(rows).to_csv(gpu / "precision.csv", index=False)
+    shown = gpu_report.render(gpu)
+    assert "Tests on the GPU: 24 passed." in shown
+    assert re.search(r"\| InterMamba \| [\d.]+ \| 0.567 \|", shown)  # beside the paper's seconds
+    assert "| FID | 2.000 | +0.600 | 1.271 |" in shown  # 0.1 * 12.706, Student's t with one degree of freedom
+    assert gpu_report.summary() == gpu_report.NOTHING
+
+
 def test_sides_compute_the_same(standin: Path) -> None:
     pytest.importorskip("mambapy")
     values = scans.arguments(2, 6, 9, 3)
@@ -129,6 +148,13 @@ def test_sides_take_turns_until_their_time_is_up() -> None:
     assert "".join(calls) == "ab" * 4  # one call of each to warm up
     assert [len(series) for series in taken.values()] == [3, 3]
     assert timing.interleaved(sides, 3, 0.0, "cpu") == {"a": [], "b": []}
+
+
+def test_what_does_not_fit_into_memory_has_no_time() -> None:
+    def too_large() -> None:
+        raise torch.OutOfMemoryError
+
+    assert timing.interleaved({"a": too_large, "b": lambda: None}, 1, 1.0, "cpu")["a"] == []
 
 
 def test_growth_is_fitted() -> None:

@@ -1,9 +1,9 @@
-"""Copy finished results into ``docs`` and the README: ``python -m workflow.publish [smoke|paper|bench|study|demo]``.
+"""Copy finished results into ``docs`` and the README: ``python -m workflow.publish [WHAT]``.
 
 ``smoke`` publishes a whole run of that profile, ``paper`` the measurements at the paper's sizes, which need no data,
-and ``bench`` those of ``intermamba bench --profile smoke``. ``study`` copies nothing: the results of that profile are
-committed where the pipeline writes them. ``demo`` puts one of its trainings into the package. A test compares the
-README with all of them.
+``bench`` those of ``intermamba bench --profile smoke``, and ``gpu`` those of ``make gpu``. ``study`` copies nothing: the
+results of that profile are committed where the pipeline writes them. ``demo`` puts one of its trainings into the package.
+A test compares the README with all of them.
 """
 
 import shlex
@@ -16,7 +16,7 @@ from intermamba import files
 from intermamba.config import load
 from intermamba.errors import ConfigError, StateError, unknown
 from intermamba.paths import COMMITTED, RECORD, path, record_of
-from workflow.publish import demo, paper_size, readme, speed
+from workflow.publish import demo, gpu, paper_size, readme, speed
 from workflow.tables import TABLES
 
 
@@ -45,10 +45,15 @@ def publish(what: str) -> None:
         main = path("bench", profile="smoke", table=speed.TABLES[0], format="csv")
         shown = [main.with_name(name) for name in ("bench.md", "scan.png", "growth.png")]
         _copy([*_recorded(main, "bench --profile smoke"), *shown, record_of(main)], speed.FOLDER, "bench")
+    elif what == "gpu":
+        shown = [gpu.MEASURED / name for name in gpu.FILES]
+        _copy([*shown, *map(record_of, (shown[0], *shown[-2:]))], gpu.FOLDER, "make gpu")
     elif what == "demo":
         demo.publish()
     elif what != COMMITTED:
-        raise ConfigError(unknown("results", what, ("smoke", "paper", "bench", COMMITTED, "demo"), "workflow.publish"))
+        raise ConfigError(
+            unknown("results", what, ("smoke", "paper", "bench", "gpu", COMMITTED, "demo"), "workflow.publish")
+        )
     readme.write()
 
 

@@ -16,7 +16,7 @@ from intermamba.names import dataset_name
 from intermamba.paths import COMMITTED, path
 from workflow.figures import FIGURES
 from workflow.graph.stages import table
-from workflow.publish import commands, paper_size, parameters, pictures, speed, text_towers
+from workflow.publish import commands, gpu, paper_size, parameters, pictures, speed, text_towers
 from workflow.report.lineage import Lineage
 from workflow.results import towers
 from workflow.results.headline import headline
@@ -204,6 +204,7 @@ _PARTS: dict[str, Callable[[], str]] = {
     "smoke": smoke,
     "paper size": lambda: paper_size.render(variants()),
     "bench": speed.summary,
+    "gpu": gpu.summary,
     "parameters": parameters.render,
     "protocols": parameters.protocols,
     "commands": commands.render,
@@ -212,7 +213,7 @@ _PARTS: dict[str, Callable[[], str]] = {
 DOCUMENTS = {
     Path("README.md"): ("smoke", "study summary"),
     Path("docs/reference/results.md"): ("study",),
-    Path("docs/reference/costs.md"): ("paper size", "bench"),
+    Path("docs/reference/costs.md"): ("paper size", "bench", "gpu"),
     Path("docs/reference/parameters.md"): ("parameters",),
     Path("docs/reference/protocols.md"): ("protocols",),
     Path("docs/reference/commands.md"): ("commands",),

@@ -62,7 +62,7 @@ def summary() -> str:
     for method, group in costs.groupby("method", sort=False):
         ways = group.groupby("what", sort=False)
         sampling, training = (ways.get_group(what).to_dict("records") for what in ("sampling", "training"))
-        rows.append([_label(str(method)), *(_times(row)[0] for row in [sampling[0], *training])])
+        rows.append([method_label(str(method)), *(_times(row)[0] for row in [sampling[0], *training])])
     one = {what: group.iloc[0] for what, group in costs.groupby("what")}
     head = [
         "Model",
@@ -116,7 +116,7 @@ def _models(folder: Path) -> str:
             title = f"A training step of {one['batch']} clips of {one['frames']} frames, with each scan"
         rows = [
             [
-                _label(row["method"]),
+                method_label(row["method"]),
                 f"{row['way']} ({row['device']})",
                 *_times(row),
                 *([significant(1 / row["seconds_median"], 3)] if row["runs"] else [MISSING]),
@@ -146,7 +146,7 @@ def _merged(frame: pd.DataFrame, keys: list[str], side: str) -> list[dict[str, A
 def _growth(folder: Path) -> str:
     rows = [
         [
-            _label(row["method"]),
+            method_label(row["method"]),
             AXES[row["axis"]],
             row["device"],
             f"{row['exponent']:.2f}",
@@ -166,7 +166,7 @@ def _times(row: Mapping[Any, Any]) -> list[str]:
     return [median, f"{lower}–{upper}"]
 
 
-def _label(method: str) -> str:
+def method_label(method: str) -> str:
     known = variants()
     return known[method].label if method in known else method
 
@@ -203,7 +203,7 @@ def _plot_growth(growth: pd.DataFrame, exponents: pd.DataFrame, folder: Path) ->
         for fit in exponents[exponents["axis"] == axis].to_dict("records"):
             part = growth[(growth["axis"] == axis) & (growth["method"] == fit["method"]) & (growth["runs"] > 0)]
             median, spread = _spread(part)
-            label = f"{_label(fit['method'])}: {fit['exponent']:.2f} ± {fit['standard_error']:.2f}"
+            label = f"{method_label(fit['method'])}: {fit['exponent']:.2f} ± {fit['standard_error']:.2f}"
             panel.errorbar(part["size"], median, spread, marker="o", ms=3, color=colours[fit["method"]], label=label)
         panel.set(xscale="log", yscale="log", xlabel=AXES[axis], ylabel="milliseconds per guided step")
         sizes = growth.loc[growth["axis"] == axis, "size"].unique()
