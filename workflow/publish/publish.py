@@ -1,9 +1,9 @@
 """Copy finished results into ``docs`` and the README: ``python -m workflow.publish [WHAT]``.
 
 ``smoke`` publishes a whole run of that profile, ``paper`` the measurements at the paper's sizes, which need no data,
-``bench`` those of ``intermamba bench --profile smoke``, and ``gpu`` those of ``make gpu``. ``study`` copies nothing: the
-results of that profile are committed where the pipeline writes them. ``demo`` puts one of its trainings into the package.
-A test compares the README with all of them.
+``bench`` those of ``intermamba bench --profile smoke``, and ``gpu`` those of ``make gpu``. ``study`` copies nothing:
+the results of that profile are committed where the pipeline writes them. ``demo`` puts one of its trainings into the
+package. A test compares the README with all of them.
 """
 
 import shlex
