@@ -22,15 +22,15 @@ install: .venv/installed
 	@$(BIN)/python -m compileall -q intermamba evaluators ablations workflow
 	@touch $@
 
-# Everything of a profile: data, judges, models, tables and figures, under results/$(PROFILE)/.
+# Everything of a profile: data, evaluators, models, tables and figures, under results/$(PROFILE)/.
 reproduce: install
 	@snakemake --cores all --config profile=$(PROFILE)
 
-# All tests but the slow ones, which are `pytest -m slow`.
+# All tests except the slow ones (`pytest -m slow`).
 test: install
 	@pytest -n 2 --dist worksteal -m "not slow"
 
-# Every reader against damaged files, for an hour or so; what is found is kept beside the table.
+# All readers on damaged files, for about an hour; failing inputs are kept beside the table.
 fuzz: install
 	@nice -n 19 $(BIN)/python tests/fuzz/campaign.py --inputs 20000 --output build/fuzz/fuzz.csv --page docs/reliability.md
 

@@ -68,8 +68,8 @@ def command(stage):
 
 
 def outputs(stage):
-    """Results stay in place while a stage runs and are put back if it fails (`update`), but its record does not: a
-    missing record is what makes the stage run again. What is for readers is marked for `snakemake --report`.
+    """Results stay in place while a stage runs and are restored if it fails (`update`), but its record does not: a
+    missing record makes the stage run again. Files for readers are marked for `snakemake --report`.
     """
     for path in stage.outputs.values():
         if stage.category and path.endswith((".png", ".csv", ".html")):
@@ -84,7 +84,7 @@ def through_slurm():
 
 
 def demand(stage, want):
-    """What a job asks for, and more where an earlier attempt ended for want of it."""
+    """Resources that a job requests, and more after an attempt that exceeded them."""
     asked = getattr(getattr(STUDY.cluster, stage.work), want)
 
     def ask(wildcards, attempt):

@@ -1,4 +1,4 @@
-"""The bench at tiny sizes: what it writes and shows, the sides it compares, how it fits growth. No time is judged."""
+"""The bench at tiny sizes: what it writes and shows, the sides it compares, how it fits growth. No time is asserted."""
 
 import json
 import re

@@ -253,7 +253,7 @@ class TestTwoAtOnce:
         second = start()
         said, _ = second.communicate()
         assert second.returncode != 0
-        assert "another pipeline runs over this profile" in said
+        assert "another pipeline is running this profile" in said
         assert "Traceback" not in said
         said, _ = first.communicate()
         assert first.returncode == 0, said

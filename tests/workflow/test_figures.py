@@ -100,7 +100,7 @@ def test_the_stage_draws_from_the_aggregated_results(finished):
             assert path("figure", profile="smoke", figure=name, format=suffix).read_bytes().startswith(start)
 
 
-def test_what_the_judges_notice_is_told_apart_by_colour():
+def test_detected_damage_has_another_colour():
     """Damage made up by the tests: FID is fooled by reversed time, nothing else is, and mild noise goes unseen."""
     asked = pd.concat([made_up.sensitivity(dataset) for dataset in ("interhuman", "interx")])
     figure = responses(asked, "smoke")

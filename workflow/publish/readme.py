@@ -105,7 +105,7 @@ def _scatter(summary: pd.DataFrame) -> str:
         "The interval that papers print, over repeats of the evaluation, is not the error of a method: the standard "
         f"deviation between training seeds (σ in the tables) is {times['fid']:.1f} times that interval for FID and "
         f"{times['top3']:.1f} times for R-precision (top 3), in the median of the rows. "
-        "See [why InterGen follows the text less here](docs/explanation/decisions.md#who-reads-the-captions)."
+        "See [why InterGen follows the text less here](docs/explanation/decisions.md#which-methods-use-the-captions)."
     )
 
 
