@@ -19,6 +19,7 @@ from intermamba import files
 from intermamba.config import Config, Dataset
 from intermamba.data.dataset import ClipDataset, Item, WindowDataset, loader
 from intermamba.data.splits import SplitFile
+from intermamba.device import prepare_processor
 from intermamba.errors import ConfigError
 from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
@@ -40,7 +41,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
         ConfigError: the training split does not fill one batch, or the validation split none of the protocol.
         DataError: the official checkpoint is broken, or does not fit the dataset and its captions.
     """
-    torch.set_num_threads(config.runtime.threads)
+    prepare_processor(config.runtime.threads)
     job.require()
     dataset = job.dataset
     root = derive(config.seed, "evaluator", dataset)

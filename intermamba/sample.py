@@ -120,14 +120,12 @@ def _understood(model: Any, prompts: Sequence[Prompt]) -> list[str]:
 
 
 def _open(weights: Path, config: Config | None) -> Any:  # a Model, which needs torch
-    import torch
-
     from intermamba import api
-    from intermamba.device import device_for
+    from intermamba.device import device_for, prepare_processor
 
     if config is None:
         return api.load(weights)
-    torch.set_num_threads(config.runtime.threads)
+    prepare_processor(config.runtime.threads)
     return api.Model(
         weights,
         device=device_for(config.runtime.accelerator),

@@ -44,19 +44,39 @@ class Scan(nn.Module):
         offset: Float[Tensor, " E"],
     ) -> Float[Tensor, "B E L"]:
         """``offset`` is added to ``delta`` before the softplus: P plus the bias of delta's normalisation."""
-        channels = u.shape[1]
         return selective_scan(
             u,
             delta,
-            -self.log_rate[:channels].exp(),
+            self.rates(u.shape[1]),
             b,
             c,
-            self.skip[:channels],
+            self.skip[: u.shape[1]],
             delta_bias=offset,
             delta_softplus=True,
             backend=self.backend,
             discretisation=self.discretisation,
         )
+
+    def rates(self, channels: int) -> Float[Tensor, "E N"]:
+        return -self.log_rate[:channels].exp()
+
+    def fuses(self, *tensors: Tensor) -> bool:
+        """Whether :meth:`of_product` takes such an input: sampling's pass has this discretisation only."""
+        return self.backend == "auto" and self.discretisation == "mamba" and fuse.samples(*tensors)
+
+    def of_product(
+        self,
+        u: Float[Tensor, "B E L"],
+        weight: Float[Tensor, "*B E R"],
+        low: Float[Tensor, "B R L"],
+        b: Float[Tensor, "B N L"],
+        c: Float[Tensor, "B N L"],
+        offset: Float[Tensor, " E"],
+    ) -> Float[Tensor, "B E L"]:
+        """:meth:`forward` with ``weight @ low`` for ``delta``."""
+        channels = u.shape[1]
+        weight = weight.expand(len(u), -1, -1)
+        return fuse.scan_of_product(u, weight, low, self.rates(channels), b, c, self.skip[:channels], offset)
 
 
 class MixedSSM(nn.Module):
@@ -79,8 +99,10 @@ class MixedSSM(nn.Module):
     ) -> Float[Tensor, "B E L"]:
         b, c, low = self.project(source).split(self.sizes, dim=1)
         channels = u.shape[1]
-        delta = self.norm.of_product(self.widen, low, channels, real)
-        return self.scan(u, delta, b, c, self.scan.step_offset[:channels] + self.norm.bias[:channels])
+        offset = self.scan.step_offset[:channels] + self.norm.bias[:channels]
+        if self.scan.fuses(u, low):
+            return self.scan.of_product(u, *self.norm.factors(self.widen, low, channels, real), b, c, offset)
+        return self.scan(u, self.norm.of_product(self.widen, low, channels, real), b, c, offset)
 
 
 class Direction(nn.Module):

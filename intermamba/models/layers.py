@@ -92,31 +92,35 @@ class ChannelNorm(nn.LayerNorm):
     def of_product(
         self, linear: ChannelLinear, low: Float[Tensor, "B R L"], channels: int, real: Bool[Tensor, "B E"] | None
     ) -> Float[Tensor, "B E L"]:
-        """``linear`` of ``low``, normalised, without this layer's bias.
-
-        On a CPU the linear map's output is not computed first: its mean over channels is the mean row of the weight
-        times ``low``, and its variance an R by R quadratic form in ``low``. With both merged into weight and ``low``,
-        no pass over E by L remains.
-        """
+        """``linear`` of ``low``, normalised, without this layer's bias."""
         if low.device.type != "cpu":
             x = linear(low, channels_out=channels)
             if real is None:
                 return functional.layer_norm(x.mT, (channels,), self.weight, None, self.eps).mT
             return masked_norm(x, self.weight[:channels], torch.zeros_like(self.bias[:channels]), real, self.eps)
         with torch.autocast("cpu", enabled=False):  # half precision is too coarse for a variance
-            dtype = torch.promote_types(linear.weight.dtype, torch.float32)
-            wide, short = linear.weight[:channels].to(dtype), low.to(dtype)
-            if real is None:
-                centred = wide - wide.mean(0)
-                spread = centred.T @ centred / channels
-            else:
-                share = (real / real.sum(1, keepdim=True)).to(dtype)
-                centred = wide - (share @ wide).unsqueeze(1)
-                spread = centred.mT @ (centred * share.unsqueeze(2))
-            variance = (short * (spread @ short)).sum(1, keepdim=True)
-            short = short * torch.rsqrt(variance + self.eps)
-            centred = centred * self.weight[:channels, None]
-        return functional.linear(short.mT, centred).mT if real is None else centred @ short
+            weight, short = self.factors(linear, low, channels, real)
+        return functional.linear(short.mT, weight).mT if real is None else weight @ short
+
+    def factors(
+        self, linear: ChannelLinear, low: Float[Tensor, "B R L"], channels: int, real: Bool[Tensor, "B E"] | None
+    ) -> tuple[Float[Tensor, "*B E R"], Float[Tensor, "B R L"]]:
+        """Two matrices whose product is :meth:`of_product`, without computing the linear map's output.
+
+        Its mean over channels is the mean row of the weight times ``low``, and its variance an R by R quadratic form in
+        ``low``. With both merged into weight and ``low``, no pass over E by L remains.
+        """
+        dtype = torch.promote_types(linear.weight.dtype, torch.float32)
+        wide, short = linear.weight[:channels].to(dtype), low.to(dtype)
+        if real is None:
+            centred = wide - wide.mean(0)
+            spread = centred.T @ centred / channels
+        else:
+            share = (real / real.sum(1, keepdim=True)).to(dtype)
+            centred = wide - (share @ wide).unsqueeze(1)
+            spread = centred.mT @ (centred * share.unsqueeze(2))
+        variance = (short * (spread @ short)).sum(1, keepdim=True)
+        return centred * self.weight[:channels, None], short * torch.rsqrt(variance + self.eps)
 
 
 def added(h: Float[Tensor, "B T D"], linear: nn.Linear, x: Float[Tensor, "B T E"]) -> Float[Tensor, "B T D"]:

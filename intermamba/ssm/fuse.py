@@ -1,4 +1,4 @@
-"""Fused passes for sampling on CPUs: the end of ASTM, after its branches, and LIIA; each reads and writes once.
+"""Fused passes for sampling on CPUs: the scan with its step sizes, the end of ASTM, after its branches, and LIIA.
 
 They have no derivative: training runs the layers one by one.
 """
@@ -14,14 +14,33 @@ WORK = 2
 """Cost of a value, in updates of a scan's state."""
 
 
-def takes(*tensors: Tensor) -> bool:
-    """Whether these passes support tensors (B, T, D): no gradient, in main memory, float32, D a multiple of 16."""
+def samples(*tensors: Tensor) -> bool:
+    """Whether no gradient is needed and all tensors are in main memory, in float32."""
     return (
         not torch.is_grad_enabled()
         and all(value.device.type == "cpu" and value.dtype == torch.float32 for value in tensors)
-        and tensors[0].shape[-1] % 16 == 0
         and threads.available()
     )
+
+
+def takes(*tensors: Tensor) -> bool:
+    """Whether the passes over (B, T, D) take such tensors: those of :func:`samples` with D a multiple of 16."""
+    return samples(*tensors) and tensors[0].shape[-1] % 16 == 0
+
+
+def scan_of_product(
+    u: Float[Tensor, "B E L"],
+    weight: Float[Tensor, "B E R"],
+    low: Float[Tensor, "B R L"],
+    A: Float[Tensor, "E N"],
+    B: Float[Tensor, "B N L"],
+    C: Float[Tensor, "B N L"],
+    D: Float[Tensor, " E"],
+    bias: Float[Tensor, " E"],
+) -> Float[Tensor, "B E L"]:
+    """:func:`~intermamba.ssm.selective_scan` with ``softplus(weight @ low + bias)`` for step sizes, never written."""
+    y: Tensor = _SCAN(u, weight, low, A.contiguous(), B, C, D.contiguous(), bias.contiguous())
+    return y
 
 
 def gated_sum(
@@ -56,6 +75,12 @@ def aggregate(
     point, point_bias, local, local_bias = filters
     shaped = (point.reshape(2, 2), point_bias, local.reshape(2, 3, 3), local_bias)
     y: Tensor = _AGGREGATE(h.contiguous(), scale.contiguous(), shift.contiguous(), *shaped, real.contiguous(), eps)
+    return y
+
+
+def _scan(u: Tensor, weight: Tensor, low: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, bias: Tensor) -> Tensor:
+    y = torch.empty_like(u)
+    threads.run(threads.kernels().forward_of_product, u.numel() * A.shape[1], (u, weight, low, A, B, C, D, bias, y))
     return y
 
 
@@ -100,6 +125,13 @@ def _aggregate(
     return y
 
 
+_SCAN = operator(
+    "scan_of_product(Tensor u, Tensor weight, Tensor low, Tensor A, Tensor B, Tensor C, Tensor D, Tensor bias) "
+    "-> Tensor",
+    _scan,
+    lambda u, *_: torch.empty_like(u),
+    device="CPU",
+)
 _BRANCHES = operator(
     "gated_sum(Tensor temporal, Tensor spatial, Tensor gate, Tensor gate_bias, Tensor weight_t, Tensor bias_t, "
     "Tensor weight_s, Tensor bias_s, Tensor alpha, Tensor beta, Tensor real, float eps) -> Tensor",

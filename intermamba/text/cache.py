@@ -24,6 +24,7 @@ from intermamba.data import manifest as manifests
 from intermamba.data.dataset import all_captions
 from intermamba.data.raw import read_word_vectors
 from intermamba.data.splits import SplitFile
+from intermamba.device import prepare_processor
 from intermamba.errors import DataError, StateError
 from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
@@ -257,7 +258,7 @@ def _fit_features(encoded: Iterable[_EncodedCaption], width: int) -> Reduction:
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     """Stage ``encode-text``: every caption of every split, mirrored ones included, through the frozen tower once."""
-    torch.set_num_threads(config.runtime.threads)
+    prepare_processor(config.runtime.threads)
     with job.recorded(config) as notes:
         splits, settings = [SplitFile(job[split]) for split in paths.SPLITS], config.datasets[job.dataset]
         captions = all_captions(splits, settings)

@@ -16,6 +16,7 @@ from intermamba.checkpoints.trained import Trained, save
 from intermamba.config import Config
 from intermamba.data import normalisation
 from intermamba.data.splits import SplitFile
+from intermamba.device import prepare_processor
 from intermamba.errors import Interrupted
 from intermamba.job import Job, values
 from intermamba.methods.method import ROW, Training, load
@@ -77,7 +78,7 @@ def _train(
     write: Callable[[TrainingModule], None],
     progress: Progress,
 ) -> None:
-    torch.set_num_threads(config.runtime.threads)
+    prepare_processor(config.runtime.threads)
     dataset, seed = job.dataset, job.seed
     # The same for all variants: with one training seed they see the same clips, noise and steps in the same order.
     root = derive(config.seed, "train", dataset, seed)

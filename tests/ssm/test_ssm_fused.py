@@ -10,7 +10,7 @@ from torch import Tensor
 
 from intermamba.models import build
 from intermamba.models.layers import ChannelLinear, ChannelNorm
-from intermamba.ssm import fuse, threads
+from intermamba.ssm import fuse, selective_scan, threads
 from intermamba.ssm.conv import causal_conv_silu
 from intermamba.ssm.norm import masked_norm
 
@@ -175,13 +175,41 @@ def test_sampling_s_fused_passes_change_no_prediction(name, monkeypatch):
     draws = torch.Generator().manual_seed(1)
     x, cond = torch.randn(2, 70, 2, 9, generator=draws), torch.randn(2, 1, 16, generator=draws)
     steps, mask = torch.tensor([3, 700]), torch.arange(70) < torch.tensor([70, 43])[:, None]
-    used = []
+    used, scans = [], []
     monkeypatch.setattr(fuse, "_BRANCHES", lambda *inputs, pass_=fuse._BRANCHES: used.append(1) or pass_(*inputs))
+    monkeypatch.setattr(fuse, "_SCAN", lambda *inputs, pass_=fuse._SCAN: scans.append(1) or pass_(*inputs))
     with torch.no_grad():
         found = model(x, steps, cond, mask)
         exact = model.double()(x.double(), steps, cond.double(), mask)
     assert len(used) == 2 * 2  # two modules of one block, of two ASTM blocks each
+    assert len(scans) >= 2 * len(used)
     assert (found - exact)[mask].abs().max() <= 2e-6 * exact[mask].abs().max()
+
+
+@pytest.mark.parametrize("arrange", [steps_last, channels_last, spread])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 5), (3, 37, 45), (1, 140, 33), (2, 256, 70)], ids=str)
+def test_the_scan_of_a_product_is_the_scan_in_float64(shape, arrange):
+    batch, channels, steps = shape
+    draws = torch.Generator().manual_seed(0)
+    u, weight = torch.randn(shape, generator=draws), torch.randn(batch, channels, 3, generator=draws)
+    low, b, c = (torch.randn(batch, size, steps, generator=draws) for size in (3, 5, 5))
+    rates, skip, bias = -4 * torch.rand(channels, 5, generator=draws), torch.ones(channels), torch.zeros(channels) - 1
+    given = (u, weight, low, rates, b, c, skip, bias)
+    exact = [value.double() for value in given]
+    expected = selective_scan(exact[0], exact[1] @ exact[2], *exact[3:7], None, exact[7], True)
+    with torch.no_grad():
+        assert fuse.samples(u)
+        found = fuse.scan_of_product(arrange(u), weight, *given[2:])
+    assert (found - expected).abs().max() <= 2e-6 * expected.abs().max()
+
+
+def test_the_scan_of_a_product_stays_finite_and_exact_at_its_ends():
+    """Steps of zero keep the states, and those that decay below the smallest number forget them."""
+    u, low, ones = torch.ones(1, 16, 3), torch.tensor([[[1.0, -300.0, 300.0]]]), torch.ones(1, 1, 3)
+    weight, zeros = torch.ones(1, 16, 1), torch.zeros(16)
+    y = fuse.scan_of_product(u, weight, low, torch.full((16, 1), -1.0), ones, ones, zeros, zeros)
+    first = torch.nn.functional.softplus(torch.tensor(1.0))
+    torch.testing.assert_close(y, torch.stack((first, first, torch.tensor(300.0))).expand(1, 16, 3))
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import pandas as pd
-import torch
 
 from evaluators import evaluation
 from evaluators import evaluator as evaluators
@@ -15,7 +14,7 @@ from evaluators.results import BlockName, Origin, rows
 from evaluators.sources import RealSource
 from intermamba.config import Config, Dataset
 from intermamba.data.splits import SplitFile
-from intermamba.device import device_for
+from intermamba.device import device_for, prepare_processor
 from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
 from intermamba.representation import representation
@@ -42,7 +41,7 @@ class EvaluationSetup:
 
     def __init__(self, config: Config, job: Job, repeats: int | None = None) -> None:
         job.require()
-        torch.set_num_threads(config.runtime.threads)
+        prepare_processor(config.runtime.threads)
         dataset = job.dataset
         self.device = device_for(config.runtime.accelerator)
         named = protocols.load(config.protocol[dataset])

@@ -12,7 +12,7 @@ import torch
 from intermamba.config import Config, Dataset
 from intermamba.data.dataset import ClipDataset, Item
 from intermamba.data.splits import SplitFile
-from intermamba.device import device_for
+from intermamba.device import device_for, prepare_processor
 from intermamba.generate import MotionGenerator
 from intermamba.job import Job
 from intermamba.representation import Representation, floor_under, representation
@@ -73,7 +73,7 @@ def run(config: Config, job: Job) -> None:
     dataset = job.dataset
     root = derive(config.seed, "show", dataset)
     with job.recorded(config, {"root": root}) as notes:
-        torch.set_num_threads(config.runtime.threads)
+        prepare_processor(config.runtime.threads)
         split, cache, trained = SplitFile(job["test"]), features_of(job), load(config, job)
         items = prompts(config, dataset, split)
         device = device_for(config.runtime.accelerator)
