@@ -28,7 +28,11 @@ def _known(name: str) -> str:
 
 Dataset = Annotated[str, AfterValidator(_known)]
 """Name of an entry of :mod:`intermamba.datasets`."""
-OfficialModel = Literal["intergen", "in2in"]
+OfficialModel = Literal[
+    "intergen", "in2in", "t2m", "t2m_given", "intermask", "mdm", "mdm_fixed", "mdm_gru", "mdm_gru_fixed",
+    "com_mdm", "com_mdm_few",
+]  # fmt: skip
+"""Rows with a reader of official checkpoints: their methods have a ``layout``."""
 Sampler = Literal["plain", "graph"]
 METHOD_NAME = r"[A-Za-z0-9][A-Za-z0-9_.+-]*"
 """Allowed names of methods with given motions, which also name their folder of results."""
@@ -349,8 +353,11 @@ class OfficialConfig(Section):
 
     checkpoint: str
     """The file. Its content is assumed to be fixed: give another checkpoint another name."""
-    normalisation: str
-    """Folder of the mean and standard deviation of its training, as released by its authors."""
+    normalisation: str | None = None
+    """Folder of the mean and standard deviation of its training, as released by its authors; none for a model that
+    reads features as they are, such as T2M and InterMask on Inter-X."""
+    beside: str | None = None
+    """The second file of a method whose authors keep two: T2M's length estimator, InterMask's VQ-VAE."""
 
 
 class MotionsConfig(Section):

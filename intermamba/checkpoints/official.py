@@ -28,12 +28,14 @@ of heads, which do not show in their shapes.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from intermamba.checkpoints.layout import Adopted, Reader, Released
 from intermamba.checkpoints.reading import check_fit, read_checkpoint, state_dict
 from intermamba.errors import DataError
 from intermamba.models import build
@@ -125,6 +127,11 @@ def load(path: str | Path, layout: Layout, heads: int = HEADS) -> Denoiser:
     return model.eval()
 
 
+def _adopted(released: Released, layout: Layout) -> Adopted:
+    model = load(released.checkpoint, layout)
+    return Adopted(model, model.sizes, MAX_FRAMES)
+
+
 def _state(path: str | Path) -> dict[str, Tensor]:
     """The state dict of a file, unwrapped."""
     content = read_checkpoint(path)
@@ -186,3 +193,8 @@ def _check_positions(path: str | Path, tables: Mapping[str, Tensor | None], widt
         own = sinusoids(torch.arange(len(table)), width) if table.ndim == 2 else torch.empty(0)
         if table.shape != own.shape or not torch.allclose(table.float(), own, rtol=0, atol=5e-3):
             raise DataError(f"{path}: {name} is not the table of sinusoids for {width} features.")
+
+
+INTERGEN_READER, IN2IN_READER = (
+    Reader(title=layout.title, read=partial(_adopted, layout=layout)) for layout in (INTERGEN, IN2IN)
+)

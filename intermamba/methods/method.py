@@ -106,7 +106,7 @@ class Method:
     sources: Mapping[str, str] = field(default_factory=dict)
     """Sources of the defaults, by section."""
     layout: str = ""
-    """``module:name`` of its reader of official checkpoints (docs/howto/own-method.md), if any."""
+    """``module:name`` of the :class:`intermamba.checkpoints.layout.Reader` of its authors' checkpoints, if any."""
 
     @property
     def row(self) -> Training:

@@ -65,7 +65,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, study_config: Config) -> N
     source = official_files.write(tmp_path)
     message = refused(tmp_path, study_config, source, dataset="interx")
     assert "generates 262 features per person; interx has 336" in message
-    assert "Allowed: in2in, intergen" in refused(tmp_path, study_config, source, "intermamba")
+    assert "Allowed: com_mdm, com_mdm_few, in2in, intergen" in refused(tmp_path, study_config, source, "intermamba")
     assert "a checkpoint of InterGen (intergen); expected in2IN" in refused(tmp_path, study_config, source, "in2in")
 
 

@@ -158,24 +158,31 @@ def prompts(
 )
 def adopt(
     dataset: DatasetOption,
-    variant: Annotated[str, typer.Option("--variant", help="intergen or in2in.")],
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Checkpoint other than the profile's; needs the next two options.")
+    variant: Annotated[str, typer.Option("--variant", help="Row whose authors released it, such as intergen or t2m.")],
+    checkpoint: Annotated[Path | None, typer.Option(help="A file other than the profile's; needs --output.")] = None,
+    normalisation: Annotated[
+        Path | None, typer.Option(help="Folder of its mean and deviation, if it was trained with some.")
     ] = None,
-    normalisation: Annotated[Path | None, typer.Option(help="Folder of its mean and deviation.")] = None,
+    beside: Annotated[
+        Path | None, typer.Option(help="Second file: T2M's length estimator, InterMask's VQ-VAE.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Where to write the adopted weights.")] = None,
     profile: Profile = None,
 ) -> None:
-    """Import an official checkpoint of InterGen or in2IN: convert the profile's, or another, to our format."""
-    given = (checkpoint, normalisation, output)
+    """Import a checkpoint of a method's authors: convert the profile's, or another, to our format."""
+    given = (checkpoint, normalisation, beside, output)
     if not any(given):
         config, job = open_job(profile, "adopt", dataset=dataset, variant=variant)
         job.run(config)
         return
-    if not (checkpoint and normalisation and output):
-        raise ConfigError("--checkpoint, --normalisation and --output belong together: give all three or none.")
+    if not (checkpoint and output):
+        raise ConfigError("--checkpoint and --output belong together, with --normalisation and --beside if needed.")
     from workflow.graph import stages
 
-    source = OfficialConfig(checkpoint=str(checkpoint), normalisation=str(normalisation))
+    source = OfficialConfig(
+        checkpoint=str(checkpoint),
+        normalisation=str(normalisation) if normalisation else None,
+        beside=str(beside) if beside else None,
+    )
     config, job = stages.adoption(open_profile(profile), dataset, variant, source, output)
     job.run(config)

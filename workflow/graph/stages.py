@@ -235,8 +235,8 @@ def declare(config: Config) -> dict[str, Stage]:
 
     def official(dataset: str, variant: str) -> Item:
         one: OfficialConfig = named("official", "official checkpoint", dataset, variant)
-        mean, std = statistics_of(one.normalisation, variant)
-        places = {"checkpoint": one.checkpoint, "mean": str(mean), "std": str(std)}
+        mean, std = statistics_of(one.normalisation, variant) if one.normalisation else ("", "")
+        places = {"checkpoint": one.checkpoint, "beside": one.beside or "", "mean": str(mean), "std": str(std)}
         base = find(variant).base
         own = reads(base, dataset, "", methods()[base].row)["own_text"]
         return {"dataset": dataset, "variant": variant, "base": base, "own_text": own, **places}
@@ -429,9 +429,9 @@ def declare(config: Config) -> dict[str, Stage]:
         "adopt",
         "intermamba.checkpoints.adopt:run",
         "adopt the official {variant} for {dataset}",
-        inputs={"checkpoint": "{checkpoint}", "mean": "{mean}", "std": "{std}"},
+        inputs={"checkpoint": "{checkpoint}", "beside": "{beside}", "mean": "{mean}", "std": "{std}"},
         outputs={"weights": at("official_weights")},
-        knobs=("official.{dataset}.{variant}", "text"),
+        knobs=("official.{dataset}.{variant}", "text", "methods.{base}", "datasets.{dataset}"),
         work="data",
         **on_official,
     )

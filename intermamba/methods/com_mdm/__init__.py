@@ -35,6 +35,7 @@ METHOD = Method(
         ),
     ),
     guided="no",
+    layout="intermamba.methods.com_mdm.official:READER",
     text="CLIP ViT-B/32, sentence",
     defaults={"text": CLIP_B32, "model": SIZES, "diffusion": SAMPLING, "training": TRAINING},
     sources={

@@ -21,5 +21,6 @@ METHOD = Method(
     options=In2InOptions,
     individual=True,
     guided="own",
+    layout="intermamba.checkpoints.official:IN2IN_READER",
     sources={"all": "pabloruizponce/in2IN, configs; epochs and batch as for every row"},
 )

@@ -26,5 +26,6 @@ METHOD = Method(
     name="intergen",
     network="intermamba.models.intergen:InterGen",
     options=InterGenOptions,
+    layout="intermamba.checkpoints.official:INTERGEN_READER",
     sources={"all": "tr3e/InterGen, configs; epochs and batch as for every row"},
 )

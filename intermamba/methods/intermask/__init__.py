@@ -33,6 +33,7 @@ METHOD = Method(
     ),
     sampler="intermamba.methods.intermask.sampling:InterMaskSampler",
     normalised=("interhuman",),
+    layout="intermamba.methods.intermask.official:READER",
     defaults={
         "training": {
             "epochs": 500,

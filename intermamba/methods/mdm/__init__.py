@@ -41,4 +41,5 @@ METHOD = Method(
     text="CLIP ViT-B/32, sentence",
     defaults={"text": CLIP_B32, "model": SIZES, "diffusion": SAMPLING, "training": TRAINING},
     sources=SOURCES,
+    layout="intermamba.methods.mdm.official:READER",
 )

@@ -44,6 +44,7 @@ METHOD = Method(
     stepwise=False,
     text="GloVe word vectors and parts of speech",
     length="drawn",
+    layout="intermamba.methods.t2m.official:READER",
     normalised=("interhuman",),
     defaults={
         "text": {
