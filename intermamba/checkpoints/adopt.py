@@ -62,7 +62,9 @@ def run(config: Config, job: Job) -> None:
                 f"{text.width} wide. Use a profile with the tower it was trained with ({method.text})."
             )
         if model.features != body.features:
-            raise DataError(f"{checkpoint}: generates {model.features} features per person; {dataset} has {body.features}.")
+            raise DataError(
+                f"{checkpoint}: generates {model.features} features per person; {dataset} has {body.features}."
+            )
         mean, std = torch.zeros(body.features), torch.ones(body.features)
         if statistics:
             mean, std = (torch.from_numpy(_read(job[name], body.features)) for name in ("mean", "std"))
