@@ -48,6 +48,7 @@ from intermamba.representation import representation
 from intermamba.ssm import selective_scan
 from intermamba.ssm.conv import causal_conv_silu
 from workflow.graph.stages import job
+from workflow.publish import processor
 
 Call = Callable[[], object]
 MODELS = ("intermamba", "intermamba_light", "intergen")
@@ -431,6 +432,8 @@ def main() -> None:
     with provenance.recorded(f"benchmark {options.what}", outputs.values(), config=ran):
         for name, frame in COMMANDS[options.what](options).items():
             files.write_csv(outputs[name], frame)
+            if name == "crossover":
+                processor.plot(frame, outputs[name].with_suffix(".png"))
 
 
 if __name__ == "__main__":

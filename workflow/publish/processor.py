@@ -1,0 +1,173 @@
+"""Speed on a processor beside others, as Markdown and as a plot: the tables of ``benchmarks/speed.py``."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+from intermamba import files
+from intermamba.names import revision_name
+from intermamba.paths import record_of
+from workflow.figures.style import save, themed
+from workflow.publish.speed import method_label
+from workflow.tables.markdown import grid
+from workflow.tables.tabular import MISSING, significant
+
+FOLDER = Path("docs/bench")
+"""Where the measurements are published."""
+PLOT = FOLDER / "crossover.png"
+DATA_PATH = "data path"
+PARTS = {"unseen": "outside of operations"}
+
+
+def render() -> str:
+    """A section for each measurement that was made."""
+    made = [(title, FOLDER / f"{name}.csv", section) for name, (title, section) in SECTIONS.items()]
+    return "\n".join(
+        f"## {title}\n\n{_about(path)}\n\n{section(pd.read_csv(path))}"
+        for title, path, section in made
+        if path.exists()
+    )
+
+
+def _about(path: Path) -> str:
+    home = path if record_of(path).exists() else FOLDER / "sampling.csv"  # the profile's record is the sampling's
+    record = files.read_json(record_of(home))
+    beside = f", beside {record['config']['beside']}" if record["config"]["beside"] else ""
+    runs = record["config"]["repeats"]
+    return f"Code {revision_name(record)}, {record['device']}{beside}; medians of {runs} runs, in brackets quartiles."
+
+
+def _sampling(rows: pd.DataFrame) -> str:
+    sides = {row["side"]: row for row in rows.to_dict("records")}
+    body = [
+        [
+            method_label(side),
+            _time(row),
+            significant(row["cpu_median"] * row["steps"] / 1e3, 3),
+            f"{sides['intergen']['cpu_median'] / row['cpu_median']:.2f}",
+        ]
+        for side, row in sides.items()
+    ]
+    one = rows.iloc[0]
+    text = (
+        f"A guided step of DDIM at the paper's size, {one['frames']} frames, one clip; a sampling takes {one['steps']}."
+    )
+    head = ["Model", "a step (ms)", "a sampling (s)", "times faster than our InterGen"]
+    return f"{text}\n\n{grid(head, body)}"
+
+
+def _profile(rows: pd.DataFrame) -> str:
+    body = [
+        [
+            method_label(row["side"]),
+            PARTS.get(row["part"], row["part"]),
+            significant(row["milliseconds"], 3),
+            significant(row["floor"], 3) if row["floor"] else MISSING,
+        ]
+        for row in rows.to_dict("records")
+    ]
+    rate, speed = rows.iloc[0][["gflop_per_second", "gigabytes_per_second"]]
+    text = (
+        "The same step by kind of work. The floor is the least that this processor needs: arithmetic at the rate of a "
+        f"large product ({rate:.0f} GFLOP/s), or what is read and written at the speed of a large copy "
+        f"({speed:.0f} GB/s), whichever takes longer."
+    )
+    return f"{text}\n\n{grid(['Model', 'work', 'ms', 'floor (ms)'], body)}"
+
+
+def _training(rows: pd.DataFrame) -> str:
+    body = []
+    for (name, clips, frames), group in rows.groupby(["profile", "clips", "frames"], sort=False):
+        sides = {row["side"]: row for row in group.to_dict("records")}
+        reading = sides.pop(DATA_PATH, None)
+        shape = f"{name}: {clips} clips of {frames} frames"
+        for side, row in sides.items():
+            ratio = sides["intergen"]["cpu_median"] / row["cpu_median"]
+            body.append([shape, method_label(side), _time(row), f"{ratio:.2f}"])
+        if reading is not None:
+            share = min(row["cpu_median"] for row in sides.values()) / reading["cpu_median"]
+            what = f"reading the clips, {share:.0f} times faster than the fastest step"
+            body.append([shape, what, _time(reading), MISSING])
+    head = ["Profile", "Model", "a step (ms)", "times faster than InterGen"]
+    return f"An optimisation step in float32.\n\n{grid(head, body)}"
+
+
+def _scan(rows: pd.DataFrame) -> str:
+    keys = ["channels", "steps", "threads"]
+    times = rows.set_index([*keys, "side"])["cpu_median"].unstack("side")
+    ratio = times["ggml"] / times["ours"]
+    body = [
+        [str(value) for value in key]
+        + [significant(times.loc[key, side], 3) for side in ("ours", "ggml")]
+        + [f"{ratio[key]:.1f}"]
+        for key in times.index
+    ]
+    text = (
+        "`selective_scan` beside the node `GGML_OP_SSM_SCAN` of llama.cpp's library on the same numbers, forward, one "
+        "sequence, 16 states, with the softplus of the step sizes. Process time sums over threads, and ggml's wait "
+        "busily for each other."
+    )
+    head = ["channels", "steps", "threads", "ours (ms)", "ggml (ms)", "times faster"]
+    return f"{text}\n\n{grid(head, body)}"
+
+
+def _crossover(rows: pd.DataFrame) -> str:
+    times, memory = (rows.pivot_table(value, "steps", "side") for value in ("cpu_median", "memory_mib"))
+    body = [
+        [str(steps), *(significant(float(value), 3) for value in (*of_time, *of_memory))]
+        for steps, of_time, of_memory in zip(times.index, times.to_numpy(), memory.to_numpy(), strict=True)
+    ]
+    head = ["steps", *(f"{side} (ms)" for side in times), *(f"{side} (MiB)" for side in memory)]
+    text = (
+        f"One layer of width {rows['width'].iloc[0]} on one sequence, forward: self-attention with its four maps in "
+        "PyTorch's fused kernel, and Mamba-1's block with its own sizes (twice the width inside, 16 states). MiB: the "
+        "most that a call holds at once. They take the same time at about "
+        f"{crossing(times['attention'] / times['Mamba-1']):.0f} steps; a motion has at most 300.\n\n"
+        f"![Time and memory over steps](../bench/{PLOT.name})"
+    )
+    return f"{text}\n\n{grid(head, body)}"
+
+
+def crossing(ratio: pd.Series) -> float:
+    """Steps, the index, where a ratio last rises to one; linear in logarithms between two lengths, NaN if nowhere."""
+    lead, steps = np.log(ratio.to_numpy(float)), np.log(ratio.index.to_numpy(float))
+    rises = np.flatnonzero((lead[:-1] < 0) & (lead[1:] >= 0))
+    if not len(rises):
+        return float("nan")
+    place = slice(rises[-1], rises[-1] + 2)
+    return float(np.exp(np.interp(0.0, lead[place], steps[place])))
+
+
+def plot(rows: pd.DataFrame, target: Path) -> None:
+    """Time and memory of both layers over steps."""
+    shown = {"cpu_median": "milliseconds", "memory_mib": "MiB"}
+    with themed():
+        figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
+        for panel, (value, label) in zip(axes, shown.items(), strict=True):
+            sns.lineplot(rows, x="steps", y=value, hue="side", marker="o", ax=panel)
+            panel.set(xscale="log", yscale="log", xlabel="steps", ylabel=label)
+            panel.set_xticks([16, 64, 300, 1024, 4096], ["16", "64", "300", "1024", "4096"])
+            panel.minorticks_off()
+            panel.get_legend().set_title(None)
+            sns.despine(ax=panel)
+        save(figure, target)
+        plt.close(figure)
+
+
+def _time(row: Mapping[Any, Any]) -> str:
+    lower, median, upper = (significant(row[f"cpu_{place}"], 3) for place in ("q1", "median", "q3"))
+    return f"{median} ({lower}–{upper})"
+
+
+SECTIONS: dict[str, tuple[str, Callable[[pd.DataFrame], str]]] = {
+    "sampling": ("Sampling", _sampling),
+    "profile": ("Where a step goes", _profile),
+    "training": ("Training step", _training),
+    "scan_ggml": ("The scan beside ggml's", _scan),
+    "crossover": ("Attention beside Mamba-1", _crossover),
+}
