@@ -239,8 +239,8 @@ def best(call: Call, repeats: int = 7) -> float:
 def training(options: argparse.Namespace) -> dict[str, pd.DataFrame]:
     """Optimisation steps in float32 at every profile's sizes, and how many clips a second the data path gives."""
     rows = []
-    for profile_name, batch in (("smoke", None), ("study", None), ("paper", options.batch)):
-        config = load(profile_name)
+    for profile_name in options.profiles:
+        config, batch = load(profile_name), options.batch if profile_name == "paper" else None
         config = config.model_copy(update={"training": config.training.model_copy(update={"precision": "32-true"})})
         clips = batch or config.training.batch
         sides = {name: training_steps(config, name, clips, "cpu")["auto"] for name in MODELS}
@@ -248,7 +248,9 @@ def training(options: argparse.Namespace) -> dict[str, pd.DataFrame]:
         shape = {"profile": profile_name, "clips": clips, "frames": config.datasets["interhuman"].max_frames}
         rows += [{"side": name, **shape, **times} for name, times in turns(sides, repeats).items()]
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        for profile_name in ("smoke", "study"):
+        for profile_name in options.profiles:
+            if profile_name == "paper":  # its data are no synthetic ones
+                continue
             config = load(profile_name)
             times = turns({"data": data_path(config)}, options.repeats)["data"]
             shape = {"profile": profile_name, "clips": config.training.batch}
@@ -421,6 +423,7 @@ def main() -> None:
     parser.add_argument("--ggml", type=Path, help="the folder of ggml's shared libraries")
     parser.add_argument("--beside", default="", help="what of others ran, and in what version, for the record")
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--profiles", nargs="+", default=("smoke", "study", "paper"), help="sizes of a training step")
     parser.add_argument("--batch", type=int, default=2, help="clips of a training step at the paper's size")
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, help="steps of the scans")
     parser.add_argument("--output", type=Path, default=Path("docs/bench"))
@@ -428,7 +431,7 @@ def main() -> None:
     prepare_processor(1)
     names = {"sampling": ("sampling", "profile"), "scan": ("scan_ggml",)}.get(options.what, (options.what,))
     ran = {"repeats": options.repeats, "beside": options.beside}
-    outputs = {name: (options.output / f"{name}.csv").resolve() for name in names}
+    outputs = {name: options.output / f"{name}.csv" for name in names}
     with provenance.recorded(f"benchmark {options.what}", outputs.values(), config=ran):
         for name, frame in COMMANDS[options.what](options).items():
             files.write_csv(outputs[name], frame)

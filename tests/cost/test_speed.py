@@ -2,18 +2,20 @@
 
 import importlib.util
 import math
+import shlex
 from argparse import Namespace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+from places import ROOT
 from torch import nn
 
+from intermamba import files
 from workflow.publish import processor
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks/speed.py"
-SPEC = importlib.util.spec_from_file_location("speed", SCRIPT)
+SPEC = importlib.util.spec_from_file_location("speed", ROOT / "benchmarks/speed.py")
 assert SPEC is not None
 assert SPEC.loader is not None
 speed = importlib.util.module_from_spec(SPEC)
@@ -72,6 +74,12 @@ def test_scans_are_measured_for_every_shape():
     assert set(zip(rows["channels"], rows["steps"], rows["threads"], strict=True)) == {
         (channels, 3, count) for channels in (1024, 2048) for count in (1, 2)
     }
+
+
+@pytest.mark.parametrize("record", (ROOT / "docs").rglob("*.prov.json"), ids=lambda path: path.name)
+def test_published_records_name_no_place_of_a_machine(record):
+    said = files.read_json(record)
+    assert not [word for word in (*shlex.split(said["command"]), *said["outputs"]) if Path(word).is_absolute()]
 
 
 @pytest.mark.parametrize(
