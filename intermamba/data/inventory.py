@@ -27,11 +27,25 @@ from intermamba.text.names import SENTENCE, own_tower
 Status = Literal["there", "missing", "embedded", "on first use", "not asked for"]
 """``missing``: the profile needs it and it is not there; ``embedded``: generated data in place of real data."""
 
-GENERATORS: dict[OfficialModel, tuple[str, str]] = {
-    "intergen": ("InterGen's code (prepare/download_pretrain_model.sh)", "InterGen's code (data/)"),
-    "in2in": ("in2IN's code (link in its README)", "in2IN's code (in2in/utils/)"),
+_INTERMASK, _T2M = "InterMask's code (prepare/download_models.py)", "the link of Inter-X's form (checkpoints/hhi)"
+GENERATORS: dict[tuple[Dataset, OfficialModel], dict[str, str]] = {
+    ("interhuman", "intergen"): {
+        "checkpoint": "InterGen's code (prepare/download_pretrain_model.sh)",
+        "normalisation": "InterGen's code (data/)",
+    },
+    ("interhuman", "in2in"): {
+        "checkpoint": "in2IN's code (link in its README)",
+        "normalisation": "in2IN's code (in2in/utils/)",
+    },
+    ("interhuman", "intermask"): {
+        "checkpoint": _INTERMASK,
+        "beside": _INTERMASK,
+        "normalisation": "InterMask's code (data/stats/)",
+    },
+    ("interx", "intermask"): {"checkpoint": _INTERMASK, "beside": _INTERMASK},
+    ("interx", "t2m"): {"checkpoint": _T2M, "beside": _T2M},
 }
-"""Sources of the checkpoints, and of the normalisation of their training."""
+"""Sources of the files of released checkpoints, by the knob that names them."""
 
 
 OPEN_CLIP = "open_clip, or a file of OpenAI's CLIP"
@@ -208,9 +222,15 @@ def _evaluators(config: Config) -> Iterator[Entry]:
 
 
 def _generators(config: Config) -> Iterator[Entry]:
-    for model, (weights, normalisation) in GENERATORS.items():
-        given = config.official.get("interhuman", {}).get(model)
-        unused, purpose = f"official.interhuman.{model}: not given", "rows of its authors' weights"
-        file, folder = (given.checkpoint, given.normalisation) if given else (None, None)
-        yield _file(f"official {model}: checkpoint", file, unused, purpose, weights)
-        yield _file(f"official {model}: normalisation", folder, unused, purpose, normalisation)
+    named = {
+        (dataset, model): dict.fromkeys(entry.model_dump(exclude_none=True), "its authors, or your own training")
+        for dataset, models in config.official.items()
+        for model, entry in models.items()
+    }
+    for (dataset, model), sources in (named | GENERATORS).items():
+        given = config.official.get(dataset, {}).get(model)
+        unused = f"official.{dataset}.{model}: not given"
+        where = "" if dataset == "interhuman" else f" on {dataset}"
+        for knob, source in sources.items():
+            place = getattr(given, knob) if given else None
+            yield _file(f"official {model}{where}: {knob}", place, unused, "rows of its authors' weights", source)

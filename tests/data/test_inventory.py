@@ -103,13 +103,22 @@ def test_inter_x_in_either_form(tmp_path: Path) -> None:
 def test_weights_that_a_profile_names(tmp_path: Path) -> None:
     config = config_for("interx", write_interx(tmp_path / "raw"), skeleton="body.npz")
     text = config.text.model_copy(update={"tower": "clip", "weights": "openai"})
-    official = {"interhuman": {"intergen": OfficialConfig(checkpoint="intergen.ckpt", normalisation="data")}}
+    official = {
+        "interhuman": {
+            "intergen": OfficialConfig(checkpoint="intergen.ckpt", normalisation="data"),
+            "mdm": OfficialConfig(checkpoint="intergen.ckpt", normalisation="data"),
+        },
+        "interx": {"t2m": OfficialConfig(checkpoint="intergen.ckpt", beside="interclip.ckpt")},
+    }
     evaluator = config.evaluator.model_copy(update={"checkpoint": {"interhuman": "interclip.ckpt", "interx": None}})
     config = config.model_copy(update={"text": text, "official": official, "evaluator": evaluator})
     states = status(config)
     tower = next(what for what in states if what.startswith("CLIP"))
     assert states[tower] == "on first use"
-    named = ("SMPL-X neutral body", "official intergen: checkpoint", "official intergen: normalisation")
+    named = (
+        *("SMPL-X neutral body", "official intergen: checkpoint", "official intergen: normalisation"),
+        *("official mdm: checkpoint", "official t2m on interx: checkpoint", "official t2m on interx: beside"),
+    )
     assert all(states[what] == "missing" for what in named)
     assert states["official in2in: checkpoint"] == "not asked for"
     assert states["official evaluator of InterHuman (interclip.ckpt)"] == "missing"
