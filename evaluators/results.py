@@ -11,7 +11,7 @@ import pandas as pd
 
 from evaluators import protocol as protocols
 from intermamba import files
-from intermamba.errors import ConfigError, DataError, brief, shown, unknown
+from intermamba.errors import DataError, brief, shown, unknown
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,6 @@ BY_PHRASING = ("top3_seen", "top3_unseen")
 """R-precision of captions in phrasings that training shows, and in others; where the test split marks them."""
 LEARNED = tuple(name for name, one in METRICS.items() if one.learned and name not in BY_PHRASING)
 PHYSICAL = tuple(name for name, one in METRICS.items() if not one.learned)
-
-
-def metric(name: str) -> Metric:
-    """The metric called ``name``; an unknown name is answered with the nearest one and the list."""
-    if name not in METRICS:
-        raise ConfigError(unknown("metric", name, METRICS, "the metric registry"))
-    return METRICS[name]
 
 
 BlockName = Literal["reference", "reproduced", "re-evaluated"]

@@ -21,8 +21,8 @@ from intermamba.ssm import triton as kernels
 KERNELS = {"forward": kernels._forward, "backward": kernels._backward}
 ARCHITECTURES = (80, 90, 100)
 """Compute capabilities, times ten: A100; H100 and H200; B200."""
-REGISTERS, WARPS, BLOCKS, WARP = 65536, 64, 32, 32
-"""Of a multiprocessor of each of these; threads of a warp."""
+WARP = 32
+"""Threads of a warp."""
 PRECISIONS = {"float32": "fp32", "bfloat16": "bf16"}
 STATES = (4, 8, 16, 32, 64)
 SEQUENCES = {f"{name}_at" for name in ("u", "delta", "b", "c", "y", "grad", "grad_u", "grad_delta")}
@@ -41,12 +41,6 @@ class Resources(NamedTuple):
     """Bytes of shared memory per program."""
     warps: int
     """Warps per program."""
-
-    @property
-    def occupancy(self) -> float:
-        """Share of a multiprocessor's warps that registers leave room for."""
-        a_warp = -(-self.registers * WARP // 256) * 256  # registers are given out by 256
-        return min(REGISTERS // (a_warp * self.warps), BLOCKS, WARPS // self.warps) * self.warps / WARPS
 
 
 def tiles(states: int) -> Iterator[tuple[int, int]]:

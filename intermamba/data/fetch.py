@@ -103,12 +103,6 @@ def _write_synthetic(root: Path, dataset: Dataset, settings: DatasetConfig, prog
     write(root, wanted.train, wanted.val, wanted.test, wanted.seconds, wanted.seed, progress)
 
 
-def problems(config: Config, dataset: Dataset, progress: Progress = SILENT) -> list[str]:
-    """Everything wrong with the raw files of ``dataset``, one line a problem; writes nothing."""
-    settings = config.datasets[dataset]
-    return inspect(raw_root(config, dataset), dataset, settings, progress).problems
-
-
 def inspect(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress = SILENT) -> Inspection:
     """Read and check every file that the splits of ``dataset`` need."""
     if not root.is_dir():

@@ -10,20 +10,14 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from intermamba.config import Dataset, ModelConfig, Section
 
 
-class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
-
-
-class Options(Frozen):
+class Options(Section):
     """Choices of a method that are not sizes, each with its reason; a variant changes some of them."""
 
 
-class Process(Frozen):
+class Process(Section):
     """The diffusion process of a denoiser; part of the method, not a knob."""
 
     schedule: Literal["cosine", "linear"] = "cosine"

@@ -4,13 +4,14 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
+from intermamba.config import Section
 from intermamba.errors import ConfigError, unknown
 from intermamba.methods import methods
-from intermamba.methods.method import Frozen, Method, Options
+from intermamba.methods.method import Method, Options
 from intermamba.reading.documents import explained
 
 
-class PaperRow(Frozen):
+class PaperRow(Section):
     """A row of the paper that reports a variant."""
 
     table: Annotated[int, Field(ge=1, le=5)]
@@ -18,7 +19,7 @@ class PaperRow(Frozen):
     """Row label as printed (or described, where the row has only ticks)."""
 
 
-class Variant(Frozen):
+class Variant(Section):
     """A row of a table: a short difference from a base method, and its hypothesis."""
 
     name: str

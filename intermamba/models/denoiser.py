@@ -9,8 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from intermamba.config import ModelConfig
-from intermamba.errors import DataError
-from intermamba.models.layers import zeroed
+from intermamba.models.layers import transformer, zeroed
 from intermamba.models.network import AdaptiveWeight, GuidedPass, Network
 from intermamba.positions import sinusoids
 
@@ -24,12 +23,9 @@ class TextEncoder(nn.Module):
     caption's. Without layers, only that feature is read.
     """
 
-    def __init__(self, width: int, sizes: ModelConfig) -> None:
+    def __init__(self, width: int, heads: int, feedforward: int, layers: int, dropout: float) -> None:
         super().__init__()
-        layer = nn.TransformerEncoderLayer(
-            width, sizes.text_heads, sizes.text_feedforward, sizes.dropout, activation="gelu", batch_first=True
-        )
-        self.layers = nn.TransformerEncoder(layer, sizes.text_layers, enable_nested_tensor=False)
+        self.layers = transformer(width, heads, feedforward, layers, dropout)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, tokens: Float[Tensor, "B S W"], end: Int[Tensor, " B"]) -> Float[Tensor, "B W"]:
@@ -49,7 +45,7 @@ class Denoiser(Network):
         super().__init__(features, max_frames, text_width)
         width = sizes.width
         self.width, self.sizes = width, sizes
-        self.text = TextEncoder(text_width, sizes)
+        self.text = TextEncoder(text_width, sizes.text_heads, sizes.text_feedforward, sizes.text_layers, sizes.dropout)
         self.embed_text = nn.Linear(text_width, width)
         self.embed_step = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.embed_motion = nn.Linear(features, width)
@@ -78,8 +74,7 @@ class Denoiser(Network):
             DataError: more frames than ``max_frames``.
         """
         frames = x.shape[1]
-        if frames > self.max_frames:
-            raise DataError(f"{frames} frames given to a denoiser built for at most {self.max_frames}: cut the clip.")
+        self.check_length(frames)
         step = self.embed_step(sinusoids(timestep, self.width).to(cond.dtype))
         emb = step.unsqueeze(1) + self.embed_text(cond)
         positions = sinusoids(torch.arange(frames, device=x.device), self.width).to(x.dtype)

@@ -6,6 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from intermamba.config import DiffusionConfig
+from intermamba.errors import DataError
 
 
 class GuidedPass(NamedTuple):
@@ -39,6 +40,15 @@ class Network(nn.Module):
     def __init__(self, features: int, max_frames: int, text_width: int) -> None:
         super().__init__()
         self.features, self.max_frames, self.text_width = features, max_frames, text_width
+
+    def check_length(self, frames: int) -> None:
+        """Refuse longer motions than the network was built for.
+
+        Raises:
+            DataError: more than ``max_frames``.
+        """
+        if frames > self.max_frames:
+            raise DataError(f"{frames} frames given to a denoiser built for at most {self.max_frames}: cut the clip.")
 
     def encode_text(self, tokens: Float[Tensor, "B S W"], end: Int[Tensor, " B"]) -> Float[Tensor, "B ..."]:
         """Condition of captions, from the tower's token features and the position of each end-of-text token."""

@@ -16,8 +16,6 @@ MEMBER_LIMIT = 1 << 28
 """Largest array taken from a file, in bytes: half an hour of hand poses at 120 fps takes a third of it."""
 DIRECTORY_LIMIT = 1 << 20
 """Largest table of contents of an archive, in bytes: some ten thousand arrays."""
-HEADER_LIMIT = 1 << 16
-"""Largest header of an array, in bytes."""
 LARGEST = 1e6
 """Largest number of a motion: a thousand kilometres, or a hundred thousand turns; squares of such numbers, and their
 sums, stay finite in single precision."""

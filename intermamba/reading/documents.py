@@ -174,18 +174,6 @@ def checked(schema: Any, value: Any, where: str, remedy: str = "", error: type[I
         raise error(f"{where}: {explained(found)} {remedy}".rstrip()) from found
 
 
-def checked_json(schema: Any, written: str, where: str, remedy: str = "") -> Any:
-    """The value of a JSON text, validated strictly by a schema: no text in place of a number.
-
-    Raises:
-        DataError: as :func:`checked`.
-    """
-    try:
-        return _adapter(schema).validate_json(written, strict=True)
-    except ValidationError as found:
-        raise DataError(f"{where}: {explained(found)} {remedy}".rstrip()) from found
-
-
 def explained(error: ValidationError, within: Sequence[str] = ()) -> str:
     """The first problems that a schema found, as :func:`problems`, in one line."""
     return "; ".join(shortened(problems(error, within), MOST_PROBLEMS)).removesuffix(".") + "."

@@ -2,7 +2,7 @@
 
 Bodies are capsules between joints, painted from far to near. Everything is in image coordinates, so a drawing looks
 the same at any size, and vector formats stay vectors. A strip of moments is one call of :func:`draw_floor` and one
-:class:`People` a moment, the earlier ones faded.
+:class:`People` per moment.
 """
 
 import math
@@ -75,15 +75,12 @@ class People:
 
     Args:
         height: of the floor, metres.
-        fade: 0 is full colour, 1 is white; for earlier moments in a strip.
     """
 
-    def __init__(
-        self, axes: Axes, camera: Camera, joints: Float[np.ndarray, "2 22 3"], height: float, fade: float = 0.0
-    ) -> None:
+    def __init__(self, axes: Axes, camera: Camera, joints: Float[np.ndarray, "2 22 3"], height: float) -> None:
         self._camera, self._height = camera, height
-        self._colours = _colours(fade)
-        self.shadows = PolyCollection([], facecolors=[_mix(_SHADOW, fade)], edgecolors="none", zorder=1)
+        self._colours = _colours()
+        self.shadows = PolyCollection([], facecolors=[_SHADOW], edgecolors="none", zorder=1)
         self.bodies = PolyCollection([], edgecolors="none", zorder=2)
         axes.add_collection(self.shadows)
         axes.add_collection(self.bodies)
@@ -142,10 +139,10 @@ def _capsules(
     return np.concatenate(halves, axis=1)
 
 
-def _colours(fade: float) -> list[tuple[float, ...]]:
+def _colours() -> list[tuple[float, ...]]:
     """One colour per bone, in the order of :func:`_bones`: the person's own, lighter for the right arm and leg."""
     lighter = [0.38 * (name.startswith("right_") and name.endswith(_LIMBS)) for name in BODY[1:]] + [0.0]
-    return [_mix(_mix(colour, light), fade) for colour in PERSON_COLOURS for light in lighter]
+    return [_mix(colour, light) for colour in PERSON_COLOURS for light in lighter]
 
 
 def _mix(colour: str | tuple[float, ...], white: float) -> tuple[float, ...]:

@@ -383,7 +383,7 @@ def test_all_problems_come_at_once_and_the_list_is_bounded(tmp_path: Path) -> No
     assert "150 problem(s)" in message  # two motions, the captions, and those of each person
     assert message.count(": missing.") == 20
     assert "... and 130 more." in message
-    assert len(fetch.problems(config_for("interhuman", root), "interhuman")) == 150
+    assert len(fetch.inspect(root, "interhuman", config_for("interhuman", root).datasets["interhuman"]).problems) == 150
 
 
 def test_missing_folder(tmp_path: Path) -> None:
@@ -515,7 +515,7 @@ def test_nothing_is_ever_unpacked_into_a_folder(tmp_path: Path) -> None:
         for name in ("../../../outside.npy", "/outside.npy", "motions/../../outside.npy"):
             archive.writestr(name, b"1")
     before[root / X1] = (root / X1).read_bytes()
-    fetch.problems(config_for("interx", root), "interx")
+    fetch.inspect(root, "interx", config_for("interx", root).datasets["interx"])
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pandas as pd
-from scipy import stats
 
 from intermamba import files
 from intermamba.models import variants
 from intermamba.names import dataset_name, revision_name
 from intermamba.paths import record_of
 from intermamba.text.names import is_untrained
+from workflow.results.contrasts import paired
 from workflow.tables.markdown import grid
 from workflow.tables.tabular import MISSING, decimals
 
@@ -71,8 +71,8 @@ def _effect(rows: pd.DataFrame) -> str:
     change = (trained.loc[~untrained, "top3"] - trained.loc[untrained, "top3"]).dropna().to_numpy(float)
     if len(change) < 2:
         return ""
-    low, high = stats.t.interval(0.95, len(change) - 1, change.mean(), stats.sem(change))
-    mean, low, high = (decimals(float(value), 3) for value in (change.mean(), low, high))
+    found = paired(change)
+    mean, low, high = (decimals(value, 3) for value in (found.effect, found.low, found.high))
     return (
         f"{variants()[rows.iloc[0]['method']].label}: the pre-trained tower changes R-precision (top 3) by {mean} (95% "
         f"interval {low} to {high}, Student's t over {len(change)} paired training seeds).\n"

@@ -19,7 +19,7 @@ from intermamba.job import Job
 from intermamba.models import PAPER
 from intermamba.paths import path
 from workflow.results import reported
-from workflow.tables.tabular import Block, Cell, Column, Row, Table
+from workflow.tables.tabular import Block, Cell, Column, Row, Table, signed
 
 COLUMNS = ["claim", "subject", "place", "says", "values", "read"]
 CLEARLY = Decimal("0.05")
@@ -162,12 +162,6 @@ def _rounds(exact: Decimal, quoted: Decimal) -> bool:
     return abs(exact - quoted) <= Decimal(1).scaleb(int(quoted.as_tuple().exponent)) / 2
 
 
-def _signed(value: Decimal, digits: int, unit: str = "") -> str:
-    text = f"{abs(value):.{digits}f}"
-    sign = "" if Decimal(text) == 0 else "+" if value > 0 else "−"
-    return f"{sign}{text}{unit}"
-
-
 def _share(part: Decimal, whole: Decimal) -> Decimal:
     return 100 * part / whole
 
@@ -186,7 +180,7 @@ def parameter_share(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
     share = _share(light, intergen)
     return Finding(
         f"UltraLight {light} of {intergen} M: {share:.1f}%",
-        _signed(values[0] - share, 1, " points"),
+        signed(values[0] - share, 1) + " points",
         _rounds(share, values[0]),
     )
 
@@ -196,14 +190,14 @@ def time_share(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
     intergen, _, full, light = _costs(paper, "inference_seconds")
     share, other = _share(light, intergen), _share(full, intergen)
     given = f"UltraLight {light} of {intergen} s: {share:.1f}%. The full model: {full} s, {other:.1f}%"
-    return Finding(given, _signed(values[0] - share, 1, " points"), _rounds(share, values[0]))
+    return Finding(given, signed(values[0] - share, 1) + " points", _rounds(share, values[0]))
 
 
 @_check
 def faster_than_intergen(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
     intergen, _, full, _ = _costs(paper, "inference_seconds")
     ratio = intergen / full
-    return Finding(f"{intergen} / {full} = {ratio:.2f}", _signed(values[0] - ratio, 2), _rounds(ratio, values[0]))
+    return Finding(f"{intergen} / {full} = {ratio:.2f}", signed(values[0] - ratio, 2), _rounds(ratio, values[0]))
 
 
 @_check
@@ -211,7 +205,7 @@ def faster_than_both(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
     intergen, in2in, full, _ = _costs(paper, "inference_seconds")
     ratios = intergen / full, in2in / full
     given = f"{ratios[0]:.2f} and {ratios[1]:.2f} times"
-    return Finding(given, _signed(min(ratios) - values[0], 2), min(ratios) > values[0])
+    return Finding(given, signed(min(ratios) - values[0], 2), min(ratios) > values[0])
 
 
 @_check
@@ -219,7 +213,7 @@ def flops_lower(paper: Paper, _: tuple[Decimal, ...]) -> Finding:
     intergen, in2in, full, _light = _costs(paper, "flops_billions")
     less = 1 - full / intergen, 1 - full / in2in
     given = f"{full} G: {100 * less[0]:.1f}% below InterGen ({intergen}), {100 * less[1]:.1f}% below in2IN ({in2in})"
-    return Finding(given, _signed(full - in2in, 2, " G"), min(less) > CLEARLY)
+    return Finding(given, signed(full - in2in, 2) + " G", min(less) > CLEARLY)
 
 
 @_check
@@ -231,7 +225,7 @@ def flops_unavailable(paper: Paper, _: tuple[Decimal, ...]) -> Finding:
 @_check
 def costliest(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
     intergen, in2in, _, _ = _costs(paper, "inference_seconds")
-    return Finding(f"in2IN takes {in2in} s", _signed(values[0] - in2in, 3, " s"), intergen >= in2in)
+    return Finding(f"in2IN takes {in2in} s", signed(values[0] - in2in, 3) + " s", intergen >= in2in)
 
 
 @_check
@@ -246,7 +240,7 @@ def _modules(metric: str, unit: str, paper: Paper, _: tuple[Decimal, ...]) -> Fi
     full, light = _costs(paper, metric)[2:]
     rest = 2 * light - full
     given = f"2 × {light} − {full} = {rest} {unit} for all that is outside the modules".replace("= -", "= −")
-    return Finding(given, _signed(rest, abs(int(rest.as_tuple().exponent)), f" {unit}"), rest > 0)
+    return Finding(given, signed(rest, abs(int(rest.as_tuple().exponent))) + f" {unit}", rest > 0)
 
 
 @_check
@@ -263,7 +257,7 @@ def mirrored_block(paper: Paper, _: tuple[Decimal, ...]) -> Finding:
         f"A block has {block:.2f} M, its Self-ASTM {own:.2f} M (Table 5, rows 1 and 2). An equal Cross-ASTM leaves "
         f"{left:.2f} M for LIIA, whose AdaLN alone needs {needed:.2f} M"
     )
-    return Finding(given, _signed(left - needed, 2, " M"), left >= needed)
+    return Finding(given, signed(left - needed, 2) + " M", left >= needed)
 
 
 def _extreme(
@@ -274,7 +268,7 @@ def _extreme(
     best = [pick(column.values()) for column in columns]
     agrees = all(column[OURS] == value == top for column, value, top in zip(columns, values, best, strict=True))
     given = f"The {word} printed: {', '.join(map(str, best))}"
-    return Finding(given, "0" if agrees else _signed(values[0] - best[0], 3), agrees)
+    return Finding(given, "0" if agrees else signed(values[0] - best[0], 3), agrees)
 
 
 def _highest_diversity(number: int, paper: Paper, values: tuple[Decimal, ...]) -> Finding:
@@ -282,7 +276,7 @@ def _highest_diversity(number: int, paper: Paper, values: tuple[Decimal, ...]) -
     column = paper.column(number, "diversity")
     higher = [f"{name} {other}" for name, other in column.items() if other > value]
     given = f"Higher: {', '.join(higher)}" if higher else f"The highest printed: {max(column.values())}"
-    return Finding(given, _signed(value - max(column.values()), 3), not higher)
+    return Finding(given, signed(value - max(column.values()), 3), not higher)
 
 
 def _lower_fid(number: int, paper: Paper, values: tuple[Decimal, ...]) -> Finding:
@@ -291,7 +285,7 @@ def _lower_fid(number: int, paper: Paper, values: tuple[Decimal, ...]) -> Findin
     lower = [f"{name} {other}" for name, other in column.items() if other < value]
     best = min(column.values())
     given = f"Lower: {', '.join(lower)}" if lower else f"None is lower; the lowest of the baselines is {best}"
-    return Finding(given, _signed(value - best, 3), bool(lower))
+    return Finding(given, signed(value - best, 3), bool(lower))
 
 
 @_check
@@ -300,14 +294,14 @@ def second_diversity(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
     order = sorted(paper.column(1, "diversity").items(), key=lambda item: abs(item[1] - real))
     name, second = order[1]
     given = f"Real {real}; second closest is {name} with {second}"
-    return Finding(given, _signed(abs(values[0] - real) - abs(second - real), 3), second == values[0])
+    return Finding(given, signed(abs(values[0] - real) - abs(second - real), 3), second == values[0])
 
 
 @_check
 def second_multimodality(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
     higher = [f"{name} {value}" for name, value in paper.column(1, "multimodality").items() if value > values[0]]
     second = sorted(paper.column(1, "multimodality").values())[-2]
-    return Finding(f"Higher: {', '.join(higher)}", _signed(values[0] - second, 3), len(higher) < 2)
+    return Finding(f"Higher: {', '.join(higher)}", signed(values[0] - second, 3), len(higher) < 2)
 
 
 @_check
@@ -333,7 +327,7 @@ def t2m_shift(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
     ]
     given = f"The log of the released model has {', '.join(map(str, values))}; printed {' and '.join(shifted)}"
     agrees = all(_rounds(logged[metric], value) for metric, value in printed.items())
-    return Finding(given, _signed(printed["fid"] - logged["fid"], 3), agrees)
+    return Finding(given, signed(printed["fid"] - logged["fid"], 3), agrees)
 
 
 @_check
@@ -348,19 +342,19 @@ def temos_commdm(paper: Paper, _: tuple[Decimal, ...]) -> Finding:
 
 def _quoted(name: str, method: str, metric: str, paper: Paper, values: tuple[Decimal, ...]) -> Finding:
     found = paper.value(1, method, metric)
-    return Finding(f"{name} in Table 1: {found}", _signed(values[0] - found, 3), values[0] == found)
+    return Finding(f"{name} in Table 1: {found}", signed(values[0] - found, 3), values[0] == found)
 
 
 @_check
 def top1_last_row(paper: Paper, values: tuple[Decimal, ...]) -> Finding:
     top1, top3 = (paper.value(1, OURS, name) for name in ("top1", "top3"))
     given = f"InterMamba's top-1 in Table 1: {top1}; its top-3: {top3}"
-    return Finding(given, _signed(values[0] - top1, 3), values[0] == top1)
+    return Finding(given, signed(values[0] - top1, 3), values[0] == top1)
 
 
 def _module_row(row: str, paper: Paper, values: tuple[Decimal, ...]) -> Finding:
     found = tuple(paper.value(5, row, metric) for metric in ("r_precision", "fid"))
-    differences = ", ".join(_signed(value - other, 3) for value, other in zip(values, found, strict=True))
+    differences = ", ".join(signed(value - other, 3) for value, other in zip(values, found, strict=True))
     return Finding(f"Table 5, {row}: {found[0]} and {found[1]}", differences, found == values)
 
 
@@ -385,10 +379,10 @@ def minor_tradeoff(paper: Paper, _: tuple[Decimal, ...]) -> Finding:
     """A trade-off counts as minor if it leaves the model on the same side of its baseline."""
     without, full = (paper.value(4, name, "fid") for name in ("w/o Temporal Mamba", "w/ adaptive param."))
     baseline = paper.value(1, "InterGen", "fid")
-    more = _signed(_share(full - without, without), 1)
+    more = signed(_share(full - without, without), 1)
     sides = ["below" if value < baseline else "above" for value in (without, full)]
     given = f"{without} without it, {sides[0]} InterGen's {baseline}; {full} with it, {sides[1]}: {more}%"
-    return Finding(given, _signed(full - without, 3), sides[0] == sides[1])
+    return Finding(given, signed(full - without, 3), sides[0] == sides[1])
 
 
 _CHECKS |= {

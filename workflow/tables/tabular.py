@@ -138,14 +138,14 @@ def _loss(direction: Direction, real: Sequence[Decimal]) -> Callable[[Decimal], 
     return None
 
 
-def decimals(value: float, digits: int) -> str:
+def decimals(value: float | Decimal, digits: int) -> str:
     """``value`` with ``digits`` decimals: 0.475."""
     return f"{value:.{digits}f}"
 
 
-def signed(value: float, digits: int) -> str:
+def signed(value: float | Decimal, digits: int) -> str:
     """``value`` with its sign: +0.475, −0.012, and 0.000 without."""
-    text = decimals(abs(value), digits)
+    text = decimals(value, digits).removeprefix("-")
     return text if float(text) == 0 else ("−" if value < 0 else "+") + text
 
 

@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from intermamba.data import UNSEEN_CAPTIONS
 from intermamba.data.interhuman import PERSONS
 from intermamba.data.synthetic.body import REST
 from intermamba.data.synthetic.choreography import Clip, clip
 from intermamba.data.synthetic.plan import FPS, Planned, plan
-from intermamba.data.synthetic.writing import whole_folder, write_lines
+from intermamba.data.synthetic.writing import whole_folder, write_clips, write_lines
 from intermamba.paths import SPLITS
 from intermamba.progress import SILENT, Progress
 from intermamba.skeleton import FACE, INDEX, JOINTS
@@ -55,7 +54,6 @@ def write_interhuman(
     """
     clips = plan(train + IGNORED, val, test, seconds, seed)
     ignored = [planned for planned in clips if planned.split == "train"][:IGNORED]
-    progress.start(len(clips))
     with whole_folder(folder) as part:
         of_persons = product(("motions_processed", "annots_individual"), PERSONS)
         for name in ("annots", "split", *map("/".join, of_persons)):
@@ -65,11 +63,7 @@ def write_interhuman(
                 part / "split" / f"{split}.txt", [name_of(planned) for planned in clips if planned.split == split]
             )
         write_lines(part / "split" / "ignore_list.txt", [name_of(planned) for planned in ignored])
-        unseen = []
-        for planned in clips:
-            unseen += _write_clip(part, planned)
-            progress()
-        write_lines(part / UNSEEN_CAPTIONS, sorted(set(unseen)))
+        write_clips(part, clips, _write_clip, progress)
 
 
 def name_of(planned: Planned) -> str:
@@ -97,7 +91,7 @@ def columns(made: Clip) -> Float[np.ndarray, "T 2 492"]:
 
 
 def _write_clip(folder: Path, planned: Planned) -> list[str]:
-    """Write one clip; returns its captions in phrasings that training never shows."""
+    """Write one clip; returns its captions in phrasings that are absent from training."""
     made = clip(planned.kind, planned.seed, planned.seconds, FPS, planned.parameters, unseen=planned.split == "test")
     name, values = name_of(planned), columns(made).astype(np.float32)
     for person, folder_of_person in enumerate(PERSONS):

@@ -11,12 +11,11 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from intermamba.data import UNSEEN_CAPTIONS
 from intermamba.data.synthetic.choreography import clip
 from intermamba.data.synthetic.kinds import KINDS
 from intermamba.data.synthetic.lexicon import vector, vocabulary
 from intermamba.data.synthetic.plan import Planned, plan
-from intermamba.data.synthetic.writing import whole_folder, write_lines
+from intermamba.data.synthetic.writing import whole_folder, write_clips, write_lines
 from intermamba.paths import SPLITS
 from intermamba.progress import SILENT, Progress
 from intermamba.seeds import derive
@@ -52,7 +51,6 @@ def write_interx(
         ConfigError: counts or lengths out of range.
     """
     clips = plan(train, val, test, seconds, seed)
-    progress.start(len(clips))
     with whole_folder(folder) as part:
         for name in ("motions", "texts", "texts_processed", "splits", "annots", "glove"):
             (part / name).mkdir(parents=True)
@@ -63,11 +61,7 @@ def write_interx(
             part / "annots" / "interaction_order.pkl", {name_of(planned): actor_of(planned) for planned in clips}
         )
         _write_vectors(part / "glove")
-        unseen = []
-        for planned in clips:
-            unseen += _write_clip(part, planned)
-            progress()
-        write_lines(part / UNSEEN_CAPTIONS, sorted(set(unseen)))
+        write_clips(part, clips, _write_clip, progress)
 
 
 def name_of(planned: Planned) -> str:
@@ -83,7 +77,7 @@ def actor_of(planned: Planned) -> int:
 
 
 def _write_clip(folder: Path, planned: Planned) -> list[str]:
-    """Write one clip; returns its captions in phrasings that training never shows."""
+    """Write one clip; returns its captions in phrasings that are absent from training."""
     unseen = planned.split == "test"
     made = clip(planned.kind, planned.seed, planned.seconds, FPS, planned.parameters, variation=0.0, unseen=unseen)
     name = name_of(planned)

@@ -1,11 +1,13 @@
 """Atomic writing of a whole folder, marked as synthetic."""
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from intermamba.data import SYNTHETIC_MARKER
+from intermamba.data import SYNTHETIC_MARKER, UNSEEN_CAPTIONS
+from intermamba.data.synthetic.plan import Planned
+from intermamba.progress import Progress
 
 _TEXT = """\
 Generated choreographies in the owners' raw layout: this folder holds no recorded motion.
@@ -16,6 +18,18 @@ Results made from this folder are labelled synthetic because this file is presen
 def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Write a text file of ``lines``."""
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def write_clips(
+    folder: Path, clips: Sequence[Planned], write: Callable[[Path, Planned], Iterable[str]], progress: Progress
+) -> None:
+    """Write every clip, then the captions in phrasings that are absent from training, which ``write`` returns."""
+    progress.start(len(clips))
+    unseen: set[str] = set()
+    for planned in clips:
+        unseen.update(write(folder, planned))
+        progress()
+    write_lines(folder / UNSEEN_CAPTIONS, sorted(unseen))
 
 
 @contextmanager

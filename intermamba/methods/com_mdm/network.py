@@ -6,8 +6,9 @@ from torch import Tensor, nn
 
 from intermamba.config import ModelConfig
 from intermamba.methods.com_mdm import ComMdmOptions
-from intermamba.methods.mdm.network import Mdm, encoder
+from intermamba.methods.mdm.network import Mdm
 from intermamba.models.denoiser import both, partner
+from intermamba.models.layers import transformer
 from intermamba.models.network import GuidedPass, Network
 from intermamba.positions import sinusoids
 
@@ -35,7 +36,7 @@ class ComMdm(Network):
         self.sizes = sizes
         self.prior = Prior(features, max_frames, text_width, sizes, options)
         self.join = nn.Linear(2 * sizes.width, sizes.width)
-        self.block = encoder(sizes, BLOCK_LAYERS)
+        self.block = transformer(sizes.width, sizes.heads, sizes.feedforward, BLOCK_LAYERS, sizes.dropout)
 
     def encode_text(self, tokens: Float[Tensor, "B S W"], end: Int[Tensor, " B"]) -> Float[Tensor, "B W"]:
         return self.prior.encode_text(tokens, end)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from intermamba.config import Fraction, Section
-from intermamba.methods.method import Frozen, Options
+from intermamba.methods.method import Options
 
 Weight = Annotated[float, Field(ge=0)]
 Graph = Literal["as_released", "fixed"]
@@ -72,7 +72,7 @@ class InterMaskSizes(Section):
     """Sizes of the masked transformer."""
 
 
-class TokenizerLosses(Frozen):
+class TokenizerLosses(Section):
     """Weights of the VQ-VAE's losses; all but ``commitment`` and ``geodesic`` are smooth L1 distances."""
 
     features: Weight = 1.0
@@ -91,7 +91,7 @@ class TokenizerLosses(Frozen):
     """Weight of the squared distance of the encoder's output from its entry of the codebook [0.02]."""
 
 
-class Masking(Frozen):
+class Masking(Section):
     """How tokens are hidden in training; ``diffusion.null_probability`` is the share of dropped captions."""
 
     one_person: Fraction = 0.2

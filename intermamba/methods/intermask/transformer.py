@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from intermamba.methods.intermask.options import TransformerSizes
 from intermamba.methods.intermask.tokenizer import PARTS
+from intermamba.models.denoiser import TextEncoder
 from intermamba.models.layers import zeroed
 from intermamba.positions import sinusoids
 
@@ -120,22 +121,6 @@ class Block(nn.Module):
         return h + feedforward[2] * self.feedforward(modulated(h, *feedforward[:2]))
 
 
-class TextEncoder(nn.Module):
-    """The trained part of the text path, as InterGen's."""
-
-    def __init__(self, width: int, sizes: TransformerSizes) -> None:
-        super().__init__()
-        layer = nn.TransformerEncoderLayer(
-            width, sizes.text_heads, sizes.text_feedforward, sizes.text_dropout, activation="gelu", batch_first=True
-        )
-        self.layers = nn.TransformerEncoder(layer, sizes.text_layers, enable_nested_tensor=False)
-        self.norm = nn.LayerNorm(width)
-
-    def forward(self, tokens: Float[Tensor, "B S W"], end: Int[Tensor, " B"]) -> Float[Tensor, "B W"]:
-        encoded = self.layers(tokens.to(self.norm.weight.dtype))
-        return self.norm(encoded[torch.arange(len(end), device=end.device), end])
-
-
 class Special(NamedTuple):
     """Tokens without an entry of the codebook."""
 
@@ -163,7 +148,9 @@ class MaskedTransformer(nn.Module):
         self.embedding = nn.Embedding(codes + len(self.special), code)
         self.embed = nn.Linear(code, width)
         self.dropout = nn.Dropout(sizes.dropout)
-        self.text = TextEncoder(text_width, sizes)
+        self.text = TextEncoder(
+            text_width, sizes.text_heads, sizes.text_feedforward, sizes.text_layers, sizes.text_dropout
+        )
         self.embed_text = nn.Linear(text_width, width)
         self.blocks = nn.ModuleList(Block(sizes) for _ in range(sizes.layers))
         self.head = nn.Linear(width, width)

@@ -5,8 +5,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from intermamba.config import ModelConfig
-from intermamba.errors import DataError
 from intermamba.methods.mdm import MdmBackboneOptions, MdmOptions
+from intermamba.models.layers import transformer
 from intermamba.models.network import GuidedPass, Network
 from intermamba.positions import sinusoids
 
@@ -33,7 +33,11 @@ class Mdm(Network):
         self.embed_motion = nn.Linear(flat + width * gru, width)
         self.dropout = nn.Dropout(sizes.dropout)
         self.gru = nn.GRU(width, width, sizes.transformer_blocks, batch_first=True) if gru else None
-        self.transformer = None if gru else encoder(sizes, sizes.transformer_blocks)
+        self.transformer = (
+            None
+            if gru
+            else transformer(sizes.width, sizes.heads, sizes.feedforward, sizes.transformer_blocks, sizes.dropout)
+        )
         self.out = nn.Linear(width, flat)
 
     def encode_text(self, tokens: Float[Tensor, "B S W"], end: Int[Tensor, " B"]) -> Float[Tensor, "B W"]:
@@ -85,10 +89,7 @@ class Mdm(Network):
         """Raises:
         DataError: more frames than ``max_frames``.
         """
-        if x.shape[1] > self.max_frames:
-            raise DataError(
-                f"{x.shape[1]} frames given to a denoiser built for at most {self.max_frames}: cut the clip."
-            )
+        self.check_length(x.shape[1])
 
     def example(self, frames: int, batch: int = 1) -> tuple[Tensor, ...]:
         weight = self.out.weight
@@ -101,11 +102,3 @@ class Mdm(Network):
 
     def guidance(self, scale: float) -> tuple[GuidedPass, ...]:
         return GuidedPass(scale, (True,)), GuidedPass(1 - scale, (False,))
-
-
-def encoder(sizes: ModelConfig, layers: int) -> nn.TransformerEncoder:
-    """MDM's transformer: post-norm, GELU."""
-    layer = nn.TransformerEncoderLayer(
-        sizes.width, sizes.heads, sizes.feedforward, sizes.dropout, activation="gelu", batch_first=True
-    )
-    return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)

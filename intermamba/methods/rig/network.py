@@ -8,10 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from intermamba.config import ModelConfig
-from intermamba.errors import DataError
 from intermamba.methods.rig import RigOptions
 from intermamba.models.denoiser import both, partner
-from intermamba.models.layers import zeroed
+from intermamba.models.layers import transformer, zeroed
 from intermamba.models.network import Network
 
 STEP_WIDTHS = 4
@@ -114,10 +113,7 @@ class Rig(Network):
         width, inner = sizes.width, options.text_width
         self.width, self.sizes, self.inner = width, sizes, inner
         self.reduce = nn.Linear(text_width, inner)
-        layer = nn.TransformerEncoderLayer(
-            inner, sizes.text_heads, sizes.text_feedforward, sizes.dropout, activation="gelu", batch_first=True
-        )
-        self.text = nn.TransformerEncoder(layer, sizes.text_layers, enable_nested_tensor=False)
+        self.text = transformer(inner, sizes.text_heads, sizes.text_feedforward, sizes.text_layers, sizes.dropout)
         self.norm = nn.LayerNorm(inner)
         self.embed_text = nn.Linear(inner, STEP_WIDTHS * width)
         self.embed_step = nn.Sequential(
@@ -149,8 +145,7 @@ class Rig(Network):
             DataError: more frames than ``max_frames``.
         """
         frames = x.shape[1]
-        if frames > self.max_frames:
-            raise DataError(f"{frames} frames given to a denoiser built for at most {self.max_frames}: cut the clip.")
+        self.check_length(frames)
         cond = torch.cat(cond.unbind(1))  # (2B, C): as the persons
         tokens, whole = cond.tensor_split([cond.shape[1] - STEP_WIDTHS * self.width], dim=1)
         emb = both(self.embed_step(steps(timestep, self.width).to(cond.dtype))) + whole

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from intermamba.config import Fraction, Section
-from intermamba.methods.method import Frozen, Options
+from intermamba.methods.method import Options
 
 Weight = Annotated[float, Field(ge=0)]
 Width = Annotated[int, Field(gt=0, le=4096)]
@@ -46,7 +46,7 @@ class T2MSizes(Section):
         return self
 
 
-class MovementLosses(Frozen):
+class MovementLosses(Section):
     """Weights of the movement autoencoder's losses, beside one for the L1 distance of features."""
 
     sparsity: Weight = 0.001
@@ -55,7 +55,7 @@ class MovementLosses(Frozen):
     """Of the mean difference of successive movements [0.001]."""
 
 
-class GeneratorLosses(Frozen):
+class GeneratorLosses(Section):
     """Weights of the generator's losses."""
 
     motion: Weight = 1.0
@@ -66,7 +66,7 @@ class GeneratorLosses(Frozen):
     """Of the posterior's Kullback-Leibler divergence from the prior [0.01, by Inter-X's command]."""
 
 
-class Curriculum(Frozen):
+class Curriculum(Section):
     """How many movements the generator learns to make, one more from time to time; tried at each validation."""
 
     first: Annotated[int, Field(gt=0)] = 10

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from intermamba.config import DiffusionConfig
 from intermamba.methods.temos.options import TemosLosses, TemosOptions, TemosSizes
+from intermamba.models.layers import transformer
 from intermamba.models.network import Network
 from intermamba.positions import sinusoids
 
@@ -65,10 +66,7 @@ class SequenceEncoder(nn.Module):
         self.mean_token = nn.Parameter(torch.randn(sizes.width))
         self.log_variance_token = nn.Parameter(torch.randn(sizes.width))
         self.positions = Positions(sizes.dropout)
-        layer = nn.TransformerEncoderLayer(
-            sizes.width, sizes.heads, sizes.feedforward, sizes.dropout, activation="gelu", batch_first=True
-        )
-        self.layers = nn.TransformerEncoder(layer, sizes.layers, enable_nested_tensor=False)
+        self.layers = transformer(sizes.width, sizes.heads, sizes.feedforward, sizes.layers, sizes.dropout)
 
     def forward(self, sequence: Float[Tensor, "B L C"], mask: Bool[Tensor, "B L"]) -> Gaussian:
         """``mask`` is true on real elements; others have no effect."""

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from intermamba.config import Fraction, Section
-from intermamba.methods.method import Frozen, Options
+from intermamba.methods.method import Options
 
 Weight = Annotated[float, Field(ge=0)]
 
@@ -31,7 +31,7 @@ class TemosSizes(Section):
         return self
 
 
-class TemosLosses(Frozen):
+class TemosLosses(Section):
     """Weights of the losses."""
 
     reconstruction: Weight = 1.0
