@@ -284,7 +284,7 @@ def test_the_real_variants_find_their_rows(tmp_path, monkeypatch):
     empty = pd.DataFrame()
     study = tables.Study(made_up.config({"interhuman": dict.fromkeys(known, (0,))}), empty, empty, empty, known)
     printed = [
-        "t2m", "temos", "mdm", "com_mdm_few", "com_mdm", "rig", "intergen", "in2in", "intermamba", "intermamba_light",
+        "temos", "t2m", "mdm", "com_mdm_few", "com_mdm", "rig", "intergen", "in2in", "intermamba", "intermamba_light",
     ]  # fmt: skip
     assert study.members(1, "interhuman")[: len(printed)] == printed
     assert {"intermask", "mdm_gru", "mdm_fixed", "mdm_gru_fixed", "t2m_given"} <= set(study.members(1, "interhuman"))
