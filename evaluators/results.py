@@ -26,11 +26,6 @@ class Metric:
     learned: bool = True
     """Whether a learned evaluator measures it; else it is measured on the motion itself."""
 
-    def format(self, mean: float, interval: float | None = None) -> str:
-        """``0.475`` or ``0.475 ± 0.002``."""
-        text = f"{mean:.{self.digits}f}"
-        return text if interval is None else f"{text} ± {interval:.{self.digits}f}"
-
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
