@@ -142,7 +142,7 @@ def test_a_motion_is_saved_by_ending(model: Model, ending: str) -> None:
 
 def test_a_wrong_call_says_what_is_allowed(model: Model) -> None:
     for message, prompt, options in (
-        (r"frames 180: .*weights\.safetensors \(intermamba\) makes 15 to 48 frames", BOW, {"frames": 180}),
+        (r"frames 180: .*weights\.safetensors \(intermamba\) generates 15 to 48 frames", BOW, {"frames": 180}),
         ("no prompt", [], {}),
         ("2 prompt.*captions of each person for 1", [BOW, "They hug."], {"persons": [("Bows.", "Bows.")]}),
         ("reads only the caption of the pair", BOW, {"persons": ("Bows.", "Bows.")}),
@@ -190,7 +190,7 @@ def test_a_refused_sample_does_not_wait_for_torch() -> None:
         "print(sorted({'torch', 'open_clip', 'diffusers'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "makes 15 to 48 frames" in done.stdout
+    assert "generates 15 to 48 frames" in done.stdout
     assert done.stdout.endswith("[]\n")
 
 

@@ -112,7 +112,7 @@ class Weights:
             DataError: it is not there.
         """
         if name not in self.named:
-            raise DataError(f"{self.path}: missing {name}, which tells a size; expected a checkpoint of {self.title}.")
+            raise DataError(f"{self.path}: missing {name}, which gives a size; expected a checkpoint of {self.title}.")
         return self.named[name].shape
 
     def matrix(self, name: str) -> tuple[int, int]:

@@ -149,7 +149,7 @@ INTERHUMAN = {
     "no ignore list": (remove("split/ignore_list.txt"), "ignore_list.txt: missing"),
     "empty split": (text("split/val.txt", "\n\n"), "split/val.txt: no clip id"),
     "split not text": (lambda root: (root / "split/val.txt").write_bytes(b"\xff\xfe\x00"), "split/val.txt: .*UTF-8"),
-    "id twice": (text("split/train.txt", "11\n12\n11\n"), "train.txt: 11 stands 2 times"),
+    "id twice": (text("split/train.txt", "11\n12\n11\n"), "train.txt: 11 appears 2 times"),
     "id in two splits": (text("split/val.txt", "21\n12\n"), "val.txt: 12 is in train.txt"),
     "id leaves the folder": (
         text("split/val.txt", "../../etc/passwd\n"),
