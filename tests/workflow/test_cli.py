@@ -64,7 +64,7 @@ def test_every_command_has_an_example_that_parses() -> None:
         (["adopt", "--dataset", "interhuman", "--variant", "intergen"], ["unknown official checkpoint", "params.yaml"]),
         (
             ["adopt", "--dataset", "interhuman", "--variant", "intergen", "--checkpoint", "intergen.ckpt"],
-            ["--normalisation", "all three"],
+            ["--normalisation", "belong together"],
         ),
         (["sample", "Two people bow.", "--checkpoint", "no.pt"], ["no.pt: no such file"]),
     ],
