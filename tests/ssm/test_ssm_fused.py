@@ -203,6 +203,17 @@ def test_the_scan_of_a_product_is_the_scan_in_float64(shape, arrange):
     assert (found - expected).abs().max() <= 2e-6 * expected.abs().max()
 
 
+def test_threads_change_no_byte_of_the_scan_of_a_product(monkeypatch):
+    draws = torch.Generator().manual_seed(0)
+    shapes = [(2, 300, 40), (2, 300, 3), (2, 3, 40), (300, 5), (2, 5, 40), (2, 5, 40), (300,), (300,)]
+    u, weight, low, rates, *rest = (torch.randn(shape, generator=draws) for shape in shapes)
+    given = (u, weight, low, -rates.abs(), *rest)
+    expected = fuse.scan_of_product(*given)
+    monkeypatch.setattr(threads, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert torch.equal(fuse.scan_of_product(*given), expected)
+
+
 def test_the_scan_of_a_product_stays_finite_and_exact_at_its_ends():
     """Steps of zero keep the states, and those that decay below the smallest number forget them."""
     u, low, ones = torch.ones(1, 16, 3), torch.tensor([[[1.0, -300.0, 300.0]]]), torch.ones(1, 1, 3)
