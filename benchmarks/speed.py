@@ -240,22 +240,17 @@ def training(options: argparse.Namespace) -> dict[str, pd.DataFrame]:
     """Optimisation steps in float32 at every profile's sizes, and how many clips a second the data path gives."""
     rows = []
     for profile_name in options.profiles:
-        config, batch = load(profile_name), options.batch if profile_name == "paper" else None
+        config, paper = load(profile_name), profile_name == "paper"
         config = config.model_copy(update={"training": config.training.model_copy(update={"precision": "32-true"})})
-        clips = batch or config.training.batch
-        sides = {name: training_steps(config, name, clips, "cpu")["auto"] for name in MODELS}
-        repeats = options.repeats if batch is None else max(1, options.repeats // 3)
+        clips = options.batch if paper else config.training.batch
+        repeats = max(1, options.repeats // 3) if paper else options.repeats
         shape = {"profile": profile_name, "clips": clips, "frames": config.datasets["interhuman"].max_frames}
+        if not paper:  # whose data are no synthetic ones
+            with tempfile.TemporaryDirectory() as folder, chdir(folder):
+                sides = {"data path": data_path(config)}
+                rows += [{"side": name, **shape, **times} for name, times in turns(sides, repeats).items()]
+        sides = {name: training_steps(config, name, clips, "cpu")["auto"] for name in MODELS}
         rows += [{"side": name, **shape, **times} for name, times in turns(sides, repeats).items()]
-    with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        for profile_name in options.profiles:
-            if profile_name == "paper":  # its data are no synthetic ones
-                continue
-            config = load(profile_name)
-            times = turns({"data": data_path(config)}, options.repeats)["data"]
-            shape = {"profile": profile_name, "clips": config.training.batch}
-            shape["frames"] = config.datasets["interhuman"].max_frames
-            rows.append({"side": "data path", **shape, **times})
     return {"training": pd.DataFrame(rows)}
 
 
