@@ -18,13 +18,10 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from measuring import Judge, references
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from evaluators import evaluation, protocol
-from evaluators import evaluator as evaluators
-from evaluators.evaluator import fingerprint
-from evaluators.sources import RealSource
 from intermamba import files
 from intermamba.checkpoints import trained as checkpoints
 from intermamba.config import Config, Dataset, load
@@ -40,35 +37,16 @@ from intermamba.provenance import recorded
 from intermamba.seeds import derive
 from intermamba.text.cache import TextCache
 from intermamba.text.live import LiveText
-from workflow.evaluation.generated import GeneratedSource
-from workflow.evaluation.setup import root
 
 PROMPTS = Path(__file__).with_name("free_prompts.csv")
 
 
-class Bench:
-    """The evaluator of a run, and its inputs."""
+class Bench(Judge):
+    """A judge that can ask for the kind of interaction that a free prompt means."""
 
     def __init__(self, run: Path, config: Config, dataset: Dataset, repeats: int | None) -> None:
-        where = {"profile": config.profile, "dataset": dataset}
-        self.config, self.dataset = config, dataset
-        self.split = SplitFile(run / path("split", split="test", **where))
-        self.training = SplitFile(run / path("split", split="train", **where))
-        weights = run / path("evaluator", **where)
-        self.fingerprint = fingerprint(weights)
-        self.evaluator = evaluators.load(config, dataset, weights, TextCache(run / path("text", **where)))
-        self.protocol = protocol.load(config.protocol[dataset])
-        if repeats:
-            multimodality = self.protocol.multimodality.model_copy(update={"repeats": 0})
-            self.protocol = self.protocol.model_copy(update={"repeats": repeats, "multimodality": multimodality})
-        self.real = RealSource(self.split, config.datasets[dataset], self.protocol)
-
-    def measure(self, generator: MotionGenerator) -> pd.DataFrame:
-        source = {"": GeneratedSource(generator, self.real, self.config.runtime.sampling_batch)}
-        found = evaluation.evaluate(
-            self.evaluator, self.protocol, self.real, source, root(self.config, self.dataset), unseen=self.split.unseen
-        )
-        return found.drop(columns=["method", "repeat_seed"])
+        super().__init__(run, config, dataset, repeats)
+        self.training = SplitFile(run / path("split", profile=config.profile, dataset=dataset, split="train"))
 
     def kinds(self) -> dict[str, Tensor]:
         """The mean direction of the training captions of each kind, in the evaluator's space."""
@@ -104,15 +82,6 @@ class Bench:
         return float((pd.Series([list(kinds)[index] for index in nearest]) == asked["kind"]).mean())
 
 
-def references(run: Path, config: Config, dataset: Dataset) -> pd.DataFrame:
-    """The evaluator's run's results for ground truth and chance."""
-    found = pd.read_csv(
-        files.require(run / path("reference_metrics", profile=config.profile, dataset=dataset), "evaluate-reference")
-    )
-    kept = found[["dataset", "method", "tower", "evaluator", "protocol", "repeat", "metric", "value"]]
-    return kept.assign(training_seed=-1, text_layers=-1, weights="")
-
-
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("profile")
@@ -133,7 +102,8 @@ def measure(evaluator: Path, trainings: Sequence[Path], config: Config, output: 
     done = pd.read_csv(output) if output.exists() else pd.DataFrame()
     for dataset in dict.fromkeys(dataset for dataset, _, _ in config.rows()):
         if not len(done) or "real" not in set(done.loc[done["dataset"] == dataset, "method"]):
-            done = pd.concat([done, references(evaluator, config, dataset)], ignore_index=True)
+            reference = references(evaluator, config, dataset).assign(text_layers=-1)
+            done = pd.concat([done, reference], ignore_index=True)
     for dataset, variant, seed in config.rows():
         bench: Bench | None = None
         for run in trainings:

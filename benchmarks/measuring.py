@@ -1,0 +1,58 @@
+"""What measurements of finished trainings share: one evaluator for all of them, and what it says of ground truth."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from evaluators import evaluation, protocol
+from evaluators import evaluator as evaluators
+from evaluators.evaluator import fingerprint
+from evaluators.sources import RealSource
+from intermamba import files
+from intermamba.config import Config, Dataset
+from intermamba.data.splits import SplitFile
+from intermamba.generate import MotionGenerator
+from intermamba.paths import path
+from intermamba.text.cache import TextCache
+from workflow.evaluation.generated import GeneratedSource
+from workflow.evaluation.setup import root
+
+
+class Judge:
+    """The evaluator of a run, with the test split and the captions of that run.
+
+    Args:
+        run: a folder in which stages of the profile have run.
+        repeats: in place of the protocol's; then without MModality.
+    """
+
+    def __init__(self, run: Path, config: Config, dataset: Dataset, repeats: int | None) -> None:
+        where = {"profile": config.profile, "dataset": dataset}
+        self.config, self.dataset = config, dataset
+        self.split = SplitFile(run / path("split", split="test", **where))
+        weights = run / path("evaluator", **where)
+        self.fingerprint = fingerprint(weights)
+        self.evaluator = evaluators.load(config, dataset, weights, TextCache(run / path("text", **where)))
+        self.protocol = protocol.load(config.protocol[dataset])
+        if repeats:
+            multimodality = self.protocol.multimodality.model_copy(update={"repeats": 0})
+            self.protocol = self.protocol.model_copy(update={"repeats": repeats, "multimodality": multimodality})
+        self.real = RealSource(self.split, config.datasets[dataset], self.protocol)
+
+    def measure(self, generator: MotionGenerator) -> pd.DataFrame:
+        """Columns repeat, metric and value."""
+        source = {"": GeneratedSource(generator, self.real, self.config.runtime.sampling_batch)}
+        found = evaluation.evaluate(
+            self.evaluator, self.protocol, self.real, source, root(self.config, self.dataset), unseen=self.split.unseen
+        )
+        return found.drop(columns=["method", "repeat_seed"])
+
+
+def references(run: Path, config: Config, dataset: Dataset) -> pd.DataFrame:
+    """What the evaluator's run measured of ground truth and of chance."""
+    found = pd.read_csv(
+        files.require(run / path("reference_metrics", profile=config.profile, dataset=dataset), "evaluate-reference")
+    )
+    return found[["dataset", "method", "tower", "evaluator", "protocol", "repeat", "metric", "value"]].assign(
+        training_seed=-1, weights=""
+    )
