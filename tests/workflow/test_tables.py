@@ -16,7 +16,8 @@ from evaluators.perturbations import catalogue
 from intermamba import files, models
 from intermamba.errors import ConfigError, DataError, StateError
 from intermamba.paths import path
-from workflow.results import aggregate, claims
+from workflow.results import aggregate, claims, reproduced
+from workflow.results.headline import headline
 from workflow.tables import build as tables
 
 REPORTED = ROOT / "results" / "paper" / "reported"
@@ -127,6 +128,21 @@ def test_a_method_at_chance_gets_no_mark_where_captions_matter(study):
     assert mark(table4, "reproduced", "intermamba", "top1") == "best"
     assert mark(table4, "reproduced", "without_temporal", "top1") == ""  # 0.020, below the shuffled 0.030
     assert mark(table4, "reproduced", "without_temporal", "fid") == "second"
+
+
+@pytest.mark.parametrize(("top3", "blind"), [(0.031, True), (0.2, False)])
+def test_an_evaluator_that_does_not_know_real_motions_is_told_beneath(study, top3, blind):
+    """Real motions at chance: an FID near nothing would otherwise pass for a good one."""
+    frame = pd.read_csv(path("summary", profile="smoke"))
+    frame.loc[(frame["dataset"] == "interx") & (frame["method"] == "real") & (frame["metric"] == "top3"), "mean"] = top3
+    frame.to_csv(path("summary", profile="smoke"), index=False)
+    run_stage("tables", study)
+    told = "evaluator of Inter-X does not match even real motions with their captions"
+    assert (told in text(2, "md")) == blind
+    assert "does not match even real motions" not in text(1, "md")
+    results = reproduced.read(study, made_up.VARIANTS)
+    found = headline(results, pd.read_csv(path("metrics", profile="smoke")), "interx")
+    assert found.text.startswith(f"The {told}") == blind
 
 
 def test_two_scales_in_one_printed_column_are_not_ranked(study):

@@ -16,7 +16,7 @@ from intermamba import datasets
 from intermamba.config import Dataset
 from intermamba.names import dataset_name
 from workflow.results.contrasts import Blocks, above_chance, distinguishable, holm, trainings
-from workflow.results.reproduced import Study
+from workflow.results.reproduced import Study, blindness
 from workflow.tables.tabular import decimals
 
 PRECISION = "top3"
@@ -58,7 +58,7 @@ class Headline:
     bars_are: str
     """What the error bars are."""
     sentences: tuple[str, ...]
-    """On R-precision and on FID."""
+    """On an evaluator that sees nothing, on R-precision and on FID."""
 
     @property
     def text(self) -> str:
@@ -101,7 +101,7 @@ def headline(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> Headline:
         real,
         tuple(bars),
         "over training seeds" if ranking.decided else "over repeats of the evaluation of one training",
-        (precision, _distance(study, metrics, dataset, methods)),
+        (*filter(None, (blindness(study, dataset), precision)), _distance(study, metrics, dataset, methods)),
     )
 
 

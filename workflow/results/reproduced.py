@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from evaluators import protocol
@@ -260,8 +261,29 @@ def conditions(study: Study, number: int, dataset: Dataset, official: str | None
         f"for MModality), not over trainings; σ, where given, the standard deviation between training seeds. "
         f"Evaluator weights: {one['evaluator']}.",
         f"{chance}.",
+        *([blind] if (blind := blindness(study, dataset)) else []),
         *absent(study, number, dataset),
     ]
+
+
+def blindness(study: Study, dataset: Dataset) -> str:
+    """What to say where the evaluator cannot match even real motions with their captions; else empty.
+
+    It can if its R-precision on ground truth is higher with captions than with shuffled ones by more than the 95%
+    interval of their difference, over the repeats of the evaluation.
+    """
+    real, shuffled = (
+        study.results(dataset, "reference", name).set_index("metric").loc["top3"] for name in ("real", SHUFFLED)
+    )
+    gap, noise = real["mean"] - shuffled["mean"], float(np.hypot(real["interval"], shuffled["interval"]))
+    if gap > noise:
+        return ""
+    digits = METRICS["top3"].digits
+    return (
+        f"The evaluator of {dataset_name(dataset)} does not match even real motions with their captions (R-precision, "
+        f"top 3: {decimals(real['mean'], digits)}, by chance {decimals(shuffled['mean'], digits)}), so none of its "
+        "numbers, FID among them, says how good a motion is: train it longer."
+    )
 
 
 def absent(study: Study, number: int, dataset: Dataset) -> list[str]:
