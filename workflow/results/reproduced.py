@@ -272,16 +272,14 @@ def blindness(study: Study, dataset: Dataset) -> str:
     It can if its R-precision on ground truth is higher with captions than with shuffled ones by more than the 95%
     interval of their difference, over the repeats of the evaluation.
     """
-    real, shuffled = (
-        study.results(dataset, "reference", name).set_index("metric").loc["top3"] for name in ("real", SHUFFLED)
-    )
-    gap, noise = real["mean"] - shuffled["mean"], float(np.hypot(real["interval"], shuffled["interval"]))
-    if gap > noise:
+    rows = [study.results(dataset, "reference", name).set_index("metric") for name in ("real", SHUFFLED)]
+    real, shuffled = (float(row.loc["top3", "mean"]) for row in rows)
+    if real - shuffled > float(np.hypot(*(row.loc["top3", "interval"] for row in rows))):
         return ""
     digits = METRICS["top3"].digits
     return (
         f"The evaluator of {dataset_name(dataset)} does not match even real motions with their captions (R-precision, "
-        f"top 3: {decimals(real['mean'], digits)}, by chance {decimals(shuffled['mean'], digits)}), so none of its "
+        f"top 3: {decimals(real, digits)}, by chance {decimals(shuffled, digits)}), so none of its "
         "numbers, FID among them, says how good a motion is: train it longer."
     )
 
