@@ -1,11 +1,11 @@
 """The numbers of this run, as rows of a table: which row belongs in which table, and how it was measured."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from evaluators import protocol
@@ -272,9 +272,11 @@ def blindness(study: Study, dataset: Dataset) -> str:
     It can if its R-precision on ground truth is higher with captions than with shuffled ones by more than the 95%
     interval of their difference, over the repeats of the evaluation.
     """
-    rows = [study.results(dataset, "reference", name).set_index("metric") for name in ("real", SHUFFLED)]
-    real, shuffled = (float(row.loc["top3", "mean"]) for row in rows)
-    if real - shuffled > float(np.hypot(*(row.loc["top3", "interval"] for row in rows))):
+    (real, around), (shuffled, about) = (
+        study.results(dataset, "reference", name).set_index("metric").loc["top3", ["mean", "interval"]].astype(float)
+        for name in ("real", SHUFFLED)
+    )
+    if real - shuffled > math.hypot(around, about):
         return ""
     digits = METRICS["top3"].digits
     return (
