@@ -272,11 +272,11 @@ def blindness(study: Study, dataset: Dataset) -> str:
     It can if its R-precision on ground truth is higher with captions than with shuffled ones by more than the 95%
     interval of their difference, over the repeats of the evaluation.
     """
-    (real, around), (shuffled, about) = (
-        study.results(dataset, "reference", name).set_index("metric").loc["top3", ["mean", "interval"]].astype(float)
-        for name in ("real", SHUFFLED)
-    )
-    if real - shuffled > math.hypot(around, about):
+    found: list[Any] = [
+        study.results(dataset, "reference", name).set_index("metric").loc["top3"] for name in ("real", SHUFFLED)
+    ]
+    real, shuffled = (float(one["mean"]) for one in found)
+    if real - shuffled > math.hypot(*(one["interval"] for one in found)):
         return ""
     digits = METRICS["top3"].digits
     return (
