@@ -68,7 +68,7 @@ def _effect(rows: pd.DataFrame) -> str:
     """Paired difference of R-precision between the pre-trained and the untrained tower; empty without two seeds."""
     trained = rows[rows["text_layers"] > 0].set_index("training_seed")
     untrained = trained["tower"].map(is_untrained)
-    change = (trained.loc[~untrained, "top3"] - trained.loc[untrained, "top3"]).dropna().to_numpy(float)
+    change = (trained.loc[~untrained, "top3"] - trained.loc[untrained, "top3"]).dropna().tolist()
     if len(change) < 2:
         return ""
     found = paired(change)
