@@ -4,7 +4,7 @@
 
 RUN is a folder with a params.yaml, in which the trainings of the profile's rows have run, the evaluators, and
 ``evaluate-reference``. Trainings that are not there are left out; a training that is in the output already is not
-measured again. ``python -m workflow.publish study`` then writes docs/explanation/baselines.md.
+measured again.
 """
 
 import argparse
