@@ -8,6 +8,8 @@ behind them or all of them get a signal, nearly always SIGKILL. Whenever a run e
 When one finishes, every artefact that holds no times must be byte for byte that of the undisturbed run, and nothing
 half-written may be left; then everything is deleted and the next pass begins. A row of the table is a kill. Its outcome
 is that of the run that it hit.
+
+With ``--scratch`` the working trees stay in that folder, and a trial that was stopped goes on there.
 """
 
 import argparse
@@ -145,10 +147,12 @@ def wait_for_survivors(tree: Path) -> None:
         time.sleep(0.2)
 
 
-def trial(tree: Path, expected: dict[str, str], kills: int, longest: float, seed: int) -> Iterator[dict[str, Any]]:
-    """One row a kill."""
-    chance, passes, runs, done = random.Random(seed), 1, 0, 0
-    names = list(map(Path, expected))
+def trial(
+    tree: Path, expected: dict[str, str], earlier: list[dict[str, Any]], kills: int, longest: float, seed: int
+) -> Iterator[dict[str, Any]]:
+    """One row a kill, after those of ``earlier``."""
+    done, passes, runs = (int(earlier[-1][name]) if earlier else 0 for name in ("kill", "pass", "run"))
+    chance, passes, names = random.Random(f"{seed} {done}"), max(passes, 1), list(map(Path, expected))
     while True:
         runs += 1
         pipeline = Pipeline(tree)
@@ -192,14 +196,13 @@ def trial(tree: Path, expected: dict[str, str], kills: int, longest: float, seed
                 shutil.rmtree(tree / folder, ignore_errors=True)
 
 
-def summary(rows: list[dict[str, Any]], artefacts: int, undisturbed: float) -> dict[str, Any]:
+def summary(rows: list[dict[str, Any]], artefacts: int) -> dict[str, Any]:
     """What the trial amounts to."""
     return {
         "kills": len(rows),
         "passes": len({row["pass"] for row in rows}),
         "runs": len({row["run"] for row in rows}),
         "artefacts": artefacts,
-        "undisturbed_seconds": round(undisturbed),
         **{name: dict(Counter(row[name] for row in rows).most_common()) for name in ("signal", "victim", "outcome")},
         "stage": dict(Counter(stage for row in rows for stage in set(row["running"].split()) & STAGES)),
     }
@@ -218,35 +221,46 @@ def main() -> None:
     options.add_argument("--longest", type=float, default=20, help="seconds until the next kill, at most")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--output", type=Path, required=True)
+    options.add_argument("--scratch", type=Path, help="folder of the working trees; by default one that is deleted")
     given = options.parse_args()
     output = given.output.resolve()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    code, rows = code_revision(), []
-    with tempfile.TemporaryDirectory() as scratch:
-        undisturbed, tree = Path(scratch) / "undisturbed", Path(scratch) / "killed"
-        for place in (undisturbed, tree):
+    with tempfile.TemporaryDirectory() as temporary:
+        record = run(given, output, (given.scratch or Path(temporary)).resolve())
+    output.with_name(f"{output.name}.prov.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def run(given: argparse.Namespace, output: Path, scratch: Path) -> dict[str, Any]:
+    """The whole trial; its record."""
+    code = code_revision()
+    undisturbed, tree = scratch / "undisturbed", scratch / "killed"
+    for place in (undisturbed, tree):
+        if not place.exists():
             write_tree(place)
             shrink(place, RUNS)
-        os.chdir(undisturbed)
-        names = repeatable(table(load()))
-        pipeline = Pipeline(undisturbed)
-        if pipeline.process.wait():
-            raise SystemExit(f"the pipeline failed:\n{pipeline.log.read_text()[-3000:]}")
-        seconds = time.monotonic() - pipeline.began
-        expected = digests(undisturbed, names)
-        if len(expected) != len(names):
-            raise SystemExit(f"the undisturbed run left out {set(map(str, names)) - set(expected)}")
-        print(f"undisturbed: {len(expected)} artefacts in {seconds:.0f} s", flush=True)  # noqa: T201
-        with output.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            for row in trial(tree, expected, given.kills, given.longest, given.seed):
-                rows.append(row)
-                writer.writerow(row)
-                file.flush()
-    record = {"code": code, "device": device(), "versions": versions(), "seed": given.seed}
-    record |= summary(rows, len(expected), seconds)
-    output.with_name(f"{output.name}.prov.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    os.chdir(undisturbed)
+    names = repeatable(table(load()))
+    pipeline = Pipeline(undisturbed)
+    if pipeline.process.wait():
+        raise SystemExit(f"the pipeline failed:\n{pipeline.log.read_text()[-3000:]}")
+    print(f"undisturbed: {time.monotonic() - pipeline.began:.0f} s", flush=True)  # noqa: T201
+    expected = digests(undisturbed, names)
+    if len(expected) != len(names):
+        raise SystemExit(f"the undisturbed run left out {set(map(str, names)) - set(expected)}")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    if given.scratch and output.exists():
+        with output.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    with output.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        for row in trial(tree, expected, list(rows), given.kills, given.longest, given.seed):
+            rows.append(row)
+            writer.writerow(row)
+            file.flush()
+    about = {"code": code, "device": device(), "versions": versions(), "seed": given.seed}
+    return about | summary(rows, len(expected))
 
 
 if __name__ == "__main__":
