@@ -4,11 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-<<<<<<< HEAD
-.PHONY: install reproduce test fuzz gpu check docs clean constraints
-=======
-.PHONY: install reproduce test fuzz sbom check docs clean constraints
->>>>>>> a80f6fc (faults: a trial that goes on where it stopped; bill of materials, audit, cost of reading)
+.PHONY: install reproduce test fuzz gpu sbom check docs clean constraints
 
 install: .venv/installed
 
@@ -38,18 +34,16 @@ test: install
 fuzz: install
 	@nice -n 19 $(BIN)/python tests/fuzz/campaign.py --inputs 20000 --output build/fuzz/fuzz.csv --page docs/reliability.md
 
-<<<<<<< HEAD
 # What a GPU has to show: its tests, kernels, samplings, memory, and what bfloat16 costs; at most ten minutes.
 gpu: install
 	@$(BIN)/snakemake --cores all --config profile=smoke -- results/smoke/interhuman/intermamba/seed0/metrics.csv
 	@$(BIN)/python benchmarks/gpu.py
-=======
+
 # The software bill of materials of the environment, CycloneDX: every package with its version and licence.
 sbom: install
 	@mkdir -p build
 	@$(BIN)/uvx --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible -o build/sbom.json
 	@echo "build/sbom.json"
->>>>>>> a80f6fc (faults: a trial that goes on where it stopped; bill of materials, audit, cost of reading)
 
 check: install
 	@ruff check . && ruff format --check . && mypy && lint-imports
