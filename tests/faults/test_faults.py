@@ -123,7 +123,7 @@ class TestReadOnly:
     def test_a_folder(self) -> None:
         Path("data").mkdir()
         within = "mount --bind data data && mount -o remount,bind,ro data"
-        refused(command(*FETCH, within=within), "Read-only file system", "can be written to")
+        refused(command(*FETCH, within=within), "Read-only file system", "a writable folder")
 
     @pytest.mark.usefixtures("micro")
     def test_a_folder_without_permission(self) -> None:
