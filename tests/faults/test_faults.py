@@ -131,7 +131,7 @@ class TestReadOnly:
             assert "permission" in str(system_problem(PermissionError(13, "Permission denied", "data")))
             pytest.skip("root may write everywhere")
         Path("data").mkdir(mode=0o500)
-        refused(command(*FETCH), "data", "Give yourself permission")
+        refused(command(*FETCH), "data", "Change its permissions")
 
 
 class TestFewResources:
