@@ -220,10 +220,11 @@ def _counted_scans(model: Network) -> Iterator[list[int]]:
     try:
         for scan in scans:
             scan.__dict__["forward"] = lambda u, *_, scan=scan: counted(scan, u)
+            scan.__dict__["fuses"] = lambda *_: False  # sampling's pass would not come by, nor its product be counted
         yield macs
     finally:
         for scan in scans:
-            del scan.__dict__["forward"]
+            del scan.__dict__["forward"], scan.__dict__["fuses"]
 
 
 def samplings(models: dict[str, Network], config: Config) -> Iterator[dict[str, Any]]:

@@ -228,7 +228,7 @@ class TestCheckpoints:
         content = torch.load(matcher_file, weights_only=True)
         content["movement_encoder"]["main.0.weight"] = torch.zeros(6, 2 * 262, 4)
         torch.save(content, tmp_path / "other.tar")
-        with pytest.raises(DataError, match=r"other\.tar: sees 262 features of a person; interx has 336"):
+        with pytest.raises(DataError, match=r"other\.tar: reads 262 features per person; interx has 336"):
             official("interx", tmp_path / "other.tar", Captions(words=12))
 
     @pytest.mark.parametrize("network", [InterCLIP, TextMotionMatcher])
