@@ -5,7 +5,9 @@ import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +18,8 @@ MEMBER_LIMIT = 1 << 28
 """Largest array taken from a file, in bytes: half an hour of hand poses at 120 fps takes a third of it."""
 DIRECTORY_LIMIT = 1 << 20
 """Largest table of contents of an archive, in bytes: some ten thousand arrays."""
+HEADER_LIMIT = 1 << 16
+"""Largest header of an array, in bytes; NumPy itself reads a tenth of it."""
 LARGEST = 1e6
 """Largest number of a motion: a thousand kilometres, or a hundred thousand turns; squares of such numbers, and their
 sums, stay finite in single precision."""
@@ -105,16 +109,29 @@ def _unpacked(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _array(stored: bytes, where: str) -> np.ndarray:
-    """The array of an ``.npy`` file's bytes; memory is allocated for the bytes present, not for the header's shape."""
-    stream = io.BytesIO(stored)
-    version = np.lib.format.read_magic(stream)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, columns_first, dtype = header(stream)
+    """The array of an ``.npy`` file's bytes, not a copy of what its header claims."""
+    shape, columns_first, dtype, begin = parsed_header(_head(stored))
     if dtype.hasobject:
         raise DataError(f"{where}: Python objects, which are never unpickled; needs an array of numbers.")
-    if (claimed := math.prod(shape) * dtype.itemsize) != len(stored) - stream.tell():
+    if (claimed := math.prod(shape) * dtype.itemsize) != len(stored) - begin:
         raise DataError(f"{where}: truncated or damaged: {len(stored)} bytes do not hold the {claimed} of its header.")
-    return np.frombuffer(stored, dtype, offset=stream.tell()).reshape(shape, order="F" if columns_first else "C")
+    return np.frombuffer(stored, dtype, offset=begin).reshape(shape, order="F" if columns_first else "C")
+
+
+def _head(stored: bytes) -> bytes:
+    """The part of an ``.npy`` file's bytes before its numbers."""
+    width = 2 if stored[6:7] == b"\x01" else 4  # bytes that hold the header's length, by the format's version
+    size = int.from_bytes(stored[8 : 8 + width], "little")
+    return stored[: 8 + width + min(size, HEADER_LIMIT)]
+
+
+@lru_cache(maxsize=64)
+def parsed_header(head: bytes) -> tuple[tuple[int, ...], bool, "np.dtype[Any]", int]:
+    """Shape, order, type and place of the numbers. The two persons of a clip have one header, which is parsed once."""
+    stream = io.BytesIO(head)
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return *read(stream), stream.tell()
 
 
 def check_numbers(path: Path, values: np.ndarray, prefix: str = "", axis: str = "frame") -> None:
@@ -132,3 +149,13 @@ def check_numbers(path: Path, values: np.ndarray, prefix: str = "", axis: str = 
     what = "NaN or infinite values" if not finite.all() else f"values beyond {LARGEST:g}"
     bad = np.flatnonzero(~sound.all(axis=tuple(range(1, values.ndim))))
     raise DataError(f"{path}: {prefix}{what} in {axis} {bad[0]} ({len(bad)} of {len(values)}).")
+
+
+def _small(values: np.ndarray) -> bool:
+    """Whether no value is NaN or beyond :data:`LARGEST`; for a real motion the sum of squares tells it in one pass."""
+    flat = values.ravel(order="K")
+    if flat.dtype in (np.float32, np.float64):
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.dot(flat, flat) <= LARGEST**2:
+                return True
+    return bool(values.min() >= -LARGEST and values.max() <= LARGEST)  # minimum and maximum propagate NaN

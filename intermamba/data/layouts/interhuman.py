@@ -58,8 +58,8 @@ def _person(path: Path) -> np.ndarray:
         raise DataError(f"{path}: no frame.")
     check_numbers(path, array)
     raw = interhuman.raw_columns(array)
-    left, right = (raw[:, 3 * hip : 3 * hip + 2] for hip in (LEFT_HIP, RIGHT_HIP))
-    same = np.flatnonzero((left == right).all(axis=1))
+    left, right = 3 * LEFT_HIP, 3 * RIGHT_HIP
+    same = np.flatnonzero((raw[:, left] == raw[:, right]) & (raw[:, left + 1] == raw[:, right + 1]))
     if len(same):  # no facing direction: features of a window that starts here would be NaN
         raise DataError(
             f"{path}: both hips at the same position in frame {same[0]} ({len(same)} of {len(raw)} frames)."
