@@ -1,42 +1,20 @@
 """The scan at extreme step sizes and of nothing: each backend and precision against float64, gradients too."""
 
-import math
-
 import pytest
 import torch
-from torch import Tensor
+from extremes import NEGATIVE, STEPS, run
 
 from intermamba.ssm import selective_scan
 
-STEPS = (0.0, 1e-45, 1e-40, 1e-5, 89.0, 1e4, 1e30, math.inf, math.nan)
-"""One step of forty; the others are 0.1."""
 ROUNDING = {torch.float32: 5e-4, torch.bfloat16: 8e-3}
 """Of values above a thousandth; the states of such a step are up to 1e30 times those of the others."""
-
-
-def run(step: float, softplus: bool, dtype: torch.dtype, backend: str, double: bool = False) -> list[Tensor]:
-    """Output and gradients of its sum, in float64; with ``double`` computed in it, from the same rounded inputs."""
-    wave = torch.arange(480, dtype=torch.float32)
-    delta = torch.full((1, 3, 40), 0.1)
-    delta[:, :, 7] = step
-    u, B, C = ((wave[:n] * pitch).sin().reshape(1, -1, 40) for n, pitch in ((120, 1.1), (160, 0.7), (160, 1.3)))
-    inputs = [
-        u.to(dtype),
-        delta.to(dtype),
-        -(wave[:12] * 0.3).sin().abs().reshape(3, 4) - 0.1,
-        B.to(dtype),
-        C.to(dtype),
-    ]
-    leaves = [(value.double() if double else value).requires_grad_() for value in inputs]
-    y = selective_scan(*leaves, delta_softplus=softplus, backend=backend)
-    return [value.double() for value in (y.detach(), *torch.autograd.grad(y.double().sum(), leaves))]
 
 
 @pytest.mark.parametrize("dtype", list(ROUNDING), ids=str)
 @pytest.mark.parametrize("backend", ["reference", "cpu"])
 @pytest.mark.parametrize(
     ("step", "softplus"),
-    [*((step, False) for step in STEPS), *((step, True) for step in (*STEPS, -200.0, -1e4, -1e30))],
+    [*((step, False) for step in STEPS), *((step, True) for step in (*STEPS, *NEGATIVE))],
 )
 def test_equal_to_double_precision(step: float, softplus: bool, backend: str, dtype: torch.dtype) -> None:
     found, expected = run(step, softplus, dtype, backend), run(step, softplus, dtype, "reference", double=True)
