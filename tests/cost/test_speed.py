@@ -79,7 +79,8 @@ def test_scans_are_measured_for_every_shape():
 @pytest.mark.parametrize("record", sorted((ROOT / "docs").rglob("*.prov.json")), ids=lambda path: path.name)
 def test_published_records_name_no_place_of_a_machine(record):
     said = files.read_json(record)
-    assert not [word for word in (*shlex.split(said["command"]), *said["outputs"]) if Path(word).is_absolute()]
+    words = (*shlex.split(said.get("command", "")), *said.get("outputs", ()))  # the trial of kills has neither
+    assert not [word for word in words if Path(word).is_absolute()]
 
 
 @pytest.mark.parametrize(
