@@ -63,35 +63,38 @@ class Reader:
     """What the second file holds; none: there is one file only."""
 
 
+@dataclass
 class Weights:
-    """Official weights by name, with the file that they are from.
+    """Official weights by name, with the file that they are from."""
 
-    Args:
-        path: the file.
-        keys: of the dictionaries of weights in it, by the prefix that their names get here; none: the file is one.
-        title: of the model, for messages.
-    """
+    path: Path
+    title: str
+    """Name of the model, for messages."""
+    named: dict[str, Tensor]
 
-    def __init__(self, path: Path, title: str, keys: Mapping[str, str] | None = None) -> None:
-        self.path, self.title = path, title
+    @classmethod
+    def of(cls, path: Path, title: str, keys: Mapping[str, str]) -> "Weights":
+        """Of a file with several state dicts; ``keys`` are theirs, by the prefix that their names get here.
+
+        Raises:
+            DataError: one is missing, or the file cannot be read safely.
+        """
         content = read_checkpoint(path)
-        if keys is None:
-            self.named = dict(state_dict(path, content))
-            return
         if missing := [key for key in keys.values() if key not in content]:
             raise DataError(
                 f"{path}: holds no {', '.join(map(repr, missing))}; expected {title}. It has: "
                 f"{', '.join(sorted(map(str, content)))[:200]}."
             )
         parts = {prefix: state_dict(path, content[key]) for prefix, key in keys.items()}
-        self.named = {f"{prefix}{name}": value for prefix, part in parts.items() for name, value in part.items()}
+        named = {f"{prefix}{name}": value for prefix, part in parts.items() for name, value in part.items()}
+        return cls(path, title, named)
 
     def drop(self, *beginnings: str) -> None:
         """Set aside frozen weights of another model."""
         self.named = {name: value for name, value in self.named.items() if not name.startswith(beginnings)}
 
-    def drop_positions(self, *names: str) -> None:
-        """Set aside tables of sinusoids, after a comparison with ours.
+    def drop_positions(self, *names: str, width: int | None = None) -> None:
+        """Set aside tables of sinusoids, of ``width`` features if given, after a comparison with ours.
 
         Raises:
             DataError: one is no such table.
@@ -101,9 +104,10 @@ class Weights:
                 continue
             # Angles of thousands of radians in float32: rounding of the rates shows in the third decimal.
             rows = table.flatten(0, -2) if table.ndim > 1 else table
-            own = sinusoids(torch.arange(len(rows)), rows.shape[-1]) if rows.ndim == 2 else torch.empty(0)
+            own = sinusoids(torch.arange(len(rows)), width or rows.shape[-1]) if rows.ndim == 2 else torch.empty(0)
             if rows.shape != own.shape or not torch.allclose(rows.float(), own, rtol=0, atol=5e-3):
-                raise DataError(f"{self.path}: {name} is not a table of sinusoids.")
+                what = f"the table of sinusoids for {width} features" if width else "a table of sinusoids"
+                raise DataError(f"{self.path}: {name} is not {what}.")
 
     def shape(self, name: str) -> torch.Size:
         """Of a weight that tells sizes.

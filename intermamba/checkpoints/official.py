@@ -26,26 +26,22 @@ Constants in the file are not loaded: the frozen CLIP (:data:`CLIP`) is set asid
 of heads, which do not show in their shapes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from intermamba.checkpoints.layout import Adopted, Reader, Released
-from intermamba.checkpoints.reading import check_fit, read_checkpoint, state_dict
+from intermamba.checkpoints.layout import Adopted, Reader, Released, Weights, fill
+from intermamba.checkpoints.reading import read_checkpoint, state_dict
 from intermamba.errors import DataError
 from intermamba.models import build
 from intermamba.models.denoiser import Denoiser
-from intermamba.positions import sinusoids
 
 MAX_FRAMES = 300
 """Longest window of the official models; nothing in their weights depends on it."""
-BLOCKS = 128
-"""Maximum number of blocks of each kind."""
 HEADS = 8
 """Attention heads of the official models, in the denoiser and in the text encoder."""
 
@@ -112,19 +108,16 @@ def load(path: str | Path, layout: Layout, heads: int = HEADS) -> Denoiser:
             misshapen ones are named as in the file.
         ConfigError: its width is not a multiple of ``heads``.
     """
-    weights = {name: value for name, value in _state(path).items() if not name.startswith(CLIP)}
-    _check_model(path, weights, layout)
-    positions = {name: weights.pop(f"decoder.net{layout.suffix}.{name}", None) for name in POSITIONS}
-    sizes = _sizes(path, weights, layout)
-    _check_positions(path, positions, sizes["width"])
+    weights = _weights(Path(path), layout)
+    weights.drop(*CLIP)
+    _check_model(weights, layout)
+    sizes = _sizes(weights, layout)
+    weights.drop_positions(*(f"decoder.net{layout.suffix}.{name}" for name in POSITIONS), width=sizes["width"])
     with torch.device("meta"):  # names and shapes alone: nothing is allocated or drawn
         model = build(layout.variant, **sizes, max_frames=MAX_FRAMES, heads=heads, text_heads=HEADS)
-    names = layout.names(model.state_dict())
-    check_fit(path, weights, {names[name]: value.shape for name, value in model.state_dict().items()}, layout.title)
     assert isinstance(model, Denoiser)
-    own = {here: weights[there].to(torch.float32, copy=True) for here, there in names.items()}
-    model.load_state_dict(own, assign=True)
-    return model.eval()
+    fill(model, (weights, layout.names(model.state_dict())))
+    return model
 
 
 def _adopted(released: Released, layout: Layout) -> Adopted:
@@ -132,17 +125,18 @@ def _adopted(released: Released, layout: Layout) -> Adopted:
     return Adopted(model, model.sizes, MAX_FRAMES)
 
 
-def _state(path: str | Path) -> dict[str, Tensor]:
+def _weights(path: Path, layout: Layout) -> Weights:
     """The state dict of a file, unwrapped."""
     content = read_checkpoint(path)
     state = state_dict(path, content.get("state_dict", content))
     prefix = "model." if all(name.startswith("model.") for name in state) else ""
-    return {name.removeprefix(prefix): value for name, value in state.items()}
+    return Weights(path, layout.title, {name.removeprefix(prefix): value for name, value in state.items()})
 
 
-def _check_model(path: str | Path, weights: Mapping[str, Tensor], layout: Layout) -> None:
+def _check_model(weights: Weights, layout: Layout) -> None:
     """Refuse checkpoints of other models by name, before their keys are reported as missing."""
-    networks = {name.split(".")[1] for name in weights if name.startswith("decoder.net")}
+    path = weights.path
+    networks = {name.split(".")[1] for name in weights.named if name.startswith("decoder.net")}
     if networks == {f"net{layout.suffix}"}:
         return
     if "net_individual" in networks:
@@ -156,43 +150,19 @@ def _check_model(path: str | Path, weights: Mapping[str, Tensor], layout: Layout
     raise DataError(f"{path}: no weight of decoder.net{layout.suffix} in it; expected a checkpoint of {layout.title}.")
 
 
-def _sizes(path: str | Path, weights: Mapping[str, Tensor], layout: Layout) -> dict[str, Any]:
+def _sizes(weights: Weights, layout: Layout) -> dict[str, Any]:
     """Sizes for :func:`intermamba.models.build`, from the shapes of a few weights."""
     net, text = f"decoder.net{layout.suffix}", f"clipTransEncoder{layout.suffix}"
-
-    def shape(name: str) -> tuple[int, int]:
-        if name not in weights:
-            raise DataError(f"{path}: missing {name}, which gives a size; expected a checkpoint of {layout.title}.")
-        if (value := weights[name]).ndim != 2:
-            raise DataError(f"{path}: {name} is {tuple(value.shape)}, expected a matrix.")
-        return value.shape[0], value.shape[1]
-
-    def depth(prefix: str) -> int:
-        found = len({name.removeprefix(prefix).split(".")[0] for name in weights if name.startswith(prefix)})
-        if found > BLOCKS:
-            raise DataError(f"{path}: {found:,} blocks under {prefix}; at most {BLOCKS} are built [official 8].")
-        return found
-
-    width, features = shape(f"{net}.motion_embed.weight")
+    width, features = weights.matrix(f"{net}.motion_embed.weight")
     return {
         "width": width,
         "features": features,
-        "feedforward": shape(f"{net}.blocks.0.ffn.linear1.weight")[0],
-        "transformer_blocks": depth(f"{net}.blocks."),
-        "text_width": shape(f"{net}.text_embed.weight")[1],
-        "text_feedforward": shape(f"{text}.layers.0.linear1.weight")[0],
-        "text_layers": depth(f"{text}.layers."),
+        "feedforward": weights.matrix(f"{net}.blocks.0.ffn.linear1.weight")[0],
+        "transformer_blocks": weights.depth(f"{net}.blocks."),
+        "text_width": weights.matrix(f"{net}.text_embed.weight")[1],
+        "text_feedforward": weights.matrix(f"{text}.layers.0.linear1.weight")[0],
+        "text_layers": weights.depth(f"{text}.layers."),
     }
-
-
-def _check_positions(path: str | Path, tables: Mapping[str, Tensor | None], width: int) -> None:
-    for name, table in tables.items():
-        if table is None:
-            continue
-        # Angles of thousands of radians in float32: rounding of the rates affects the third decimal.
-        own = sinusoids(torch.arange(len(table)), width) if table.ndim == 2 else torch.empty(0)
-        if table.shape != own.shape or not torch.allclose(table.float(), own, rtol=0, atol=5e-3):
-            raise DataError(f"{path}: {name} is not the table of sinusoids for {width} features.")
 
 
 INTERGEN_READER, IN2IN_READER = (

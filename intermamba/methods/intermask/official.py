@@ -47,9 +47,9 @@ _IN_TOKENIZER = (
 def read(released: Released) -> Adopted:
     """Both networks as one."""
     assert released.beside is not None
-    transformer = Weights(released.checkpoint, "InterMask's transformer", {"": "t2m_transformer"})
+    transformer = Weights.of(released.checkpoint, "InterMask's transformer", {"": "t2m_transformer"})
     transformer.drop(CLIP, FREQUENCIES)
-    tokenizer = Weights(released.beside, "InterMask's VQ-VAE", {"": "vq_model"})
+    tokenizer = Weights.of(released.beside, "InterMask's VQ-VAE", {"": "vq_model"})
     sizes = InterMaskSizes(tokenizer=_tokenizer(tokenizer, released.dataset), transformer=_transformer(transformer))
     model = empty(
         released,

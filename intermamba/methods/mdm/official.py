@@ -5,7 +5,7 @@ with. Nobody released weights for two persons: a file is of the released class w
 """
 
 from intermamba.checkpoints.layout import Adopted, Reader, Released, Weights, empty, fill
-from intermamba.checkpoints.reading import read_checkpoint
+from intermamba.checkpoints.reading import read_checkpoint, state_dict
 from intermamba.errors import DataError
 from intermamba.methods.mdm import SIZES, MdmBackboneOptions
 from intermamba.models import PAPER
@@ -23,8 +23,8 @@ AVERAGES = "model_avg"
 
 def weights_of(released: Released, title: str) -> Weights:
     """Those of a file, without CLIP and tables of positions."""
-    keys = {"": AVERAGES} if AVERAGES in read_checkpoint(released.checkpoint) else None
-    weights = Weights(released.checkpoint, title, keys)
+    content = read_checkpoint(released.checkpoint)
+    weights = Weights(released.checkpoint, title, dict(state_dict(released.checkpoint, content.get(AVERAGES, content))))
     weights.drop(CLIP)
     weights.drop_positions(*POSITIONS)
     return weights

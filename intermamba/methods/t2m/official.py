@@ -46,9 +46,9 @@ NUMBERS = 6
 def read(released: Released) -> Adopted:
     """Both networks as one."""
     assert released.beside is not None
-    made = Weights(released.checkpoint, "T2M's generator", {f"{name}.": name for name in NETWORKS.values()})
+    made = Weights.of(released.checkpoint, "T2M's generator", {f"{name}.": name for name in NETWORKS.values()})
     made.drop_positions(*(f"{NETWORKS[name]}.positional_encoder.pe" for name in ("prior", "posterior", "decoder")))
-    lengths = Weights(released.beside, "T2M's length estimator", {"estimator.": "estimator"})
+    lengths = Weights.of(released.beside, "T2M's length estimator", {"estimator.": "estimator"})
     sizes, features, text_width, count = _sizes(made, lengths)
     # Several longest motions have as many movements.
     max_frames = released.max_frames if classes(released.max_frames) == count else UNIT * count - 1
