@@ -9,7 +9,7 @@ import torch
 
 from intermamba.config import Config, Sampler
 from intermamba.cost.complexity import sample, untrained
-from intermamba.cost.timing import interleaved, peak, summary
+from intermamba.cost.timing import interleaved, peak, summary, unmeasured
 from intermamba.cost.training import example
 from intermamba.generate import sampler_of
 from intermamba.models import find
@@ -101,13 +101,10 @@ def _measured(
     """For each device and key: times, memory, and why there are none."""
     for where, keys in every.items():
         for key in keys:
-            if where != device:
-                found = {**summary(()), "memory": None, "note": f"not measured: ran on {device}"}
-            elif not taken[key]:
-                found = {**summary(()), "memory": None, "note": "not measured: out of memory"}
-            else:
-                found = {**summary(taken[key]), "memory": peak(calls[key], device), "note": ""}
-            yield (where, key), found
+            seconds = taken[key] if where == device else ()
+            held = peak(calls[key], device) if seconds else None
+            note = "" if seconds else unmeasured(where, device)
+            yield (where, key), summary(seconds) | {"memory": held, "note": note}
 
 
 def training_steps(config: Config, name: str, batch: int, device: str) -> dict[str, Callable[[], object]]:

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from intermamba import files
 from intermamba.config import BenchConfig
-from intermamba.cost.timing import interleaved, peak, summary
+from intermamba.cost.timing import interleaved, peak, summary, unmeasured
 from intermamba.ssm import selective_scan
 
 Scan = Callable[..., Tensor]
@@ -51,15 +51,9 @@ def measure(config: BenchConfig, device: str, mamba_ssm: Path | None = None) -> 
                 row["ratio"] = row["seconds_median"] / fast
                 held = peak(calls[name], device) if measured else math.nan
                 row["memory"] = (inputs + held) / (inputs + values["u"].nbytes)
-                row["note"] = "" if measured else _why_not(scan, where, device)
+                row["note"] = "" if measured else scan if isinstance(scan, str) else unmeasured(where, device)
                 rows.append(row)
             yield rows
-
-
-def _why_not(scan: Scan | str, where: str, device: str) -> str:
-    if isinstance(scan, str):
-        return scan
-    return "not measured: out of memory" if where == device else f"not measured: ran on {device}"
 
 
 def arguments(batch: int, channels: int, length: int, states: int) -> dict[str, Tensor]:

@@ -36,6 +36,11 @@ def summary(seconds: Sequence[float]) -> dict[str, Any]:
     return {"seconds_median": median, "seconds_q1": lower, "seconds_q3": upper, "runs": len(seconds)}
 
 
+def unmeasured(where: str, device: str) -> str:
+    """Why there are no times of a device ``where``, after a run on ``device``."""
+    return "not measured: out of memory" if where == device else f"not measured: ran on {device}"
+
+
 def peak(call: Call, device: str) -> int:
     """Peak bytes of tensors during a call, beyond those that existed before."""
     if device == "cuda":
