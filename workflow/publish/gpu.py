@@ -7,6 +7,7 @@ import pandas as pd
 from evaluators.results import METRICS
 from evaluators.sensitivity import half_width
 from intermamba.cost.bench import TABLES
+from intermamba.models import variants
 from intermamba.paths import path
 from workflow.publish import speed
 from workflow.results import reported
@@ -37,7 +38,7 @@ def render(folder: Path) -> str:
 def _sampling(folder: Path) -> str:
     """Seconds of a whole guided sampling beside the paper's."""
     table = reported.read(3).query("metric == 'inference_seconds'").set_index("method")["value"]
-    names = {"intermamba": "Ours", "intermamba_light": "Ours (UltraLight)", "intergen": "InterGen", "in2in": "in2IN"}
+    names = {one.name: row.row for one in variants().values() for row in one.paper if row.table == 3}
     models = pd.read_csv(folder / "models.csv").query("what == 'sampling' and runs > 0")
     ways = list(models["way"].unique())
     rows = []
