@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from measuring import Judge, references
+from measuring import Measurement, references
 
 from intermamba import files
 from intermamba.checkpoints import trained as checkpoints
@@ -42,7 +42,7 @@ def measure(run: Path, config: Config, output: Path, repeats: int | None) -> Non
     """Add to ``output`` what is not in it yet."""
     done = pd.read_csv(output) if output.exists() else pd.DataFrame(columns=["dataset", "method", "training_seed"])
     for dataset, variants in config.runs.items():
-        judge = Judge(run, config, dataset, repeats)
+        measurement = Measurement(run, config, dataset, repeats)
         where = {"profile": config.profile, "dataset": dataset}
         if "real" not in set(done.loc[done["dataset"] == dataset, "method"]):
             done = pd.concat([done, references(run, config, dataset).assign(steps=0, part_steps=0)], ignore_index=True)
@@ -60,13 +60,13 @@ def measure(run: Path, config: Config, output: Path, repeats: int | None) -> Non
             labels = {
                 **key,
                 "tower": trained.tower,
-                "evaluator": judge.fingerprint,
-                "protocol": judge.protocol.id,
+                "evaluator": measurement.fingerprint,
+                "protocol": measurement.protocol.id,
                 "weights": files.sha256(weights),
                 "steps": steps(run / path("training_log", variant=variant, seed=seed, **where)),
                 "part_steps": sum(map(steps, parts)),
             }
-            done = pd.concat([done, judge.measure(generator).assign(**labels)], ignore_index=True)
+            done = pd.concat([done, measurement.measure(generator).assign(**labels)], ignore_index=True)
             files.write_csv(output, done)
 
 

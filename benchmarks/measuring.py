@@ -18,7 +18,7 @@ from workflow.evaluation.generated import GeneratedSource
 from workflow.evaluation.setup import root
 
 
-class Judge:
+class Measurement:
     """The evaluator of a run, with the test split and the captions of that run.
 
     Args:

@@ -14,11 +14,12 @@ of the intended kind (chance: one over the number of kinds).
 import argparse
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cache, cached_property
 from pathlib import Path
 
 import pandas as pd
 import torch
-from measuring import Judge, references
+from measuring import Measurement, references
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -41,13 +42,14 @@ from intermamba.text.live import LiveText
 PROMPTS = Path(__file__).with_name("free_prompts.csv")
 
 
-class Bench(Judge):
-    """A judge that can ask for the kind of interaction that a free prompt means."""
+class TowerMeasurement(Measurement):
+    """Also finds the kind of interaction that the motion of a free prompt is nearest to."""
 
     def __init__(self, run: Path, config: Config, dataset: Dataset, repeats: int | None) -> None:
         super().__init__(run, config, dataset, repeats)
         self.training = SplitFile(run / path("split", profile=config.profile, dataset=dataset, split="train"))
 
+    @cached_property
     def kinds(self) -> dict[str, Tensor]:
         """The mean direction of the training captions of each kind, in the evaluator's space."""
         size = self.config.datasets[self.dataset].synthetic
@@ -77,7 +79,7 @@ class Bench(Judge):
         pairs = list(zip(captions, captions, strict=True))
         made = generator(captions, length, frames, seeds, pairs if individual else ())
         batch = Batch(made, length, tuple(captions), ((),) * len(asked), tuple(map(str, seeds)))
-        kinds = self.kinds()
+        kinds = self.kinds
         nearest = (normalize(self.evaluator.embed_motion(batch), dim=-1) @ torch.stack([*kinds.values()]).T).argmax(-1)
         return float((pd.Series([list(kinds)[index] for index in nearest]) == asked["kind"]).mean())
 
@@ -104,8 +106,8 @@ def measure(evaluator: Path, trainings: Sequence[Path], config: Config, output: 
         if not len(done) or "real" not in set(done.loc[done["dataset"] == dataset, "method"]):
             reference = references(evaluator, config, dataset).assign(text_layers=-1)
             done = pd.concat([done, reference], ignore_index=True)
+    measurement = cache(lambda dataset: TowerMeasurement(evaluator, config, dataset, repeats))
     for dataset, variant, seed in config.rows():
-        bench: Bench | None = None
         for run in trainings:
             where = {"profile": config.profile, "dataset": dataset}
             weights = run / path("weights", variant=variant, seed=seed, **where)
@@ -121,19 +123,19 @@ def measure(evaluator: Path, trainings: Sequence[Path], config: Config, output: 
             }
             if (done[list(key)] == pd.Series(key)).all(axis=1).any():
                 continue
-            bench = bench or Bench(evaluator, config, dataset, repeats)
+            one = measurement(dataset)
             cached, live = TextCache(run / path("text", **where)), LiveText(trained.recipe.text, trained.reduction)
-            by_cache, by_hand = (MotionGenerator(trained, one, config.diffusion, "cpu") for one in (cached, live))
-            found = bench.measure(by_cache)
+            by_cache, by_hand = (MotionGenerator(trained, text, config.diffusion, "cpu") for text in (cached, live))
+            found = one.measure(by_cache)
             found.loc[len(found)] = {
                 "repeat": 0,
                 "metric": "prompts",
-                "value": bench.prompts(by_hand, trained.recipe.individual),
+                "value": one.prompts(by_hand, trained.recipe.individual),
             }
             labels = {
                 **key,
-                "evaluator": bench.fingerprint,
-                "protocol": bench.protocol.id,
+                "evaluator": one.fingerprint,
+                "protocol": one.protocol.id,
                 "weights": files.sha256(weights),
             }
             done = pd.concat([done, found.assign(**labels)], ignore_index=True)
