@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from intermamba.data import interhuman
 from intermamba.methods.intermask.options import TokenizerLosses
+from intermamba.methods.losses import with_total
 from intermamba.representation import InterX, Representation
 from intermamba.rotations import rows_to_matrix
 from intermamba.skeleton import BONE_ENDS, BONE_STARTS, FEET, FEET_HEIGHT, FEET_SQUARED_STEP
@@ -58,8 +59,7 @@ def tokenizer_losses(
         "foot_contact": _foot_contact(metres, target_metres),
         "commitment": commitment,
     }
-    losses = {name: getattr(weights, name) * value for name, value in terms.items()}
-    return losses | {"total": sum(losses.values(), start=torch.zeros_like(commitment))}
+    return with_total({name: getattr(weights, name) * value for name, value in terms.items()})
 
 
 def _bones(joints: Float[Tensor, "B T J 3"]) -> Float[Tensor, "B T S"]:

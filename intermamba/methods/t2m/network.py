@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from intermamba.config import DiffusionConfig
+from intermamba.methods.losses import with_total
 from intermamba.methods.t2m.options import TAGS, UNIT, GeneratorLosses, MovementLosses, T2MOptions, T2MSizes
 from intermamba.models.network import Network
 from intermamba.positions import sinusoids
@@ -400,12 +401,12 @@ def movement_losses(
     weights: MovementLosses,
 ) -> dict[str, Float[Tensor, ""]]:
     """Every weighted term of the autoencoder's loss, and their sum ``total``."""
-    losses = {
+    terms = {
         "reconstruction": functional.l1_loss(decoded, motion),
         "sparsity": weights.sparsity * movements.abs().mean(),
         "smoothness": weights.smoothness * functional.l1_loss(movements[:, 1:], movements[:, :-1]),
     }
-    return losses | {"total": sum(losses.values(), start=torch.zeros_like(losses["sparsity"]))}
+    return with_total(terms)
 
 
 def generator_losses(
@@ -419,12 +420,12 @@ def generator_losses(
     the mean over movements and clips.
     """
     assert made.posterior is not None
-    losses = {
+    terms = {
         "motion": weights.motion * functional.smooth_l1_loss(decoded, motion),
         "movement": weights.movement * functional.smooth_l1_loss(made.movements, movements),
         "divergence": weights.divergence * _divergence(made.posterior, made.prior),
     }
-    return losses | {"total": sum(losses.values(), start=torch.zeros_like(losses["motion"]))}
+    return with_total(terms)
 
 
 def _divergence(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from intermamba.config import DiffusionConfig
+from intermamba.methods.losses import with_total
 from intermamba.methods.temos.options import TemosLosses, TemosOptions, TemosSizes
 from intermamba.models.layers import transformer
 from intermamba.models.network import Network
@@ -169,11 +170,11 @@ def temos_losses(
     seen = model.encode_motion(motion, mask)
     latents = text.draw(noise[0]), seen.draw(noise[1])
     from_text, from_motion = (model(latent, mask) for latent in latents)
-    losses = {
+    terms = {
         "text": weights.reconstruction * functional.smooth_l1_loss(from_text, motion),
         "motion": weights.reconstruction * functional.smooth_l1_loss(from_motion, motion),
         "divergence": weights.divergence
         * (text.divergence(seen) + seen.divergence(text) + text.divergence() + seen.divergence()),
         "latent": weights.latent * functional.smooth_l1_loss(*latents),
     }
-    return losses | {"total": sum(losses.values(), start=torch.zeros_like(losses["latent"]))}
+    return with_total(terms)
