@@ -1,6 +1,6 @@
 """Variants: rows of the tables, each a short difference from a method. Imports no torch."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -9,6 +9,8 @@ from intermamba.errors import ConfigError, unknown
 from intermamba.methods import methods
 from intermamba.methods.method import Method, Options
 from intermamba.reading.documents import explained
+
+Chosen = TypeVar("Chosen", bound=Options)
 
 
 class PaperRow(Section):
@@ -58,6 +60,12 @@ class Variant(Section):
     def individual(self) -> bool:
         """Whether it reads a caption for each person [in2IN]."""
         return self.method.individual
+
+    def options_as(self, kind: type[Chosen]) -> Chosen:
+        """:meth:`options` of a base whose options are of that kind."""
+        options = self.options()
+        assert isinstance(options, kind)
+        return options
 
     def options(self) -> Options:
         """The base's options with the changes applied.

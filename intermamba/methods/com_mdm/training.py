@@ -75,8 +75,7 @@ class ComMdmTraining(MdmTraining):
     def loaders(self, splits: Sequence[SplitFile], settings: DatasetConfig, root: int) -> tuple[Any, Any]:
         """With ``clips``, only those clips are used, repeated to the length of the whole split."""
         train, validation = super().loaders(splits, settings, root)
-        options = self.variant.options()
-        assert isinstance(options, ComMdmOptions)
+        options = self.variant.options_as(ComMdmOptions)
         if options.clips is not None:
             rng = np.random.default_rng(derive(root, "few clips"))
             train.dataset.chosen = tuple(rng.choice(len(splits[0]), options.clips, replace=False).tolist())

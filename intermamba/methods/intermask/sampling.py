@@ -22,8 +22,7 @@ class InterMaskSampler(GivenLengths):
     """
 
     def __init__(self, variant: Variant, config: DiffusionConfig, how: Sampler = "plain") -> None:  # noqa: ARG002
-        options = variant.options()
-        assert isinstance(options, InterMaskOptions)
+        options = variant.options_as(InterMaskOptions)
         self.config, self.top = config, options.top
 
     def sample(

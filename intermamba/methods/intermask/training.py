@@ -30,9 +30,7 @@ class InterMaskModule(TrainingModule):
     @property
     def options(self) -> InterMaskOptions:
         """Choices of the row."""
-        options = self.variant.options()
-        assert isinstance(options, InterMaskOptions)
-        return options
+        return self.variant.options_as(InterMaskOptions)
 
     def optimizer(self) -> torch.optim.Optimizer:
         """AdamW with InterMask's betas."""

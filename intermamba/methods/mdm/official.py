@@ -58,8 +58,7 @@ def features_of(weights: Weights, persons: int) -> int:
 
 def read(released: Released) -> Adopted:
     """The network of either backbone."""
-    options = released.variant.options()
-    assert isinstance(options, MdmBackboneOptions)
+    options = released.variant.options_as(MdmBackboneOptions)
     gru = options.backbone == "gru"
     weights = weights_of(released, "MDM (GRU)" if gru else "MDM with a transformer encoder")
     if gru:

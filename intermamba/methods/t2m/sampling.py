@@ -20,9 +20,7 @@ class T2MSampler:
     """
 
     def __init__(self, variant: Variant, config: DiffusionConfig, how: Sampler = "plain") -> None:  # noqa: ARG002
-        options = variant.options()
-        assert isinstance(options, T2MOptions)
-        self.options = options
+        self.options = variant.options_as(T2MOptions)
 
     def lengths(
         self,

@@ -28,9 +28,7 @@ class T2MModule(TrainingModule):
     @property
     def options(self) -> T2MOptions:
         """Choices of the row."""
-        options = self.variant.options()
-        assert isinstance(options, T2MOptions)
-        return options
+        return self.variant.options_as(T2MOptions)
 
     def pair(self, batch: Batch) -> Float[Tensor, "B T C"]:
         """Normalised motion of both persons, side by side."""

@@ -17,8 +17,7 @@ class TemosModule(TrainingModule):
     model: Temos
 
     def terms(self, batch: Batch, generator: torch.Generator, *, training: bool) -> dict[str, Float[Tensor, ""]]:  # noqa: ARG002
-        options = self.variant.options()
-        assert isinstance(options, TemosOptions)
+        options = self.variant.options_as(TemosOptions)
         # In the official code a batch is as long as its longest clip, and all its frames count in the mean.
         frames = int(batch.length.max())
         mask = batch.mask[:, :frames]
