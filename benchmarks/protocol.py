@@ -46,7 +46,7 @@ from evaluators.evaluator import InterClipEvaluator
 from evaluators.folder import MotionFolder, export
 from evaluators.interclip import InterCLIP
 from evaluators.protocol import Protocol
-from evaluators.sources import RealSource, SharedSource
+from evaluators.sources import RealSource
 from intermamba import files
 from intermamba.config import DatasetConfig, InterClipConfig, TextConfig, load
 from intermamba.data import interhuman, synthetic
@@ -168,7 +168,7 @@ def prepare(folder: Path, clips: int, seconds: tuple[float, float], width: int, 
 def ours(setting: Setting) -> pd.DataFrame:
     """The protocol for real motions and for the folder, from files to numbers."""
     folder = MotionFolder(setting.folder, setting.real.split, setting.real.settings, setting.protocol, SEED)
-    sources = {"real": SharedSource(setting.real), "method": folder}
+    sources = {"real": setting.real, "method": folder}
     return evaluation.evaluate(setting.evaluator, setting.protocol, setting.real, sources, SEED)
 
 

@@ -2,7 +2,7 @@
 
 import typing
 from collections.abc import Callable, Hashable, Sequence
-from itertools import repeat
+from itertools import islice, repeat
 from pathlib import Path
 
 import torch
@@ -32,11 +32,16 @@ class Evaluator(typing.Protocol):
     def embed_motion(self, batch: Batch) -> Float[Tensor, "B K"]: ...
 
 
+REMEMBERED = 2**16
+"""Number of texts, and of motions, whose embeddings are kept: those of an official test set in all its repeats."""
+
+
 class Remembering:
-    """An evaluator that embeds every caption and every motion once, however often a protocol shows it.
+    """An evaluator that embeds a caption or a motion once, however often a protocol shows it.
 
     Apart from rounding, embeddings do not depend on the batch, so neither do they on the cache. A 64-bit hash of the
-    real frames identifies a motion of a clip: there are too many motions to keep them, or for a slower hash.
+    real frames identifies a motion of a clip: there are too many motions to keep them, or for a slower hash. After
+    :data:`REMEMBERED` the oldest are forgotten.
     """
 
     def __init__(self, evaluator: Evaluator) -> None:
@@ -62,7 +67,10 @@ def _recalled(
     new = {key: row for row, key in enumerate(keys) if key not in known}
     if new:
         known.update(zip(new, embed(batch.take(list(new.values()))).cpu(), strict=True))
-    return torch.stack([known[key] for key in keys])
+    found = torch.stack([known[key] for key in keys])
+    for oldest in list(islice(known, max(0, len(known) - REMEMBERED))):
+        del known[oldest]
+    return found
 
 
 class InterClipEvaluator(nn.Module):

@@ -19,7 +19,7 @@ from evaluators.evaluation import Source
 from evaluators.evaluator import Evaluator
 from evaluators.perturbations import Perturbation, catalogue
 from evaluators.sensitivity import REAL
-from evaluators.sources import OnePerCaption, SharedSource
+from evaluators.sources import OnePerCaption
 from intermamba.config import Dataset
 from intermamba.data import interhuman, interx
 from intermamba.data.dataset import Batch
@@ -64,9 +64,8 @@ def measure(
     Columns as :func:`evaluators.evaluation.evaluate` gives them. MModality is not among the metrics: there is one real
     motion per caption.
     """
-    drawn, dataset = SharedSource(real), protocol.dataset
-    damaged = {one.name: PerturbedSource(drawn, one, dataset) for one in catalogue(dataset)}
-    return evaluation.evaluate(evaluator, protocol, real, {REAL: drawn, **damaged}, seed, progress, body, unseen)
+    damaged = {one.name: PerturbedSource(real, one, protocol.dataset) for one in catalogue(protocol.dataset)}
+    return evaluation.evaluate(evaluator, protocol, real, {REAL: real, **damaged}, seed, progress, body, unseen)
 
 
 def swapped_captions(batch: Batch, draws: torch.Generator) -> Batch:

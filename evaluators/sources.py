@@ -43,23 +43,6 @@ class RealSource(OnePerCaption):
         )
 
 
-class SharedSource:
-    """A source whose last draw is kept, so that other sources can derive theirs from it."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self._seed: int | None = None
-        self._batches: list[Batch] = []
-
-    def batches(self, repeat_seed: int) -> Iterator[Batch]:
-        if repeat_seed != self._seed:
-            self._seed, self._batches = repeat_seed, list(self.source.batches(repeat_seed))
-        return iter(self._batches)
-
-    def variations(self, repeat_seed: int, captions: int, samples: int) -> Iterator[Batch] | None:
-        return self.source.variations(repeat_seed, captions, samples)
-
-
 @dataclass(frozen=True)
 class ShuffledSource(OnePerCaption):
     """Real motions with captions shuffled within a batch: the R-precision of unrelated texts and motions."""

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from filelock import FileLock
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "Stream",
     "alone_in",
     "atomic",
     "read_arrays",
@@ -31,9 +33,12 @@ __all__ = [
     "require",
     "sha256",
     "stamp",
+    "stream",
+    "widest_first",
     "write_arrays",
     "write_csv",
     "write_json",
+    "write_streams",
     "write_tensors",
     "write_text",
 ]
@@ -120,13 +125,56 @@ def _write_blob(path: str | Path, blob: bytes, metadata: Mapping[str, str] | Non
     # safetensors writes metadata in hash order, so it is inserted into the JSON header here, sorted.
     size = int.from_bytes(blob[:8], "little")
     header = json.loads(blob[8 : 8 + size])
-    header = {"__metadata__": dict(sorted((metadata or {}).items())), **header}
+    with atomic(path) as part, part.open("wb") as file:
+        file.write(_head(header, metadata))
+        file.write(blob[8 + size :])
+
+
+def _head(tensors: Mapping[str, Any], metadata: Mapping[str, str] | None) -> bytes:
+    """Length and JSON of a safetensors file's header."""
+    header = {"__metadata__": dict(sorted((metadata or {}).items())), **tensors}
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+class Stream(NamedTuple):
+    """A tensor that is never in memory as a whole."""
+
+    dtype: str
+    """safetensors' name of a type."""
+    shape: Sequence[int]
+    pieces: Iterable[bytes]
+    """Its bytes, in order."""
+
+
+def stream(array: "np.ndarray") -> Stream:
+    """A small array beside streamed ones."""
+    return Stream(_TYPES[array.dtype.str], array.shape, [array.tobytes()])
+
+
+_TYPES = {"<i8": "I64", "<f8": "F64", "<f4": "F32", "<i4": "I32", "<f2": "F16"}
+"""safetensors' names of NumPy's types, in its order."""
+
+
+def widest_first(tensors: Mapping[str, Stream]) -> dict[str, Stream]:
+    """``tensors`` in safetensors' own order, in which each is aligned."""
+    order = list(_TYPES.values())
+    return dict(sorted(tensors.items(), key=lambda named: (order.index(named[1].dtype), named[0])))
+
+
+def write_streams(path: str | Path, tensors: Mapping[str, Stream], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file tensor by tensor, in their order: memory holds a piece at a time."""
+    header: dict[str, Any] = {}
+    end = 0
+    for name, one in tensors.items():
+        first, end = end, end + math.prod(one.shape) * int(one.dtype[1:]) // 8
+        header[name] = {"dtype": one.dtype, "shape": list(one.shape), "data_offsets": [first, end]}
     with atomic(path) as part, part.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little"))
-        file.write(text)
-        file.write(blob[8 + size :])
+        file.write(_head(header, metadata))
+        for one in tensors.values():
+            for piece in one.pieces:
+                file.write(piece)
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, "Tensor"], dict[str, str]]:

@@ -1,8 +1,6 @@
 """Split files: all clips of a split in one memory-mapped safetensors file (format: docs/reference/files.md)."""
 
 import json
-import math
-import shutil
 import tempfile
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -19,6 +17,9 @@ from intermamba import datasets, files
 from intermamba.config import Dataset
 from intermamba.errors import DataError, brief
 from intermamba.reading.documents import checked
+
+_PIECE = 1 << 20
+"""Bytes that are copied at once."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,9 @@ def write_split(
     tokens: list[tuple[tuple[str, ...], ...]] = []
     individual: list[tuple[tuple[str, ...], ...]] = []
     start = [0]
-    with tempfile.TemporaryFile() as frames, files.atomic(path) as part:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path.parent) as frames:
         for clip in clips:
             frames.write(np.ascontiguousarray(clip.motion, dtype="<f4").tobytes())
             names.append(clip.name)
@@ -82,26 +85,13 @@ def write_split(
             metadata["unseen"] = _json(sorted(present))
         if skeleton is not None:
             metadata["skeleton"] = skeleton
-        tensors = {"start": np.array(start, dtype="<i8")}
-        if offsets is not None:
-            tensors["offsets"] = offsets.astype("<f8")
-        shape = (start[-1], 2, datasets.dataset(dataset).columns)
-        end = math.prod(shape) * 4
-        header = {
-            "__metadata__": dict(sorted(metadata.items())),
-            "motion": {"dtype": "F32", "shape": shape, "data_offsets": [0, end]},
-        }
-        for name, tensor in tensors.items():
-            kind, first, end = {"i": "I64", "f": "F64"}[tensor.dtype.kind], end, end + tensor.nbytes
-            header[name] = {"dtype": kind, "shape": tensor.shape, "data_offsets": [first, end]}
-        text = _json(header).encode()
-        text += b" " * (-len(text) % 8)
         frames.seek(0)
-        with part.open("wb") as file:
-            file.write(len(text).to_bytes(8, "little") + text)
-            shutil.copyfileobj(frames, file, 1 << 20)
-            for tensor in tensors.values():
-                file.write(tensor.tobytes())
+        shape = (start[-1], 2, datasets.dataset(dataset).columns)
+        motion = files.Stream("F32", shape, iter(lambda: frames.read(_PIECE), b""))
+        tensors = {"motion": motion, "start": files.stream(np.array(start, dtype="<i8"))}
+        if offsets is not None:
+            tensors["offsets"] = files.stream(offsets.astype("<f8"))
+        files.write_streams(path, tensors, metadata)
 
 
 def _json(value: Any) -> str:

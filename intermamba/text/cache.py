@@ -7,10 +7,13 @@ profile uses fewer features than the tower has, both are reduced here, once.
 """
 
 import json
+import os
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -174,7 +177,7 @@ def write(
     width: int | None = None,
     fitted: Sequence[str] = (),
 ) -> None:
-    """Encode ``captions``, each once, and write the cache.
+    """Encode ``captions``, each once, and write the cache; memory holds the features of a batch, not of all captions.
 
     Args:
         path: the file.
@@ -187,51 +190,59 @@ def write(
         width: number of features after reduction; none: no reduction.
         fitted: captions to which a reduction is fitted.
     """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     progress.start(len(captions))
-    encoded: dict[str, _EncodedCaption] = {}
+    first: dict[str, _EncodedCaption] = {}
     reduction = embedding = None
     if width is not None and width < tower.width:
-        encoded = dict(_encoded(tower, fitted[:: -(-len(fitted) // _FITTED)], progress))
-        reduction = _fit_features(encoded.values(), width)
-        seen = tower.token_embedding[torch.cat([one.tokens for one in encoded.values()]).unique()]
+        first = dict(_encoded(tower, fitted[:: -(-len(fitted) // _FITTED)], progress))
+        reduction = _fit_features(first.values(), width)
+        seen = tower.token_embedding[torch.cat([one.tokens for one in first.values()]).unique()]
         embedding = fit(seen, torch.ones(len(seen)), width)
+    rest = _encoded(tower, [caption for caption in captions if caption not in first], progress)
+    with tempfile.TemporaryFile(dir=path.parent) as held:
+        found: dict[str, _Stored] = {}
+        for caption, one in chain(first.items(), rest):
+            features = one.features if reduction is None else reduction(one.features)
+            found[caption] = _Stored(one.tokens.numpy(), one.end, held.tell(), features.numel() * precision.itemsize)
+            held.write(features.to(precision).contiguous().numpy().tobytes())
+        ordered = [found[caption] for caption in captions]
+        kind = {torch.float16: "F16", torch.float32: "F32"}[precision]
+        size = tower.width if reduction is None else reduction.basis.shape[1]
+        # The first of the vocabulary is the padding token.
+        vocabulary, row = np.unique(np.concatenate([[0], *(one.tokens for one in ordered)]), return_inverse=True)
+        table, position = tower.token_embedding[torch.from_numpy(vocabulary)], tower.positional_embedding
+        if embedding is not None:
+            table, position = embedding(table), position @ embedding.basis
+        arrays = {
+            "start": np.cumsum([0, *(len(one.tokens) for one in ordered)], dtype="<i8"),
+            "end": np.array([one.end for one in ordered], dtype="<i4"),
+            "row": row[1:].astype("<i4"),
+            "vocabulary": table.detach().numpy(),
+            "position": position.detach().numpy(),
+        }
+        if reduction is not None:
+            arrays |= {"mean": reduction.mean.numpy(), "basis": reduction.basis.numpy()}
+        metadata = {"captions": json.dumps(list(captions)), "tower": tower.name, "trained": str(tower.trained).lower()}
+        if word_vectors is not None:
+            arrays["word_vectors"] = np.asarray(word_vectors, dtype="<f4")
+            metadata["words"] = json.dumps(list(words))
+        held.flush()
+        pieces = (os.pread(held.fileno(), one.bytes, one.place) for one in ordered)
+        streams = {name: files.stream(array) for name, array in arrays.items()}
+        streams["features"] = files.Stream(kind, (sum(len(one.tokens) for one in ordered), size), pieces)
+        files.write_streams(path, files.widest_first(streams), metadata)
 
-    def stored(one: _EncodedCaption) -> _EncodedCaption:
-        features = one.features if reduction is None else reduction(one.features)
-        return replace(one, features=features.to(precision))
 
-    encoded = {caption: stored(one) for caption, one in encoded.items()}
-    rest = [caption for caption in captions if caption not in encoded]
-    encoded |= {caption: stored(one) for caption, one in _encoded(tower, rest, progress)}
-    ordered = [encoded[caption] for caption in captions]
-    # The first of the vocabulary is the padding token.
-    tokens = torch.cat([torch.zeros(1, dtype=torch.long), *(one.tokens for one in ordered)])
-    vocabulary, row = tokens.unique(return_inverse=True)
-    table, position = tower.token_embedding[vocabulary], tower.positional_embedding
-    if embedding is not None:
-        table, position = embedding(table), position @ embedding.basis
-    tensors = {
-        "start": torch.tensor([0, *(len(one.tokens) for one in ordered)]).cumsum(0),
-        "end": torch.tensor([one.end for one in ordered]).int(),
-        "features": torch.cat([one.features for one in ordered]),
-        "row": row[1:].int(),
-        "vocabulary": table,
-        "position": position,
-    }
-    if reduction is not None:
-        tensors |= {"mean": reduction.mean, "basis": reduction.basis}
-    metadata = {"captions": json.dumps(list(captions)), "tower": tower.name, "trained": str(tower.trained).lower()}
-    if word_vectors is not None:
-        tensors["word_vectors"] = torch.from_numpy(np.asarray(word_vectors, dtype=np.float32))
-        metadata["words"] = json.dumps(list(words))
-    files.write_tensors(path, tensors, metadata)
+class _Stored(NamedTuple):
+    """An encoded caption whose features are in a file."""
 
-
-def run_own(config: Config, job: Job, progress: Progress = SILENT) -> None:
-    """Stage ``encode-own-text``: as :func:`run`, with a method's own tower."""
-    from intermamba.methods import methods
-
-    run(next(config.of(base) for base in methods() if own_tower(config, base) == job.item["tower"]), job, progress)
+    tokens: Int[np.ndarray, " S"]
+    end: int
+    place: int
+    """Where its features begin, in bytes."""
+    bytes: int
 
 
 def _encoded(tower: Tower, captions: Sequence[str], progress: Progress) -> Iterator[tuple[str, _EncodedCaption]]:
@@ -254,6 +265,13 @@ def _fit_features(encoded: Iterable[_EncodedCaption], width: int) -> Reduction:
     at_end = torch.cat(whole)
     weight = torch.where(at_end, 1 / at_end.sum(), 1 / (~at_end).sum().clamp(min=1))
     return fit(torch.cat(rows), weight, width)
+
+
+def run_own(config: Config, job: Job, progress: Progress = SILENT) -> None:
+    """Stage ``encode-own-text``: as :func:`run`, with a method's own tower."""
+    from intermamba.methods import methods
+
+    run(next(config.of(base) for base in methods() if own_tower(config, base) == job.item["tower"]), job, progress)
 
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:

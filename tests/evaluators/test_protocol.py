@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from weakref import ref
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from counted import Counted
 from torch import Tensor
 
 from evaluators import evaluation
+from evaluators import evaluator as evaluators
 from evaluators import protocol as protocols
 from evaluators.evaluation import Source
 from evaluators.evaluator import Remembering
@@ -309,6 +311,41 @@ class TestRemembering:
         garbage = replace(cut, motion=torch.cat([motion[:, :2], 7 * motion[:, 2:]], dim=1))
         assert not torch.equal(evaluator.embed_motion(whole), evaluator.embed_motion(cut))
         assert torch.equal(evaluator.embed_motion(garbage), evaluator.embed_motion(cut))
+
+    def test_the_oldest_are_forgotten(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(evaluators, "REMEMBERED", 3)
+        evaluator = Remembering(counting := Counting())
+        for numbers in ((1, 2, 3), (2, 4), (2, 3, 4), (1, 5, 6, 7)):
+            batch = self.batch(*numbers)
+            assert torch.equal(evaluator.embed_motion(batch), ToyEvaluator().embed_motion(batch))
+        assert counting.embedded == [1, 2, 3, 4, 1, 5, 6, 7]
+
+
+class Counting(ToyEvaluator):
+    def __init__(self) -> None:
+        self.embedded: list[int] = []
+
+    def embed_motion(self, batch: Batch) -> Tensor:
+        self.embedded += map(int, batch.clip)
+        return super().embed_motion(batch)
+
+
+@pytest.mark.parametrize("clips", [64, 320])
+def test_memory_holds_one_batch_however_large_the_test_set(clips: int) -> None:
+    given: list[ref[Batch]] = []
+    most = 0
+
+    class Watched(Toy):
+        def batches(self, repeat_seed: int) -> Iterator[Batch]:
+            nonlocal most
+            for batch in super().batches(repeat_seed):
+                given.append(ref(batch))
+                most = max(most, sum(one() is not None for one in given))
+                yield batch
+
+    real = Watched(TINY, clips=clips)
+    evaluation.evaluate(ToyEvaluator(), TINY, real, {"real": real, "chance": ShuffledSource(real)}, seed=0)
+    assert most == 2  # the one in use and the next
 
 
 def test_batches_can_be_taken_apart() -> None:

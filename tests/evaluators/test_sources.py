@@ -7,7 +7,7 @@ from data_folders import dancer
 from places import ROOT
 
 from evaluators import protocol as protocols
-from evaluators.sources import RealSource, SharedSource, ShuffledSource
+from evaluators.sources import RealSource, ShuffledSource
 from intermamba.config import load
 from intermamba.data import interhuman
 from intermamba.data.dataset import Batch
@@ -65,24 +65,6 @@ def test_fixed_draws_nothing(split: SplitFile) -> None:
         expected[: LONGEST - 1] = interhuman.pair_features(raw[:, 0], raw[:, 1])  # first window, persons as recorded
         assert caption == f"first {index}"
         assert motion == expected.tobytes()
-
-
-def test_a_shared_draw_is_the_sources_own(split: SplitFile) -> None:
-    class Counting:
-        asked = 0
-
-        def batches(self, repeat_seed: int):
-            self.asked += 1
-            return source(split).batches(repeat_seed)
-
-        def variations(self, repeat_seed: int, captions: int, samples: int) -> None: ...
-
-    counting = Counting()
-    shared = SharedSource(counting)
-    for seed in (1, 1, 2, 1):
-        assert drawn(list(shared.batches(seed))) == drawn(list(source(split).batches(seed)))
-    assert counting.asked == 3
-    assert shared.variations(1, 2, 3) is None
 
 
 def test_shuffled_captions_leave_motions_alone(split: SplitFile) -> None:

@@ -3,7 +3,7 @@
 from evaluators import perturbed
 from evaluators.evaluation import Source
 from evaluators.results import SHUFFLED
-from evaluators.sources import SharedSource, ShuffledSource
+from evaluators.sources import ShuffledSource
 from intermamba import files
 from intermamba.config import Config
 from intermamba.job import Job
@@ -21,8 +21,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
 
 def sources(setup: EvaluationSetup) -> dict[str, Source]:
     """The ground truth and chance, by the names of their rows."""
-    drawn = SharedSource(setup.real)
-    return {"real": drawn, SHUFFLED: ShuffledSource(drawn)}
+    return {"real": setup.real, SHUFFLED: ShuffledSource(setup.real)}
 
 
 def run_sensitivity(config: Config, job: Job, progress: Progress = SILENT) -> None:
