@@ -1,123 +1,253 @@
 """The cost of the data path over the size of a dataset, up to the official datasets' own sizes.
 
-    python benchmarks/scale.py --output docs/bench/scale.csv [--parts 8 3 1] [--datasets interhuman interx]
+    python benchmarks/scale.py --folder WORK --output docs/bench/scale.csv [--datasets interhuman interx]
 
-Generates datasets of an eighth, a third and the whole of the official number of clips in their owners' formats, in a
-temporary working tree, and runs every stage that reads data on them: the checks of ``fetch``, ``preprocess``,
-``encode-text``, an epoch of training's loader, an evaluator's training of one epoch, and the evaluation of ground truth
-and chance with 20 repeats. Each is a process of its own. A row per size and stage: ``seconds`` of processor time, which
-other work on the machine disturbs less than elapsed time, ``memory`` (largest resident set), ``read`` and ``written``
-(bytes of the files that the stage reads and writes).
+Generates datasets in their owners' formats, as large as the official ones, and smaller ones of their clips, and runs
+every stage that reads data on them, each as a process of its own: ``fetch`` (which checks a folder), ``preprocess``,
+``encode-text``, an epoch of training's loader, and the evaluation of ground truth and chance with 20 repeats. The
+evaluator is trained for an epoch on the smallest dataset. WORK keeps the datasets and what was measured, so that a
+stopped run goes on where it was; measurements of other code are refused. A row per dataset and stage:
+
+- ``seconds``: processor time, which other work on the machine disturbs less than elapsed time (``wall``).
+- ``held``: the most memory at once, in bytes, that is not of mapped files, looked at every :data:`LOOKS` seconds.
+- ``resident``: the same with the mapped files, which the system drops when it needs room.
+- ``read``, ``written``: bytes of the files that the stage reads and writes.
+
+The stage ``disk`` reads the training split from the disk, not from memory: its rate gives the floor of all others.
 """
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
+import time
 from contextlib import chdir
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import yaml
 
-from intermamba import files
+from intermamba import datasets, files
 from intermamba.config import Config, Dataset, load
+from intermamba.data import manifest as manifests
 from intermamba.data.dataset import ClipDataset, loader
 from intermamba.data.splits import SplitFile
-from intermamba.paths import path
-from intermamba.provenance import recorded
+from intermamba.paths import SPLITS, path
+from intermamba.provenance import code_revision, recorded
 from workflow.graph.stages import job
 
 CLIPS: dict[Dataset, int] = {"interhuman": 7779, "interx": 11388}
 """Clips of the official datasets, all splits [InterHuman, Inter-X]."""
 SHARES = {"train": 0.78, "val": 0.08, "test": 0.14}
 """Of the clips; about the official splits'."""
-SECONDS = {"interhuman": [1.0, 5.0], "interx": [1.5, 5.0]}
+SECONDS = {
+    "interhuman": {"usual": (1.0, 5.0), "short": (1.0, 1.6)},
+    "interx": {"usual": (1.5, 5.0), "short": (1.5, 1.8)},
+}
 """Lengths; InterHuman's clips take three on average, and Inter-X's are cut to five."""
-STAGES = ("fetch", "preprocess", "encode-text", "epoch", "train-evaluator", "evaluate-reference")
+PARTS = {"usual": (7, 4, 2, 1), "short": (1,)}
+"""Of the generated clips of a length one in so many is used."""
+SHORT = 4
+"""Of the official number of clips, one in so many is generated with short clips."""
+STAGES = ("fetch", "preprocess", "disk", "encode-text", "epoch", "evaluate-reference")
 PROFILE = "scale"
+LOOKS = 0.01
+
+
+class Case(NamedTuple):
+    """A dataset: every ``part``-th of the generated clips of a length."""
+
+    dataset: Dataset
+    lengths: str
+    part: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset}-{self.lengths}-{self.part}"
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--output", type=Path, required=True)
-    arguments.add_argument("--parts", type=int, nargs="+", default=[8, 3, 1], help="a size is the official one over it")
-    arguments.add_argument("--datasets", nargs="+", default=list(CLIPS), choices=list(CLIPS))
-    arguments.add_argument("--epoch", choices=list(CLIPS), help=argparse.SUPPRESS)
-    asked = arguments.parse_args()
-    if asked.epoch:
-        epoch(load(PROFILE), asked.epoch)
-        return
-    sizes = {dataset: [CLIPS[dataset] // part for part in asked.parts] for dataset in asked.datasets}
-    with recorded("scale", [asked.output], config={"clips": sizes, "shares": SHARES, "seconds": SECONDS}):
-        rows = [row for dataset, counts in sizes.items() for clips in counts for row in measure(dataset, clips)]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, required=True, help="datasets and measurements; kept")
+    parser.add_argument("--datasets", nargs="+", default=list(CLIPS), choices=list(CLIPS))
+    asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    cases = [Case(dataset, lengths, part) for dataset in asked.datasets for lengths in PARTS for part in PARTS[lengths]]
+    config = {"clips": CLIPS, "shares": SHARES, "seconds": SECONDS, "parts": PARTS, "short": SHORT}
+    with recorded("scale", [asked.output], config=config):
+        rows = [row for case in cases for row in measure(case, asked.folder.resolve())]
         files.write_csv(asked.output, pd.DataFrame(rows))
 
 
-def measure(dataset: Dataset, clips: int) -> Iterator[dict[str, Any]]:
+def measure(case: Case, folder: Path) -> list[dict[str, Any]]:
     """A row per stage."""
-    with tempfile.TemporaryDirectory() as folder:
-        write_parameters(Path(folder, "params.yaml"), dataset, clips)
+    raw = generated(case.dataset, case.lengths, folder)
+    tree = folder / case.name
+    if not (tree / "raw").exists():
+        select(raw, tree / "raw", case.part)
+    write_parameters(tree / "params.yaml", case.dataset)
+    rows = []
+    with chdir(tree):
+        config = load(PROFILE)
         for stage in STAGES:
-            words = ["-m", "workflow.cli", stage, "--profile", PROFILE, "--dataset", dataset]
-            if stage == "epoch":
-                words = [__file__, "--output", "-", "--epoch", dataset]
-            seconds, memory = spent([sys.executable, *words], folder)
-            with chdir(folder):
-                read, written = volumes(load(PROFILE), stage, dataset)
-            cost = {"seconds": seconds, "memory": memory, "read": read, "written": written}
-            yield {"dataset": dataset, "clips": clips, "stage": stage, **cost}
+            if stage == "evaluate-reference":
+                bring_evaluator(config, case, folder)
+            cost = once(tree / f"{stage}.json", lambda stage=stage: run(stage, config, case.dataset))
+            rows.append({"dataset": case.dataset, "lengths": case.lengths, "stage": stage, **cost})
+        split = {name: SplitFile(path("split", profile=PROFILE, dataset=case.dataset, split=name)) for name in SPLITS}
+    size = {
+        "clips": sum(map(len, split.values())),
+        "training_clips": len(split["train"]),
+        "test_clips": len(split["test"]),
+        "frames": sum(one.frames(clip) for one in split.values() for clip in range(len(one))),
+    }
+    return [{**row, **size} for row in rows]
 
 
-def write_parameters(file: Path, dataset: Dataset, clips: int) -> None:
-    """``params.yaml`` with the profile ``study`` at another size, under a name of its own."""
-    known = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+def once(place: Path, work: Any) -> dict[str, Any]:
+    """What ``work`` gives, kept in ``place``.
+
+    Raises:
+        SystemExit: it is from other code.
+    """
+    code = code_revision_of_project()
+    if place.exists():
+        known = files.read_json(place)
+        if known.pop("code") != code:
+            raise SystemExit(f"{place}: measured with other code. Choose a new --folder, or delete the measurements.")
+        return dict(known)
+    found: dict[str, Any] = work()
+    files.write_json(place, {**found, "code": code})
+    return found
+
+
+def code_revision_of_project() -> dict[str, Any]:
+    with chdir(Path(__file__).parents[1]):
+        return code_revision()
+
+
+def generated(dataset: Dataset, lengths: str, folder: Path) -> Path:
+    """The raw files of all clips of a length, in their owners' layout."""
+    root = folder / "generated" / f"{dataset}-{lengths}"
+    if not root.exists():
+        clips = CLIPS[dataset] // (SHORT if lengths == "short" else 1)
+        counts = {split: int(clips * share) for split, share in SHARES.items()}
+        counts["train"] += clips - sum(counts.values())
+        root.parent.mkdir(exist_ok=True)
+        write = datasets.dataset(dataset).load("synthetic")
+        write(root, *counts.values(), SECONDS[dataset][lengths], 1)
+    return root
+
+
+def select(source: Path, target: Path, part: int) -> None:
+    """A folder with the files of ``source`` and with every ``part``-th clip in its lists."""
+    target.mkdir(parents=True)
+    for entry in source.iterdir():
+        if entry.name not in ("split", "splits"):
+            (target / entry.name).symlink_to(entry)
+            continue
+        (target / entry.name).mkdir()
+        for listed in entry.iterdir():
+            clips = listed.read_text(encoding="utf-8").splitlines()
+            chosen = clips if listed.stem == "ignore_list" else clips[::part]
+            files.write_text(target / entry.name / listed.name, "".join(f"{clip}\n" for clip in chosen))
+
+
+def write_parameters(place: Path, dataset: Dataset) -> None:
+    """``params.yaml`` with the profile ``study`` by another name, on the folder ``raw``, with the paper's frames."""
+    known = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8"))
     profile = known["profiles"]["study"]
-    counts = {split: int(clips * share) for split, share in SHARES.items()}
-    counts["train"] += clips - sum(counts.values())
-    frames = known["base"]["datasets"][dataset]["max_frames"]
-    profile["datasets"] = {dataset: {"synthetic": {**counts, "seconds": SECONDS[dataset]}, "max_frames": frames}}
+    profile["datasets"] = {dataset: {"source": "raw", "max_frames": known["base"]["datasets"][dataset]["max_frames"]}}
     profile["evaluator"]["training"][dataset]["epochs"] = 1
-    files.write_text(file, yaml.safe_dump({**known, "profiles": {PROFILE: profile}, "profile": PROFILE}))
+    files.write_text(place, yaml.safe_dump({**known, "profiles": {PROFILE: profile}, "profile": PROFILE}))
 
 
-def spent(words: list[str], folder: str) -> tuple[float, int]:
-    """Processor seconds and largest resident bytes of a command."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    process = subprocess.Popen(words, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    said = process.stderr.read().decode()
-    _, status, used = os.wait4(process.pid, 0)
-    if status:
-        raise RuntimeError(f"{' '.join(words)} failed:\n{said[-2000:]}")
-    return used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
+def bring_evaluator(config: Config, case: Case, folder: Path) -> None:
+    """Copy the evaluator of the smallest dataset, which is trained there first."""
+    smallest = folder / Case(case.dataset, "usual", max(PARTS["usual"])).name
+    weights = job(config, "train-evaluator", dataset=case.dataset)["weights"]
+    if not (smallest / weights).exists():
+        spent(command("train-evaluator", case.dataset))
+    if not weights.exists():
+        weights.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(smallest / weights, weights)
 
 
-def volumes(config: Config, stage: str, dataset: Dataset) -> tuple[int, int]:
-    """Bytes of the files that a stage reads and writes."""
+def command(stage: str, dataset: Dataset) -> list[str]:
+    return [sys.executable, "-m", "workflow.cli", stage, "--profile", PROFILE, "--dataset", dataset]
+
+
+def run(stage: str, config: Config, dataset: Dataset) -> dict[str, Any]:
+    """The cost of a stage."""
+    training = path("split", profile=PROFILE, dataset=dataset, split="train")
+    if stage == "disk":
+        return read_from_disk(training)
     if stage == "epoch":
-        return path("split", profile=PROFILE, dataset=dataset, split="train").stat().st_size, 0
-    one = job(config, stage, dataset=dataset)
-    raw = sum(file.stat().st_size for file in Path("data", PROFILE, "raw").rglob("*") if file.is_file())
+        return spent([sys.executable, __file__, PROFILE, dataset]) | {"read": training.stat().st_size, "written": 0}
+    cost, one = spent(command(stage, dataset)), job(config, stage, dataset=dataset)
     read = sum(file.stat().st_size for file in one.reads if file.is_file())
-    written = sum(file.stat().st_size for file in one.writes if file.is_file())
-    return read + raw * (stage == "preprocess"), written + raw * (stage == "fetch")
+    if stage in ("fetch", "preprocess"):
+        read += sum(
+            entry.bytes for entry in manifests.read(path("manifest", profile=PROFILE, dataset=dataset)).files.values()
+        )
+    return cost | {"read": read, "written": sum(file.stat().st_size for file in one.writes if file.is_file())}
 
 
-def epoch(config: Config, dataset: Dataset) -> None:
+def spent(words: list[str]) -> dict[str, Any]:
+    """Processor and elapsed seconds and memory of a command."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    start = time.perf_counter()
+    with Path("said.txt").open("wb") as said:
+        process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=said)
+        held = 0
+        while True:
+            held = max(held, held_memory(process.pid))
+            ended, status, used = os.wait4(process.pid, os.WNOHANG)
+            if ended:
+                break
+            time.sleep(LOOKS)
+    if status:
+        raise RuntimeError(f"{' '.join(words)} failed:\n{Path('said.txt').read_text(encoding='utf-8')[-2000:]}")
+    seconds = used.ru_utime + used.ru_stime
+    wall = time.perf_counter() - start
+    return {"seconds": seconds, "wall": wall, "held": held, "resident": used.ru_maxrss * 1024}
+
+
+def held_memory(process: int) -> int:
+    """Resident bytes of a process that belong to no file."""
+    lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
+    sizes = [int(line.split()[1]) * 1024 for line in lines if line.startswith(("RssAnon:", "RssShmem:"))]
+    return sum(sizes)
+
+
+def read_from_disk(file: Path) -> dict[str, Any]:
+    """Read ``file``, of which the system has dropped all that it held in memory."""
+    size = file.stat().st_size
+    with file.open("rb", buffering=0) as opened:
+        os.fsync(opened.fileno())
+        os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        block, start, seconds = bytearray(1 << 22), time.perf_counter(), time.process_time()
+        while opened.readinto(block):
+            pass
+        wall, seconds = time.perf_counter() - start, time.process_time() - seconds
+    return {"seconds": seconds, "wall": wall, "held": 0, "resident": 0, "read": size, "written": 0}
+
+
+def epoch(dataset: Dataset) -> None:
     """Every clip of the training split once, as a training without worker processes reads it."""
-    settings, split = (
-        config.datasets[dataset],
-        SplitFile(path("split", profile=PROFILE, dataset=dataset, split="train")),
-    )
+    config = load(PROFILE)
+    settings = config.datasets[dataset]
+    split = SplitFile(path("split", profile=PROFILE, dataset=dataset, split="train"))
     clips = ClipDataset(split, settings, mode="train", seed=0)
     for batch in loader(clips, config.training.batch, settings.max_frames, shuffle=True, drop_last=True):
-        assert np.isfinite(batch.motion[0, 0, 0, 0])
+        assert batch.motion.isfinite().all()
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == [PROFILE]:
+        epoch(sys.argv[2])
+    else:
+        main()
