@@ -1,6 +1,7 @@
 """What measurements of finished trainings share: one evaluator for all of them, and what it says of ground truth."""
 
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -24,12 +25,15 @@ class Measurement:
     Args:
         run: a folder in which stages of the profile have run.
         repeats: in place of the protocol's; then without MModality.
+        split: what is measured.
     """
 
-    def __init__(self, run: Path, config: Config, dataset: Dataset, repeats: int | None) -> None:
+    def __init__(
+        self, run: Path, config: Config, dataset: Dataset, repeats: int | None, split: Literal["test", "val"] = "test"
+    ) -> None:
         where = {"profile": config.profile, "dataset": dataset}
         self.config, self.dataset = config, dataset
-        self.split = SplitFile(run / path("split", split="test", **where))
+        self.split = SplitFile(run / path("split", split=split, **where))
         weights = run / path("evaluator", **where)
         self.fingerprint = fingerprint(weights)
         self.evaluator = evaluators.load(config, dataset, weights, TextCache(run / path("text", **where)))

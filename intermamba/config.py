@@ -216,6 +216,12 @@ class TrainingConfig(Section):
     the epochs [InterMask's tokenizer]; divided by three after 50%, 70% and 85% [InterMask's transformer]."""
     gradient_clip: Annotated[float, Field(gt=0)] | None
     """Maximum norm of the gradient [InterGen 0.5]; none: no clipping."""
+    noise_shift: Annotated[float, Field(ge=1)] = 1.0
+    """Where noise levels are drawn in training: a uniform level ``u`` in 0 to 1 becomes ``s u / (1 + (s - 1) u)``
+    [Esser et al. 2024, Eq. 23]. 1 is uniform, as in the paper; above, noisy motions are drawn more often."""
+    average: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay of an exponential average of the weights over the steps, which is then the trained model; none, as in the
+    paper: the last weights."""
     precision: Literal["32-true", "bf16-mixed"]
     """Number format of the matrix products in training."""
     checkpoint_every_epochs: Positive
@@ -674,8 +680,15 @@ def read(path: str | Path = "params.yaml") -> dict[str, Any]:
     return whole.model_dump()
 
 
-def load(profile: str | None = None, path: str | Path = "params.yaml") -> Config:
+def load(
+    profile: str | None = None, path: str | Path = "params.yaml", changes: Mapping[str, Any] | None = None
+) -> Config:
     """Configuration of ``profile`` (default: the one ``params.yaml`` names), validated.
+
+    Args:
+        profile: a profile of the file.
+        path: the file.
+        changes: differences from the profile, in the form of a profile.
 
     Raises:
         ConfigError: unreadable file, unknown profile or key, or a value out of range; the message names each.
@@ -684,7 +697,7 @@ def load(profile: str | None = None, path: str | Path = "params.yaml") -> Config
     name = profile or document["profile"]
     if name not in document["profiles"]:
         raise ConfigError(unknown("profile", name, document["profiles"], str(path)))
-    changes = document["profiles"][name] or {}
+    changes = _merge(document["profiles"][name] or {}, changes or {})
     values = _merge(document["base"], changes)
     if "profile" in values:
         raise ConfigError(

@@ -57,6 +57,14 @@ class Diffusion:
         kept = self.alpha_bar.to(x0.dtype)[timestep].reshape(-1, 1, 1, 1)
         return kept**0.5 * x0 + (1 - kept) ** 0.5 * noise
 
+    def draw_steps(self, count: int, shift: float, generator: Generator) -> Int[Tensor, " B"]:
+        """Diffusion steps at which to train, on the generator's device (:class:`~intermamba.config.TrainingConfig`)."""
+        steps = torch.randint(self.config.steps, (count,), generator=generator, device=generator.device)
+        if shift == 1.0:
+            return steps
+        level = (steps + 0.5) / self.config.steps
+        return (self.config.steps * shift * level / (1 + (shift - 1) * level)).long()
+
     @torch.no_grad()
     def sample(
         self,

@@ -137,7 +137,7 @@ class DenoisingModule(TrainingModule):
             dropped = drawn < self.config.diffusion.null_probability
         x0 = (batch.motion - self.mean) / self.std * batch.mask[:, :, None, None]
         noise = torch.randn(x0.shape, generator=generator, device=self.device)
-        timestep = torch.randint(self.config.diffusion.steps, (len(x0),), generator=generator, device=self.device)
+        timestep = self.diffusion.draw_steps(len(x0), self.config.training.noise_shift, generator)
         cond = conditions(self.model, self.tokens, batch.caption, batch.individual)
         if dropped is not None:
             cond = cond.masked_fill(dropped.reshape(-1, *[1] * (cond.ndim - 1)), 0.0)

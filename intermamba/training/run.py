@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from intermamba import files
 from intermamba.checkpoints.recipe import describe
@@ -105,7 +106,7 @@ def _train(
                 epochs=config.training.epochs,
                 gradient_clip=config.training.gradient_clip if module.automatic_optimization else None,
                 progress=progress,
-                callbacks=[history, resume.callback],
+                callbacks=[history, *averaging(config.training.average), resume.callback],
                 precision=config.training.precision,
                 devices=config.runtime.devices,
                 validate_every=config.training.checkpoint_every_epochs,
@@ -128,6 +129,14 @@ def _train(
             resumed=resume.path is not None,
         )
     resume.clear()
+
+
+def averaging(decay: float | None) -> list[WeightAveraging]:
+    """The callback that averages the weights over the steps, if there is a ``decay``.
+
+    Checkpoints hold the averaged and the current weights; validation and the finished training use the averaged ones.
+    """
+    return [] if decay is None else [WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(decay))]
 
 
 class _Resume:

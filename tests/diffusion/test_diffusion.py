@@ -91,6 +91,18 @@ def test_schedule_and_noising_are_those_of_diffusers_to_the_bit(steps):
     assert torch.equal(diffusion.add_noise(x0, noise, timestep), scheduler.add_noise(x0, noise, timestep))
 
 
+def test_steps_of_training_are_uniform_or_shifted_towards_noise():
+    count = 20000
+    uniform = Diffusion(CONFIG).draw_steps(count, 1.0, torch.Generator().manual_seed(0))
+    assert torch.equal(uniform, torch.randint(1000, (count,), generator=torch.Generator().manual_seed(0)))
+    shifted = Diffusion(CONFIG).draw_steps(count, 3.0, torch.Generator().manual_seed(0))
+    assert shifted.min() >= 0
+    assert shifted.max() <= 999
+    for level in (0.25, 0.5, 0.9):  # where a level u ends up below x: u < x / (s - (s - 1) x)
+        share = (shifted < 1000 * level).double().mean().item()
+        assert share == pytest.approx(level / (3 - 2 * level), abs=4 * math.sqrt(0.25 / count))
+
+
 def test_noising_keeps_unit_variance_and_ends_in_noise():
     diffusion = Diffusion(CONFIG)
     x0, noise = torch.randn(2, 4, 200, 2, 50, generator=torch.Generator().manual_seed(0))

@@ -1,0 +1,140 @@
+"""What limits a model: one factor of the recipe at a time, measured on the validation split.
+
+    python benchmarks/levers.py RUN PROFILE --output docs/bench/levers.csv [--only NAME ...]
+
+RUN is a folder in which ``preprocess``, ``encode-text`` and ``train-evaluator`` of the profile have run. Each lever of
+``levers.yaml`` is a difference from the profile's recipe in training, or only in sampling. Trainings are kept under
+RUN/levers and resumed; what is in the output already is not measured again. The test split is never read: a recipe
+that is chosen by this table is not chosen on it.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import torch
+from measuring import Measurement
+from pydantic import BaseModel, ConfigDict
+
+from evaluators import evaluation
+from evaluators.sources import ShuffledSource
+from intermamba import files
+from intermamba.checkpoints import trained as checkpoints
+from intermamba.config import Config, load
+from intermamba.generate import MotionGenerator
+from intermamba.job import Job
+from intermamba.models import find
+from intermamba.paths import path
+from intermamba.progress import SILENT
+from intermamba.provenance import recorded
+from intermamba.reading.documents import checked, read_yaml
+from intermamba.text.cache import TextCache
+from workflow.evaluation.generated import GeneratedSource
+from workflow.evaluation.setup import root
+from workflow.graph.stages import job
+
+LEVERS = Path(__file__).with_suffix(".yaml")
+
+
+class Lever(BaseModel):
+    """A factor that is changed, with the rows on which it is measured."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    train: Mapping[str, Any] = {}
+    """Differences from the profile in training."""
+    sample: Mapping[str, Any] = {}
+    """Differences from the profile in sampling alone."""
+    rows: Mapping[Literal["interhuman", "interx"], Mapping[str, list[int]]] = {"interhuman": {"intermamba": [0]}}
+    """Training seeds by dataset and variant."""
+
+
+def levers() -> dict[str, Lever]:
+    """The levers of the file, by name."""
+    return checked(dict[str, Lever], read_yaml(LEVERS), str(LEVERS))
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("run", type=Path)
+    arguments.add_argument("profile")
+    arguments.add_argument("--output", type=Path, required=True)
+    arguments.add_argument("--only", nargs="+", help="names of levers")
+    arguments.add_argument("--repeats", type=int, default=5)
+    asked = arguments.parse_args()
+    output = asked.output.resolve()
+    known = levers()
+    os.chdir(asked.run)  # the stages' paths are relative
+    base = load(asked.profile)
+    torch.set_num_threads(base.runtime.threads)
+    for name in asked.only or known:
+        with recorded("levers", [output], [], base.model_dump(mode="json")) as notes:
+            measure(name, known[name], asked.profile, output, asked.repeats)
+            notes["run"] = asked.run.name
+
+
+def measure(name: str, lever: Lever, profile: str, output: Path, repeats: int) -> None:
+    """Add the missing rows of a lever to ``output``."""
+    done = pd.read_csv(output) if output.exists() else pd.DataFrame(columns=["dataset", "lever", "method"])
+    for dataset, variants in lever.rows.items():
+        config = load(profile, changes=lever.train)
+        sampling = load(profile, changes=_both(lever.train, lever.sample))
+        measurement = Measurement(Path(), config, dataset, repeats, split="val")
+        for label, source in references(measurement).items():
+            if not len(done[(done["dataset"] == dataset) & (done["method"] == label)]):
+                found = _measured(measurement, source)
+                done = pd.concat([done, found.assign(dataset=dataset, method=label)], ignore_index=True)
+        for variant, seed in ((variant, seed) for variant, seeds in variants.items() for seed in seeds):
+            key = {"dataset": dataset, "lever": name, "method": variant, "training_seed": seed}
+            if "training_seed" in done and (done[list(key)] == pd.Series(key)).all(axis=1).any():
+                continue
+            one = training(config, lever, dataset, variant, seed)
+            if not one["weights"].exists():
+                one.run(config, progress=SILENT)
+            trained = checkpoints.load(one["weights"])
+            text = TextCache(path("text", profile=profile, dataset=dataset))
+            generator = MotionGenerator(trained, text, sampling.of(find(variant).base).diffusion, "cpu")
+            source = GeneratedSource(generator, measurement.real, config.runtime.sampling_batch)
+            log = pd.read_csv(one["training_log"])
+            labels = {
+                **key,
+                "evaluator": measurement.fingerprint,
+                "weights": files.sha256(one["weights"]),
+                "steps": int(log["step"].max()),
+                "loss": float(log.loc[log["split"] == "val", find(variant).method.row.error.term].iloc[-1]),
+            }
+            done = pd.concat([done, _measured(measurement, source).assign(**labels)], ignore_index=True)
+            files.write_csv(output, done)
+
+
+def references(measurement: Measurement) -> dict[str, Any]:
+    """Real motions with their own captions and with others."""
+    return {"real": measurement.real, "chance": ShuffledSource(measurement.real)}
+
+
+def training(config: Config, lever: Lever, dataset: str, variant: str, seed: int) -> Job:
+    """The training of a row under a lever, in a folder named by what the lever changes."""
+    name = hashlib.sha256(json.dumps(lever.train, sort_keys=True).encode()).hexdigest()[:12]
+    declared = job(config, "train", dataset=dataset, variant=variant, seed=seed)
+    folder = Path("levers", name, dataset, variant, f"seed{seed}")
+    return replace(declared, outputs={key: folder / file.name for key, file in declared.outputs.items()})
+
+
+def _measured(measurement: Measurement, source: Any) -> pd.DataFrame:
+    where = root(measurement.config, measurement.dataset)
+    found = evaluation.evaluate(measurement.evaluator, measurement.protocol, measurement.real, {"": source}, where)
+    return found.drop(columns=["method", "repeat_seed"])
+
+
+def _both(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    return {**first, **{key: {**first.get(key, {}), **values} for key, values in second.items()}}
+
+
+if __name__ == "__main__":
+    main()
