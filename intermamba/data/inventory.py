@@ -165,11 +165,20 @@ def _body(config: Config) -> Entry:
 
 
 def _tokeniser(config: Config) -> Entry:
-    root, what = raw_root(config, "interx"), f"spaCy's model {pos_tags.MODEL}"
-    purpose, source = "parts of speech of Inter-X's captions, in place of texts_processed", pos_tags.INSTALL
-    if config.datasets["interx"].source == "synthetic" or (root / "texts_processed").is_dir():
-        return Entry(what, "not asked for", "texts_processed holds them", purpose, source)
-    return Entry(what, "there" if pos_tags.installed() else "missing", "this Python environment", purpose, source)
+    """The tagger of captions that come without parts of speech."""
+    untagged, tagged = [], raw_root(config, "interx") / "texts_processed"
+    if config.datasets["interx"].source != "synthetic" and not tagged.is_dir():
+        untagged.append("Inter-X's captions, in place of texts_processed")
+    rows = (*config.runs.get("interhuman", ()), *config.official.get("interhuman", ()))
+    texts = [config.of(find(variant).base).text for variant in rows]
+    if any(text.tower == "words" and text.weights for text in texts):
+        untagged.append("InterHuman's captions, for the word vectors")
+    what = f"spaCy's model {pos_tags.MODEL}"
+    purpose = f"parts of speech of {' and '.join(untagged) or 'captions without'}"
+    if not untagged:
+        return Entry(what, "not asked for", "the data hold them, or nothing reads them", purpose, pos_tags.INSTALL)
+    status: Status = "there" if pos_tags.installed() else "missing"
+    return Entry(what, status, "this Python environment", purpose, pos_tags.INSTALL)
 
 
 def _towers(config: Config) -> Iterator[Entry]:

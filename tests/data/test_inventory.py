@@ -10,8 +10,8 @@ import pytest
 from data_folders import body_model, config_for, to_hdf5, write_interhuman, write_interx
 from places import ROOT
 
-from intermamba.config import Config, OfficialConfig, load
-from intermamba.data import inventory
+from intermamba.config import Config, MethodConfig, OfficialConfig, load
+from intermamba.data import inventory, pos_tags
 from intermamba.datasets import dataset
 
 EVERYTHING = ("InterHuman", "Inter-X", "SMPL-X", "CLIP", "evaluator of InterHuman", "evaluator of Inter-X")
@@ -143,6 +143,32 @@ def test_text_towers_of_methods_are_named_with_their_readers() -> None:
         "CLIP text tower ViT-B-32-quickgelu": ("on first use", "captions of mdm and com_mdm and rig"),
         "text tower distilbert-base-uncased": ("missing", "captions of temos"),
     }
+
+
+def test_the_tagger_is_listed_for_captions_without_parts_of_speech(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    what = f"spaCy's model {pos_tags.MODEL}"
+
+    def purpose(config: Config) -> str:
+        (entry,) = (one for one in inventory.entries(config) if one.what == what)
+        return entry.purpose if entry.status == "missing" else entry.status
+
+    monkeypatch.setattr(pos_tags, "find_spec", lambda _: None)
+    of_interx = "Inter-X's captions, in place of texts_processed"
+    of_interhuman = "InterHuman's captions, for the word vectors"
+    root = write_interx(tmp_path / "raw")
+    real = config_for("interx", root)
+    assert purpose(real) == "not asked for"
+    words = MethodConfig(text={"tower": "words", "weights": str(root / "glove"), "width": 315, "context": 37})
+    with_words = real.model_copy(update={"methods": {"t2m": words}, "runs": {"interhuman": {"t2m_given": (0,)}}})
+    assert purpose(with_words) == f"parts of speech of {of_interhuman}"
+    assert purpose(with_words.model_copy(update={"runs": {"interx": {"t2m": (0,)}}})) == "not asked for"
+    shutil.rmtree(root / "texts_processed")
+    assert purpose(real) == f"parts of speech of {of_interx}"
+    assert purpose(with_words) == f"parts of speech of {of_interx} and {of_interhuman}"
+    monkeypatch.setattr(pos_tags, "find_spec", lambda name: name)
+    assert purpose(with_words) == "there"
 
 
 @pytest.mark.parametrize(("profile", "code"), [("smoke", 0), ("paper", 1)])
