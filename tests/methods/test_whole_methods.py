@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ from micro import MICRO, merge
 from intermamba import api, config
 from intermamba.config import Config
 from intermamba.methods.method import load
+from intermamba.methods.t2m.training import GeneratorModule
 from intermamba.models import build_for, find
 from intermamba.paths import path
 from intermamba.representation import representation
@@ -96,6 +98,36 @@ def test_every_trained_weight_learns_and_draws_are_the_steps(name: str, part: st
         assert torch.equal(module.losses(batch, 7)["total"], losses["total"])
     if (name, part) not in DRAWLESS:
         assert not torch.equal(module.losses(batch, 8)["total"], losses["total"])
+
+
+@pytest.mark.parametrize(
+    ("losses", "asked"),
+    [
+        ([1.0, 1.0, 1.05, 1.0], 4),
+        ([1.0, 1.0, 1.05, 1.0, 1.0], 5),  # the fourth that is no better
+        ([1.0, 1.0, 1.0, 1.0, 0.9, 0.9, 0.9, 0.9], 4),  # one that is better starts the count anew
+        ([1.0, 1.1], 5),  # a rise by a tenth
+        ([1.0, 1.1, 5.0, 4.9], 5),  # longer motions have a smallest loss of their own
+        ([1.0 - 0.01 * place for place in range(49)], 4),
+        ([1.0 - 0.01 * place for place in range(50)], 5),  # fifty in any case
+        ([0.1, 0.3] * 6, 10),  # the whole motion
+    ],
+)
+def test_the_curriculum_asks_for_more(losses: list[float], asked: int) -> None:
+    """By the rules of Inter-X's trainer; when the whole motion is learned, training ends."""
+    module = _module("t2m", "generator")
+    assert isinstance(module, GeneratorModule)
+    assert module.units == min(module.model.sizes.first, 10)
+    module.units.fill_(4)
+    module.trainer = trainer = SimpleNamespace(should_stop=False)  # type: ignore[assignment]
+    for loss in losses:
+        module.follow(loss)
+    assert module.units == asked
+    assert not trainer.should_stop
+    if asked == 10:
+        module.follow(0.1)
+        module.follow(0.3)
+        assert trainer.should_stop
 
 
 def test_weights_of_the_tokenizer_are_those_of_its_training() -> None:

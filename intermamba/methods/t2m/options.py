@@ -38,6 +38,8 @@ class T2MSizes(Section):
     """Frames of a window that the autoencoder is trained on [24]."""
     stride: Annotated[int, Field(gt=0)] = 1
     """Frames between the starts of two windows [1]."""
+    first: Annotated[int, Field(gt=0)] = 10
+    """Movements that the generator learns to make at first; its curriculum asks for more later [10]."""
 
     @model_validator(mode="after")
     def _divisible(self) -> "T2MSizes":
@@ -67,10 +69,8 @@ class GeneratorLosses(Section):
 
 
 class Curriculum(Section):
-    """How many movements the generator learns to make, one more from time to time; tried at each validation."""
+    """When the generator learns to make one movement more; tried at each validation."""
 
-    first: Annotated[int, Field(gt=0)] = 10
-    """Movements at the start [10]."""
     patience: Annotated[int, Field(ge=0)] = 3
     """Validations without a smaller loss that are borne; after one more there is one movement more [3]."""
     rise: Annotated[float, Field(gt=0)] = 0.1
@@ -89,7 +89,7 @@ class T2MOptions(Options):
     teacher: Fraction = 0.4
     """Share of batches in which the generator goes on from true movements [0.4]."""
     curriculum: Curriculum = Curriculum()
-    """How many movements the generator learns to make, as released."""
+    """When the generator learns to make longer motions, as released."""
     autoencoder: MovementLosses = MovementLosses()
     """Weights of the movement autoencoder's losses, as released."""
     losses: GeneratorLosses = GeneratorLosses()

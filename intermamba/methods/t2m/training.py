@@ -82,7 +82,7 @@ class GeneratorModule(T2MModule):
         self.model.generator.movement_encoder.requires_grad_(False)
         longest = self.model.max_frames // UNIT
         # Buffers, so that a resumed training goes on where it was.
-        self.register_buffer("units", torch.tensor(min(self.options.curriculum.first, longest)))
+        self.register_buffer("units", torch.tensor(min(self.model.sizes.first, longest)))
         self.register_buffer("best", torch.tensor(torch.inf))
         self.register_buffer("worse", torch.tensor(0))
         self.register_buffer("tried", torch.tensor(0))
