@@ -109,7 +109,7 @@ def test_a_trajectory_is_that_of_diffusers(steps: int, eta: float) -> None:
 
 @pytest.mark.parametrize("steps", [10, 1000])
 def test_a_feature_without_its_noise_is_magnified(steps: int) -> None:
-    """Why a network that predicts noise must pass on all of its input (docs/explanation/baselines.md)."""
+    """Why a network that predicts noise must pass on all of its input."""
     by, noise = diffusion(steps, 0.0), drawn(CLIPS, FRAMES, 2, FEATURES)
 
     class Blind(Gaussian):
