@@ -59,6 +59,8 @@ authors' weights or motions are evaluated here. Numbers from papers are a fourth
 
 SHUFFLED = "shuffled"
 """The method of real motions with shuffled captions: the level of chance."""
+NEAREST = "nearest"
+"""The method that copies the training clip whose caption is nearest: the level of a look-up."""
 
 
 @dataclass(frozen=True)

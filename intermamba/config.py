@@ -506,6 +506,8 @@ class Config(Section):
     """The evaluator of each dataset."""
     protocol: dict[Dataset, str]
     """Name of the evaluation protocol (``evaluators/protocols.yaml``)."""
+    copying: bool
+    """Show what copying training clips gives: a row of copies, and how near other motions are to the training clips."""
     sensitivity: SensitivityConfig
     """Measurement of the evaluators' sensitivity to damaged motion."""
     steps: StepsConfig

@@ -21,9 +21,15 @@ def origin_name(origin: str) -> str:
     return ORIGINS.get(origin, origin)
 
 
-def reference_name(origin: str, shuffled: bool = False) -> str:
-    """Label of the reference motions in tables and figures; ``shuffled``: with shuffled captions, which is chance."""
-    return REFERENCES[origin] + (", captions shuffled (chance)" if shuffled else "")
+def reference_name(origin: str, method: str = "real") -> str:
+    """Label in tables and figures of a row that is no model: the reference motions, chance, or copies."""
+    name = REFERENCES[origin]
+    labels = {
+        "real": name,
+        "shuffled": f"{name}, captions shuffled (chance)",
+        "nearest": "Nearest training clip (copy)",
+    }
+    return labels[method]
 
 
 def solver_name(solver: str) -> str:

@@ -134,6 +134,11 @@ class TextCache:
         caption, at, real = self._places(captions)
         return self._features[at].float() * real.unsqueeze(-1), self._end[caption]
 
+    def whole(self, captions: Sequence[str]) -> Float[Tensor, "B W"]:
+        """The feature of each caption's last token, float32: the tower's feature of the whole caption."""
+        caption = self._indices(captions)
+        return self._features[self._start[caption] + self._end[caption]].float()
+
     def embedded(self, captions: Sequence[str]) -> tuple[Float[Tensor, "B S W"], Int[Tensor, " B"]]:
         """The tower's input: frozen token plus positional embeddings, and the position of the last token.
 
@@ -144,16 +149,19 @@ class TextCache:
 
     def _places(self, captions: Sequence[str]) -> tuple[Int[Tensor, " B"], Int[Tensor, "B S"], Bool[Tensor, "B S"]]:
         """Indices of captions, positions of their tokens, and a mask of the real ones."""
+        caption = self._indices(captions)
+        at = self._start[caption, None] + torch.arange(self.context)
+        real = at < self._start[caption + 1, None]
+        return caption, at * real, real
+
+    def _indices(self, captions: Sequence[str]) -> Int[Tensor, " B"]:
         try:
-            caption = torch.tensor([self._index[caption] for caption in captions], dtype=torch.long)
+            return torch.tensor([self._index[caption] for caption in captions], dtype=torch.long)
         except KeyError as error:
             raise StateError(
                 f"{self._path}: no features of the caption {error.args[0]!r}. The captions changed after encoding; "
                 "delete the file and run `intermamba encode-text` again."
             ) from error
-        at = self._start[caption, None] + torch.arange(self.context)
-        real = at < self._start[caption + 1, None]
-        return caption, at * real, real
 
 
 @dataclass(frozen=True)

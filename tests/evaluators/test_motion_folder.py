@@ -486,7 +486,7 @@ class TestPython:
         folder = motions_of(study, tmp_path / "mine")
         with pytest.warns(UserWarning, match="bodies|people|bones|joint"):  # these motions are cosines
             found = command.evaluate(folder, dataset)
-        assert found.index.unique("method").tolist() == ["mine", "real", "shuffled"]
+        assert found.index.unique("method").tolist() == ["mine", "real", "shuffled", "nearest"]
         written = summarise(read_results(evaluated(study, folder)))
         for row in written.to_dict("records"):
             # The ground truth is embedded in other batches, which changes rounding.
@@ -759,7 +759,7 @@ class TestMalformed:
         with pytest.raises(DataError, match=r"motion\.npy unpacks to more than 9,000 bytes"):
             open_folder(study, folder)
 
-    @pytest.mark.parametrize("method", ["intermamba", "real", "shuffled"])
+    @pytest.mark.parametrize("method", ["intermamba", "real", "shuffled", "nearest"])
     def test_names_of_our_rows_are_taken(self, study: tuple[Config, str], tmp_path: Path, method: str) -> None:
         with pytest.raises(ConfigError, match="is the name of a row of this project"):
             evaluated(study, tmp_path, method)

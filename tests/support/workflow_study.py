@@ -18,6 +18,7 @@ from intermamba.paths import path
 from intermamba.skeleton import BODY_PARENTS, OFFSETS
 from workflow.evaluation import gallery
 from workflow.graph.stages import table
+from workflow.results.aggregate import REFERENCES, references
 
 HOSTILE = 'They say </script><b>"hello"</b> & wave $x$ {{ 7 }}.'
 OFFICIAL = {"interhuman": {"intergen": OfficialConfig(checkpoint="intergen.ckpt", normalisation="data")}}
@@ -25,6 +26,7 @@ MOTIONS = {"interhuman": {"theirs": MotionsConfig(folder="submissions/theirs", l
 MEANS = {
     "real": (0.45, 0.61, 0.70, 0.27, 3.75, 7.95, None, 9.5, 31.0, 2.5, 0.70, 0.67),
     "shuffled": (0.03, 0.06, 0.09, 0.28, 6.10, 7.94, None, 9.5, 31.0, 2.5, 0.09, 0.06),
+    "nearest": (0.30, 0.44, 0.55, 2.1, 4.40, 7.80, None, 9.6, 30.5, 2.5, 0.56, 0.50),
     "theirs": (0.25, 0.39, 0.50, 8.7, 4.70, 7.70, None, 12.5, 28.0, 4.0, 0.50, 0.47),
     "intermamba": (0.21, 0.35, 0.46, 11.2, 4.90, 7.50, 1.10, 9.5, 31.0, 2.5, 0.46, 0.43),
     "intergen": (0.18, 0.30, 0.40, 10.4, 5.05, 7.61, 1.20, 9.5, 31.0, 2.5, 0.40, 0.37),
@@ -74,7 +76,7 @@ def metrics(dataset: str, method: str, seed: int | None = None, **conditions) ->
         "tower": "untrained",
         "evaluator": "0123456789ab",
         "protocol": f"{family(dataset)}-tiny/1",
-        "block": "reference" if method in ("real", "shuffled") else "reproduced",
+        "block": "reference" if method in REFERENCES else "reproduced",
         **conditions,
     }
     rows = []
@@ -105,7 +107,7 @@ def write(study: Config) -> None:
     """Everything that the stages after evaluation read, under the working directory."""
     profile = study.profile
     for dataset in study.runs:
-        reference = pd.concat([metrics(dataset, name) for name in ("real", "shuffled")])
+        reference = pd.concat([metrics(dataset, name) for name in references(study)])
         files.write_csv(path("reference_metrics", profile=profile, dataset=dataset), reference)
         files.write_csv(path("sensitivity", profile=profile, dataset=dataset), sensitivity(dataset))
     for dataset, variant, seed in study.rows():

@@ -73,6 +73,7 @@ def test_cache_gives_back_what_the_tower_said(small: ClipTower, tmp_path: Path) 
     encoded = small.encode(CAPTIONS)
     assert torch.equal(features, encoded.features)
     assert torch.equal(end, encoded.end)
+    assert torch.equal(cache.whole(CAPTIONS), features[torch.arange(len(CAPTIONS)), end])
     embedded, _ = cache.embedded(CAPTIONS)
     expected = small.token_embedding[encoded.tokens] + small.positional_embedding
     assert torch.equal(embedded, expected)

@@ -99,8 +99,8 @@ def test_only_table_3_depends_on_timings(study):
 
 def test_rows_stand_where_the_paper_has_them_and_others_join_the_comparison(study):
     run_stage("tables", study)
-    assert methods(cells(1)) == ["real", "shuffled", "intergen", "intermamba", OWN]
-    assert methods(cells(2)) == ["real", "shuffled", "intergen", "intermamba", "without_temporal"]
+    assert methods(cells(1)) == ["real", "shuffled", "nearest", "intergen", "intermamba", OWN]
+    assert methods(cells(2)) == ["real", "shuffled", "nearest", "intergen", "intermamba", "without_temporal"]
     assert methods(cells(3)) == ["intergen", "intermamba", OWN]
     assert methods(cells(4)) == ["real", "shuffled", "without_temporal", "intermamba"]
     assert methods(cells(5)) == ["real", "shuffled", "intergen", "intermamba"]
@@ -119,7 +119,7 @@ def test_each_block_has_its_own_best_and_second(study):
     # 0.210 twice: a shared first place, and the next value is second
     assert mark(table1, "reproduced", OWN, "top1") == mark(table1, "reproduced", "intermamba", "top1") == "best"
     assert mark(table1, "reproduced", "intergen", "top1") == "second"
-    assert not table1.loc[table1["method"].isin(["Real", "real", "shuffled"]), "mark"].any()
+    assert not table1.loc[table1["method"].isin(["Real", "real", "shuffled", "nearest"]), "mark"].any()
 
 
 def test_a_method_at_chance_gets_no_mark_where_captions_matter(study):
@@ -244,7 +244,7 @@ def test_official_checkpoints_have_a_block_of_their_own_between_the_two(tmp_path
     run_stage("tables", study)
     frame = cells(1)
     assert list(dict.fromkeys(frame["block"])) == ["reported", "re-evaluated", "reproduced"]
-    assert methods(frame, "re-evaluated") == ["real", "shuffled", "intergen"]
+    assert methods(frame, "re-evaluated") == ["real", "shuffled", "nearest", "intergen"]
     row = frame.query("metric == 'fid' and method == 'intergen'").set_index("block")
     assert float(row["mean"]["re-evaluated"]) == pytest.approx(1.1 * float(row["mean"]["reproduced"]))
     assert row["source"]["re-evaluated"] == str(
@@ -266,7 +266,13 @@ def test_official_checkpoints_have_a_block_of_their_own_between_the_two(tmp_path
 def test_motions_of_other_projects_are_re_evaluated_rows(tmp_path, monkeypatch, official):
     run_stage("tables", place(tmp_path, monkeypatch, official=official, motions=made_up.MOTIONS))
     frame = cells(1)
-    assert methods(frame, "re-evaluated") == ["real", "shuffled", *(["intergen"] if official else []), "theirs"]
+    assert methods(frame, "re-evaluated") == [
+        "real",
+        "shuffled",
+        "nearest",
+        *(["intergen"] if official else []),
+        "theirs",
+    ]
     row = frame.query("method == 'theirs' and metric == 'top3'").iloc[0]
     assert (row["label"], row["shown"]) == ("Theirs & co_", "0.500")
     assert row["shown_interval"]

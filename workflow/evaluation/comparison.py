@@ -4,7 +4,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from evaluators.results import METRICS, SHUFFLED, read, summarise
+from evaluators.results import METRICS, read, summarise
 from intermamba import paths
 from intermamba.config import Config, Dataset
 from intermamba.models import variants
@@ -43,10 +43,12 @@ def show(found: pd.DataFrame, others: pd.DataFrame) -> None:
     for name in measured:
         table.add_column(_HEADINGS.get(name) or METRICS[name].label.replace(" (", "\n("), justify="right")
     methods = dict.fromkeys([one["method"], *REFERENCES, *others["method"]])
-    for method in (name for name in methods if name in summary.index):
+    shown = [name for name in methods if name in summary.index]
+    last = [name for name in shown if name in REFERENCES][-1:]
+    for method in shown:
         rows = summary.loc[method]
         cells = [_cell(rows.loc[name], name) if name in rows.index else "" for name in measured]
-        table.add_row(_label(method, one["origin"]), *cells, end_section=method in (one["method"], SHUFFLED))
+        table.add_row(_label(method, one["origin"]), *cells, end_section=method in (one["method"], *last))
     console.print(table)
     console.print(f"± is the 95% interval over the protocol's {found['repeat'].nunique()} repeats.")
     if not (others["block"] == "reference").any():
@@ -68,6 +70,6 @@ def _cell(row: pd.Series, metric: str) -> str:
 
 def _label(method: str, origin: str) -> str:
     if method in REFERENCES:
-        return reference_name(origin, method == SHUFFLED)
+        return reference_name(origin, method)
     known = variants()
     return known[method].label if method in known else method

@@ -50,7 +50,7 @@ def evaluate(
     profile: str | None = None,
     method: str | None = None,
 ) -> pd.DataFrame:
-    """Measure motions by a dataset's protocol, with the ground truth and chance on the same draws. Writes nothing.
+    """Measure motions by a dataset's protocol, with the references on the same draws. Writes nothing.
 
     The profile's test split, captions and evaluator must be there (``fetch``, ``preprocess``, ``encode-text``,
     ``train-evaluator``). Implausible units or axes of the motions give a Python warning.
@@ -66,7 +66,8 @@ def evaluate(
 
     Returns:
         Mean and half-width of the interval over repeats, with the number of repeats, by ``method`` and ``metric``:
-        columns ``mean``, ``interval``, ``repeats``. Method ``real`` is the ground truth and ``shuffled`` is chance.
+        columns ``mean``, ``interval``, ``repeats``. Method ``real`` is the ground truth, ``shuffled`` is chance, and
+        ``nearest`` copies the training clip whose caption is nearest.
 
     Raises:
         ConfigError: unknown dataset or profile, or a ``method`` that is the name of a row of this project.
@@ -77,7 +78,7 @@ def evaluate(
         >>> import intermamba
         >>> found = intermamba.evaluate("my_motions", dataset="interhuman")
         >>> sorted(found.index.unique("method"))
-        ['my_motions', 'real', 'shuffled']
+        ['my_motions', 'nearest', 'real', 'shuffled']
         >>> bool(found.loc[("real", "top3"), "mean"] > 0)
         True
     """
@@ -85,13 +86,14 @@ def evaluate(
     given = isinstance(motions, Mapping)
     method = method or ("motions" if isinstance(motions, Mapping) else Path(motions).resolve().name)
     stages.check_method(method, "method")
-    setup = EvaluationSetup(config, stages.job(config, "evaluate-reference", dataset=config.dataset(dataset)))
+    job = stages.job(config, "evaluate-reference", dataset=config.dataset(dataset))
+    setup = EvaluationSetup(config, job)
     with tempfile.TemporaryDirectory() as spare:
         folder = _written(motions, Path(spare), setup.split) if isinstance(motions, Mapping) else Path(motions)
         source = MotionFolder(folder, setup.split, setup.settings, setup.protocol, setup.root)
         for sentence in source.warnings:
             warnings.warn(sentence if given else f"{folder}: {sentence}", stacklevel=2)
-        rows: dict[str, Source] = {method: source, **reference.sources(setup)}
+        rows: dict[str, Source] = {method: source, **reference.sources(setup, job)}
         summary = summarise(setup.measure(rows, "re-evaluated"))
     order = {name: number for number, name in enumerate(rows)}
     summary = summary.sort_values("method", key=lambda names: names.map(order), kind="stable")

@@ -1,8 +1,9 @@
 """Stages ``evaluate-reference`` and ``sensitivity``: metrics of the reference motions, as they are and damaged."""
 
 from evaluators import perturbed
+from evaluators.copying import CopiedSource
 from evaluators.evaluation import Source
-from evaluators.results import SHUFFLED
+from evaluators.results import NEAREST, SHUFFLED
 from evaluators.sources import ShuffledSource
 from intermamba import files
 from intermamba.config import Config
@@ -12,16 +13,19 @@ from workflow.evaluation.setup import EvaluationSetup
 
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
-    """Evaluate the real test motions, with their own captions and with captions shuffled."""
+    """Evaluate the real test motions, with their own and with shuffled captions, and copies of training clips."""
     setup = EvaluationSetup(config, job)
     with job.recorded(config, setup.seeds) as notes:
-        files.write_csv(job["metrics"], setup.measure(sources(setup), "reference", progress=progress))
+        files.write_csv(job["metrics"], setup.measure(sources(setup, job), "reference", progress=progress))
         notes.update(setup.notes)
 
 
-def sources(setup: EvaluationSetup) -> dict[str, Source]:
-    """The ground truth and chance, by the names of their rows."""
-    return {"real": setup.real, SHUFFLED: ShuffledSource(setup.real)}
+def sources(setup: EvaluationSetup, job: Job) -> dict[str, Source]:
+    """The ground truth, chance and, where the job reads the training split, copies, by the names of their rows."""
+    found: dict[str, Source] = {"real": setup.real, SHUFFLED: ShuffledSource(setup.real)}
+    for training in job.all("train"):
+        found[NEAREST] = CopiedSource(setup.real, training, setup.settings, setup.cache.whole)
+    return found
 
 
 def run_sensitivity(config: Config, job: Job, progress: Progress = SILENT) -> None:

@@ -76,7 +76,8 @@ COMMANDS = {
         ),
         StageCommand(
             name="evaluate-reference",
-            help="Evaluate the real test motions, with their own and with shuffled captions: ceiling and chance.",
+            help="Evaluate the real test motions, with their own and with shuffled captions: ceiling and chance; "
+            "and copies of training clips.",
             fields=_DATASET,
             unit="repeat",
         ),

@@ -344,9 +344,9 @@ def declare(config: Config) -> dict[str, Stage]:
         "evaluate-reference",
         "workflow.evaluation.reference:run",
         "evaluate the reference motions of {dataset}",
-        inputs=evaluation,
+        inputs={**evaluation, "train": train["train"] if config.copying else ""},
         outputs={"metrics": at("reference_metrics")},
-        knobs=protocol,
+        knobs=(*protocol, "copying"),
         **on_dataset,
         **evaluating,
     )

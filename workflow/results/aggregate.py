@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from evaluators.results import COLUMNS, METRICS, SHUFFLED, BlockName, read, summarise
+from evaluators.results import COLUMNS, METRICS, NEAREST, SHUFFLED, BlockName, read, summarise
 from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import DataError
@@ -17,8 +17,8 @@ from intermamba.paths import path
 from intermamba.reading.documents import read_csv
 from intermamba.training import ADAPTIVE_COLUMNS
 
-REFERENCES = ("real", SHUFFLED)
-"""Rows that are not models: held-out real motions, and the same motions with shuffled captions (chance)."""
+REFERENCES = ("real", SHUFFLED, NEAREST)
+"""Rows that are not models: held-out real motions, the same motions with shuffled captions (chance), and copies."""
 
 CONDITIONS = ("origin", "skeleton", "tower", "evaluator", "protocol")
 """Columns that must be equal in all rows of a dataset; otherwise the rows cannot share a table."""
@@ -71,7 +71,7 @@ def metric_files(config: Config) -> dict[Path, Place]:
     found: dict[Path, Place] = {}
     for dataset in config.runs:
         file = path("reference_metrics", profile=config.profile, dataset=dataset)
-        found[file] = Place(dataset, "reference", REFERENCES, None)
+        found[file] = Place(dataset, "reference", references(config), None)
     for dataset, variant, seed in config.rows():
         file = path("run_metrics", profile=config.profile, dataset=dataset, variant=variant, seed=seed)
         found[file] = Place(dataset, "reproduced", (variant,), seed)
@@ -82,6 +82,11 @@ def metric_files(config: Config) -> dict[Path, Place]:
         file = path("motions_metrics", profile=config.profile, dataset=dataset, method=method)
         found[file] = Place(dataset, "re-evaluated", (method,), None)
     return found
+
+
+def references(config: Config) -> tuple[str, ...]:
+    """The :data:`REFERENCES` of a profile."""
+    return REFERENCES if config.copying else REFERENCES[:-1]
 
 
 def gather(sources: dict[Path, Place]) -> pd.DataFrame:

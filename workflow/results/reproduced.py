@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from evaluators import protocol
-from evaluators.results import METRICS, SHUFFLED, BlockName
+from evaluators.results import METRICS, NEAREST, SHUFFLED, BlockName
 from intermamba import datasets, files
 from intermamba.config import Config, Dataset
 from intermamba.errors import ConfigError, DataError, unknown
@@ -18,7 +18,7 @@ from intermamba.names import dataset_name, origin_name, reference_name, solver_n
 from intermamba.paths import path
 from intermamba.reading.documents import read_csv
 from workflow.results import reported
-from workflow.results.aggregate import REFERENCES, metric_files
+from workflow.results.aggregate import metric_files, references
 from workflow.tables.tabular import Block, Cell, Kind, Row, decimals, interval, significant
 
 QUALITY, COST = (1, 2), 3
@@ -27,7 +27,7 @@ QUALITY, COST = (1, 2), 3
 Sizes = Literal["profile", "paper"]
 """Sizes at which a model was counted."""
 
-REFERENCE_KINDS: Mapping[str, Kind] = {"real": "real", SHUFFLED: "chance"}
+REFERENCE_KINDS: Mapping[str, Kind] = {"real": "real", SHUFFLED: "chance", NEAREST: "copy"}
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Study:
         return given.get(method) or self.variant(method).label
 
     def reference_label(self, dataset: Dataset, method: str) -> str:
-        """Label of the ground truth or of chance, by where the motions of ``dataset`` come from."""
+        """Label of a row that is no model, by where the motions of ``dataset`` come from."""
         origin = str(self.results(dataset, "reference", method).iloc[0]["origin"])
-        return reference_name(origin, method == SHUFFLED)
+        return reference_name(origin, method)
 
     def row_of(self, method: str, number: int) -> str | None:
         """The paper's row of ``method`` in Table ``number``, as printed there; ``None`` if it has none."""
@@ -163,13 +163,16 @@ def joined(sources: Sequence[Path]) -> pd.DataFrame:
 
 
 def quality(study: Study, number: int, dataset: Dataset) -> list[Block]:
-    """One block: real data, chance, and the methods that belong in the table; none where nothing was run."""
+    """One block: the references and the methods that belong in the table; none where nothing was run.
+
+    The tables of ablations (4 and 5) do without copies.
+    """
     methods = study.members(number, dataset)
     if not methods:
         return []
     seeds = {method: study.config.runs[dataset][method] for method in methods}
     every = sorted(set().union(*seeds.values()))
-    rows = _references(study, dataset)
+    rows = [row for row in _references(study, dataset) if number in QUALITY or row.kind != "copy"]
     for method in methods:
         which = "" if sorted(seeds[method]) == every else f" ({_seeds(seeds[method])})"
         rows.append(_quality_row(study, dataset, "reproduced", method, which))
@@ -187,7 +190,7 @@ def every_row(study: Study, dataset: Dataset) -> list[Block]:
 
 
 def re_evaluated(study: Study, dataset: Dataset) -> list[Block]:
-    """One block of real data, chance, and others' checkpoints and motions that this run evaluated, if any."""
+    """One block of the references, and others' checkpoints and motions that this run evaluated, if any."""
     official, motions = (study.config.official.get(dataset, {}), study.config.motions.get(dataset, {}))
     methods = [*official, *motions]
     if not methods:
@@ -301,7 +304,7 @@ def _chance(used: protocol.Protocol) -> str:
 
 
 def _references(study: Study, dataset: Dataset) -> list[Row]:
-    return [_quality_row(study, dataset, "reference", method) for method in REFERENCES]
+    return [_quality_row(study, dataset, "reference", method) for method in references(study.config)]
 
 
 def measured_on(study: Study, dataset: Dataset) -> str:

@@ -38,6 +38,11 @@ PHRASINGS = (
     "By phrasing: R-precision (Top 3) of test captions that are phrased as in training, and of those in words and "
     "sentences that training never shows, each among all motions of its batch."
 )
+COPIES = (
+    "Nearest training clip: for each test caption, the motion of the training clip whose caption is nearest by the "
+    "text tower (not by the evaluator), cut to the asked length or held in its last pose. It shows what copying gives: "
+    "a row below it does not follow its captions better than a look-up."
+)
 MODULES = ("Self-ASTM", "Cross-ASTM", "LIIA")
 """Modules that Table 5 ticks."""
 ASTM = "ASTM"
@@ -130,6 +135,7 @@ def _comparison(study: Study, number: int, dataset: Dataset) -> Table:
         QUALITY_MARKS,
         APART,
         *conditions(study, number, dataset, official=dataset),
+        *([COPIES] if study.config.copying else []),
         *([PHRASINGS] if apart else []),
         *given_motions(study, dataset),
         *_as_printed(frame),

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 Direction = Literal["up", "down", "closer", ""]
 Mark = Literal["best", "second", "blind", "fooled", ""]
-Kind = Literal["real", "chance", "method"]
+Kind = Literal["real", "chance", "copy", "method"]
 
 ARROWS: Mapping[Direction, str] = {"up": "↑", "down": "↓", "closer": "→", "": ""}
 SIGNS: Mapping[Mark, str] = {"blind": " ○", "fooled": " !"}
