@@ -16,7 +16,7 @@ from intermamba.errors import DataError
 REAL = "real"
 """The method whose motions are not damaged."""
 
-Verdict = Literal["notices", "blind", "fooled"]
+Verdict = Literal["detects", "blind", "fooled"]
 """Response of a metric to a perturbation: see :func:`changes`."""
 
 
@@ -31,7 +31,7 @@ def changes(frame: pd.DataFrame) -> pd.DataFrame:
 
     - ``blind``: the change is within the blur.
     - ``fooled``: else, if the change is in the direction in which the metric gets better.
-    - ``notices``: else, also for any change of a metric without a better direction.
+    - ``detects``: else, also for any change of a metric without a better direction.
 
     Raises:
         DataError: undamaged motion is missing, or has other repeats than a perturbation.
@@ -67,4 +67,4 @@ def verdict(metric: str, change: float, blur: float) -> Verdict:
     if abs(change) <= blur:
         return "blind"
     better = {"up": 1, "down": -1, "closer": 0}[METRICS[metric].direction]
-    return "fooled" if change * better > 0 else "notices"
+    return "fooled" if change * better > 0 else "detects"

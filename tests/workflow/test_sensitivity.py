@@ -47,7 +47,7 @@ class TestVerdicts:
         t = stats.t.ppf(0.975, 3)
         assert found.loc["worse", "interval"] == pytest.approx(t * 0.1 / np.sqrt(3) / 2)
         assert found.loc["real", "interval"] == pytest.approx(t * np.sqrt(0.0008 / 3) / 2)
-        assert found.loc["worse", "verdict"] == "notices"
+        assert found.loc["worse", "verdict"] == "detects"
 
     @pytest.mark.parametrize(
         ("shift", "expected"),
@@ -55,7 +55,7 @@ class TestVerdicts:
             ((0.0, 0.0, 0.0, 0.0), "blind"),
             ((-0.2, 0.2, -0.2, 0.2), "blind"),  # moves, but to and fro
             ((-0.01, -0.01, -0.01, -0.01), "blind"),  # always the same way, but less than the real row's interval
-            ((-0.2, -0.2, -0.2, -0.2), "notices"),
+            ((-0.2, -0.2, -0.2, -0.2), "detects"),
             ((0.2, 0.2, 0.2, 0.2), "fooled"),  # damaged motions are called better
         ],
     )
@@ -65,7 +65,7 @@ class TestVerdicts:
 
     @pytest.mark.parametrize(
         ("metric", "up", "down"),
-        [("top3", "fooled", "notices"), ("fid", "notices", "fooled"), ("diversity", "notices", "notices")],
+        [("top3", "fooled", "detects"), ("fid", "detects", "fooled"), ("diversity", "detects", "detects")],
     )
     def test_directions(self, metric: str, up: str, down: str) -> None:
         assert (verdict(metric, 1.0, 0.1), verdict(metric, -1.0, 0.1)) == (up, down)
@@ -130,10 +130,10 @@ def test_blindness_by_construction_is_found() -> None:
         assert verdicts["frozen", metric] == "blind"  # only the first person is looked at
         assert verdicts["sliding-50", metric] == "blind"  # only about the pelvis
         assert verdicts["trajectory-30", metric] == "blind"
-    assert verdicts["exchanged", "mm_dist"] == "notices"
-    assert verdicts["captions", "mm_dist"] == verdicts["captions", "top1"] == "notices"
+    assert verdicts["exchanged", "mm_dist"] == "detects"
+    assert verdicts["captions", "mm_dist"] == verdicts["captions", "top1"] == "detects"
     assert verdicts["captions", "fid"] == verdicts["captions", "diversity"] == "blind"
-    assert verdicts["joints-10", "mm_dist"] == "notices"
+    assert verdicts["joints-10", "mm_dist"] == "detects"
 
 
 def test_damaged_and_undamaged_motions_come_of_one_draw() -> None:

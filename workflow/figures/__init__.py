@@ -14,8 +14,8 @@ FIGURES = numbered(
             number=2,
             in_paper=True,
             title="Quality over sampling time",
-            text="R-precision (top 1) over the time of one sampling; the area of a bubble is the number of parameters. "
-            "The paper's numbers and this run's have panels of their own.",
+            text="R-precision (top 1) against the time of one sampling; the area of a bubble is proportional to the number "
+            "of parameters. The paper's numbers and this run's are in separate panels.",
             function="workflow.figures.figure2:draw",
             timed=True,
         ),
@@ -24,8 +24,8 @@ FIGURES = numbered(
             number=7,
             in_paper=True,
             title="Motions",
-            text="Three moments per motion: ground truth, and what models make of the same caption. All motions of a "
-            "row are seen from the same distance.",
+            text="Three moments of each motion: ground truth, and samples of the models for the same caption. The camera's "
+            "distance is the same for all motions of a row.",
             function="workflow.figures.figure7:draw",
             inputs=("shown",),
         ),
@@ -34,33 +34,34 @@ FIGURES = numbered(
             number=8,
             in_paper=True,
             title="Adaptive weights over training",
-            text="Fusion weights of the full model: alpha of the temporal branch, beta of the spatial one. Thin lines: "
-            "one block and module each; thick lines: their mean.",
+            text="Fusion weights of the full model: alpha for the temporal branch, beta for the spatial branch. Thin "
+            "lines: one module of one block; thick lines: mean.",
             function="workflow.figures.figure8:draw",
             inputs=("alpha_beta",),
         ),
         Exhibit(
             name="learning",
             title="Learning curves",
-            text="Error on held-out clips over training: mean over training seeds (line) and their range (shade). Each "
-            "method shows what its training minimises, and curves share a panel only where that is the same; denoisers "
-            "show all noise levels together. A lower error does not mean that a model follows the text better.",
+            text="Error on held-out clips over training: mean (line) and range (shade) over training seeds. Each method "
+            "shows the quantity that its training minimises, and curves share a panel only if that quantity is the same; "
+            "for denoisers it is averaged over noise levels. A lower error does not mean that a model follows the text "
+            "better.",
             function="workflow.figures.learning:draw",
             inputs=("learning",),
         ),
         Exhibit(
             name="steps",
             title="Quality over sampling steps",
-            text="R-precision (top 3) and FID of the full model with fewer and more sampling steps, with DDIM and "
-            "DPM-Solver++. Bars: 95% intervals over repeats.",
+            text="R-precision (top 3) and FID of the full model by number of sampling steps, with DDIM and DPM-Solver++. "
+            "Bars: 95% intervals over repeats.",
             function="workflow.figures.sampling_steps:draw",
             inputs=("steps",),
         ),
         Exhibit(
             name="sensitivity",
-            title="What the evaluators notice",
-            text="Change of each metric when the ground truth is damaged. Blue: the metric notices, the stronger the "
-            "larger the change; grey: it is blind to the damage; pink: it improves.",
+            title="Sensitivity of the evaluators",
+            text="Change of each metric when the ground truth is damaged. Blue: the metric detects the damage, darker for "
+            "a larger change; grey: it does not; pink: it improves.",
             function="workflow.figures.sensitivity:draw",
             inputs=("sensitivity",),
         ),

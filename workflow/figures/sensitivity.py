@@ -32,8 +32,8 @@ def draw(study: Study, job: Job) -> Figure:
 def responses(measured: pd.DataFrame, profile: str) -> Figure:
     """One panel per evaluator: a row per damage, a column per metric, the change written in the cell.
 
-    Blue: the metric responds; darker for a larger change relative to its blur (:func:`changes`). Grey: it is blind to
-    the damage. Pink: it improves.
+    Blue: the metric detects the damage; darker for a larger change relative to its blur (:func:`changes`). Grey: it does
+    not. Pink: it improves.
 
     Args:
         measured: rows of every ``sensitivity.csv``.
@@ -48,14 +48,14 @@ def responses(measured: pd.DataFrame, profile: str) -> Figure:
         title = f"Evaluator of {dataset_name(dataset)}, {origin_name(here['origin'].iloc[0])}"
         panel.set_title(title, loc="left")
     scale = ScalarMappable(SCALE, "Blues")
-    figure.colorbar(scale, ax=list(panels), label="change, in multiples of what goes unnoticed", extend="max")
+    figure.colorbar(scale, ax=list(panels), label="change, in multiples of the detection limit", extend="max")
     legend = [
-        Patch(color=BLIND, label="blind: goes unnoticed"),
+        Patch(color=BLIND, label="blind: not detected"),
         Patch(color=FOOLED, label="fooled: the metric improves"),
     ]
     figure.legend(handles=legend, loc="outside lower center", ncols=2)
     figure.suptitle(
-        f"What the evaluators notice of damage to the ground truth (profile {profile})",
+        f"Sensitivity of the evaluators to damaged ground truth (profile {profile})",
         fontsize="medium",
         fontweight="bold",
     )
@@ -73,7 +73,7 @@ def _panel(panel: Axes, found: pd.DataFrame, labels: dict[str, str]) -> None:
     verdicts = grid(damaged["verdict"])
     texts = grid(damaged.apply(lambda cell: signed(cell["mean"], METRICS[cell["metric"]].digits), axis=1))
     size = grid(damaged["mean"].abs() / damaged["blur"]).clip(lower=SCALE.vmin)  # a logarithm of no change is none
-    for verdict, colours in (("notices", "Blues"), ("blind", [BLIND]), ("fooled", [FOOLED])):
+    for verdict, colours in (("detects", "Blues"), ("blind", [BLIND]), ("fooled", [FOOLED])):
         looks = {"cmap": colours, "norm": SCALE, "linewidths": 0.8, "linecolor": "white", "cbar": False}
         if (verdicts == verdict).any(axis=None):
             sns.heatmap(size, mask=verdicts != verdict, annot=texts, fmt="", ax=panel, **looks)

@@ -140,10 +140,10 @@ def _facts(study: Study, lineage: Lineage) -> dict[str, str]:
     data = " and ".join(map(origin_name, _origins(study)))
     return {
         "lead": (
-            f"InterMamba generates the motion of two interacting people from a text. Here {len(models)} models, it, "
-            f"its ablations and baselines, were trained {len(rows)} times on {' and '.join(names)} ({data}) and "
-            "evaluated by the datasets' protocols; the paper's numbers are shown beside. Every number leads to the "
-            "run that made it."
+            f"InterMamba generates the motion of two interacting people from a text. In this run, {len(models)} models "
+            f"(InterMamba, ablations and baselines) were trained {len(rows)} times in total on {' and '.join(names)} "
+            f"({data}) and evaluated with the datasets' protocols. The paper's numbers are shown separately. Every "
+            "number links to the run behind it."
         ),
         "Data": f"{data}. Clips: {'; '.join(clips)}",
         "Trainings": f"{len(rows)} of {len(models)} models, training seeds {', '.join(map(str, seeds))}",

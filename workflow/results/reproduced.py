@@ -229,8 +229,8 @@ def timing(times: pd.DataFrame) -> str:
         how = "with each method's own sampler and guidance"
     return (
         f"{repeats} samplings each of {one['frames']} frames at batch {one['batch']}, {_span(times['sampling_steps'])} "
-        f"steps {how}, the models taking turns after {one['warmup_steps']} steps each to "
-        f"warm up, on {one['device']} in {one['dtype']}, {one['threads']} thread{'' if one['threads'] == 1 else 's'}"
+        f"steps {how}, interleaved across models after {one['warmup_steps']} warm-up "
+        f"steps each, on {one['device']} in {one['dtype']}, {one['threads']} thread{'' if one['threads'] == 1 else 's'}"
     )
 
 
@@ -270,7 +270,7 @@ def conditions(study: Study, number: int, dataset: Dataset, official: str | None
 
 
 def blindness(study: Study, dataset: Dataset) -> str:
-    """What to say where the evaluator cannot match even real motions with their captions; else empty.
+    """A warning if the evaluator cannot match even real motions with their captions; else empty.
 
     It can if its R-precision on ground truth is higher with captions than with shuffled ones by more than the 95%
     interval of their difference, over the repeats of the evaluation.
@@ -284,8 +284,8 @@ def blindness(study: Study, dataset: Dataset) -> str:
     digits = METRICS["top3"].digits
     return (
         f"The evaluator of {dataset_name(dataset)} does not match even real motions with their captions (R-precision, "
-        f"top 3: {decimals(real, digits)}, by chance {decimals(shuffled, digits)}), so none of its "
-        "numbers, FID among them, says how good a motion is: train it longer."
+        f"top 3: {decimals(real, digits)}; chance: {decimals(shuffled, digits)}), so none of its numbers, FID included, "
+        "measures the quality of a motion: train it longer."
     )
 
 

@@ -35,8 +35,8 @@ from workflow.tables.columns import by_phrasing, learned, metric
 from workflow.tables.tabular import Block, Cell, Column, Direction, Row, Table, ranked
 
 PHRASINGS = (
-    "By phrasing: R-precision (Top 3) of test captions that are phrased as in training, and of those in words and "
-    "sentences that training never shows, each among all motions of its batch."
+    "By phrasing: R-precision (Top 3) of test captions phrased as in training, and of those with words and sentences "
+    "that do not occur in training, each among all motions of its batch."
 )
 COPIES = (
     "Nearest training clip: for each test caption, the motion of the training clip whose caption is nearest by the "
@@ -44,7 +44,7 @@ COPIES = (
     "a row below it does not follow its captions better than a look-up."
 )
 MODULES = ("Self-ASTM", "Cross-ASTM", "LIIA")
-"""Modules that Table 5 ticks."""
+"""Modules with a column of ticks in Table 5."""
 ASTM = "ASTM"
 
 DETAILS = (
@@ -54,26 +54,27 @@ DETAILS = (
 """Columns of a table's CSV that only some cells fill."""
 
 PARAMETERS = (
-    "Parameters are the trained ones, without the frozen text tower. As run: at this profile's sizes. Paper size: "
-    "counted at the sizes behind the paper's numbers, whatever the profile."
+    "Parameters: the trained ones, without the frozen text tower. As run: at this profile's sizes. Paper size: counted "
+    "at the sizes behind the paper's numbers, for every profile."
 )
 COSTS = (
-    "MACs are of one conditional pass of the denoiser at batch 1. At paper size (T = 300) they are split into dense "
-    "(matrix products and convolutions), attention (its two products) and scan (4.5 a channel, step and state, and the "
-    "skip). Sampling, at paper size too: the steps that a method's authors take (50 in the "
-    "paper), with all passes of guidance, and the text encoder.",
+    "MACs: one conditional pass of the denoiser at batch 1. At paper size (T = 300) they are split into dense (matrix "
+    "products and convolutions), attention (its two products) and scan (4.5 per channel, step and state, plus the "
+    "skip). Sampling, also at paper size: the number of steps that the method's authors use (50 in the paper), with "
+    "all passes of guidance, and the text encoder.",
     "The paper does not say what its FLOPs count; no convention tried here gives its 68.33 or 14.05.",
-    "Time is that of a whole guided sampling from the encoded caption on, the one number here that differs between "
-    "equal runs; the paper's is an average on one RTX 4090. Times measured at paper size are in the README.",
+    "Time: one complete guided sampling, without encoding the caption. It is the only number here that differs between "
+    "equal runs. The paper's time is an average on one RTX 4090. Times measured at paper size are in "
+    "docs/reference/costs.md.",
 )
 """Conventions of Table 3."""
 
 APART = "The blocks differ in data, evaluator, protocol and sizes: compare numbers within a block, never across."
 MARKS = "Best in bold, second best underlined, within each block and by the numbers as shown."
 QUALITY_MARKS = (
-    f"{MARKS} → is closeness to the block's ground truth (first row), which is not ranked; in R-Precision and MM Dist, "
-    "neither is a method that does not beat shuffled captions. Marks order the numbers as shown and do not say that "
-    f"rows are distinguishable: for that, see σ and Table {TABLES['claims'].number}."
+    f"{MARKS} →: closer to the block's ground truth (first row) is better. Ground truth is not ranked; in R-Precision "
+    "and MM Dist, nor is a method that does not beat shuffled captions. Marks order the numbers as shown and do not say "
+    f"that rows are distinguishable: for that, see σ and Table {TABLES['claims'].number}."
 )
 
 
@@ -175,7 +176,7 @@ def table4(study: Study, _job: Job) -> Table:
         QUALITY_MARKS,
         APART,
         PARAMETERS,
-        "The paper's R-precision is on the scale of Top 3, which it does not say.",
+        "The paper does not name the top k of its R-precision; the values are on the scale of Top 3.",
         *conditions(study, 4, "interhuman"),
         *_as_printed(frame),
     ]
@@ -207,9 +208,9 @@ def table5(study: Study, _job: Job) -> Table:
         QUALITY_MARKS,
         APART,
         PARAMETERS,
-        "The paper heads its R-precision as top-1, but its first row is InterGen's top-1 and its last InterMamba's "
-        "top-3: on two scales it is not ranked here.",
-        "From the second row to the third the feed-forward layers go as well, so that is no single-factor change.",
+        "The paper labels its R-precision top-1, but its first row is InterGen's top-1 and its last row InterMamba's "
+        "top-3. The column mixes two scales, so it is not ranked here.",
+        "From the second row to the third the feed-forward layers are removed as well, so more than one factor changes.",
         *conditions(study, 5, "interhuman"),
         *_as_printed(frame.assign(method="Row " + frame["row"])),
     ]
@@ -221,12 +222,13 @@ def physical(study: Study, _job: Job) -> Table:
     blocks = [block for dataset in study.config.runs for block in every_row(study, dataset)]
     columns = tuple(metric(name) for name in PHYSICAL)
     notes = (
-        "22 body joints, means over test clips, in every repeat of the evaluation. Foot skate: horizontal speed "
-        "of toes within 5 cm of the floor. Contact: frames in which some joint of one person is within "
-        "10 cm of one of the other. Bone drift: distance of a bone's length from its own mean; none where a model "
-        "gives rotations.",
-        "± is the 95% interval over repeats; σ, where it stands, the standard deviation between training seeds.",
-        "Nearness to real motion is what counts: less sliding than real is no virtue. None of them sees the caption.",
+        "Measured on 22 body joints and averaged over the test clips of a repeat. Foot skate: horizontal speed of toes "
+        "within 5 cm of the floor. Contact: share of frames in which a joint of one person is within 10 cm of a joint "
+        "of the other. Bone drift: deviation of a bone's length from its mean; zero for a model that generates "
+        "rotations.",
+        "± is the 95% interval over repeats; σ, where given, the standard deviation between training seeds.",
+        "Closer to ground truth is better; less sliding than ground truth is not. None of these metrics depends on the "
+        "caption.",
         APART,
     )
     return Table(columns, tuple(blocks), notes)
@@ -295,4 +297,4 @@ def _ticked(row: Row, modules: str) -> Row:
 def _as_printed(frame: pd.DataFrame) -> list[str]:
     """The note with remarks on single printed numbers."""
     remarks = reported.remarks(frame)
-    return [f"The paper's numbers stand as printed. {' '.join(remarks)}"] if remarks else []
+    return [f"The paper's numbers are shown as printed. {' '.join(remarks)}"] if remarks else []

@@ -34,11 +34,11 @@ NOTES = (
     "and costs, with its 95% interval over training seeds; rows are compared on the motions of the same repeats with "
     "seeds paired (two-way analysis of variance of rows and seeds; fusion weights: Student's t; seconds: Welch's). "
     "n: trainings of each row. p-values are Holm-corrected across all claims.",
-    "The paper heads a column of Tables 4 and 5 R-precision without saying of which top k. Table 4 is on the scale of "
-    "top 3, Table 5 mixes scales; the metric named here is the one measured here.",
-    "Holds, does not hold: p below 0.05. 'Inconclusive' is not evidence against the paper: it takes more trainings, or "
-    "other data. Two rows are not compared where neither is above chance.",
-    "All verdicts are about this profile's data and sizes. Claims about seconds may differ between equal runs.",
+    "Tables 4 and 5 of the paper have a column R-precision without its top k. Table 4 is on the scale of top 3, Table 5 "
+    "mixes scales; the metric named here is the one measured here.",
+    "Holds, does not hold: p below 0.05. 'Inconclusive' is not evidence against the paper; a verdict needs more "
+    "trainings or other data. Two rows are not compared if neither is above chance.",
+    "All verdicts apply to this profile's data and sizes. Claims about seconds may differ between equal runs.",
 )
 
 VERDICTS = ("holds", "does not hold", "inconclusive", "not run")

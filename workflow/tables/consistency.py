@@ -52,7 +52,7 @@ class Finding:
     difference: str
     agrees: bool
     repeated: bool = False
-    """Whether the doubt is that a number occurs in two places."""
+    """Whether the claim is about a number that occurs in two places."""
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Paper:
     """The paper's tables, and which of them a claim was compared with."""
 
     read: dict[int, pd.DataFrame]
-    """Tables that were read already, for whatever claim."""
+    """Tables read so far, shared by all claims."""
     used: set[int] = field(default_factory=set)
 
     def rows(self, number: int) -> pd.DataFrame:
@@ -124,13 +124,13 @@ def table(_study: object, job: Job) -> Table:
         Column("verdict", "Verdict", width=0.09),
     )
     notes = (
-        "Computed from the transcribed tables (results/paper/reported); only what the text says is typed in. A number "
-        "of the text is consistent if it is the tables' number rounded to as many digits.",
-        "Repeated: the same or nearly the same digits stand for two different things, which may be chance. As read: "
-        "notation, and what other publications say, which cannot be computed. The log of T2M* is Inter-X's "
+        "Computed from the transcribed tables (results/paper/reported); only the statements of the text are typed in. A "
+        "number in the text is consistent if it equals the tables' number rounded to as many digits.",
+        "Repeated: two different quantities have the same or nearly the same digits, which may be chance. As read: "
+        "notation and statements of other publications, which cannot be computed. The log of T2M* is Inter-X's "
         "(github.com/liangxuy/Inter-X, evaluation/text2motion/hhi_evaluation.log.sample). The parameters of "
-        "Cross-ASTM also need the width and four blocks a module, as this "
-        "project reads them; the paper states neither.",
+        "Cross-ASTM also depend on the width and on four blocks per module; the paper states neither, so these are this "
+        "project's reading.",
     )
     return Table(columns, blocks, notes, "Subject")
 

@@ -1,6 +1,6 @@
 """The table of newer methods: numbers from papers, authors' logs and users, each with its source and standing.
 
-None of them was run here, and nothing is ranked. Several rows of one method show how far reports differ.
+None of these methods was run here, and nothing is ranked. Several rows of one method show how much reports differ.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,10 +20,10 @@ STANDINGS = {"paper": "paper", "log": "authors' log", "user": "user", "second-ha
 STANDING_WIDTH, NUMBER_WIDTH = 0.09, 0.092
 """Shares of the text's width; the table is longer than a page."""
 NOTES = (
-    "No number here was measured or checked by this project. They show where the field stands and are not to be ranked "
-    "with any other row: evaluators and protocols differ between sources.",
-    "Standing: paper, read in the paper; authors' log, a file of results in the authors' repository; user, a report in "
-    "a public issue; second-hand, read in a summary or an index of the source named, not in the source itself.",
+    "No number here was measured or checked by this project. The table gives an overview of the field and ranks "
+    "nothing, because evaluators and protocols differ between sources.",
+    "Standing: paper, taken from the paper; authors' log, from a file of results in the authors' repository; user, from "
+    "a report in a public issue; second-hand, from a summary or an index of the source, not from the source itself.",
 )
 
 

@@ -13,15 +13,15 @@ from intermamba.job import Job
 from intermamba.names import dataset_name, origin_name, reference_name
 from workflow.tables.tabular import Block, Cell, Column, Mark, Row, Table, decimals, interval, signed
 
-MARKS: Mapping[str, Mark] = {"blind": "blind", "fooled": "fooled", "notices": "", "": ""}
+MARKS: Mapping[str, Mark] = {"blind": "blind", "fooled": "fooled", "detects": "", "": ""}
 NOTES = (
-    "First row: the metric on the undamaged ground truth. Below: its change under each damage, relative to the "
-    "undamaged motions of the same draws. ± is the 95% interval over repeats (Student's t), per cell.",
-    "○ blind: the change is no larger than its own interval or that of the first row, so no table would show the "
-    "damage. ! fooled: the metric improves. Elsewhere the metric notices the damage.",
-    "Noise is independent in every frame. Exchanging the persons leaves the interaction as it was and should change "
-    "nothing. FID and Diversity ignore captions. MModality needs several motions per caption and is left out.",
-    "Damage that an evaluator does not notice would not show in the other tables either.",
+    "First row: the metric on undamaged ground truth. Other rows: its change under each kind of damage, relative to "
+    "undamaged motions of the same draws. ± is the 95% interval of each cell over repeats (Student's t).",
+    "○ blind: the change is no larger than its own interval or that of the first row, so a table would not show the "
+    "damage. ! fooled: the metric improves. No mark: the metric detects the damage.",
+    "Noise is independent in every frame. Exchanging the persons does not change the interaction, so no metric should "
+    "change. FID and Diversity ignore captions. MModality needs several motions per caption and is left out.",
+    "Damage that an evaluator does not detect would not appear in the other tables either.",
     "Foot skate (cm/s) and contact (percent of frames) are measured on the motions themselves.",
 )
 
