@@ -1,8 +1,8 @@
 """Word vectors and parts of speech in place of a text tower, as T2M reads captions.
 
-A token has the 300 numbers of its word, then one-hot the part of speech. Vectors are those of Inter-X's ``glove/``.
-Parts of speech are those that the data have (Inter-X), else spaCy's by the owners' rules. The seeded stand-ins, for the
-embedded data, are its own lexicon: words outside it are unknown ones.
+A token is the 300 numbers of its word vector, then its part of speech, one-hot. Word vectors are those of Inter-X's
+``glove/``. Parts of speech come with the data (Inter-X), or from spaCy with the rules of Inter-X's code. For the
+embedded data both come from its lexicon: seeded stand-ins for word vectors; other words are unknown.
 """
 
 import re
@@ -20,19 +20,19 @@ from intermamba.text.tower import Encoded
 from intermamba.text.word_vectors import POS_TAGS, vectorise
 
 MARKS = 2
-"""Tokens that are no words: before the first one and behind the last."""
+"""Tokens that are not words: the marks before the first and after the last word."""
 
 
 class WordTower:
-    """Each word by itself.
+    """A tower that encodes each word separately.
 
     Args:
-        name: as it stands beside results.
-        trained: whether the vectors mean something.
-        context: tokens kept of a caption, with the two marks.
-        words: with the place of each in ``vectors``.
-        vectors: of words.
-        tag: a caption to ``word/POS`` tokens.
+        name: name in results.
+        trained: whether the vectors have a meaning.
+        context: maximum number of tokens of a caption, including the two marks.
+        words: row of each word in ``vectors``.
+        vectors: word vectors.
+        tag: splits a caption into ``word/POS`` tokens.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class WordTower:
         return self._vectors.shape[1] + len(POS_TAGS)
 
     def cuts(self, caption: str) -> bool:
-        """Whether only the beginning of a caption is read."""
+        """Whether a caption is longer than the context."""
         return len(self._tag(caption)) + MARKS > self.context
 
     def encode(self, captions: Sequence[str]) -> Encoded:
-        """Vectors of captions, zero behind each; tokens are numbered as they are met, padding is 0."""
+        """Features of captions, zero after the last token. Tokens are numbered in order of appearance; padding is 0."""
         tagged = [self._tag(caption) for caption in captions]
         vectors, tags, length = vectorise(tagged, self._words, self._vectors, self.context - MARKS)
         features = torch.zeros(len(captions), self.context, self.width)
@@ -76,7 +76,7 @@ class WordTower:
 
     @property
     def token_embedding(self) -> Float[Tensor, "V W"]:
-        """Of the tokens met so far."""
+        """Features of the tokens seen so far, by number."""
         return torch.stack(self._rows)
 
     @property
@@ -85,10 +85,10 @@ class WordTower:
 
 
 def load(config: TextConfig, tagged: Mapping[str, Sequence[str]]) -> WordTower:
-    """The tower of a profile whose ``tower`` is ``words``; ``tagged`` are the tokens of captions that have some.
+    """The tower of a profile whose ``tower`` is ``words``; ``tagged`` holds the tokens of captions that have some.
 
     Raises:
-        ConfigError: ``width`` is not that of a token, ``context`` leaves no room for words, or there are no vectors.
+        ConfigError: ``width`` is not the width of a token, or ``context`` leaves no room for words.
         DataError: the vectors cannot be read.
     """
     name = tower_name(config)

@@ -1,4 +1,4 @@
-"""Batches of windows of equal length, for trainings of autoencoders."""
+"""Batches of windows of equal length, for training autoencoders."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,21 +22,22 @@ def window_loaders(
     workers: int,
     knobs: tuple[str, str],
 ) -> tuple[Any, Any]:
-    """Windows of the training split, mirrored ones where the dataset has them, and of the validation split.
+    """Loaders of the training split's windows, with mirrored copies if the dataset has them, and of the validation
+    split's.
 
     Args:
-        splits: for training and for validation.
-        settings: of the dataset.
-        root: of the order of windows.
-        frames: of a window.
-        stride: frames between the starts of two windows.
-        last: whether a clip's last possible window is one.
-        batch: windows a step, on one device.
-        workers: data-loading processes.
-        knobs: names of those that set ``frames`` and ``batch``, for the message.
+        splits: training and validation split.
+        settings: the dataset's configuration.
+        root: seed of the order of windows.
+        frames: frames per window.
+        stride: frames between the starts of successive windows.
+        last: whether to include a clip's last possible window.
+        batch: windows per step and device.
+        workers: number of data-loading processes.
+        knobs: names of the knobs for ``frames`` and ``batch``, for the error message.
 
     Raises:
-        ConfigError: too few windows for a batch.
+        ConfigError: a split has too few windows for a batch.
     """
     made = []
     for split in splits:

@@ -14,8 +14,8 @@ FIGURES = numbered(
             number=2,
             in_paper=True,
             title="Quality over sampling time",
-            text="R-precision (top 1) against the time of one sampling; the area of a bubble is proportional to the number "
-            "of parameters. The paper's numbers and this run's are in separate panels.",
+            text="R-precision (top 1) against the time of one sampling; the area of a bubble is proportional to the "
+            "number of parameters. The paper's numbers and this run's are in separate panels.",
             function="workflow.figures.figure2:draw",
             timed=True,
         ),
@@ -24,8 +24,8 @@ FIGURES = numbered(
             number=7,
             in_paper=True,
             title="Motions",
-            text="Three moments of each motion: ground truth, and samples of the models for the same caption. The camera's "
-            "distance is the same for all motions of a row.",
+            text="Three moments of each motion: ground truth, and samples of the models for the same caption. The "
+            "camera's distance is the same for all motions of a row.",
             function="workflow.figures.figure7:draw",
             inputs=("shown",),
         ),
@@ -42,26 +42,26 @@ FIGURES = numbered(
         Exhibit(
             name="learning",
             title="Learning curves",
-            text="Error on held-out clips over training: mean (line) and range (shade) over training seeds. Each method "
-            "shows the quantity that its training minimises, and curves share a panel only if that quantity is the same; "
-            "for denoisers it is averaged over noise levels. A lower error does not mean that a model follows the text "
-            "better.",
+            text="Error on held-out clips over training: mean (line) and range (shade) over training seeds. Each "
+            "method shows the quantity that its training minimises, and curves share a panel only if that quantity is "
+            "the same; for denoisers it is averaged over noise levels. A lower error does not mean that a model "
+            "follows the text better.",
             function="workflow.figures.learning:draw",
             inputs=("learning",),
         ),
         Exhibit(
             name="steps",
             title="Quality over sampling steps",
-            text="R-precision (top 3) and FID of the full model by number of sampling steps, with DDIM and DPM-Solver++. "
-            "Bars: 95% intervals over repeats.",
+            text="R-precision (top 3) and FID of the full model by number of sampling steps, with DDIM and "
+            "DPM-Solver++. Bars: 95% intervals over repeats.",
             function="workflow.figures.sampling_steps:draw",
             inputs=("steps",),
         ),
         Exhibit(
             name="sensitivity",
             title="Sensitivity of the evaluators",
-            text="Change of each metric when the ground truth is damaged. Blue: the metric detects the damage, darker for "
-            "a larger change; grey: it does not; pink: it improves.",
+            text="Change of each metric when the ground truth is damaged. Blue: the metric detects the damage, darker "
+            "for a larger change; grey: it does not; pink: it improves.",
             function="workflow.figures.sensitivity:draw",
             inputs=("sensitivity",),
         ),

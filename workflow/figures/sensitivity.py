@@ -32,8 +32,8 @@ def draw(study: Study, job: Job) -> Figure:
 def responses(measured: pd.DataFrame, profile: str) -> Figure:
     """One panel per evaluator: a row per damage, a column per metric, the change written in the cell.
 
-    Blue: the metric detects the damage; darker for a larger change relative to its blur (:func:`changes`). Grey: it does
-    not. Pink: it improves.
+    Blue: the metric detects the damage; darker for a larger change relative to its blur (:func:`changes`). Grey: it
+    does not. Pink: it improves.
 
     Args:
         measured: rows of every ``sensitivity.csv``.

@@ -284,8 +284,8 @@ def blindness(study: Study, dataset: Dataset) -> str:
     digits = METRICS["top3"].digits
     return (
         f"The evaluator of {dataset_name(dataset)} does not match even real motions with their captions (R-precision, "
-        f"top 3: {decimals(real, digits)}; chance: {decimals(shuffled, digits)}), so none of its numbers, FID included, "
-        "measures the quality of a motion: train it longer."
+        f"top 3: {decimals(real, digits)}; chance: {decimals(shuffled, digits)}), so none of its numbers, FID "
+        "included, measures the quality of a motion: train it longer."
     )
 
 

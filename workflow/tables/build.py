@@ -73,8 +73,8 @@ APART = "The blocks differ in data, evaluator, protocol and sizes: compare numbe
 MARKS = "Best in bold, second best underlined, within each block and by the numbers as shown."
 QUALITY_MARKS = (
     f"{MARKS} →: closer to the block's ground truth (first row) is better. Ground truth is not ranked; in R-Precision "
-    "and MM Dist, nor is a method that does not beat shuffled captions. Marks order the numbers as shown and do not say "
-    f"that rows are distinguishable: for that, see σ and Table {TABLES['claims'].number}."
+    "and MM Dist, nor is a method that does not beat shuffled captions. Marks order the numbers as shown and do not "
+    f"say that rows are distinguishable: for that, see σ and Table {TABLES['claims'].number}."
 )
 
 
@@ -210,7 +210,7 @@ def table5(study: Study, _job: Job) -> Table:
         PARAMETERS,
         "The paper labels its R-precision top-1, but its first row is InterGen's top-1 and its last row InterMamba's "
         "top-3. The column mixes two scales, so it is not ranked here.",
-        "From the second row to the third the feed-forward layers are removed as well, so more than one factor changes.",
+        "From the second row to the third the feed-forward layers are removed as well: more than one factor changes.",
         *conditions(study, 5, "interhuman"),
         *_as_printed(frame.assign(method="Row " + frame["row"])),
     ]

@@ -34,8 +34,8 @@ NOTES = (
     "and costs, with its 95% interval over training seeds; rows are compared on the motions of the same repeats with "
     "seeds paired (two-way analysis of variance of rows and seeds; fusion weights: Student's t; seconds: Welch's). "
     "n: trainings of each row. p-values are Holm-corrected across all claims.",
-    "Tables 4 and 5 of the paper have a column R-precision without its top k. Table 4 is on the scale of top 3, Table 5 "
-    "mixes scales; the metric named here is the one measured here.",
+    "Tables 4 and 5 of the paper have a column R-precision without its top k. Table 4 is on the scale of top 3, Table "
+    "5 mixes scales; the metric named here is the one measured here.",
     "Holds, does not hold: p below 0.05. 'Inconclusive' is not evidence against the paper; a verdict needs more "
     "trainings or other data. Two rows are not compared if neither is above chance.",
     "All verdicts apply to this profile's data and sizes. Claims about seconds may differ between equal runs.",

@@ -124,13 +124,13 @@ def table(_study: object, job: Job) -> Table:
         Column("verdict", "Verdict", width=0.09),
     )
     notes = (
-        "Computed from the transcribed tables (results/paper/reported); only the statements of the text are typed in. A "
-        "number in the text is consistent if it equals the tables' number rounded to as many digits.",
+        "Computed from the transcribed tables (results/paper/reported); only the statements of the text are typed in. "
+        "A number in the text is consistent if it equals the tables' number rounded to as many digits.",
         "Repeated: two different quantities have the same or nearly the same digits, which may be chance. As read: "
         "notation and statements of other publications, which cannot be computed. The log of T2M* is Inter-X's "
         "(github.com/liangxuy/Inter-X, evaluation/text2motion/hhi_evaluation.log.sample). The parameters of "
-        "Cross-ASTM also depend on the width and on four blocks per module; the paper states neither, so these are this "
-        "project's reading.",
+        "Cross-ASTM also depend on the width and on four blocks per module; the paper states neither, so these are "
+        "this project's reading.",
     )
     return Table(columns, blocks, notes, "Subject")
 

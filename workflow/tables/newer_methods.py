@@ -22,8 +22,8 @@ STANDING_WIDTH, NUMBER_WIDTH = 0.09, 0.092
 NOTES = (
     "No number here was measured or checked by this project. The table gives an overview of the field and ranks "
     "nothing, because evaluators and protocols differ between sources.",
-    "Standing: paper, taken from the paper; authors' log, from a file of results in the authors' repository; user, from "
-    "a report in a public issue; second-hand, from a summary or an index of the source, not from the source itself.",
+    "Standing: paper, taken from the paper; authors' log, from a file of results in the authors' repository; user, "
+    "from a report in a public issue; second-hand, from a summary or an index of the source, not from the source.",
 )
 
 

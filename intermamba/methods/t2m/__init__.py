@@ -1,4 +1,4 @@
-"""T2M (Guo et al. 2022): movements of four frames, drawn one after the other from a caption's words."""
+"""T2M (Guo et al. 2022): movements of four frames, sampled one after the other from the words of a caption."""
 
 from intermamba.methods.method import ROW, Error, Method, Training
 from intermamba.methods.t2m.options import T2MOptions, T2MSizes
@@ -21,7 +21,7 @@ METHOD = Method(
             name="generator",
             module="intermamba.methods.t2m.training:GeneratorModule",
             network="intermamba.methods.t2m.network:MotionGenerator",
-            error=Error("motion", "motion by its own posterior, smooth L1 of normalised features"),
+            error=Error("motion", "motion decoded from its posterior, smooth L1 of normalised features"),
             needs=("movements",),
             defaults={
                 **_SHARED,
@@ -58,6 +58,6 @@ METHOD = Method(
     },
     sources={
         "text": "liangxuy/Inter-X, evaluation/text2motion/utils/word_vectorizer.py and data/dataset.py",
-        "training": "its README's commands and three trainers; the curriculum ends the training, at most at `epochs`",
+        "training": "its README's commands and three trainers; the curriculum ends the training, or `epochs` does",
     },
 )

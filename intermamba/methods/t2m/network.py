@@ -1,9 +1,9 @@
-"""T2M (Guo et al. 2022): a motion as movements of four frames, drawn one after the other from a caption.
+"""T2M (Guo et al. 2022): a motion as movements of four frames, sampled one after the other from a caption.
 
 Three networks are trained in turn: an autoencoder of movements; the generator, a recurrent variational autoencoder
-whose prior and posterior are conditioned on the words that the decoder attends to and on how much is left of the
+whose prior and posterior are conditioned on the words that the decoder attends to and on the remaining length of the
 motion; and an estimator of a motion's length. The pair is one sequence. Sources: Inter-X
-``evaluation/text2motion/networks``, which is the original text-to-motion code but for the foot contacts.
+``evaluation/text2motion/networks``, which is the original text-to-motion code without the foot contacts.
 """
 
 from itertools import pairwise
@@ -21,7 +21,7 @@ from intermamba.models.network import Network
 from intermamba.positions import sinusoids
 
 WORDS = 37
-"""Words of the longest caption, with the two marks around it."""
+"""Tokens of the longest caption, its start and end marks included."""
 
 
 class MovementEncoder(nn.Module):
@@ -62,7 +62,7 @@ class MovementDecoder(nn.Module):
     def forward(
         self, movements: Float[Tensor, "B U W"], units: Int[Tensor, " B"] | None = None
     ) -> Float[Tensor, "B T C"]:
-        """Frames; zero behind ``units`` movements, if given, of which none behind them has a part in what is before."""
+        """Frames; with ``units``, those after as many movements are zero, and later movements affect no frame."""
         h = movements
         for layer in self.main:
             h = layer(_within(h, units, h.shape[1] // movements.shape[1]).mT).mT
@@ -71,7 +71,7 @@ class MovementDecoder(nn.Module):
 
 
 class WordEncoder(nn.Module):
-    """Word vectors and one-hot parts of speech through a bidirectional GRU from a learned state.
+    """Word vectors and one-hot parts of speech through a bidirectional GRU with a learned initial state.
 
     ``words`` is the width of the word vectors, ``tags`` the number of parts of speech.
     """
@@ -87,10 +87,10 @@ class WordEncoder(nn.Module):
     def forward(
         self, words: Float[Tensor, "B S W"], tags: Float[Tensor, "B S C"], length: Int[Tensor, " B"]
     ) -> tuple[Float[Tensor, "B S H"], Float[Tensor, "B H"]]:
-        """States at each word, zero behind a caption's end, and the last ones of both directions.
+        """States at each word, zero after a caption's end, and the last states of both directions.
 
-        As officially, backward states stand in reverse: beside the first word is the state of the last one. The
-        official code turns them around once, although they are in the order of the words already.
+        The backward states are in reverse order, as in the official code: the state of the last word is at the place of
+        the first. The official code reverses them once more although they are in the order of the words already.
         """
         inputs = self.embed(words + self.embed_tag(tags))
         place, end = torch.arange(words.shape[1], device=words.device), length.unsqueeze(1)
@@ -104,7 +104,7 @@ class WordEncoder(nn.Module):
 
 
 class LengthEstimator(nn.Module):
-    """A caption to a distribution over lengths, in movements; ``longest`` is the largest that can be asked for."""
+    """Distribution over lengths, in movements, of a caption's motion; ``longest`` is the number of lengths."""
 
     def __init__(self, words: int, tags: int, longest: int, sizes: T2MSizes) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ class LengthEstimator(nn.Module):
 
 
 class WordAttention(nn.Module):
-    """What a state looks for among the words."""
+    """Attention from a state to the words."""
 
     def __init__(self, query: int, states: int, width: int) -> None:
         super().__init__()
@@ -139,9 +139,9 @@ class WordAttention(nn.Module):
     def forward(
         self, state: Float[Tensor, "B D"], words: Float[Tensor, "B S H"], behind: Bool[Tensor, "B S"] | None
     ) -> Float[Tensor, "B W"]:
-        """``behind`` is true behind a caption's end, which is not attended to.
+        """``behind`` is true after a caption's end, where there is no attention.
 
-        Without it, padding is: its states are zero and its values the bias.
+        Without it, padding is attended to: its states are zero, so its values are the bias.
         """
         keys = self.key(words)
         score = (keys @ self.query(state).unsqueeze(2)).squeeze(2) / keys.shape[2] ** 0.5
@@ -151,10 +151,10 @@ class WordAttention(nn.Module):
 
 
 class Recurrence(nn.Module):
-    """GRU cells over movements that also see how many are left.
+    """GRU cells over movements, with the number of remaining movements as an input.
 
     Attributes:
-        start: from the sentence to the first states.
+        start: maps the sentence to the initial states.
     """
 
     def __init__(self, inputs: int, sizes: T2MSizes) -> None:
@@ -165,13 +165,13 @@ class Recurrence(nn.Module):
         _xavier(self)
 
     def states(self, sentence: Float[Tensor, "B H"]) -> tuple[Float[Tensor, "B D"], ...]:
-        """First states."""
+        """Initial states."""
         return self.start(sentence).chunk(len(self.cells), dim=1)
 
     def step(
         self, inputs: Float[Tensor, "B C"], states: tuple[Float[Tensor, "B D"], ...], left: Int[Tensor, " B"]
     ) -> tuple[Float[Tensor, "B D"], ...]:
-        """Next states; the last one is the output."""
+        """Next states; the last cell's is the output."""
         h = self.embed(inputs)
         h = h + sinusoids(left, h.shape[1]).to(h.dtype)
         found = []
@@ -182,7 +182,7 @@ class Recurrence(nn.Module):
 
 
 class LatentRecurrence(Recurrence):
-    """Gives the distribution of a movement's random numbers: prior or posterior."""
+    """Prior or posterior distribution of a movement's latent vector."""
 
     def __init__(self, inputs: int, sizes: T2MSizes) -> None:
         super().__init__(inputs, sizes)
@@ -196,7 +196,7 @@ class LatentRecurrence(Recurrence):
 
 
 class MovementRecurrence(Recurrence):
-    """Gives the next movement."""
+    """Decoder of the next movement."""
 
     def __init__(self, inputs: int, sizes: T2MSizes) -> None:
         super().__init__(inputs, sizes)
@@ -218,12 +218,12 @@ class Words(NamedTuple):
 
 
 class Rollout(NamedTuple):
-    """Movements of a batch with the distributions that they were drawn from."""
+    """Movements of a batch with the distributions of their latent vectors."""
 
     movements: Float[Tensor, "B U W"]
     prior: tuple[Float[Tensor, "B U Z"], Float[Tensor, "B U Z"]]
     posterior: tuple[Float[Tensor, "B U Z"], Float[Tensor, "B U Z"]] | None
-    """None where a motion was drawn rather than learned from."""
+    """``None`` when sampling."""
 
 
 class Generator(nn.Module):
@@ -242,7 +242,7 @@ class Generator(nn.Module):
         self.movement_decoder = MovementDecoder(2 * features, sizes)
 
     def movements(self, motion: Float[Tensor, "B T C"]) -> Float[Tensor, "B U W"]:
-        """Movements of true motion; the encoder was trained before and stays as it is."""
+        """Movements of true motion, by the frozen encoder."""
         with torch.no_grad():
             found: Tensor = self.movement_encoder(motion)
         return found
@@ -255,17 +255,17 @@ class Generator(nn.Module):
         true: Float[Tensor, "B U W"] | None = None,
         teacher: bool = False,
     ) -> Rollout:
-        """As many movements as there is ``noise``.
+        """Generate U movements, the length of ``noise``.
 
-        Motions are drawn as in the official evaluation, whose batches hold one caption. In training, shorter captions
-        of a batch are padded, and the decoder attends to the padding too.
+        Sampling ignores padding, as the official evaluation does with its batches of one caption. In training, shorter
+        captions of a batch are padded, and the decoder attends to the padding too, as in the official code.
 
         Args:
             words: captions.
-            left: movements of each whole motion.
-            noise: standard normal; of the posterior where there is a ``true`` motion, else of the prior.
+            left: number of movements of each whole motion.
+            noise: standard normal; for the posterior if ``true`` is given, else for the prior.
             true: movements to learn from.
-            teacher: continue from the true movement rather than from the one made.
+            teacher: continue from the true movement instead of the generated one.
         """
         said, sentence = self.words(*words)
         places = torch.arange(said.shape[1], device=said.device)
@@ -293,10 +293,11 @@ class Generator(nn.Module):
 
 
 class WordReader(Network):
-    """A network whose condition is a caption's words: features of each, then one where there is a word.
+    """A network conditioned on a caption's words: the features of each word, then a feature that is one for words and
+    zero for padding.
 
-    The last :data:`TAGS` features of a word are its part of speech. A stand-in for the words' tower has none; its last
-    features take their way, which adds to that of the others.
+    The last :data:`TAGS` features of a word are its part of speech. Features of another text tower are split in the
+    same way, although they have no part of speech.
     """
 
     def encode_text(self, tokens: Float[Tensor, "B S W"], end: Int[Tensor, " B"]) -> Float[Tensor, "B S D"]:
@@ -309,7 +310,7 @@ class WordReader(Network):
         return Words(vectors, tags, real[..., 0].sum(1).long())
 
     def example_words(self, batch: int) -> Float[Tensor, "B S D"]:
-        """Words of the longest caption, whose values change no cost."""
+        """Words of the longest caption, for counting operations; their values do not matter."""
         return torch.ones(batch, WORDS, self.text_width + 1, device=next(self.parameters()).device)
 
 
@@ -329,7 +330,7 @@ class MovementAutoencoder(Network):
         self.encoder, self.decoder = MovementEncoder(2 * features, sizes), MovementDecoder(2 * features, sizes)
 
     def forward(self, motion: Float[Tensor, "B T C"]) -> tuple[Float[Tensor, "B U W"], Float[Tensor, "B T C"]]:
-        """Movements of a normalised motion, whose frames are a multiple of :data:`UNIT`, and what they stand for."""
+        """Movements of a normalised motion (T a multiple of :data:`UNIT`), and the motion decoded from them."""
         movements = self.encoder(motion)
         return movements, self.decoder(movements)
 
@@ -359,7 +360,7 @@ class MotionGenerator(WordReader):
     def forward(
         self, cond: Float[Tensor, "B S D"], units: Int[Tensor, " B"], noise: Float[Tensor, "B U Z"]
     ) -> Float[Tensor, "B T P F"]:
-        """A normalised motion of ``units`` movements, zero behind them."""
+        """A normalised motion of ``units`` movements, zero after them."""
         made: Rollout = self.generator(self.words(cond), units, noise)
         motion: Tensor = self.generator.movement_decoder(made.movements, units)
         return motion.unflatten(2, (2, -1))
@@ -377,7 +378,7 @@ class MotionGenerator(WordReader):
 
 
 class T2M(MotionGenerator):
-    """All that sampling needs: the generator, and the length estimator."""
+    """The generator and the length estimator: everything that sampling needs."""
 
     def __init__(self, features: int, max_frames: int, text_width: int, sizes: T2MSizes, options: T2MOptions) -> None:
         super().__init__(features, max_frames, text_width, sizes, options)
@@ -390,7 +391,7 @@ class T2M(MotionGenerator):
 
 
 def classes(max_frames: int) -> int:
-    """Lengths that the estimator tells apart: from none to the most movements [Inter-X 38]."""
+    """Number of lengths that the estimator distinguishes: from zero to the most movements [Inter-X 38]."""
     return max_frames // UNIT + 1
 
 

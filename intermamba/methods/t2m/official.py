@@ -1,7 +1,7 @@
 """Checkpoints of T2M as Inter-X's code writes them: ``latest.tar`` of the generator, and of the length estimator.
 
 On Inter-X a frame holds the six numbers of a joint of person 1, then those of person 2, joint by joint; here it holds
-all joints of person 1 first. The weights next to the features are put in our order.
+all joints of person 1 first. The layers that read or write features are permuted accordingly.
 """
 
 import re
@@ -40,17 +40,17 @@ _IN_NETWORK = {
     "movement_decoder": (("main.0.0.", "main.0."), ("main.1.0.", "main.2."), ("out.", "out_net.")),
 }
 NUMBERS = 6
-"""Of a joint, on Inter-X."""
+"""Numbers per joint on Inter-X."""
 
 
 def read(released: Released) -> Adopted:
-    """Both networks as one."""
+    """The generator and the length estimator as one network."""
     assert released.beside is not None
     made = Weights.of(released.checkpoint, "T2M's generator", {f"{name}.": name for name in NETWORKS.values()})
     made.drop_positions(*(f"{NETWORKS[name]}.positional_encoder.pe" for name in ("prior", "posterior", "decoder")))
     lengths = Weights.of(released.beside, "T2M's length estimator", {"estimator.": "estimator"})
     sizes, features, text_width, count = _sizes(made, lengths)
-    # Several longest motions have as many movements.
+    # Several values of max_frames have the same number of movements.
     max_frames = released.max_frames if classes(released.max_frames) == count else UNIT * count - 1
     shape = {"features": features, "max_frames": max_frames, "text_width": text_width}
     model = empty(released, made, **shape, **sizes.model_dump())
@@ -64,7 +64,7 @@ def read(released: Released) -> Adopted:
 
 
 def _sizes(made: Weights, lengths: Weights) -> tuple[T2MSizes, int, int, int]:
-    """Sizes, F of one person, W of the words, and how many lengths there are."""
+    """Sizes, features of one person (F), width of the word features (W), and number of lengths."""
     hidden = made.matrix("seq_pri.mu_net.weight")[1]
     text, words = made.matrix("text_enc.input_emb.weight")
     flat = made.matrix("mov_dec.out_net.weight")[0]
@@ -86,7 +86,7 @@ def _sizes(made: Weights, lengths: Weights) -> tuple[T2MSizes, int, int, int]:
 
 
 def _name(name: str) -> str:
-    """The official name of one of our weights."""
+    """Official name of a weight of this implementation."""
     if name.startswith("estimator."):
         inner = name.removeprefix("estimator.")
         return "estimator." + (
@@ -99,7 +99,7 @@ def _name(name: str) -> str:
 
 
 def _words(name: str) -> str:
-    """In an encoder of words, where both directions are one module."""
+    """Official name in a word encoder, where both directions are one module."""
     if name.startswith("back."):
         return re.sub(r"^back\.", "gru.", name) + "_reverse"
     return _renamed(name, "words")
@@ -113,7 +113,7 @@ def _renamed(name: str, network: str) -> str:
 
 
 def _reorder(model: T2M, features: int) -> None:
-    """Put the features of Inter-X in our order."""
+    """Permute the features of Inter-X into this project's order, in place."""
     order = interleaved(features)
     generator = model.generator
     inputs = generator.movement_encoder.main[0]
@@ -125,7 +125,7 @@ def _reorder(model: T2M, features: int) -> None:
 
 
 def interleaved(features: int) -> Int[Tensor, " C"]:
-    """The official column of each of our 2 F columns on Inter-X."""
+    """Official column of each of this project's 2 F columns on Inter-X."""
     return torch.arange(2 * features).reshape(-1, 2, NUMBERS).transpose(0, 1).flatten()
 
 

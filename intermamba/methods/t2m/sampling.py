@@ -1,4 +1,4 @@
-"""How T2M samples: a length, if it is not given, then movements one after the other."""
+"""Sampling from T2M: a length, unless it is given, then movements one after the other."""
 
 from collections.abc import Sequence
 
@@ -14,9 +14,9 @@ from intermamba.seeds import derive
 
 
 class T2MSampler:
-    """Draws the random numbers of a clip's movements from a generator of its own.
+    """Draws each clip's latent noise from a random generator of its own.
 
-    Movements are made for whole units, and the motion is cut.
+    The motion is generated in whole movements and then cut to its length.
     """
 
     def __init__(self, variant: Variant, config: DiffusionConfig, how: Sampler = "plain") -> None:  # noqa: ARG002
@@ -30,7 +30,7 @@ class T2MSampler:
         frames: int,
         seeds: Sequence[int],
     ) -> Int[Tensor, " B"]:
-        """Those asked for, or drawn for the captions: whole movements, at most ``frames``."""
+        """The given lengths, or lengths drawn for the captions: whole movements, at most ``frames``."""
         if self.options.lengths == "given":
             return length
         likely = network.lengths(cond[:, 0]).double().softmax(1).cpu()
@@ -49,7 +49,7 @@ class T2MSampler:
         """Normalised motion of two persons."""
         frames = mask.shape[1]
         units, most = -(-mask.sum(1) // UNIT), -(-network.max_frames // UNIT)
-        # Always the longest motion's numbers, since fewer would not be the first of them.
+        # Always noise for the longest motion: a smaller tensor would not hold the same first values.
         shape = max(most, -(-frames // UNIT)), network.sizes.latent
         noise = torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
         motion: Tensor = network(cond[:, 0], units, noise[:, : -(-frames // UNIT)].to(cond))

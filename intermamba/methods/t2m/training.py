@@ -19,15 +19,15 @@ from intermamba.training.module import TrainingModule
 from intermamba.training.windows import window_loaders
 
 FINE_TUNED = 0.1
-"""Learning rate of the movement decoder, which was trained before, in parts of that of the other networks [T2M]."""
+"""Learning rate of the movement decoder, which is already trained, as a share of that of the other networks [T2M]."""
 
 
 class T2MModule(TrainingModule):
-    """What the trainings share."""
+    """Base of the three trainings."""
 
     @property
     def options(self) -> T2MOptions:
-        """Choices of the row."""
+        """Options of the variant."""
         return self.variant.options_as(T2MOptions)
 
     def pair(self, batch: Batch) -> Float[Tensor, "B T C"]:
@@ -36,7 +36,7 @@ class T2MModule(TrainingModule):
 
 
 class MovementModule(T2MModule):
-    """Windows, to movements and back."""
+    """Autoencoder of windows."""
 
     model: MovementAutoencoder
 
@@ -62,10 +62,10 @@ class MovementModule(T2MModule):
 
 
 class GeneratorModule(T2MModule):
-    """Beginnings of motions, by a curriculum of their length.
+    """Beginnings of motions, with a curriculum of their length.
 
-    Clips that are shorter than the curriculum asks for are left out of their batch; a batch of nothing else is cut to
-    its longest one.
+    Clips shorter than the curriculum's length are left out of their batch. If all are shorter, the longest one's length
+    is used.
     """
 
     model: MotionGenerator
@@ -81,7 +81,7 @@ class GeneratorModule(T2MModule):
                 getattr(self.model.generator, f"movement_{name}").load_state_dict(_within(parts["movements"], name))
         self.model.generator.movement_encoder.requires_grad_(False)
         longest = self.model.max_frames // UNIT
-        # Buffers, so that a resumed training goes on where it was.
+        # Buffers, so that a resumed training continues the curriculum.
         self.register_buffer("units", torch.tensor(min(self.model.sizes.first, longest)))
         self.register_buffer("best", torch.tensor(torch.inf))
         self.register_buffer("worse", torch.tensor(0))
@@ -112,7 +112,7 @@ class GeneratorModule(T2MModule):
         self.follow(float(self.trainer.callback_metrics[VALIDATION_LOSS]))
 
     def follow(self, loss: float) -> None:
-        """Ask for one movement more if a validation's ``loss`` says so; after the last one, training ends."""
+        """Add a movement if the validation ``loss`` stops improving; at the longest motion, end the training."""
         curriculum = self.options.curriculum
         improved = loss < self.best
         stop = not improved and (self.worse >= curriculum.patience or loss - self.best >= curriculum.rise)
@@ -130,7 +130,7 @@ class GeneratorModule(T2MModule):
         self.tried.zero_()
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """AdamW; the movement decoder is but fine-tuned."""
+        """AdamW, with a smaller learning rate for the movement decoder."""
         settings = self.config.training
         tuned = list(self.model.generator.movement_decoder.parameters())
         known = {id(weight) for weight in tuned}
@@ -147,7 +147,7 @@ class GeneratorModule(T2MModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,  # noqa: ARG002
     ) -> None:
-        """Each network by itself, as officially."""
+        """Clip each network separately, as in the official code."""
         if gradient_clip_val is None:
             return
         for network in self.model.generator.children():
@@ -155,7 +155,7 @@ class GeneratorModule(T2MModule):
 
 
 class LengthModule(T2MModule):
-    """Captions to the lengths of their motions; the generator was trained before and stays as it is."""
+    """Lengths of motions from captions; the generator is frozen."""
 
     model: T2M
 
@@ -172,6 +172,6 @@ class LengthModule(T2MModule):
 
 
 def _within(weights: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """Those of the module called ``name``, by their names in it."""
+    """Weights of the submodule ``name``, by their names inside it."""
     prefix = f"{name}."
     return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
