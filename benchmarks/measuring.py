@@ -7,6 +7,7 @@ import pandas as pd
 
 from evaluators import evaluation, protocol
 from evaluators import evaluator as evaluators
+from evaluators.evaluation import Beside
 from evaluators.evaluator import fingerprint
 from evaluators.sources import RealSource
 from intermamba import files
@@ -46,9 +47,9 @@ class Measurement:
     def measure(self, generator: MotionGenerator) -> pd.DataFrame:
         """Columns repeat, metric and value."""
         source = {"": GeneratedSource(generator, self.real, self.config.runtime.sampling_batch)}
-        found = evaluation.evaluate(
-            self.evaluator, self.protocol, self.real, source, root(self.config, self.dataset), unseen=self.split.unseen
-        )
+        beside = Beside(unseen=self.split.unseen, held_out=self.split.held_out)
+        seed = root(self.config, self.dataset)
+        found = evaluation.evaluate(self.evaluator, self.protocol, self.real, source, seed, beside=beside)
         return found.drop(columns=["method", "repeat_seed"])
 
 

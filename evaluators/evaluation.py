@@ -1,7 +1,7 @@
 """Measuring sources of motion by a protocol."""
 
 import typing
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,14 +12,15 @@ from jaxtyping import Bool, Float
 from evaluators import metrics, physical
 from evaluators.evaluator import Evaluator, Remembering
 from evaluators.protocol import Multimodality, Protocol, repeat_seed, source_seed, variations_seed
+from evaluators.results import BY_COMBINATION, BY_PHRASING
 from intermamba.data.dataset import Batch
 from intermamba.errors import DataError
 from intermamba.progress import SILENT, Progress
 from intermamba.representation import Representation
 from intermamba.seeds import derive
 
-TOP_BY_PHRASING = 3
-"""The k of R-precision by phrasing."""
+TOP_OF_PARTS = 3
+"""The k of R-precision on parts of the test split."""
 
 
 @typing.runtime_checkable
@@ -47,13 +48,41 @@ class Embedded:
     motion: tuple[Float[np.ndarray, "_ K"], ...]
     physical: Mapping[str, float] = field(default_factory=dict)
     """Physical metrics, as means over clips."""
-    unseen: tuple[Bool[np.ndarray, " _"], ...] = ()
-    """For each batch: which texts are in phrasings that training never shows."""
+    parts: Mapping[str, Bool[np.ndarray, " N"]] = field(default_factory=dict)
+    """Which pairs of all batches are in a part of the test split, by the metric of R-precision on that part."""
 
     @property
     def motions(self) -> Float[np.ndarray, "N K"]:
         """Motion embeddings of all batches."""
         return np.concatenate(self.motion)
+
+
+@typing.runtime_checkable
+class Known(typing.Protocol):
+    """Training clips, to which motions may be near."""
+
+    def nearness(
+        self, motion: Float[np.ndarray, "B K"], batch: Batch, body: Representation
+    ) -> Mapping[str, Float[np.ndarray, " B"]]:
+        """Metrics of the distance of each motion to the nearest training clip, from its embedding and its joints."""
+        ...
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is measured beside the protocol's own metrics."""
+
+    body: Representation | None = None
+    """The meaning of the features, for physical metrics (:mod:`evaluators.physical`)."""
+    unseen: Collection[str] = ()
+    """Captions in phrasings that training never shows: R-precision is also measured on these and on the others."""
+    held_out: Collection[str] = ()
+    """Clips of combinations that training never shows, likewise."""
+    known: Known | None = None
+    """The training clips, for the distance to the nearest of them; needs ``body``."""
+
+
+NOTHING = Beside()
 
 
 def evaluate(
@@ -63,8 +92,7 @@ def evaluate(
     sources: Mapping[str, Source],
     seed: int,
     progress: Progress = SILENT,
-    body: Representation | None = None,
-    unseen: Collection[str] = (),
+    beside: Beside = NOTHING,
 ) -> pd.DataFrame:
     """Measure every one of ``sources`` against the real motions of ``reference``.
 
@@ -80,9 +108,7 @@ def evaluate(
         sources: motions to be evaluated, by the name of the method; their texts come with them.
         seed: root of the repeats' seeds.
         progress: counts the repeats of all sources.
-        body: the meaning of the features, for physical metrics (:mod:`evaluators.physical`), if wanted.
-        unseen: captions in phrasings that training never shows; R-precision is then also measured separately on these
-            and on the others.
+        beside: what is measured beside the protocol's own metrics.
 
     Returns:
         One row per repeat, method and metric: ``method``, ``repeat``, ``repeat_seed``, ``metric`` (``top1`` ...,
@@ -101,7 +127,7 @@ def evaluate(
         real = [_motion(evaluator, batch) for batch in reference.batches(derive(drawn, "reference"))]
         protocol.require(sum(map(len, real)), "reference motions")
         for method, source in sources.items():
-            found = score(protocol, np.concatenate(real), embed(evaluator, source, drawn, body, unseen), drawn)
+            found = score(protocol, np.concatenate(real), embed(evaluator, source, drawn, beside), drawn)
             if repeat < protocol.multimodality.repeats:
                 found |= _multimodality(evaluator, protocol.multimodality, source, drawn)
             rows[method] += [(method, repeat, drawn, metric, value) for metric, value in found.items()]
@@ -114,20 +140,30 @@ def embed(
     evaluator: Evaluator,
     source: Source,
     repeat_seed: int,
-    body: Representation | None = None,
-    unseen: Collection[str] = (),
+    beside: Beside = NOTHING,
 ) -> Embedded:
     """A repeat's draw of ``source`` through ``evaluator``."""
-    text, motion, measured, phrasing = [], [], [], []
+    text, motion, measured, unseen, held_out = [], [], [], [], []
     for batch in source.batches(source_seed(repeat_seed)):
         text.append(_text(evaluator, batch))
         motion.append(_motion(evaluator, batch))
-        phrasing.append(np.array([caption in unseen for caption in batch.caption]))
-        if body is not None:
-            measured.append(physical.measure(batch.motion, batch.mask, body))
+        unseen += [caption in beside.unseen for caption in batch.caption]
+        held_out += [clip in beside.held_out for clip in batch.clip]
+        if beside.body is not None:
+            found = {name: one.numpy() for name, one in physical.measure(batch.motion, batch.mask, beside.body).items()}
+            if beside.known is not None:
+                found |= beside.known.nearness(motion[-1], batch, beside.body)
+            measured.append(found)
     names = measured[0] if measured else {}
-    means = {name: float(torch.cat([one[name] for one in measured]).mean()) for name in names}
-    return Embedded(tuple(text), tuple(motion), means, tuple(phrasing))
+    means = {name: float(np.concatenate([one[name] for one in measured]).mean()) for name in names}
+    parts = {**_halves(BY_PHRASING, unseen), **_halves(BY_COMBINATION, held_out)}
+    return Embedded(tuple(text), tuple(motion), means, parts)
+
+
+def _halves(names: tuple[str, str], new: Sequence[bool]) -> dict[str, Bool[np.ndarray, " N"]]:
+    """The pairs that are known from training and those that are new, by the metrics on them."""
+    second = np.array(new, dtype=bool)
+    return {names[0]: ~second, names[1]: second}
 
 
 def score(
@@ -148,17 +184,17 @@ def score(
             scaled, protocol.diversity_pairs, derive(repeat_seed, "diversity"), protocol.diversity_halved
         ),
         **drawn.physical,
-        **_by_phrasing(drawn),
+        **_of_parts(drawn),
     }
 
 
-def _by_phrasing(drawn: Embedded) -> dict[str, float]:
-    """R-precision of texts in seen and in unseen phrasings, each among all motions of its batch; empty without both."""
-    if not drawn.unseen or not (unseen := np.concatenate(drawn.unseen)).any() or unseen.all():
-        return {}
+def _of_parts(drawn: Embedded) -> dict[str, float]:
+    """R-precision on every part of the test split that is neither empty nor whole; each text is ranked among all
+    motions of its batch.
+    """
     rank = np.concatenate([metrics.ranks(*pair) for pair in zip(drawn.text, drawn.motion, strict=True)])
-    found = rank < TOP_BY_PHRASING
-    return {"top3_seen": float(found[~unseen].mean()), "top3_unseen": float(found[unseen].mean())}
+    found = rank < TOP_OF_PARTS
+    return {name: float(found[part].mean()) for name, part in drawn.parts.items() if part.any() and not part.all()}
 
 
 def _multimodality(evaluator: Evaluator, settings: Multimodality, source: Source, repeat_seed: int) -> dict[str, float]:

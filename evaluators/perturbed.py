@@ -4,7 +4,7 @@ Every edit is a pure function of a batch and a generator, and its features are c
 follow the changed positions. A batch needs two clips.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from evaluators import evaluation
 from evaluators import protocol as protocols
-from evaluators.evaluation import Source
+from evaluators.evaluation import NOTHING, Beside, Source
 from evaluators.evaluator import Evaluator
 from evaluators.perturbations import Perturbation, catalogue
 from evaluators.sensitivity import REAL
@@ -25,7 +25,6 @@ from intermamba.data import interhuman, interx
 from intermamba.data.dataset import Batch
 from intermamba.datasets import family
 from intermamba.progress import SILENT, Progress
-from intermamba.representation import Representation
 from intermamba.rotations import axis_angle_to_matrix, matrix_to_rows, rows_to_matrix
 from intermamba.seeds import derive
 from intermamba.skeleton import FACE, FEET, FEET_HEIGHT, FEET_SQUARED_STEP, JOINTS, LEFT_HIP, RIGHT_HIP
@@ -56,8 +55,7 @@ def measure(
     real: Source,
     seed: int,
     progress: Progress = SILENT,
-    body: Representation | None = None,
-    unseen: Collection[str] = (),
+    beside: Beside = NOTHING,
 ) -> pd.DataFrame:
     """Metrics of real motions, undamaged (method ``real``) and under every perturbation (method: its name).
 
@@ -65,7 +63,7 @@ def measure(
     motion per caption.
     """
     damaged = {one.name: PerturbedSource(real, one, protocol.dataset) for one in catalogue(protocol.dataset)}
-    return evaluation.evaluate(evaluator, protocol, real, {REAL: real, **damaged}, seed, progress, body, unseen)
+    return evaluation.evaluate(evaluator, protocol, real, {REAL: real, **damaged}, seed, progress, beside)
 
 
 def swapped_captions(batch: Batch, draws: torch.Generator) -> Batch:

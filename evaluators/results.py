@@ -43,13 +43,23 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             Metric("bone_drift", "Bone drift (mm)", "closer", 1, learned=False),
             Metric("top3_seen", "R-precision top 3, seen phrasings", "up"),
             Metric("top3_unseen", "R-precision top 3, unseen phrasings", "up"),
+            Metric("top3_shown", "R-precision top 3, seen combinations", "up"),
+            Metric("top3_held_out", "R-precision top 3, held-out combinations", "up"),
+            Metric("nearest_embedding", "Distance to the nearest training clip", "closer"),
+            Metric("nearest_joints", "Error of joints to the nearest training clip (cm)", "closer", 1, learned=False),
         )
     }
 )
 BY_PHRASING = ("top3_seen", "top3_unseen")
 """R-precision of captions in phrasings that training shows, and in others; where the test split marks them."""
-LEARNED = tuple(name for name, one in METRICS.items() if one.learned and name not in BY_PHRASING)
-PHYSICAL = tuple(name for name, one in METRICS.items() if not one.learned)
+BY_COMBINATION = ("top3_shown", "top3_held_out")
+"""R-precision of clips whose combinations of parameters training shows, and of others, likewise."""
+NEARNESS = ("nearest_embedding", "nearest_joints")
+"""Distance of motions to the nearest training clip, in the evaluator's space and of joints."""
+COPYING = (*BY_COMBINATION, *NEARNESS)
+"""Metrics that show whether a method copies its training clips."""
+LEARNED = tuple(name for name, one in METRICS.items() if one.learned and name not in (*BY_PHRASING, *COPYING))
+PHYSICAL = tuple(name for name, one in METRICS.items() if not one.learned and name not in COPYING)
 
 
 BlockName = Literal["reference", "reproduced", "re-evaluated"]

@@ -10,6 +10,7 @@ TEMPLATES = {
     "stats": "data/{profile}/{dataset}/stats.safetensors",
     "text": "data/{profile}/{dataset}/text.safetensors",
     "own_text": "data/{profile}/{dataset}/text-{tower}.safetensors",
+    "known": "data/{profile}/{dataset}/known.safetensors",
     # results of one evaluator or one trained model
     "evaluator": "results/{profile}/{dataset}/evaluator/weights.safetensors",
     "evaluator_log": "results/{profile}/{dataset}/evaluator/training.csv",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Literal
 
+from intermamba.config import Config
 from intermamba.plugins import offered
 
 
@@ -29,6 +30,8 @@ class Exhibit:
     """Inputs beside the study's summary and costs, by their names in the stage table (``job.all(name)``)."""
     knobs: tuple[str, ...] = ()
     """Sections of the configuration beside those of every table or figure."""
+    needs: str = ""
+    """Knob without which it is not made, such as ``copying``; empty: every profile has it."""
     timed: bool = False
     """Whether it shows timings, which differ between identical runs."""
     number: int = 0
@@ -57,6 +60,11 @@ def registered(group: str, own: Mapping[str, Exhibit]) -> dict[str, Exhibit]:
         ConfigError: an entry point of ``group`` is not an exhibit, or its name is taken.
     """
     return numbered(offered(group, Exhibit, own).values())
+
+
+def of_profile(exhibits: Mapping[str, Exhibit], config: Config | None) -> dict[str, Exhibit]:
+    """Those of ``exhibits`` that a profile makes; all without one."""
+    return {name: one for name, one in exhibits.items() if config is None or not one.needs or config.section(one.needs)}
 
 
 def numbering(what: str, exhibits: Iterable[Exhibit]) -> str:

@@ -131,10 +131,11 @@ def inspect(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Pro
     used = [clip for ids in found.clips.values() for clip in ids]
     found.problems.extend(place.shared_problems())
     _attempt(place.unseen, found.problems)
+    _attempt(place.held_out, found.problems)
     found.problems[:] = dict.fromkeys(found.problems)  # a broken shared file is found once per clip
     found.files.extend(place.split_file(split) for split in splits)
     found.files.extend(place.shared_files())
-    found.files.extend(path for path in (place.unseen_file,) if path.is_file())
+    found.files.extend(place.lists())
     found.files.extend(path for clip in used for path in place.files(clip))
     return found
 

@@ -51,7 +51,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
         stamps = {name: files.stamp(root / name) for name in manifest.files}
         place = layout(dataset, root, settings)
         body: dict[str, Any] = {"skeleton": place.skeleton(), "offsets": place.offsets()}
-        unseen = place.unseen()
+        new: dict[str, Any] = {"unseen": place.unseen(), "held_out": place.held_out()}
         notes |= {"origin": manifest.origin, "skeleton": body["skeleton"]}
         notes |= {"tokeniser": place.tokeniser(), "missing_allowed": manifest.missing_allowed, "dropped": {}}
         with ExitStack() as all_or_none:
@@ -61,7 +61,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
             for split, part in parts.items():
                 dropped: dict[str, int] = {}
                 clips = _kept(map(place.read, manifest.clips[split]), settings, dropped, dataset, progress)
-                write_split(part, clips, dataset=dataset, split=split, origin=manifest.origin, unseen=unseen, **body)
+                write_split(part, clips, dataset=dataset, split=split, origin=manifest.origin, **new, **body)
                 notes["dropped"][split] = dropped
             notes["warnings"] = plausible(SplitFile(parts["test"]), settings)
             for sentence in notes["warnings"]:

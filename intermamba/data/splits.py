@@ -46,12 +46,13 @@ def write_split(
     skeleton: str | None = None,
     offsets: Float[np.ndarray, "J 3"] | None = None,
     unseen: Collection[str] = (),
+    held_out: Collection[str] = (),
 ) -> None:
     """Write ``clips`` one by one: memory holds a single clip, however large the split.
 
     ``origin`` is ``synthetic`` or ``official``; ``skeleton`` (Inter-X) names the source of the floor's height and of
-    the ``offsets`` of joints from their parents. ``unseen`` are captions in phrasings that training never shows; those
-    of the clips are stored.
+    the ``offsets`` of joints from their parents. ``unseen`` are captions in phrasings that training never shows, and
+    ``held_out`` clips of combinations that it never shows; those of the split are stored.
     """
     names: list[str] = []
     captions: list[tuple[str, ...]] = []
@@ -83,6 +84,8 @@ def write_split(
             metadata["individual"] = _json(individual)
         if present := {caption for said in captions for caption in said} & set(unseen):
             metadata["unseen"] = _json(sorted(present))
+        if among := set(names) & set(held_out):
+            metadata["held_out"] = _json(sorted(among))
         if skeleton is not None:
             metadata["skeleton"] = skeleton
         frames.seek(0)
@@ -113,6 +116,7 @@ class SplitMetadata(BaseModel):
     tokens: Json[tuple[tuple[Words, ...], ...]] | None = None
     individual: Json[tuple[tuple[Words, ...], ...]] | None = None
     unseen: Json[tuple[str, ...]] = ()
+    held_out: Json[tuple[str, ...]] = ()
 
     @model_validator(mode="after")
     def _one_entry_a_clip(self) -> "SplitMetadata":
@@ -153,6 +157,8 @@ class SplitFile:
         self._tokens, self._individual = about.tokens, about.individual
         self.unseen: frozenset[str] = frozenset(about.unseen)
         """Captions in phrasings that training never shows."""
+        self.held_out: frozenset[str] = frozenset(about.held_out)
+        """Clips of combinations that training never shows, by id."""
         if problem := self._problem(shape, kind):
             raise DataError(f"{self.path}: {problem}. {remedy}")
 

@@ -13,7 +13,7 @@ from counted import Counted
 from scipy.spatial.transform import Rotation
 
 from intermamba import rotations
-from intermamba.data import SYNTHETIC_MARKER, UNSEEN_CAPTIONS
+from intermamba.data import HELD_OUT_CLIPS, SYNTHETIC_MARKER, UNSEEN_CAPTIONS
 from intermamba.data.synthetic import KINDS, clip, plan, write_interhuman, write_interx
 from intermamba.data.synthetic.grammar import DERIVED, PHRASES, describe
 from intermamba.data.synthetic.interhuman import IGNORED, columns
@@ -136,6 +136,9 @@ def test_unseen_phrasings_are_told_in_test_captions_alone(interhuman, interx):
         unseen = set((folder / UNSEEN_CAPTIONS).read_text().splitlines())
         assert unseen <= said["test"]
         assert len(unseen) == SIZES["test"]  # one of the three of each clip
+        held_out = (folder / HELD_OUT_CLIPS).read_text().split()
+        assert set(held_out) <= set((folder / lists / "test.txt").read_text().split())
+        assert 0 < len(held_out) < SIZES["test"]
         assert not unseen & (said["train"] | said["val"])
     words = {True: set(), False: set()}
     random = np.random.default_rng(0)
@@ -202,6 +205,7 @@ def test_kinds_are_balanced_and_combinations_held_out():
     tests = [planned for planned in clips if planned.split == "test"]
     held = [planned for planned in tests if tuple(planned.parameters.values()) in KINDS[planned.kind].held_out]
     assert 0.35 < len(held) / len(tests) < 0.65
+    assert held == [planned for planned in clips if planned.held_out]
     for split in ("train", "val"):
         # Mirrored copies, on which InterHuman trains too, show no held-out combination either.
         for kind, values in seen[split]:
@@ -243,6 +247,7 @@ def test_interhuman_layout(interhuman):
         "split",
         SYNTHETIC_MARKER,
         UNSEEN_CAPTIONS,
+        HELD_OUT_CLIPS,
     }
     folders = {"annots": "txt"}
     for person in ("person1", "person2"):
@@ -288,6 +293,7 @@ def test_interx_layout(interx):
         "texts_processed",
         SYNTHETIC_MARKER,
         UNSEEN_CAPTIONS,
+        HELD_OUT_CLIPS,
     }
     lists = {name: (interx / "splits" / f"{name}.txt").read_text().split() for name in ("train", "val", "test", "all")}
     assert [len(lists[name]) for name in ("train", "val", "test", "all")] == [35, 6, 12, 53]

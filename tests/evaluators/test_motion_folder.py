@@ -25,7 +25,7 @@ from places import ROOT
 from evaluators import evaluator as evaluators
 from evaluators import protocol as protocols
 from evaluators.folder import MotionFolder, export, read, write
-from evaluators.results import LEARNED, PHYSICAL, summarise
+from evaluators.results import LEARNED, NEARNESS, PHYSICAL, summarise
 from evaluators.results import read as read_results
 from evaluators.sources import RealSource
 from intermamba import files, models, paths, requests
@@ -98,6 +98,7 @@ def build(config: Config, dataset: str) -> None:
     network = evaluators.build(config, dataset, cache.TextCache(text)).network
     metadata = {"dataset": dataset, "origin": "synthetic", "weights": "trained", "tower": "untrained"}
     files.write_tensors(paths.path("evaluator", **where), network.state_dict(), metadata)
+    reference.run_index(config, stages.job(config, "index-training", dataset=dataset))
 
 
 def job_of(config: Config, dataset: str) -> Job:
@@ -212,7 +213,7 @@ class TestFolder:
         motions_of(study, tmp_path)
         found = pd.read_csv(evaluated(study, tmp_path))
         assert found["method"].unique().tolist() == [tmp_path.name]  # called after its folder
-        assert set(found["metric"]) == {*LEARNED, *PHYSICAL} - {"multimodality"}
+        assert set(found["metric"]) == {*LEARNED, *PHYSICAL, *NEARNESS} - {"multimodality"}
         assert set(found["block"]) == {"re-evaluated"}
         assert found["training_seed"].isna().all()
 
@@ -361,7 +362,7 @@ class TestPrompts:
         self, study: tuple[Config, str], tmp_path: Path, sets: int
     ) -> None:
         found = pd.read_csv(evaluated(study, answered(study, tmp_path, sets), "answers"))
-        assert set(found["metric"]) == {*LEARNED, *PHYSICAL}  # MModality too
+        assert set(found["metric"]) == {*LEARNED, *PHYSICAL, *NEARNESS}  # MModality too
         assert open_folder(study, tmp_path).sets == sets
 
     def test_the_script_of_the_guide_answers_every_request(
@@ -436,7 +437,7 @@ class TestPrompts:
                 assert (file.caption, len(motion)) == (one.caption, one.frames)
         assert len({read(path, dataset)[1].tobytes() for path in source.paths}) == len(source.paths)
         found = pd.read_csv(evaluated(study, tmp_path / "made"))
-        assert set(found["metric"]) == {*LEARNED, *PHYSICAL}
+        assert set(found["metric"]) == {*LEARNED, *PHYSICAL, *NEARNESS}
 
     def test_more_sets_than_repeats_are_refused(self, study: tuple[Config, str]) -> None:
         with pytest.raises(ConfigError, match="--sets 4: 1 to 3, the repeats of protocol"):

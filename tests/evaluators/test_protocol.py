@@ -17,7 +17,7 @@ from evaluators import protocol as protocols
 from evaluators.evaluation import Source
 from evaluators.evaluator import Remembering
 from evaluators.protocol import Protocol
-from evaluators.results import BY_PHRASING
+from evaluators.results import BY_COMBINATION, BY_PHRASING
 from evaluators.sources import ShuffledSource
 from intermamba.config import load as load_config
 from intermamba.data.dataset import Batch
@@ -218,7 +218,7 @@ class TestEvaluate:
 
         toy = Toy(TINY)
         unseen = {str(number) for number in range(40, 64)}
-        found = evaluation.evaluate(Confused(), TINY, toy, {"toy": toy}, 0, unseen=unseen)
+        found = evaluation.evaluate(Confused(), TINY, toy, {"toy": toy}, 0, beside=evaluation.Beside(unseen=unseen))
         whole = means(found)
         assert whole["top3_seen"] == 1.0
         assert whole["top3_unseen"] < whole["top3"] < 1.0
@@ -228,6 +228,9 @@ class TestEvaluate:
             shown = TINY.evaluated(toy.clips)
             assert shown == toy.clips
             assert value["top3"] == pytest.approx((40 * value["top3_seen"] + 24 * value["top3_unseen"]) / 64)
+        by_clip = evaluation.evaluate(Confused(), TINY, toy, {"toy": toy}, 0, beside=evaluation.Beside(held_out=unseen))
+        pd.testing.assert_series_equal(by_clip["value"], found["value"])  # a clip is called like its caption
+        assert set(by_clip["metric"]) - set(found["metric"]) == set(BY_COMBINATION)
         plain = evaluation.evaluate(Confused(), TINY, toy, {"toy": toy}, 0)
         rest = found[~found["metric"].isin(BY_PHRASING)].reset_index(drop=True)
         pd.testing.assert_frame_equal(rest, plain)

@@ -95,7 +95,7 @@ def test_they_are_in_the_graph_the_results_and_the_report(
     own["intermamba_stages"] = {"count": "theirs:COUNT"}
     install(tmp_path / "installed", monkeypatch, "theirs", SOURCE, **own)
     assert list(table_entries.tables())[-1] == "counted"
-    assert table_entries.tables()["counted"].number == 11
+    assert table_entries.tables()["counted"].number == 12
     assert figure_entries.figures()["bars"].number == 12
 
     stages = table(study)
@@ -113,11 +113,11 @@ def test_they_are_in_the_graph_the_results_and_the_report(
     made_up.finish(study)
     assert all(Path(file).exists() for file in files)
     assert pd.read_csv(files[2])["shown"].item() > 1
-    assert "**Table 11.** How many steps." in Path(files[1]).read_text()
+    assert "**Table 12.** How many steps." in Path(files[1]).read_text()
     run_stage("report", study)
     page = path("report", profile="smoke").read_text(encoding="utf-8")
     document = path("report_document", profile="smoke").read_text(encoding="utf-8")
-    assert "Table 11. How many steps." in page
+    assert "Table 12. How many steps." in page
     assert "Figure 12. Rows" in page
     assert "../tables/counted.tex" in document
     assert "../figures/bars.pdf" in document

@@ -77,6 +77,7 @@ def test_all_files_are_written_and_again_to_the_byte(study):
         "claims",
         "physical",
         "context",
+        "copying",
     )
     names = {f"{name}.{form}" for name in tabled for form in ("tex", "md", "csv")} | {"all.tex"}
     assert {file.name for file in folder.iterdir()} == names | {"all.tex.prov.json", files.LOCK}
@@ -282,6 +283,19 @@ def test_motions_of_other_projects_are_re_evaluated_rows(tmp_path, monkeypatch, 
     assert f"**{expected} of other projects, evaluated in this run" in document
     assert "Theirs & co_: motions as found in submissions/theirs" in document.replace("\\", "")
     assert "theirs" not in text(3, "csv")  # their cost is not known
+
+
+def test_copying_is_set_beside_the_ground_truth(study):
+    run_stage("tables", study)
+    frame = pd.read_csv(path("table", profile="smoke", table="copying", format="csv"))
+    assert methods(frame)[:3] == ["real", "nearest", "intermamba"]
+    shown = frame[frame["dataset"].isin(["interhuman"])].pivot(index="method", columns="metric", values="shown")
+    assert shown.loc["real", "nearest_joints"] == 9.0
+    ratios = frame[frame["metric"].str.endswith("_ratio")].set_index(["method", "metric"])["shown"].astype(float)
+    for name in ("nearest_joints", "nearest_embedding"):
+        assert set(ratios["real", f"{name}_ratio"]) == {1.0}
+        assert set(ratios["nearest", f"{name}_ratio"]) <= {round(0.1 / 1.2, 2), round(0.5 / 9.0, 2)}
+    assert not frame["mark"].any()
 
 
 def test_a_study_without_official_checkpoints_has_no_such_block(study):

@@ -4,7 +4,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from evaluators.results import METRICS, read, summarise
+from evaluators.results import COPYING, METRICS, read, summarise
 from intermamba import paths
 from intermamba.config import Config, Dataset
 from intermamba.models import variants
@@ -36,7 +36,7 @@ def show(found: pd.DataFrame, others: pd.DataFrame) -> None:
     """Print one method's metrics above ``others``: means, and below each the half-width of its interval."""
     one = found.iloc[0]
     summary = summarise(pd.concat([found, others], ignore_index=True)).set_index(["method", "metric"])
-    measured = [name for name in METRICS if name in set(found["metric"])]
+    measured = [name for name in METRICS if name in set(found["metric"]) and name not in COPYING]
     console = _console()
     table = Table(title=f"{one['method']} on {one['dataset']}, protocol {one['protocol']}")
     table.add_column("method", min_width=12)

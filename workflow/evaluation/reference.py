@@ -1,14 +1,21 @@
-"""Stages ``evaluate-reference`` and ``sensitivity``: metrics of the reference motions, as they are and damaged."""
+"""Stages ``evaluate-reference`` and ``sensitivity``: metrics of the reference motions, as they are and damaged; and
+``index-training``: the training clips, to which other motions may be near.
+"""
 
+from evaluators import evaluator as evaluators
 from evaluators import perturbed
-from evaluators.copying import CopiedSource
+from evaluators.copying import CopiedSource, write_index
 from evaluators.evaluation import Source
 from evaluators.results import NEAREST, SHUFFLED
 from evaluators.sources import ShuffledSource
 from intermamba import files
 from intermamba.config import Config
+from intermamba.data.splits import SplitFile
+from intermamba.device import device_for, prepare_processor
 from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
+from intermamba.representation import representation
+from intermamba.text.cache import TextCache
 from workflow.evaluation.setup import EvaluationSetup
 
 
@@ -32,8 +39,19 @@ def run_sensitivity(config: Config, job: Job, progress: Progress = SILENT) -> No
     """Evaluate the real test motions under every perturbation, to see which damage each metric detects."""
     setup = EvaluationSetup(config, job, config.sensitivity.repeats)
     with job.recorded(config, setup.seeds) as notes:
-        found = perturbed.measure(
-            setup.evaluator, setup.protocol, setup.real, setup.root, progress, setup.body, setup.split.unseen
-        )
+        found = perturbed.measure(setup.evaluator, setup.protocol, setup.real, setup.root, progress, setup.beside)
         files.write_csv(job["metrics"], setup.rows(found, "reference"))
         notes.update(setup.notes)
+
+
+def run_index(config: Config, job: Job, progress: Progress = SILENT) -> None:
+    """Write where the training clips are in the evaluator's space, and their joints."""
+    job.require()
+    prepare_processor(config.runtime.threads)
+    dataset, training, cache = job.dataset, SplitFile(job["train"]), TextCache(job["text"])
+    with job.recorded(config) as notes:
+        device = device_for(config.runtime.accelerator)
+        evaluator = evaluators.load(config, dataset, job["evaluator"], cache, device)
+        body = representation(dataset, training.offsets)
+        notes["motions"] = write_index(job["index"], job["train"], config.datasets[dataset], evaluator, body, progress)
+        notes |= {"origin": training.origin, "evaluator": evaluators.fingerprint(job["evaluator"])}

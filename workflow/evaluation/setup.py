@@ -7,7 +7,8 @@ import pandas as pd
 from evaluators import evaluation
 from evaluators import evaluator as evaluators
 from evaluators import protocol as protocols
-from evaluators.evaluation import Source
+from evaluators.copying import TrainingClips
+from evaluators.evaluation import Beside, Source
 from evaluators.evaluator import fingerprint
 from evaluators.protocol import Protocol
 from evaluators.results import BlockName, Origin, rows
@@ -51,6 +52,8 @@ class EvaluationSetup:
         self.real = RealSource(self.split, self.settings, self.protocol, config.runtime.workers)
         self.cache = TextCache(job["text"])
         self.evaluator = evaluators.load(config, dataset, job["evaluator"], self.cache, self.device)
+        known = next(map(TrainingClips, job.inputs.get("index", ())), None)
+        self.beside = Beside(self.body, self.split.unseen, self.split.held_out, known)
         self.root = root(config, dataset)
         self.seeds = {
             "root": self.root,
@@ -68,9 +71,7 @@ class EvaluationSetup:
         progress: Progress = SILENT,
     ) -> pd.DataFrame:
         """Rows of metrics.csv for sources named by their methods."""
-        found = evaluation.evaluate(
-            self.evaluator, self.protocol, self.real, sources, self.root, progress, self.body, self.split.unseen
-        )
+        found = evaluation.evaluate(self.evaluator, self.protocol, self.real, sources, self.root, progress, self.beside)
         return self.rows(found, block, training_seed)
 
     def rows(self, found: pd.DataFrame, block: BlockName, training_seed: int | None = None) -> pd.DataFrame:

@@ -3,7 +3,8 @@
 To add a figure, write its module and add its entry to :data:`FIGURES`.
 """
 
-from workflow.exhibits import Exhibit, numbered, registered
+from intermamba.config import Config
+from workflow.exhibits import Exhibit, numbered, of_profile, registered
 
 FORMATS = ("pdf", "png")
 
@@ -70,8 +71,8 @@ FIGURES = numbered(
 """This project's, by name."""
 
 
-def figures() -> dict[str, Exhibit]:
-    """Every figure by name, in the order of the numbers: this project's and those of entry points
+def figures(config: Config | None = None) -> dict[str, Exhibit]:
+    """Every figure by name, or a profile's, in the order of the numbers: this project's and those of entry points
     (``intermamba.figures``).
     """
-    return registered("intermamba.figures", FIGURES)
+    return of_profile(registered("intermamba.figures", FIGURES), config)

@@ -17,7 +17,7 @@ def run(config: Config, job: Job) -> None:
     """
     with job.recorded(config), themed():
         study = read(config, variants())
-        for name, one in figures().items():
+        for name, one in figures(config).items():
             figure = one.make(study, job)
             for suffix in FORMATS:
                 save(figure, job[f"{name}.{suffix}"])

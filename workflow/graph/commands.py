@@ -75,6 +75,12 @@ COMMANDS = {
             unit="step",
         ),
         StageCommand(
+            name="index-training",
+            help="Embed the training clips with the evaluator, to measure how near other motions are to them.",
+            fields=_DATASET,
+            unit="clip",
+        ),
+        StageCommand(
             name="evaluate-reference",
             help="Evaluate the real test motions, with their own and with shuffled captions: ceiling and chance; "
             "and copies of training clips.",

@@ -282,6 +282,7 @@ def declare(config: Config) -> dict[str, Stage]:
     trained_on = {**train, **val, "stats": at("stats"), **text, **own_text, "recipe": "{recipe}", **needed}
     learning = ("training", "model", "diffusion", "losses", "methods.{base}", "datasets.{dataset}", "runtime", "seed")
     evaluation = {**test, **text, "evaluator": at("evaluator"), "protocols": protocols}
+    compared = {**evaluation, "index": at("known") if config.copying else ""}
     protocol = ("protocol.{dataset}", "datasets.{dataset}", "runtime", "seed")
     measured = {name: at(name) for name in ("summary", "complexity", "complexity_time")}
     sensitivity = [at("sensitivity", **item) for item in datasets]
@@ -341,10 +342,20 @@ def declare(config: Config) -> dict[str, Stage]:
         **training,
     )
     stage(
+        "index-training",
+        "workflow.evaluation.reference:run_index",
+        "embed the training clips of {dataset}",
+        inputs={**train, **text, "evaluator": at("evaluator")},
+        outputs={"index": at("known")},
+        knobs=("datasets.{dataset}", "runtime"),
+        **{**on_dataset, "items": datasets if config.copying else ()},
+        **evaluating,
+    )
+    stage(
         "evaluate-reference",
         "workflow.evaluation.reference:run",
         "evaluate the reference motions of {dataset}",
-        inputs={**evaluation, "train": train["train"] if config.copying else ""},
+        inputs={**compared, "train": train["train"] if config.copying else ""},
         outputs={"metrics": at("reference_metrics")},
         knobs=(*protocol, "copying"),
         **on_dataset,
@@ -387,9 +398,9 @@ def declare(config: Config) -> dict[str, Stage]:
         "evaluate",
         "workflow.evaluation.generated:run",
         "evaluate {variant} on {dataset}, seed {seed}",
-        inputs={**evaluation, **own_text, "weights": at("weights")},
+        inputs={**compared, **own_text, "weights": at("weights")},
         outputs={"metrics": at("run_metrics")},
-        knobs=(*protocol, "diffusion", "methods.{base}"),
+        knobs=(*protocol, "copying", "diffusion", "methods.{base}"),
         items=rows,
         **on_run,
         **evaluating,
@@ -439,9 +450,9 @@ def declare(config: Config) -> dict[str, Stage]:
         "re-evaluate",
         "workflow.evaluation.generated:run",
         "evaluate the official {variant} on {dataset}",
-        inputs={**evaluation, **own_text, "weights": at("official_weights")},
+        inputs={**compared, **own_text, "weights": at("official_weights")},
         outputs={"metrics": at("official_metrics")},
-        knobs=(*protocol, "diffusion", "methods.{base}"),
+        knobs=(*protocol, "copying", "diffusion", "methods.{base}"),
         **on_official,
         **evaluating,
     )
@@ -449,9 +460,9 @@ def declare(config: Config) -> dict[str, Stage]:
         "evaluate-motions",
         "workflow.evaluation.external:run",
         "evaluate the motions of {method} on {dataset}",
-        inputs={**evaluation, "motions": "{folder}"},
+        inputs={**compared, "motions": "{folder}"},
         outputs={"metrics": at("motions_metrics")},
-        knobs=protocol,
+        knobs=(*protocol, "copying"),
         fields=("dataset", "method"),
         items=given,
         complete=external,
@@ -534,13 +545,22 @@ def declare(config: Config) -> dict[str, Stage]:
             "measured": tuple(name for name in made if found[name.rpartition(".")[0]].timed),
         }
 
-    written = exhibits(tables(), "table", TABLE_FORMATS)
+    written = exhibits(tables(config), "table", TABLE_FORMATS)
     stage(
         "tables",
         "workflow.tables.build:run",
         "write the tables",
         **written | {"outputs": {"document": at("document"), **written["outputs"]}},
-        knobs=("runs", "official", "motions", "protocol", "text", "datasets", "complexity", *union(tables(), "knobs")),
+        knobs=(
+            "runs",
+            "official",
+            "motions",
+            "protocol",
+            "text",
+            "datasets",
+            "complexity",
+            *union(tables(config), "knobs"),
+        ),
         category="Tables",
         reported=True,
     )
@@ -548,8 +568,8 @@ def declare(config: Config) -> dict[str, Stage]:
         "figures",
         "workflow.figures.build:run",
         "draw the figures",
-        **exhibits(figures(), "figure", FIGURE_FORMATS),
-        knobs=("runs", "datasets", *union(figures(), "knobs")),
+        **exhibits(figures(config), "figure", FIGURE_FORMATS),
+        knobs=("runs", "datasets", *union(figures(config), "knobs")),
         category="Figures",
         reported=True,
     )

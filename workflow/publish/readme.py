@@ -14,7 +14,7 @@ from intermamba.config import Config, load
 from intermamba.models import variants
 from intermamba.names import dataset_name
 from intermamba.paths import COMMITTED, path
-from workflow.figures import FIGURES
+from workflow.figures import figures
 from workflow.graph.stages import table
 from workflow.publish import commands, gpu, paper_size, parameters, pictures, processor, speed, text_towers
 from workflow.report.lineage import Lineage
@@ -33,8 +33,6 @@ RUN = "run.json"
 """File with facts about that run, beside its tables."""
 SHOWN = [one for one in TABLES.values() if one.in_paper and not one.timed]
 """Tables whose reproduced block is published; timings depend on the machine."""
-PICTURES = sorted(FIGURES.values(), key=lambda one: one.name != "figure7")
-"""Motions first."""
 
 
 def write() -> None:
@@ -93,7 +91,7 @@ def _pictures() -> list[str]:
     return [
         f"![Figure {one.number}. {one.title}. {one.text}]"
         f"({path('figure', profile=COMMITTED, figure=one.name, format='png')})\n\n"
-        for one in PICTURES
+        for one in sorted(figures(load(COMMITTED)).values(), key=lambda one: one.name != "figure7")  # motions first
     ]
 
 

@@ -50,7 +50,7 @@ def run(config: Config, job: Job) -> tuple[Path, str]:
         lineage = Lineage.of(before)
         facts = _facts(study, lineage)
         made = tuple(tables.build(study, stages["tables"].job()))
-        pictures = tuple(_picture(one, config.profile) for one in figures().values())
+        pictures = tuple(_picture(one, config.profile) for one in figures(config).values())
         held_back = towers.held_back(config.profile)
         summary = _summary(facts, headlines, balance(claims), held_back)
         files.write_text(document, _document(made, config.profile, pictures, summary))

@@ -175,7 +175,7 @@ def quality(study: Study, number: int, dataset: Dataset) -> list[Block]:
     rows = [row for row in _references(study, dataset) if number in QUALITY or row.kind != "copy"]
     for method in methods:
         which = "" if sorted(seeds[method]) == every else f" ({_seeds(seeds[method])})"
-        rows.append(_quality_row(study, dataset, "reproduced", method, which))
+        rows.append(quality_row(study, dataset, "reproduced", method, which))
     details = f"{measured_on(study, dataset)}; {_seeds(every)}"
     return [Block("reproduced", f"This run, profile {study.config.profile}", tuple(rows), details)]
 
@@ -183,8 +183,8 @@ def quality(study: Study, number: int, dataset: Dataset) -> list[Block]:
 def every_row(study: Study, dataset: Dataset) -> list[Block]:
     """One block: real data and all that was run on a dataset, ablations among them."""
     methods = study.config.runs[dataset]
-    rows = [_quality_row(study, dataset, "reference", "real")]
-    rows += [_quality_row(study, dataset, "reproduced", method) for method in methods]
+    rows = [quality_row(study, dataset, "reference", "real")]
+    rows += [quality_row(study, dataset, "reproduced", method) for method in methods]
     heading = f"This run on {dataset_name(dataset)}, profile {study.config.profile}"
     return [Block("reproduced", heading, tuple(rows), measured_on(study, dataset))]
 
@@ -195,7 +195,7 @@ def re_evaluated(study: Study, dataset: Dataset) -> list[Block]:
     methods = [*official, *motions]
     if not methods:
         return []
-    rows = [*_references(study, dataset), *(_quality_row(study, dataset, "re-evaluated", name) for name in methods)]
+    rows = [*_references(study, dataset), *(quality_row(study, dataset, "re-evaluated", name) for name in methods)]
     what = " and ".join([*["official checkpoints"] * bool(official), *["motions of other projects"] * bool(motions)])
     heading = f"{what.capitalize()}, evaluated in this run, profile {study.config.profile}"
     return [Block("re-evaluated", heading, tuple(rows), measured_on(study, dataset))]
@@ -304,7 +304,7 @@ def _chance(used: protocol.Protocol) -> str:
 
 
 def _references(study: Study, dataset: Dataset) -> list[Row]:
-    return [_quality_row(study, dataset, "reference", method) for method in references(study.config)]
+    return [quality_row(study, dataset, "reference", method) for method in references(study.config)]
 
 
 def measured_on(study: Study, dataset: Dataset) -> str:
@@ -314,7 +314,8 @@ def measured_on(study: Study, dataset: Dataset) -> str:
     return f"{origin_name(one['origin'])}{body}; protocol {one['protocol']}; text tower {one['tower']}"
 
 
-def _quality_row(study: Study, dataset: Dataset, block: BlockName, method: str, which: str = "") -> Row:
+def quality_row(study: Study, dataset: Dataset, block: BlockName, method: str, which: str = "") -> Row:
+    """One method in every metric that was measured, each with its interval and, over training seeds, its scatter."""
     cells, source = {}, study.source(dataset, block, method)
     for result in study.results(dataset, block, method).to_dict("records"):
         name, digits = str(result["metric"]), METRICS[result["metric"]].digits

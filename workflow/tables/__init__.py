@@ -3,7 +3,8 @@
 To add a table, write its function in a module of its own, and add its entry.
 """
 
-from workflow.exhibits import Exhibit, numbered, registered
+from intermamba.config import Config
+from workflow.exhibits import Exhibit, numbered, of_profile, registered
 
 FORMATS = ("tex", "md", "csv")
 
@@ -75,13 +76,19 @@ TABLES = numbered(
             function="workflow.tables.newer_methods:table",
             inputs=("context",),
         ),
+        Exhibit(
+            name="copying",
+            title="Whether the methods copy their training clips.",
+            function="workflow.tables.copying:table",
+            needs="copying",
+        ),
     )
 )
 """This project's, by name."""
 
 
-def tables() -> dict[str, Exhibit]:
-    """Every table by name, in the order of the numbers: this project's and those of entry points
+def tables(config: Config | None = None) -> dict[str, Exhibit]:
+    """Every table by name, or a profile's, in the order of the numbers: this project's and those of entry points
     (``intermamba.tables``).
     """
-    return registered("intermamba.tables", TABLES)
+    return of_profile(registered("intermamba.tables", TABLES), config)

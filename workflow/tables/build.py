@@ -94,7 +94,7 @@ def run(config: Config, job: Job) -> None:
             files.write_text(job[f"{table.name}.tex"], latex.table(table))
             files.write_text(job[f"{table.name}.md"], markdown.table(table))
             files.write_csv(job[f"{table.name}.csv"], tidy(table))
-        numbers = numbering("Tables", tables().values())
+        numbers = numbering("Tables", tables(config).values())
         introduction = [("", f"{APART} {numbers} For a cell's run, see results/README.md.")]
         names = [job[f"{table.name}.tex"].name for table in made]
         title = f"Tables of profile {config.profile}"
@@ -113,7 +113,7 @@ def build(study: Study, job: Job, exhibits: Iterable[Exhibit] | None = None) -> 
         StateError: a stage before this one has not run.
         DataError: the contents of a file are not what its stage writes.
     """
-    chosen = tables().values() if exhibits is None else exhibits
+    chosen = tables(study.config).values() if exhibits is None else exhibits
     return [replace(one.make(study, job), number=one.number, caption=one.title, name=one.name) for one in chosen]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from intermamba.data import UNSEEN_CAPTIONS
+from intermamba.data import HELD_OUT_CLIPS, UNSEEN_CAPTIONS
 from intermamba.data.splits import Clip
 from intermamba.errors import DataError, shown
 from intermamba.reading import lines
@@ -47,11 +47,19 @@ class Layout(ABC):
 
     def unseen(self) -> frozenset[str]:
         """Captions in phrasings that training never shows, where the folder lists them."""
-        return frozenset(lines(self.unseen_file)) if self.unseen_file.is_file() else frozenset()
+        return self._listed(UNSEEN_CAPTIONS)
 
-    @property
-    def unseen_file(self) -> Path:
-        return self.root / UNSEEN_CAPTIONS
+    def held_out(self) -> frozenset[str]:
+        """Clips of combinations that training never shows, where the folder lists them."""
+        return self._listed(HELD_OUT_CLIPS)
+
+    def lists(self) -> tuple[Path, ...]:
+        """The files of these lists that there are."""
+        return tuple(path for name in (UNSEEN_CAPTIONS, HELD_OUT_CLIPS) if (path := self.root / name).is_file())
+
+    def _listed(self, name: str) -> frozenset[str]:
+        path = self.root / name
+        return frozenset(lines(path)) if path.is_file() else frozenset()
 
     def skeleton(self) -> str | None:
         """Name of the skeleton that gives floor height and bones, where the files do not hold positions."""

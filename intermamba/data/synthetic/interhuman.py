@@ -63,7 +63,7 @@ def write_interhuman(
                 part / "split" / f"{split}.txt", [name_of(planned) for planned in clips if planned.split == split]
             )
         write_lines(part / "split" / "ignore_list.txt", [name_of(planned) for planned in ignored])
-        write_clips(part, clips, _write_clip, progress)
+        write_clips(part, clips, name_of, _write_clip, progress)
 
 
 def name_of(planned: Planned) -> str:

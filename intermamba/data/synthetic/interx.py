@@ -61,7 +61,7 @@ def write_interx(
             part / "annots" / "interaction_order.pkl", {name_of(planned): actor_of(planned) for planned in clips}
         )
         _write_vectors(part / "glove")
-        write_clips(part, clips, _write_clip, progress)
+        write_clips(part, clips, name_of, _write_clip, progress)
 
 
 def name_of(planned: Planned) -> str:

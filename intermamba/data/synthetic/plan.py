@@ -31,6 +31,8 @@ class Planned:
     parameters: Mapping[str, str]
     seconds: float
     seed: int
+    held_out: bool
+    """Whether training never shows its combination of parameters."""
 
 
 def plan(train: int, val: int, test: int, seconds: tuple[float, float], seed: int) -> list[Planned]:
@@ -61,12 +63,14 @@ def plan(train: int, val: int, test: int, seconds: tuple[float, float], seed: in
         for index in range(count):
             name, turn = order[index % len(order)], index // len(order)
             wanted.append((split, name, decks[name][turn % len(decks[name])]))
+    held = {name: KINDS[name].held_out for name in names}
     planned, takes = [], dict.fromkeys(names, 0)
     for number, index in enumerate(random.permutation(len(wanted))):
         split, name, combination = wanted[index]
         parameters = dict(zip(KINDS[name].parameters, combination, strict=True))
         length = _length(low, high, parameters.get("speed"), random)
-        planned.append(Planned(number, split, name, takes[name], parameters, length, derive(seed, "clip", number)))
+        new, own_seed = combination in held[name], derive(seed, "clip", number)
+        planned.append(Planned(number, split, name, takes[name], parameters, length, own_seed, new))
         takes[name] += 1
     return planned
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from intermamba.data import SYNTHETIC_MARKER, UNSEEN_CAPTIONS
+from intermamba.data import HELD_OUT_CLIPS, SYNTHETIC_MARKER, UNSEEN_CAPTIONS
 from intermamba.data.synthetic.plan import Planned
 from intermamba.progress import Progress
 
@@ -21,15 +21,22 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 
 
 def write_clips(
-    folder: Path, clips: Sequence[Planned], write: Callable[[Path, Planned], Iterable[str]], progress: Progress
+    folder: Path,
+    clips: Sequence[Planned],
+    name: Callable[[Planned], str],
+    write: Callable[[Path, Planned], Iterable[str]],
+    progress: Progress,
 ) -> None:
-    """Write every clip, then the captions in phrasings that are absent from training, which ``write`` returns."""
+    """Write every clip; then the captions in phrasings that are absent from training, which ``write`` returns, and the
+    clips of combinations that are absent from it.
+    """
     progress.start(len(clips))
     unseen: set[str] = set()
     for planned in clips:
         unseen.update(write(folder, planned))
         progress()
     write_lines(folder / UNSEEN_CAPTIONS, sorted(unseen))
+    write_lines(folder / HELD_OUT_CLIPS, sorted(name(planned) for planned in clips if planned.held_out))
 
 
 @contextmanager
