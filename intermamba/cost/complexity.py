@@ -20,6 +20,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -164,19 +165,22 @@ def count(name: str, sizes: Sizes) -> dict[str, int]:
 
 
 def count_macs(model: Network, frames: int) -> dict[str, int]:
-    """``macs_dense``, ``macs_attention`` and ``macs_scan`` of one conditional pass; the model may be on ``meta``."""
-    convolution = 0
+    """``macs_dense``, ``macs_attention`` and ``macs_scan`` of one conditional pass, of a copy without data."""
+    model = deepcopy(model).to("meta")
+    convolution = scan = 0
 
-    def convolved(module: nn.Module, arguments: tuple[Any, ...], _: Any) -> None:
-        nonlocal convolution
-        assert isinstance(module, ChannelConv)
-        convolution += arguments[0].numel() * module.kernel_size[0]
+    def elementwise(module: nn.Module, arguments: tuple[Any, ...], _: Any) -> None:
+        nonlocal convolution, scan
+        match module:
+            case ChannelConv():
+                convolution += arguments[0].numel() * module.kernel_size[0]
+            case Scan():
+                scan += arguments[0].numel() * (SCAN_FLOPS * module.log_rate.shape[1] + 2) // 2
 
-    hooks = [module.register_forward_hook(convolved) for module in model.modules() if isinstance(module, ChannelConv)]
-    with _counted_scans(model) as scans, _counted_products() as counter:
+    for module in model.modules():
+        module.register_forward_hook(elementwise)
+    with _counted_products() as counter:
         model(*model.example(frames))
-    for hook in hooks:
-        hook.remove()
     by_module = counter.get_flop_counts()
     products = torch.ops.aten.bmm
     attention = sum(
@@ -185,7 +189,7 @@ def count_macs(model: Network, frames: int) -> dict[str, int]:
         if isinstance(module, nn.MultiheadAttention)
     )
     dense = (counter.get_total_flops() - attention) // 2 + convolution
-    return {"macs_dense": dense, "macs_attention": attention // 2, "macs_scan": sum(scans)}
+    return {"macs_dense": dense, "macs_attention": attention // 2, "macs_scan": scan}
 
 
 def _text_macs(model: Network, tokens: int) -> int:
@@ -202,29 +206,6 @@ def _counted_products() -> Iterator[FlopCounterMode]:
     """Count the FLOPs of matrix products and convolutions, attention's included, for any attention kernel."""
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
         yield counter
-
-
-@contextmanager
-def _counted_scans(model: Network) -> Iterator[list[int]]:
-    """MACs of every scan that the model would run, by formula; the scans themselves are left out meanwhile.
-
-    On tensors without data thousands of steps would tell nothing more, and not every backend takes such tensors.
-    """
-    macs: list[int] = []
-
-    def counted(scan: Scan, u: torch.Tensor) -> torch.Tensor:
-        macs.append(u.numel() * (SCAN_FLOPS * scan.log_rate.shape[1] + 2) // 2)
-        return torch.empty_like(u)
-
-    scans = [module for module in model.modules() if isinstance(module, Scan)]
-    try:
-        for scan in scans:
-            scan.__dict__["forward"] = lambda u, *_, scan=scan: counted(scan, u)
-            scan.__dict__["fuses"] = lambda *_: False  # sampling's pass would not come by, nor its product be counted
-        yield macs
-    finally:
-        for scan in scans:
-            del scan.__dict__["forward"], scan.__dict__["fuses"]
 
 
 def samplings(models: dict[str, Network], config: Config) -> Iterator[dict[str, Any]]:
