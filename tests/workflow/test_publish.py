@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from places import ROOT
@@ -13,7 +14,7 @@ from intermamba.cost import complexity
 from intermamba.errors import ConfigError, StateError
 from intermamba.paths import path
 from intermamba.provenance import recorded
-from workflow.publish import paper_size, publish, text_towers
+from workflow.publish import learning, paper_size, publish, text_towers
 
 VARIANTS = ablations.load()
 
@@ -131,3 +132,40 @@ def test_towers_are_compared_seed_by_seed(tree: Path) -> None:
     assert "| InterGen | all-MiniLM-L6-v2-pca64 | 2 | 0.600 ± 0.141 |" in text
     # differences .3 and .4: mean .35, standard error .05, t(1) = 12.706
     assert "by 0.350 (95% interval -0.285 to 0.985, Student's t over 2 paired training seeds)" in text
+
+
+def test_rows_are_tested_against_chance(tree: Path) -> None:
+    learning.MEASURED.unlink(missing_ok=True)
+    assert learning.render() == ""
+    found = {"mdm": (0.30, 0.32, 0.34), "mdm_fixed": (0.40, 0.40, 0.46), "rig": (0.11, 0.08, 0.11), "temos": (0.5,)}
+    rows = [("real", -1, 0.9), ("shuffled", -1, 0.1)]
+    rows += [(name, seed, value) for name, values in found.items() for seed, value in enumerate(values)]
+    frame = pd.DataFrame(rows, columns=["method", "training_seed", "value"])
+    frame = frame.assign(metric="top3", dataset="interhuman", steps=500, part_steps=0)
+    with recorded("learning", [learning.MEASURED]):
+        files.write_csv(learning.MEASURED, pd.concat([frame, frame.assign(metric="fid", value=7.0)]))
+    text = learning.render()
+    assert "| (chance) | — | — | 0.100 | 7 | — | — |" in text
+    # squares about methods and seeds: variance .0019 / 4 (three rows and a single training), t(4) = 2.776
+    seeds = np.array([found[name] for name in ("mdm", "mdm_fixed", "rig")])
+    rest = seeds - seeds.mean(0) - seeds.mean(1, keepdims=True) + seeds.mean()
+    half = 2.7764 * np.sqrt((rest**2).sum() / 4)
+    low, high = (0.22 + sign * half / np.sqrt(3) for sign in (-1, 1))
+    assert f"| MDM | 3 | 500 | 0.320 ± 0.020 | 7 ± 0 | +0.220 ({low:.3f} to {high:.3f}) | above chance |" in text
+    assert "| RIG | 3 | 500 | 0.100 ± 0.017 | 7 ± 0 | " in text
+    assert text.count("not above chance") == 1
+    assert "| TEMOS | 1 | 500 | 0.500 | 7 | — | one training |" in text
+    apart = half * np.sqrt(2 / 3)
+    assert f"MDM, padding masked against MDM: +0.100 ({0.1 - apart:.3f} to {0.1 + apart:.3f}) in R-precision" in text
+
+
+def test_lost_noise_is_a_table(tree: Path) -> None:
+    learning.NOISE.unlink(missing_ok=True)
+    assert learning.noise() == ""
+    rows = [("error", "step 999", 0.0965), ("lost", "step 999", 25), ("spread", "10 steps, eta 0", 12.886)]
+    frame = pd.DataFrame(rows, columns=["measure", "at", "value"])
+    with recorded("noise", [learning.NOISE]):
+        files.write_csv(learning.NOISE, frame.assign(method="rig", width=272, features=262))
+    text = learning.noise()
+    assert "| Row | Width | error, step 999 | directions lost | samples' σ: 10 steps, eta 0 |" in text
+    assert "| RIG | 272 | 0.097 | 25 of 262 | 12.89 |" in text

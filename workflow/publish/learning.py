@@ -1,0 +1,110 @@
+"""Which rows learn, as Markdown: the tables of ``benchmarks/learning.py`` and ``benchmarks/noise.py``."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from intermamba import files
+from intermamba.models import variants
+from intermamba.names import dataset_name, revision_name
+from intermamba.paths import record_of
+from workflow.results.contrasts import Blocks, Contrast, above_chance
+from workflow.tables.markdown import grid
+from workflow.tables.tabular import MISSING, decimals, signed
+
+MEASURED = Path("docs/bench/learning.csv")
+"""Where the measurements are published."""
+NOISE = MEASURED.with_name("noise.csv")
+METRIC, FID = "top3", "fid"
+HEADS = {"error": "error, {at}", "lost": "directions lost", "spread": "samples' σ: {at}"}
+DIGITS = {"error": 3, "lost": 0, "spread": 2}
+REFERENCES = {"real": "Ground truth", "shuffled": "(chance)"}
+PAIRS = {
+    "mdm_fixed": "mdm",
+    "mdm_gru_fixed": "mdm_gru",
+    "t2m_given": "t2m",
+    "com_mdm": "com_mdm_few",
+}
+"""Rows that are compared: each with the one that differs from it in a single point."""
+
+
+def render() -> str:
+    """The rows of every dataset and the comparisons; empty before anything was measured."""
+    if not MEASURED.exists():
+        return ""
+    record = files.read_json(record_of(MEASURED))
+    keys = ["dataset", "method", "training_seed", "steps", "part_steps"]
+    means = pd.read_csv(MEASURED).pivot_table("value", keys, "metric", sort=False).reset_index()
+    parts = [f"Code {revision_name(record)}, {record['device']}. Means over training seeds ± standard deviation.\n"]
+    for dataset, rows in means.groupby("dataset", sort=False):
+        parts += [f"**{dataset_name(str(dataset))}**\n", _rows(rows), *_differences(rows)]
+    return "\n".join(parts)
+
+
+def noise() -> str:
+    """What networks of different widths lose of the noise that they predict; empty before it was measured."""
+    if not NOISE.exists():
+        return ""
+    record, rows = files.read_json(record_of(NOISE)), pd.read_csv(NOISE).to_dict("records")
+    columns = list(dict.fromkeys((row["measure"], row["at"]) for row in rows))
+    networks: dict[tuple[str, int], dict[tuple[str, str], str]] = {}
+    for row in rows:
+        text = decimals(row["value"], DIGITS[row["measure"]])
+        text += f" of {row['features']}" if row["measure"] == "lost" else ""
+        networks.setdefault((row["method"], row["width"]), {})[row["measure"], row["at"]] = text
+    head = ["Row", "Width", *(HEADS[measure].format(at=at) for measure, at in columns)]
+    body = [
+        [variants()[method].label, str(width), *(cells[column] for column in columns)]
+        for (method, width), cells in networks.items()
+    ]
+    return f"Code {revision_name(record)}, {record['device']}.\n\n{grid(head, body)}"
+
+
+def _rows(rows: pd.DataFrame) -> str:
+    """One line per row of the tables, in their order, below ground truth and chance."""
+    chance = rows.loc[rows["method"] == "shuffled", METRIC].mean()
+    trained = rows[rows["training_seed"] >= 0]
+    model = _blocks(trained, METRIC)
+    body = []
+    for name in [*REFERENCES, *(name for name in variants() if name in set(trained["method"]))]:
+        seeds = rows[rows["method"] == name]
+        shown = [_mean(seeds[METRIC], 3), _mean(seeds[FID], 0)]
+        if name in REFERENCES:
+            body.append([REFERENCES[name], MISSING, MISSING, *shown, MISSING, MISSING])
+            continue
+        steps = "".join(f"{one:.0f}" for one in seeds["steps"].unique())
+        apart = model.against(name, chance) if model and len(seeds) > 1 else None
+        verdict = "above chance" if apart and above_chance(apart) else "not above chance" if apart else "one training"
+        body.append([variants()[name].label, str(len(seeds)), steps, *shown, _interval(apart), verdict])
+    head = ["Row", "Trainings", "Steps", "R-precision, top 3", "FID", "above chance by (95% interval)", "verdict"]
+    return grid(head, body)
+
+
+def _differences(rows: pd.DataFrame) -> Iterator[str]:
+    """What changes between two rows that differ in one point."""
+    trained = rows[rows["training_seed"] >= 0]
+    counted = trained["method"].value_counts()
+    model = _blocks(trained, METRIC)
+    for better, worse in PAIRS.items():
+        if model and min(counted.get(better, 0), counted.get(worse, 0)) > 1:
+            apart = model.difference(better, worse)
+            names = (f"{variants()[name].label}" for name in (better, worse))
+            yield f"{' against '.join(names)}: {_interval(apart)} in R-precision (top 3).\n"
+
+
+def _blocks(trained: pd.DataFrame, metric: str) -> Blocks | None:
+    """The additive model of rows and training seeds; none where no row was trained twice."""
+    frame = trained.rename(columns={"training_seed": "seed", metric: "value"})[["method", "seed", "value"]]
+    return Blocks(frame) if frame["method"].duplicated().any() else None
+
+
+def _mean(values: pd.Series, digits: int) -> str:
+    spread = f" ± {decimals(float(values.std()), digits)}" if len(values) > 1 else ""
+    return f"{decimals(float(values.mean()), digits)}{spread}"
+
+
+def _interval(apart: Contrast | None) -> str:
+    if apart is None:
+        return MISSING
+    return f"{signed(apart.effect, 3)} ({decimals(apart.low, 3)} to {decimals(apart.high, 3)})"
