@@ -17,6 +17,7 @@ The stage ``disk`` reads the training split from the disk, not from memory: its 
 """
 
 import argparse
+import math
 import os
 import shutil
 import subprocess
@@ -47,7 +48,7 @@ SECONDS = {
     "interx": {"usual": (1.5, 5.0), "short": (1.5, 1.8)},
 }
 """Lengths; InterHuman's clips take three on average, and Inter-X's are cut to five."""
-PARTS = {"usual": (7, 4, 2, 1), "short": (1,)}
+PARTS = {"usual": (7, 3, 1), "short": (1,)}
 """Of the generated clips of a length one in so many is used."""
 SHORT = 4
 """Of the official number of clips, one in so many is generated with short clips."""
@@ -73,17 +74,23 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--folder", type=Path, required=True, help="datasets and measurements; kept")
     parser.add_argument("--datasets", nargs="+", default=list(CLIPS), choices=list(CLIPS))
+    parser.add_argument("--minutes", type=float, help="begin no stage after so many; run the same command again")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     cases = [Case(dataset, lengths, part) for dataset in asked.datasets for lengths in PARTS for part in PARTS[lengths]]
     config = {"clips": CLIPS, "shares": SHARES, "seconds": SECONDS, "parts": PARTS, "short": SHORT}
+    deadline = time.monotonic() + 60 * (asked.minutes or math.inf)
     with recorded("scale", [asked.output], config=config):
-        rows = [row for case in cases for row in measure(case, asked.folder.resolve())]
+        rows = [row for case in cases for row in measure(case, asked.folder.resolve(), deadline)]
         files.write_csv(asked.output, pd.DataFrame(rows))
 
 
-def measure(case: Case, folder: Path) -> list[dict[str, Any]]:
-    """A row per stage."""
+def measure(case: Case, folder: Path, deadline: float) -> list[dict[str, Any]]:
+    """A row per stage.
+
+    Raises:
+        SystemExit: the ``deadline`` has passed.
+    """
     raw = generated(case.dataset, case.lengths, folder)
     tree = folder / case.name
     if not (tree / "raw").exists():
@@ -93,6 +100,8 @@ def measure(case: Case, folder: Path) -> list[dict[str, Any]]:
     with chdir(tree):
         config = load(PROFILE)
         for stage in STAGES:
+            if time.monotonic() > deadline and not Path(f"{stage}.json").exists():
+                raise SystemExit(f"{case.name}: stopped before {stage}. Run the same command again.")
             if stage == "evaluate-reference":
                 bring_evaluator(config, case, folder)
             cost = once(tree / f"{stage}.json", lambda stage=stage: run(stage, config, case.dataset))
