@@ -5,11 +5,17 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import first_calls  # before anything that it changes
 import pytest
 from micro import write_tree
 from places import ROOT
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def _check_first_calls_again() -> None:
+    first_calls.calls.clear()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,46 @@
+"""Types and shapes are checked in the first calls of a function in each test: a check costs more than most calls do.
+
+A function is prepared for checks when it is first called, and one that is defined inside another counts as the same
+function each time. To be imported before anything that is checked.
+"""
+
+import functools
+import inspect
+from collections import Counter
+from collections.abc import Callable
+from types import CodeType
+from typing import Any
+
+import jaxtyping
+
+FIRST = 8
+"""Number of calls."""
+
+calls: Counter[CodeType] = Counter()
+"""Checked calls of each function in the test that runs; a fixture in ``conftest.py`` empties it."""
+
+_checked = jaxtyping.jaxtyped
+
+
+def _first_calls_checked(*, typechecker: Any) -> Callable[[Any], Any]:
+    """In place of the decorator that ``--jaxtyping-packages`` gives every function and class."""
+    check = _checked(typechecker=typechecker)
+
+    def decorate(function: Any) -> Any:
+        if not inspect.isfunction(function):
+            return check(function)
+        code, prepared = function.__code__, functools.cache(lambda: check(function))
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if calls[code] == FIRST:
+                return function(*args, **kwargs)
+            calls[code] += 1
+            return prepared()(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+jaxtyping.jaxtyped = _first_calls_checked

@@ -1,0 +1,23 @@
+"""The tests' own checks of types and shapes: they find a mistake, and stop where they would only cost time."""
+
+import jaxtyping
+import numpy as np
+import pytest
+from first_calls import FIRST
+
+from intermamba.data.synthetic.body import turn, unit
+
+WRONG = np.ones((3, 2))  # a vector has three entries
+
+
+def test_a_wrong_shape_is_found_in_the_first_call_of_a_test() -> None:
+    with pytest.raises(jaxtyping.TypeCheckError):
+        unit(WRONG)
+
+
+def test_later_calls_of_a_test_are_not_checked() -> None:
+    for _ in range(FIRST):
+        unit(np.ones((2, 3)))
+    assert unit(WRONG).shape == (3, 2)
+    with pytest.raises(jaxtyping.TypeCheckError):
+        turn("x", "not an angle")
