@@ -1,16 +1,20 @@
 """Commands that a warm process runs."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from micro import shrink
 
-from workflow.graph import warm
+from intermamba import config
+from workflow.graph import stages, warm
 
 FETCH = ["fetch", "--dataset", "interhuman"]
 """A command of a second or two that imports no torch."""
@@ -21,10 +25,17 @@ def server(
     edit_params: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator["subprocess.Popen[bytes]"]:
     edit_params("train: 240, val: 32", "train: 48, val: 32")
-    monkeypatch.setenv(warm.PLACE, "")  # and so taken back at the end
     monkeypatch.setattr(warm, "LAST", ())
+    with serving([], monkeypatch) as process:
+        yield process
+
+
+@contextmanager
+def serving(modules: Iterable[str], monkeypatch: pytest.MonkeyPatch) -> Iterator["subprocess.Popen[bytes]"]:
+    """A warm process that commands find."""
+    monkeypatch.setenv(warm.PLACE, "")  # and so taken back at the end
     ignored = signal.signal(signal.SIGINT, signal.default_int_handler)  # as it is where the tests run in the background
-    warm.start([], threads=1)
+    warm.start(modules, threads=1)
     place = Path(os.environ[warm.PLACE])
     yield (process := warm._STARTED.pop())
     signal.signal(signal.SIGINT, ignored)
@@ -40,6 +51,13 @@ def command(*words: str) -> "subprocess.Popen[str]":
 
 def forks(server: "subprocess.Popen[bytes]") -> list[str]:
     return Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+
+
+def computed(server: "subprocess.Popen[bytes]", after: float = 0) -> float:
+    """Processor seconds of the warm process itself, read ``after`` so many seconds."""
+    time.sleep(after)
+    times = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
 
 
 def test_a_warm_process_runs_commands_as_they_would_run_themselves(
@@ -85,6 +103,36 @@ def test_a_stage_outlives_the_warm_process(server: "subprocess.Popen[bytes]") ->
     _, said = process.communicate()
     assert process.returncode == 0, said
     assert Path("data/smoke/interhuman/manifest.json").exists()
+
+
+@pytest.mark.slow
+def test_stages_write_the_bytes_that_they_write_alone(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the warm process has imported, drawn or left in memory is in no artefact."""
+    shrink(study, {"interhuman": {"intermamba": [0], "intergen": [0]}})
+    known = config.load()
+    rows = [{"dataset": "interhuman", "variant": name, "seed": 0} for name in ("intermamba", "intergen")]
+    names = ("fetch", "preprocess", "encode-text", "train-evaluator", "evaluate-reference", "sensitivity")
+    jobs = [stages.job(known, name, dataset="interhuman") for name in names]
+    jobs += [stages.job(known, name, **row) for row in rows for name in ("train", "evaluate")]
+
+    def made() -> dict[Path, bytes]:
+        for job in jobs:
+            process = command(*job.command.split()[1:])
+            _, said = process.communicate()
+            assert process.returncode == 0, said
+        written = (place for job in jobs for name, place in job.outputs.items() if name not in job.measured)
+        found = {place: place.read_bytes() for place in written}
+        shutil.rmtree("data")
+        shutil.rmtree("results/smoke")
+        return found
+
+    with serving(dict.fromkeys(job.function.partition(":")[0] for job in jobs), monkeypatch) as process:
+        while (before := computed(process)) < 1 or computed(process, after=1) > before:  # until everything is imported
+            pass
+        warmly = made()
+    monkeypatch.delenv(warm.PLACE)
+    alone = made()
+    assert [place for place in alone if alone[place] != warmly[place]] == []
 
 
 def test_without_anybody_there_a_command_runs_itself(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
