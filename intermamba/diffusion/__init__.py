@@ -1,6 +1,6 @@
 """The diffusion process of InterGen (Section 3.1, 5.1): cosine schedule, clean motion predicted, guided sampling."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -15,10 +15,6 @@ from intermamba.diffusion.solvers import alpha_bar, plan
 from intermamba.errors import ConfigError
 from intermamba.methods.method import Process
 from intermamba.models.network import Network
-
-Progress = Callable[[Iterable[Any]], Iterable[Any]]
-"""Wraps the loop over diffusion steps, for example ``tqdm``."""
-
 
 MOTION = Process()
 """Cosine schedule, clean motion predicted."""
@@ -72,14 +68,13 @@ class Diffusion:
         cond: Float[Tensor, "B G *condition"],
         mask: Bool[Tensor, "B T"],
         noise: Float[Tensor, "B T P F"],
-        progress: Progress | None = None,
         generator: Generator | list[Generator] | None = None,
     ) -> Float[Tensor, "B T P F"]:
         """Normalised motion for each condition, from the given noise; the model is in eval mode during sampling.
 
         A clip's result depends neither on its batch neighbours (up to rounding) nor on the noise in padded frames;
         padded frames of the result are undefined. With ``eta`` above zero the sampler draws noise at every step: give
-        one generator per clip to keep clips independent. ``progress`` wraps the iterable of steps.
+        one generator per clip to keep clips independent.
 
         Raises:
             ConfigError: ``eta`` above zero without a generator.
@@ -102,7 +97,7 @@ class Diffusion:
         state = torch.stack((noise, torch.zeros_like(noise)))
         with _evaluating(model):
             advance = self._advance(model, state, timesteps[0], factors[0], *fixed)
-            for index, _ in enumerate(progress(self.steps) if progress else self.steps):
+            for index in range(len(self.steps)):
                 state = advance(state, timesteps[index], factors[index], *fixed)
                 if self.plan.spread[index] > 0:
                     state[0] += self.plan.spread[index] * _drawn(noise, generator)
