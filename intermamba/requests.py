@@ -3,15 +3,16 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from intermamba import files
 from intermamba.config import Count, Positive, Section
 from intermamba.errors import ConfigError, DataError, brief, unknown
 from intermamba.reading import text
-from intermamba.reading.documents import explained
+from intermamba.reading.documents import explaining
 
 FORMATS = (".jsonl", ".csv")
 
@@ -78,23 +79,19 @@ def _format(path: str | Path) -> str:
 def _json_lines(path: str | Path, file: Iterable[str]) -> Iterator[Request]:
     for number, line in enumerate(file, start=1):
         if line.strip():
-            try:
-                yield Request.model_validate_json(line, strict=True)
-            except ValidationError as error:
-                raise _bad_line(path, number, error) from error
+            with _line(path, number):
+                request = Request.model_validate_json(line, strict=True)
+            yield request
 
 
 def _csv(path: str | Path, file: Iterable[str]) -> Iterator[Request]:
     table = csv.DictReader(file, strict=True)
     for row in table:
-        try:
-            yield Request.model_validate({name: value for name, value in row.items() if value})
-        except ValidationError as error:
-            raise _bad_line(path, table.line_num, error) from error
+        with _line(path, table.line_num):
+            request = Request.model_validate({name: value for name, value in row.items() if value})
+        yield request
 
 
-def _bad_line(path: str | Path, number: int, error: ValidationError) -> DataError:
-    return DataError(
-        f"{path}, line {number}: {explained(error)} `intermamba prompts` writes such a file; "
-        "docs/howto/own-motions.md describes it."
-    )
+def _line(path: str | Path, number: int) -> AbstractContextManager[None]:
+    remedy = "`intermamba prompts` writes such a file; docs/howto/own-motions.md describes it."
+    return explaining(f"{path}, line {number}", remedy=remedy)

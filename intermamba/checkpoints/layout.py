@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
 from intermamba.checkpoints.reading import check_fit, read_checkpoint, state_dict
@@ -20,7 +19,7 @@ from intermamba.methods.variant import Variant
 from intermamba.models import build
 from intermamba.models.network import Network
 from intermamba.positions import sinusoids
-from intermamba.reading.documents import explained
+from intermamba.reading.documents import explaining
 
 S = TypeVar("S", bound=Section)
 
@@ -147,10 +146,8 @@ def sized(kind: type[S], weights: Weights, **found: int) -> S:
     Raises:
         DataError: one that is out of range.
     """
-    try:
+    with explaining(f"{weights.path}: cannot be built"):
         return kind(**found)
-    except ValidationError as error:
-        raise DataError(f"{weights.path}: cannot be built: {explained(error)}") from error
 
 
 def empty(released: Released, weights: Weights, **sizes: Any) -> Network:

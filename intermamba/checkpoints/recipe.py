@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import SerializeAsAny, ValidationError, field_validator, model_validator
+from pydantic import SerializeAsAny, field_validator, model_validator
 
 from intermamba import files
 from intermamba.config import Config, Count, Dataset, DiffusionConfig, ModelConfig, Positive, Section, TextConfig
 from intermamba.errors import ConfigError, DataError
 from intermamba.methods.variant import Variant
 from intermamba.models import check_sizes, find, sizes_of
-from intermamba.reading.documents import explained
+from intermamba.reading.documents import explaining
 
 FORMAT = "2"
 """Version of the metadata; earlier files held no text tower and no sampling settings."""
@@ -144,7 +144,7 @@ def describe(config: Config, dataset: Dataset, variant: str, *, origin: str, tow
     """
     config = config.of(find(variant).base)
     data = config.datasets[dataset]
-    try:
+    with explaining(f"profile {config.profile!r}", ConfigError):
         return Recipe(
             variant=find(variant).model_copy(update={"hypothesis": "", "paper": (), "note": ""}),
             dataset=dataset,
@@ -157,8 +157,6 @@ def describe(config: Config, dataset: Dataset, variant: str, *, origin: str, tow
             diffusion=config.diffusion,
             seed=config.seed,
         )
-    except ValidationError as error:
-        raise ConfigError(f"profile {config.profile!r}: {explained(error)}") from error
 
 
 def write(recipe: Recipe) -> dict[str, str]:
@@ -186,9 +184,9 @@ def read(path: str | Path) -> Recipe:
         raise DataError(
             f"{path}: checkpoint format {metadata['format'][:20]!r}; this version of intermamba reads {FORMAT!r}."
         )
+    broken = f"{path}: broken recipe in its metadata"
     try:
-        return Recipe.model_validate_json(metadata["recipe"])
-    except ValidationError as error:
-        raise DataError(f"{path}: broken recipe in its metadata: {explained(error)}") from error
+        with explaining(broken):
+            return Recipe.model_validate_json(metadata["recipe"])
     except ConfigError as error:
-        raise DataError(f"{path}: broken recipe in its metadata: {error}") from error
+        raise DataError(f"{broken}: {error}") from error

@@ -2,13 +2,13 @@
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from intermamba.config import Section
 from intermamba.errors import ConfigError, unknown
 from intermamba.methods import methods
 from intermamba.methods.method import Method, Options
-from intermamba.reading.documents import explained
+from intermamba.reading.documents import explaining
 
 Chosen = TypeVar("Chosen", bound=Options)
 
@@ -77,7 +77,5 @@ class Variant(Section):
         for key in self.changes:
             if key not in choices.model_fields:
                 raise ConfigError(unknown("option", key, choices.model_fields, f"variant {self.name}"))
-        try:
+        with explaining(f"variant {self.name}", ConfigError, within=("changes",)):
             return choices(**self.changes)
-        except ValidationError as error:
-            raise ConfigError(f"variant {self.name}: {explained(error, ('changes',))}") from error

@@ -8,15 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from intermamba.config import Config, ModelConfig, Section
 from intermamba.errors import ConfigError, unknown
 from intermamba.methods import methods
 from intermamba.methods.method import Method, load
 from intermamba.methods.variant import PaperRow, Variant
 from intermamba.plugins import points
-from intermamba.reading.documents import explained
+from intermamba.reading.documents import explaining
 
 if TYPE_CHECKING:
     from intermamba.models.denoiser import Denoiser
@@ -170,10 +168,8 @@ def _sizes(method: Method, changes: Mapping[str, Any], text_width: int) -> Secti
         if key not in choices.model_fields:
             raise ConfigError(unknown("size", key, choices.model_fields, method.name))
     known = PAPER.model_dump() | dict(method.defaults.get("model", {})) if choices is ModelConfig else {}
-    try:
+    with explaining(f"sizes of {method.name}", ConfigError):
         sizes = choices(**{**known, **changes})
-    except ValidationError as error:
-        raise ConfigError(f"size {explained(error)}") from error
     if isinstance(sizes, ModelConfig):
         check_sizes(sizes, text_width)
     return sizes

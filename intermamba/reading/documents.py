@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -168,10 +169,19 @@ def checked(schema: Any, value: Any, where: str, remedy: str = "", error: type[I
     Raises:
         DataError: it does not fit; the message has the first problems, and ends with ``remedy``. Or another ``error``.
     """
-    try:
+    with explaining(where, error, remedy):
         return _adapter(schema).validate_python(value)
+
+
+@contextmanager
+def explaining(
+    where: str, error: type[InterMambaError] = DataError, remedy: str = "", within: Sequence[str] = ()
+) -> Iterator[None]:
+    """Raise what a schema does not accept as ``error``: its place, the problems (:func:`explained`), and ``remedy``."""
+    try:
+        yield
     except ValidationError as found:
-        raise error(f"{where}: {explained(found)} {remedy}".rstrip()) from found
+        raise error(f"{where}: {explained(found, within)} {remedy}".rstrip()) from found
 
 
 def explained(error: ValidationError, within: Sequence[str] = ()) -> str:

@@ -283,7 +283,7 @@ def test_unknown_names_and_sizes_say_what_is_allowed():
         build("intermanba")
     with pytest.raises(ConfigError, match=r"'widht'.*Did you mean 'width'"):
         build("intermamba", widht=3)
-    with pytest.raises(ConfigError, match=r"size state: .*given: 0"):
+    with pytest.raises(ConfigError, match=r"sizes of intermamba: state: .*given: 0"):
         build("intermamba", state=0)
     with pytest.raises(ConfigError, match="width 10 is not a multiple of its 8"):
         build("intermamba", width=10)
