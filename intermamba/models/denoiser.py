@@ -88,13 +88,7 @@ class Denoiser(Network):
         raise NotImplementedError
 
     def example(self, frames: int, batch: int = 1) -> tuple[Tensor, ...]:
-        device = self.out.weight.device
-        return (
-            torch.zeros(batch, frames, 2, self.features, device=device),
-            torch.zeros(batch, dtype=torch.long, device=device),
-            torch.zeros(batch, self.groups, self.text_width, device=device),
-            torch.ones(batch, frames, dtype=torch.bool, device=device),
-        )
+        return self.example_step(frames, batch, self.groups, self.text_width)
 
     def guidance(self, scale: float) -> tuple[GuidedPass, ...]:
         """Passes whose weighted sum is the guided prediction: ``scale`` conditional + (1 - ``scale``) unconditional."""

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal, NamedTuple
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -57,6 +58,16 @@ class Network(nn.Module):
     def example(self, frames: int, batch: int = 1) -> tuple[Any, ...]:
         """Arguments of one pass; cost does not depend on their values."""
         raise NotImplementedError
+
+    def example_step(self, frames: int, batch: int, *condition: int, persons: int = 2) -> tuple[Tensor, ...]:
+        """Arguments of a denoising pass: motion, diffusion step, a condition of that shape per clip, mask."""
+        weight = next(self.parameters())
+        return (
+            weight.new_zeros(batch, frames, persons, self.features),
+            weight.new_zeros(batch, dtype=torch.long),
+            weight.new_zeros(batch, *condition),
+            weight.new_ones(batch, frames, dtype=torch.bool),
+        )
 
     def guidance(self, scale: float) -> tuple[GuidedPass, ...]:  # noqa: ARG002
         """Passes whose weighted sum is the guided prediction; here one, with all captions."""

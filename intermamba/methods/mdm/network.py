@@ -92,13 +92,7 @@ class Mdm(Network):
         self.check_length(x.shape[1])
 
     def example(self, frames: int, batch: int = 1) -> tuple[Tensor, ...]:
-        weight = self.out.weight
-        return (
-            weight.new_zeros(batch, frames, self.persons, self.features),
-            weight.new_zeros(batch, dtype=torch.long),
-            weight.new_zeros(batch, self.groups, self.text_width),
-            weight.new_ones(batch, frames, dtype=torch.bool),
-        )
+        return self.example_step(frames, batch, self.groups, self.text_width, persons=self.persons)
 
     def guidance(self, scale: float) -> tuple[GuidedPass, ...]:
         return GuidedPass(scale, (True,)), GuidedPass(1 - scale, (False,))

@@ -158,13 +158,7 @@ class Rig(Network):
         return torch.stack(self.out(h[:, 1:]).chunk(2), dim=2)
 
     def example(self, frames: int, batch: int = 1) -> tuple[Tensor, ...]:
-        weight = self.out.weight
-        return (
-            weight.new_zeros(batch, frames, 2, self.features),
-            weight.new_zeros(batch, dtype=torch.long),
-            weight.new_zeros(batch, self.groups, TOKENS * self.inner + STEP_WIDTHS * self.width),
-            weight.new_ones(batch, frames, dtype=torch.bool),
-        )
+        return self.example_step(frames, batch, self.groups, TOKENS * self.inner + STEP_WIDTHS * self.width)
 
 
 TOKENS = 77

@@ -370,9 +370,6 @@ class MotionGenerator(WordReader):
         units = torch.full((batch,), count, device=words.device)
         return words, units, words.new_zeros(batch, count, self.sizes.latent)
 
-    def calls(self, sampling: DiffusionConfig) -> int:  # noqa: ARG002
-        return 1
-
     def steps(self, sampling: DiffusionConfig) -> int:  # noqa: ARG002
         return 1
 

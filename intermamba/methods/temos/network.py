@@ -141,9 +141,6 @@ class Temos(Network):
         mask = torch.ones(batch, frames, dtype=torch.bool, device=device)
         return torch.zeros(batch, self.sizes.width, device=device), mask
 
-    def calls(self, sampling: DiffusionConfig) -> int:  # noqa: ARG002
-        return 1
-
     def steps(self, sampling: DiffusionConfig) -> int:  # noqa: ARG002
         return 1
 
