@@ -22,6 +22,7 @@ from intermamba.models import find
 from intermamba.paths import path
 from intermamba.provenance import recorded
 from intermamba.text.cache import TextCache
+from intermamba.text.names import own_tower
 
 
 def main() -> None:
@@ -53,7 +54,9 @@ def measure(run: Path, config: Config, output: Path, repeats: int | None) -> Non
                 continue
             method, trained = find(variant).method, checkpoints.load(weights)
             diffusion = config.of(method.name).diffusion
-            generator = MotionGenerator(trained, TextCache(run / path("text", **where)), diffusion, "cpu")
+            own = own_tower(config, method.name)
+            text = path("own_text", tower=own, **where) if own else path("text", **where)
+            generator = MotionGenerator(trained, TextCache(run / text), diffusion, "cpu")
             parts = [
                 run / path("part_log", part=f"{method.name}.{one.name}", seed=seed, **where) for one in method.parts
             ]
