@@ -30,10 +30,10 @@ from intermamba.paths import path
 from intermamba.provenance import recorded
 from intermamba.text.cache import TextCache
 
-CLIPS, SAMPLED = 64, 8
+CLIPS, SAMPLED = 32, 4
 STEPS = (100, 400, 999)
 """Diffusion steps at which the prediction is compared with the noise."""
-SAMPLERS = ((10, 0.0), (50, 0.0), (50, 1.0), (250, 1.0))
+SAMPLERS = ((10, 0.0), (50, 0.0), (50, 1.0))
 """Sampling steps and eta: DDIM, and its form that draws noise at every step as DDPM does."""
 KEPT = 0.5
 
