@@ -179,6 +179,9 @@ def rest_padded(batch: Batch, frames: int | None = None) -> Float[Tensor, "B T P
 
     Officially, clips are padded as axis-angles, whose zeros become identity rotations, and the movement encoder sees up
     to two such frames after the end of a clip.
+
+    Raises:
+        ValueError: a motion is longer than ``frames``.
     """
     rest = torch.from_numpy(features(np.zeros(RAW, dtype=np.float32))).to(batch.motion)
     padded = torch.where(batch.mask[:, :, None, None], batch.motion, rest)

@@ -98,7 +98,11 @@ def multimodality(embeddings: Variations, pairs: int, seed: int) -> float:
 
 
 def require_finite(embeddings: Embeddings, names: Sequence[str]) -> None:
-    """Refuse embeddings with NaN or infinity, naming the samples that hold them."""
+    """Refuse embeddings with NaN or infinity, naming the samples that hold them.
+
+    Raises:
+        DataError: an embedding is NaN or infinite.
+    """
     bad = np.flatnonzero(~np.isfinite(np.asarray(embeddings)).all(axis=1))
     if len(bad):
         listed = ", ".join(names[index] for index in bad[:5]) + (", ..." if len(bad) > 5 else "")

@@ -81,7 +81,11 @@ def fit(
     seed: int,
     progress: Progress = SILENT,
 ) -> tuple[InterClipEvaluator | InterXEvaluator, pd.DataFrame]:
-    """Train an evaluator from scratch; equal seeds give equal evaluators on one machine. Returns it with its curve."""
+    """Train an evaluator from scratch; equal seeds give equal evaluators on one machine. Returns it with its curve.
+
+    Raises:
+        ConfigError: the validation split does not fill one batch of the protocol.
+    """
     settings, data = config.evaluator.training[dataset], config.datasets[dataset]
     protocol = load_protocol(config.protocol[dataset])
     clips = ClipDataset(validation, data, "fixed", derive(seed, "validation"))

@@ -186,7 +186,11 @@ class Model:
     ) -> Iterator[Motion]:
         """A motion of every seed for every prompt, prompt by prompt; each prompt is encoded once.
 
-        Arguments and errors are those of :meth:`generate`.
+        Arguments are those of :meth:`generate`.
+
+        Raises:
+            ConfigError: as :meth:`generate`.
+            StateError: a generated motion is not finite.
 
         Example:
             >>> import intermamba

@@ -604,7 +604,11 @@ class Config(Section):
             raise ValueError(explained(error, ("methods", method, section)).removesuffix(".")) from error
 
     def section(self, name: str) -> Any:
-        """Knobs under a dotted name, as plain JSON values: a stage records them, and reruns when they change."""
+        """Knobs under a dotted name, as plain JSON values: a stage records them, and reruns when they change.
+
+        Raises:
+            ConfigError: no such section.
+        """
         value: Any = self
         for key in name.split("."):
             known = dict(value) if isinstance(value, (BaseModel, Mapping)) else {}

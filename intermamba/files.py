@@ -92,11 +92,13 @@ def alone_in(folder: str | Path) -> Iterator[None]:
 
 
 def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text, atomically."""
     with atomic(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
 def write_json(path: str | Path, value: Any) -> None:
+    """Write indented JSON with sorted keys, so that equal values give equal bytes."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 

@@ -13,11 +13,13 @@ SOLVERS = {"ddim": "DDIM", "dpm-solver++": "DPM-Solver++ (2M)"}
 
 
 def dataset_name(dataset: str) -> str:
+    """A dataset as documents spell it; an unknown name stays."""
     known = datasets()
     return known[dataset].label if dataset in known else dataset
 
 
 def origin_name(origin: str) -> str:
+    """An origin of data in words; an unknown name stays."""
     return ORIGINS.get(origin, origin)
 
 
@@ -33,6 +35,7 @@ def reference_name(origin: str, method: str = "real") -> str:
 
 
 def solver_name(solver: str) -> str:
+    """A solver as papers spell it; an unknown name stays."""
     return SOLVERS.get(solver, solver)
 
 

@@ -57,6 +57,7 @@ def code_revision() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that affect results, where installed."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

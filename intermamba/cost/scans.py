@@ -126,11 +126,13 @@ def mambapy_scan() -> Scan | str:
 
 
 def forward(scan: Scan, values: dict[str, Tensor]) -> None:
+    """One pass without gradients."""
     with torch.no_grad():
         scan(**values)
 
 
 def forward_and_backward(scan: Scan, values: dict[str, Tensor]) -> None:
+    """One pass, and the gradients of all its inputs."""
     leaves = {name: value.detach().requires_grad_() for name, value in values.items()}
     y = scan(**leaves)
     torch.autograd.grad(y, list(leaves.values()), torch.ones_like(y))

@@ -17,13 +17,17 @@ from intermamba.errors import DataError
 from intermamba.skeleton import LEFT_BODY, RIGHT_BODY
 
 FPS = 30
+"""Frames per second of the processed files [InterHuman]."""
 PERSONS = ("person1", "person2")
 """Folders of the two persons' files."""
 JOINTS = 22
+"""Body joints among the features; hands and face are left out [InterGen]."""
 FILE_COLUMNS = 492
 """Columns of a processed file: 62 joints x 3 positions, 51 joints x 6D rotations."""
 RAW = 192
+"""Numbers per frame and person that are read: 22 positions, and 21 rotations in 6D."""
 FEATURES = 262
+"""F, features per frame and person [InterGen]."""
 POSITIONS, VELOCITIES, ROTATIONS, CONTACTS = slice(0, 66), slice(66, 132), slice(132, 258), slice(258, 262)
 """Columns of each group among the 262 features."""
 

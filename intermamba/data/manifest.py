@@ -42,6 +42,7 @@ class Manifest(BaseModel):
 
 
 def write(path: Path, manifest: Manifest) -> None:
+    """Write the manifest as JSON, atomically."""
     files.write_json(path, manifest.model_dump())
 
 

@@ -25,6 +25,9 @@ def read_skeleton(path: Path) -> Float64[np.ndarray, "55 3"]:
 
     The root's offset is its position. Only ``v_template``, ``J_regressor`` and ``kintree_table`` are read, and only as
     numbers: a file with a pickled sparse matrix is refused.
+
+    Raises:
+        DataError: an array is missing, malformed, or of another model.
     """
     arrays = read_members(path, ("v_template", "J_regressor", "kintree_table"))
     vertices, regressor, tree = arrays["v_template"], arrays["J_regressor"], arrays["kintree_table"]
@@ -65,7 +68,11 @@ class Poses:
             return clip in self._file
 
     def read(self, clip: str) -> Float[np.ndarray, "T 56 6"]:
-        """Axis-angles of 55 joints and the translation, three columns per person."""
+        """Axis-angles of 55 joints and the translation, three columns per person.
+
+        Raises:
+            DataError: the clip is missing, not stored in this file, or malformed.
+        """
         with reading(self.path, "an HDF5 file"):
             link = self._file.get(clip, getlink=True)
             if not isinstance(link, h5py.HardLink):
@@ -90,7 +97,11 @@ class Poses:
 
 
 def read_word_vectors(folder: Path) -> tuple[tuple[str, ...], Float[np.ndarray, "V 300"]]:
-    """Inter-X's GloVe files ``hhi_vab_{data.npy,words.pkl,idx.pkl}``: words, and the vector of each, float32."""
+    """Inter-X's GloVe files ``hhi_vab_{data.npy,words.pkl,idx.pkl}``: words, and the vector of each, float32.
+
+    Raises:
+        DataError: a file is malformed, or the three do not agree.
+    """
     vectors = read_array(folder / "hhi_vab_data.npy")
     words = read_pickle(folder / "hhi_vab_words.pkl")
     rows = read_pickle(folder / "hhi_vab_idx.pkl")

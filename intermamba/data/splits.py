@@ -53,6 +53,9 @@ def write_split(
     ``origin`` is ``synthetic`` or ``official``; ``skeleton`` (Inter-X) names the source of the floor's height and of
     the ``offsets`` of joints from their parents. ``unseen`` are captions in phrasings that training never shows, and
     ``held_out`` clips of combinations that it never shows; those of the split are stored.
+
+    Raises:
+        DataError: no clip.
     """
     names: list[str] = []
     captions: list[tuple[str, ...]] = []

@@ -27,7 +27,9 @@ class Process(Section):
 
 
 MOST_NEEDED = 2
+"""Trainings that one training may build on."""
 ROW = "row"
+"""Name of the training whose weights are a row's checkpoint."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,11 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 @contextmanager
 def reading(path: str | Path, kind: str) -> Iterator[None]:
-    """Turn any exception of a reader into one error about ``path``: a malformed file can raise nearly anything."""
+    """Turn any exception of a reader into one error about ``path``: a malformed file can raise nearly anything.
+
+    Raises:
+        DataError: the reader failed.
+    """
     try:
         yield
     except InterMambaError:
@@ -46,7 +50,11 @@ def read_array(path: Path) -> np.ndarray:
 def read_archive(
     path: Path, shapes: Mapping[str, tuple[int, ...]], optional: tuple[str, ...] = ()
 ) -> dict[str, np.ndarray]:
-    """Arrays of an ``.npz`` by name; ``shapes`` gives their axes after the frames. Other keys are not read."""
+    """Arrays of an ``.npz`` by name; ``shapes`` gives their axes after the frames. Other keys are not read.
+
+    Raises:
+        DataError: an array is missing, malformed, or has another shape.
+    """
     arrays = read_members(path, tuple(shapes), optional)
     for key, shape in shapes.items():
         found = arrays[key].shape
@@ -57,7 +65,11 @@ def read_archive(
 
 
 def read_members(path: Path, wanted: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-    """Arrays of an ``.npz`` by name; arrays of objects and any beyond :data:`MEMBER_LIMIT` are refused."""
+    """Arrays of an ``.npz`` by name; arrays of objects and any beyond :data:`MEMBER_LIMIT` are refused.
+
+    Raises:
+        DataError: an array is missing, malformed or refused.
+    """
     arrays: dict[str, np.ndarray] = {}
     with reading(path, "an .npz archive of numbers"), opened(path) as file, open_archive(file) as archive:
         held = {item.filename.removesuffix(".npy") for item in archive.infolist() if item.filename.endswith(".npy")}

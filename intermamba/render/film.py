@@ -23,6 +23,7 @@ FORMATS = ("gif", "mp4")
 _INK, _GREY = "#222222", "#7A7A7A"
 _FONT = "DejaVu Sans"  # part of matplotlib, hence the same on all machines
 _DPI = 100
+"""Pixels per inch, which only converts sizes."""
 _HEADER, _LINE, _FOOTER = 80, 18, 40
 """Font sizes in pixels: caption, caption of one person, note."""
 SIZE = (720, 576)

@@ -22,6 +22,7 @@ _THICK = {
     "pelvis": 0.08, "hip": 0.07, "knee": 0.046, "ankle": 0.033, "foot": 0.028, "spine1": 0.078, "spine2": 0.082,
     "spine3": 0.085, "neck": 0.045, "collar": 0.058, "head": 0.045, "shoulder": 0.047, "elbow": 0.035, "wrist": 0.028,
 }  # fmt: skip
+"""Radii in metres by the name of a joint, chosen by eye."""
 RADII = tuple(_THICK[name.removeprefix("left_").removeprefix("right_")] for name in BODY)
 """Radius of the body at each joint, metres."""
 _RADIUS = np.array(RADII)

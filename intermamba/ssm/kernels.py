@@ -272,6 +272,7 @@ def softplus(x):
 
 @compiled
 def sigmoid(x):
+    """Logistic function of each lane."""
     return 1.0 / (1.0 + exp(0.0 - x))
 
 
@@ -687,6 +688,7 @@ def share_of(real, i):
 
 @compiled
 def mean_of(rows, real, i, share):
+    """Mean of row ``i`` over its real elements; ``share`` is one over their number."""
     mean = splat(0.0)
     for e in range(real.shape[1]):
         if real[i, e]:
@@ -696,6 +698,7 @@ def mean_of(rows, real, i, share):
 
 @compiled
 def scale_of(rows, mean, real, i, share, eps):
+    """One over the standard deviation of row ``i`` over its real elements."""
     variance = splat(0.0)
     for e in range(real.shape[1]):
         if real[i, e]:

@@ -52,7 +52,11 @@ def run(kernel: Callable[..., None], updates: int, arguments: Iterable[Tensor | 
 
 
 def check_channels(x: Tensor, *others: Tensor) -> None:
-    """Refuse shapes with which compiled loops, which do not check bounds, would leave the tensors' memory."""
+    """Refuse shapes with which compiled loops, which do not check bounds, would leave the tensors' memory.
+
+    Raises:
+        ValueError: a parameter has another number of channels than ``x``.
+    """
     counts = [len(value) for value in others]
     if set(counts) != {x.shape[1]}:
         raise ValueError(f"an input of {x.shape[1]} channels, with parameters of {counts}")

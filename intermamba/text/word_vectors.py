@@ -13,6 +13,7 @@ from torch import Tensor
 from intermamba.errors import DataError
 
 MAX_WORDS = 35
+"""Words of a caption that are read [Inter-X]."""
 POS_TAGS = (
     *("VERB", "NOUN", "DET", "ADP", "NUM", "AUX", "PRON", "ADJ", "ADV"),
     *("Loc_VIP", "Body_VIP", "Obj_VIP", "Act_VIP", "Desc_VIP", "OTHER"),

@@ -21,6 +21,7 @@ from intermamba.reading.documents import checked
 
 REAL = "real"
 _LARGEST = 32767
+"""Largest 16-bit integer."""
 
 
 class _Metadata(BaseModel):

@@ -213,6 +213,7 @@ def _key(axis: Axes, panel: Panel, colours: Mapping[str, str]) -> None:
 
 
 def _legend(axis: Axes, panel: Panel) -> None:
+    """The sizes of bubbles and the panel's caption, below the axis: places are shares of the axis, set by eye."""
     ticks = MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(0, panel.largest)
     sizes = [size for size in ticks if 0 < size <= panel.largest]
     handles = [axis.scatter([], [], s=_area(panel, size), color="0.85", label=f"{size:g} M") for size in sizes]

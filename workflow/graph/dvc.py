@@ -122,6 +122,7 @@ def compile_document(config: Config) -> str:
 
 
 def main() -> None:
+    """Write ``dvc.yaml`` for the profile of the first argument, else for the default one."""
     profile = sys.argv[1] if len(sys.argv) > 1 else None
     files.write_text("dvc.yaml", compile_document(configuration.load(profile)))
 

@@ -34,6 +34,7 @@ TRAINING_CLIPS = {"interhuman": 6022}
 CAPTIONS = 3
 """Captions per clip [InterHuman, Inter-X]."""
 FLOAT = 4
+"""Bytes of a number in single precision."""
 STATE = 4 * FLOAT
 """Bytes per weight in training: the weight, its gradient, and AdamW's two moments."""
 GIB = 2**30
@@ -243,6 +244,7 @@ def _when(free: Sequence[float], gpus: int) -> float:
 
 
 def by_stage(costs: Iterable[Cost]) -> dict[str, list[Cost]]:
+    """Costs grouped by stage, in their order."""
     found: dict[str, list[Cost]] = {}
     for cost in costs:
         found.setdefault(cost.job.stage, []).append(cost)

@@ -169,7 +169,11 @@ def check_method(name: str, where: str) -> None:
 
 
 def declare(config: Config) -> dict[str, Stage]:
-    """Like :func:`table`, without checking the profile's rows: enough to run one of its jobs."""
+    """Like :func:`table`, without checking the profile's rows: enough to run one of its jobs.
+
+    Raises:
+        ConfigError: a table or figure names an unknown input; later, an item that no profile names.
+    """
     profile = config.profile
 
     def at(name: str, **fields: object) -> str:

@@ -167,6 +167,7 @@ def _times(row: Mapping[Any, Any]) -> list[str]:
 
 
 def method_label(method: str) -> str:
+    """Label of a variant; an unknown name stays."""
     known = variants()
     return known[method].label if method in known else method
 

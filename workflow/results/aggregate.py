@@ -90,7 +90,11 @@ def references(config: Config) -> tuple[str, ...]:
 
 
 def gather(sources: dict[Path, Place]) -> pd.DataFrame:
-    """All metrics in one table, sorted by :data:`KEYS`, whatever the order of files."""
+    """All metrics in one table, sorted by :data:`KEYS`, whatever the order of files.
+
+    Raises:
+        DataError: a file is not of its run, or has a row twice.
+    """
     frames = []
     for file, place in sources.items():
         frame = read(file)
@@ -113,7 +117,11 @@ def gather(sources: dict[Path, Place]) -> pd.DataFrame:
 
 
 def gather_adaptive(sources: dict[Path, tuple[str, str, int]]) -> pd.DataFrame:
-    """Fusion weights of all runs over training: run, step, block, module, branch, symbol, value."""
+    """Fusion weights of all runs over training: run, step, block, module, branch, symbol, value.
+
+    Raises:
+        DataError: a file has other columns, or an unknown branch.
+    """
     frames = []
     for file, place in sources.items():
         frame = read_csv(file)

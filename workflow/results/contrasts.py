@@ -16,6 +16,7 @@ import pandas as pd
 from scipy import stats
 
 CONFIDENCE = 0.95
+"""Of intervals."""
 LEVEL = 0.05
 """Significance level of p-values, corrected for the comparisons made together."""
 

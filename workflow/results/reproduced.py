@@ -65,7 +65,11 @@ class Study:
         return reference_name(origin, method)
 
     def row_of(self, method: str, number: int) -> str | None:
-        """The paper's row of ``method`` in Table ``number``, as printed there; ``None`` if it has none."""
+        """The paper's row of ``method`` in Table ``number``, as printed there; ``None`` if it has none.
+
+        Raises:
+            ConfigError: the variant names a row that the table does not have.
+        """
         rows = {place.table: place.row for place in self.variant(method).paper}
         if number in rows and rows[number] not in (printed := reported.methods(number)):
             where = f"paper of variant {method!r}"
@@ -97,7 +101,11 @@ class Study:
         return [self.label(name) for name in self.variants if name not in names and self.row_of(name, number)]
 
     def results(self, dataset: Dataset, block: BlockName, method: str) -> pd.DataFrame:
-        """Rows of the summary of one method: one per metric."""
+        """Rows of the summary of one method: one per metric.
+
+        Raises:
+            DataError: the method has no row.
+        """
         wanted = {"dataset": dataset, "block": block, "method": method}
         chosen = self.summary[(self.summary[list(wanted)] == pd.Series(wanted)).all(axis=1)]
         if chosen.empty:

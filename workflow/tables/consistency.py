@@ -70,7 +70,11 @@ class Paper:
         return self.read[number]
 
     def value(self, number: int, method: str, metric: str) -> Decimal:
-        """A number as printed."""
+        """A number as printed.
+
+        Raises:
+            DataError: the table has no such cell, or several.
+        """
         frame = self.rows(number)
         found = frame[(frame["method"] == method) & (frame["metric"] == metric)]["value"]
         if len(found) != 1:

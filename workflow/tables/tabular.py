@@ -51,6 +51,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
+    """One row of a table: its label, and its cells by column."""
+
     label: str
     cells: Mapping[str, Cell]
     kind: Kind = "method"
@@ -72,6 +74,8 @@ class Block:
 
 @dataclass(frozen=True)
 class Table:
+    """A table as a value, which LaTeX, Markdown, CSV and the page render."""
+
     columns: tuple[Column, ...]
     blocks: tuple[Block, ...]
     notes: tuple[str, ...] = ()

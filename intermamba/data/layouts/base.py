@@ -106,6 +106,11 @@ def problems(*checks: Callable[[], Any]) -> list[str]:
 
 
 def check_equal_lengths(paths: Sequence[Path], lengths: Sequence[int]) -> None:
+    """Check that the files of both persons have as many frames.
+
+    Raises:
+        DataError: they do not.
+    """
     if lengths[0] != lengths[1]:
         raise DataError(
             f"{paths[1]}: {lengths[1]} frames, but {paths[0].name} of the other person has {lengths[0]} frames."
@@ -118,7 +123,11 @@ def is_clip_id(name: str) -> bool:
 
 
 def read_captions(path: Path) -> tuple[str, ...]:
-    """Captions of a file: its non-blank lines, at least one."""
+    """Captions of a file: its non-blank lines, at least one.
+
+    Raises:
+        DataError: there is none, or one is absurdly long.
+    """
     captions = tuple(checked_caption(line, str(path)) for line in lines(path))
     if not captions:
         raise DataError(f"{path}: no caption; needs one per line.")

@@ -22,7 +22,11 @@ from intermamba.reading.pickles import read_pickle
 
 
 def layout(root: Path, settings: DatasetConfig) -> Layout:
-    """The layout for the contents of ``motions/``: folders of clips (also if it is empty) or HDF5 files."""
+    """The layout for the contents of ``motions/``: folders of clips (also if it is empty) or HDF5 files.
+
+    Raises:
+        DataError: there are both.
+    """
     motions = root / "motions"
     processed = [path.name for path in (motions / f"{split}.h5" for split in SPLITS) if path.exists()]
     if not processed:

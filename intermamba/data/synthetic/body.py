@@ -44,6 +44,7 @@ def apply(
 
 
 def unit(vector: Vector) -> Vector:
+    """Vectors of length 1 in the same directions."""
     return vector / np.linalg.norm(vector, axis=-1, keepdims=True)
 
 

@@ -29,13 +29,15 @@ SIDES: tuple[Side, Side] = ("left", "right")
 SIGNS: dict[str, float] = {"left": 1.0, "right": -1.0}
 
 STANDING = 0.964
-"""Height of the pelvis of a relaxed stand: a little below straight legs."""
+"""Height of the pelvis of a relaxed stand, metres: a little below straight legs."""
 TOES = (0.12, 0.09)
-"""Home of a toe joint beside and ahead of the pelvis, and below the angle by which feet point outwards."""
+"""Home of a toe joint beside and ahead of the pelvis, metres."""
 TOES_OUT = 0.12
+"""Angle by which feet point outwards, radians."""
 PALMS = (0.07, -0.56, 0.05)
-"""Home of a hanging palm from its shoulder: outwards, up, ahead."""
+"""Home of a hanging palm from its shoulder: outwards, up, ahead, metres."""
 STEP_SECONDS = 0.42
+"""Time of a walking step at most."""
 SPRINT = 1.5
 """Above this speed, in metres a second, swings overlap as in running."""
 TRUNK = 18

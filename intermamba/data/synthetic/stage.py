@@ -17,6 +17,7 @@ OTHER: dict[Side, Side] = {"left": "right", "right": "left"}
 
 
 def side(word: str) -> Side:
+    """The side that a caption's word names; other words mean right."""
     return "left" if word == "left" else "right"
 
 
@@ -140,10 +141,12 @@ def sway(start: float, end: float, count: int, scale: float) -> Signal:
 
 
 def constant(value: float) -> Signal:
+    """A signal with one value at all times."""
     return lambda time: np.full(len(time), value)
 
 
 def times(signal: Signal, scale: float) -> Signal:
+    """``signal``, multiplied by ``scale``."""
     return lambda time: scale * signal(time)
 
 

@@ -1,0 +1,62 @@
+"""Public functions and classes say what they are, and which of this project's errors they raise."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from places import ROOT
+
+PACKAGES = ("intermamba", "evaluators", "ablations", "workflow")
+ERRORS = {"ConfigError", "DataError", "StateError", "ValueError"}
+DECORATORS = {"overload", "_check"}
+"""An overload is described by its function; a check of the paper's consistency by the claim of its name."""
+
+
+def public(body: list[ast.stmt], within: str = "") -> Iterator[tuple[str, ast.FunctionDef | ast.ClassDef]]:
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            if not {one.id for one in node.decorator_list if isinstance(one, ast.Name)} & DECORATORS:
+                yield within + node.name, node
+            if isinstance(node, ast.ClassDef):
+                yield from public(node.body, f"{node.name}.")
+
+
+def walk(body: list[ast.stmt]) -> Iterator[ast.AST]:
+    for statement in body:
+        yield from ast.walk(statement)
+
+
+def modules() -> list[Path]:
+    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_public_functions_and_classes_are_documented(package: str) -> None:
+    """A method may leave it to the class that it overrides."""
+    missing = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for name, node in public(ast.parse(path.read_text()).body)
+        if "." not in name and ast.get_docstring(node) is None
+    ]
+    assert not missing
+
+
+def test_errors_raised_are_in_the_docstring() -> None:
+    missing = []
+    for path in modules():
+        for name, node in public(ast.parse(path.read_text()).body):
+            text = ast.get_docstring(node)
+            # The docstrings of commands are their help.
+            if not isinstance(node, ast.FunctionDef) or text is None or path.parent.name == "cli":
+                continue
+            caught = {id(one) for found in ast.walk(node) if isinstance(found, ast.Try) for one in walk(found.body)}
+            raised = {
+                one.exc.func.id
+                for one in ast.walk(node)
+                if isinstance(one, ast.Raise) and isinstance(one.exc, ast.Call) and isinstance(one.exc.func, ast.Name)
+                if id(one) not in caught
+            }
+            missing += [f"{path.relative_to(ROOT)}: {name}: {one}" for one in raised & ERRORS if one not in text]
+    assert not missing
