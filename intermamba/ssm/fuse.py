@@ -1,7 +1,6 @@
-"""Fused passes for sampling on CPUs: the scan with its step sizes, the end of ASTM, after its branches, and LIIA.
+"""Fused passes on CPUs: the end of ASTM, after its branches, and LIIA; for sampling, the scan with its step sizes."""
 
-They have no derivative: training runs the layers one by one.
-"""
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,16 +15,16 @@ WORK = 2
 
 def samples(*tensors: Tensor) -> bool:
     """Whether no gradient is needed and all tensors are in main memory, in float32."""
-    return (
-        not torch.is_grad_enabled()
-        and all(value.device.type == "cpu" and value.dtype == torch.float32 for value in tensors)
-        and threads.available()
-    )
+    return not torch.is_grad_enabled() and _fits(tensors)
 
 
 def takes(*tensors: Tensor) -> bool:
-    """Whether the passes over (B, T, D) take such tensors: those of :func:`samples` with D a multiple of 16."""
-    return samples(*tensors) and tensors[0].shape[-1] % 16 == 0
+    """Whether the passes over (B, T, D) take such tensors: in main memory, in float32, with D a multiple of 16."""
+    return _fits(tensors) and tensors[0].shape[-1] % 16 == 0
+
+
+def _fits(tensors: tuple[Tensor, ...]) -> bool:
+    return all(value.device.type == "cpu" and value.dtype == torch.float32 for value in tensors) and threads.available()
 
 
 def scan_of_product(
@@ -58,8 +57,8 @@ def gated_sum(
 
     ``temporal`` is normalised over features, ``spatial`` over real frames; ``weights`` are weight and bias of either.
     """
-    values = (value.contiguous() for value in (temporal, spatial, gate, gate_bias, *weights))
-    z: Tensor = _BRANCHES(*values, alpha.reshape(1), beta.reshape(1), real.contiguous(), eps)
+    values = (value.float().contiguous() for value in (temporal, spatial, gate, gate_bias, *weights))
+    z: Tensor = _BRANCHES(*values, alpha.reshape(1), beta.reshape(1), real.contiguous(), eps)[0]
     return z
 
 
@@ -74,7 +73,8 @@ def aggregate(
     """The pair's features normalised together, modulated, and convolved by ``filters``: weight and bias, twice."""
     point, point_bias, local, local_bias = filters
     shaped = (point.reshape(2, 2), point_bias, local.reshape(2, 3, 3), local_bias)
-    y: Tensor = _AGGREGATE(h.contiguous(), scale.contiguous(), shift.contiguous(), *shaped, real.contiguous(), eps)
+    values = (value.float().contiguous() for value in (h, scale, shift, *shaped))
+    y: Tensor = _AGGREGATE(*values, real.contiguous(), eps)
     return y
 
 
@@ -97,15 +97,41 @@ def _branches(
     beta: Tensor,
     real: Tensor,
     eps: float,
-) -> Tensor:
-    batch, _, features = spatial.shape
-    mean, scale = (spatial.new_empty(batch, features) for _ in range(2))
-    z = torch.empty_like(temporal)
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The result, and mean and inverse deviation of the spatial branch."""
+    z, mean, scale = _like_branches(temporal)
     kernels, work = threads.kernels(), WORK * z.numel()
     threads.run(kernels.frame_statistics, work, (spatial, real, eps, mean, scale))
     parameters = (weight_t, bias_t, weight_s, bias_s, alpha, beta)
     threads.run(kernels.branches, 2 * work, (temporal, spatial, gate, mean, scale, gate_bias, *parameters, eps, z))
-    return z
+    return z, mean, scale
+
+
+def _like_branches(temporal: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor]:
+    batch, features = len(temporal), temporal.shape[2]
+    return torch.empty_like(temporal), temporal.new_empty(batch, features), temporal.new_empty(batch, features)
+
+
+def _branches_backward(
+    rows: list[Tensor], statistics: list[Tensor], parameters: list[Tensor], real: Tensor, eps: float, grad: Tensor
+) -> list[Tensor]:
+    """Gradients of ``rows`` and ``parameters``, the arguments of :func:`_branches` before ``real``."""
+    by_rows = [torch.empty_like(value) for value in rows]
+    parts = [torch.empty(len(grad), len(value)) for value in parameters]
+    arguments: list[Tensor | float] = [*rows, *statistics, *parameters, real, eps, grad, *by_rows, *parts]
+    threads.run(threads.kernels().branches_backward, 4 * WORK * grad.numel(), arguments)
+    return [*by_rows, *map(threads.summed, parts)]
+
+
+def _keep_branches(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    *tensors, ctx.eps = inputs
+    ctx.save_for_backward(*tensors, *output[1:])
+
+
+def _branches_gradients(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+    *values, real, mean, scale = ctx.saved_tensors
+    found = _BRANCHES_BACK(values[:3], [mean, scale], values[3:], real, ctx.eps, grad.contiguous())
+    return (*found, None, None)
 
 
 def _aggregate(
@@ -125,6 +151,27 @@ def _aggregate(
     return y
 
 
+def _aggregate_backward(inputs: list[Tensor], real: Tensor, eps: float, grad: Tensor) -> list[Tensor]:
+    """Gradients of ``inputs``, the arguments of :func:`_aggregate` before ``real``."""
+    whole, filters = inputs[:3], inputs[3:]
+    by_whole = [torch.empty_like(value) for value in whole]
+    parts = [torch.empty(len(grad), value.numel()) for value in filters]
+    # The last bias has no effect on a gradient.
+    arguments: list[Tensor | float] = [*inputs[:-1], real, eps, grad, *by_whole, *parts]
+    threads.run(threads.kernels().aggregate_backward, 16 * WORK * grad.numel(), arguments)
+    return [*by_whole, *(threads.summed(part).view_as(value) for part, value in zip(parts, filters, strict=True))]
+
+
+def _keep_aggregate(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001
+    *tensors, ctx.eps = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _aggregate_gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    *inputs, real = ctx.saved_tensors
+    return *_AGGREGATE_BACK(inputs, real, ctx.eps, grad.contiguous()), None, None
+
+
 _SCAN = operator(
     "scan_of_product(Tensor u, Tensor weight, Tensor low, Tensor A, Tensor B, Tensor C, Tensor D, Tensor bias) "
     "-> Tensor",
@@ -132,11 +179,26 @@ _SCAN = operator(
     lambda u, *_: torch.empty_like(u),
     device="CPU",
 )
+_BRANCHES_BACK = operator(
+    "gated_sum_backward(Tensor[] rows, Tensor[] statistics, Tensor[] parameters, Tensor real, float eps, Tensor grad) "
+    "-> Tensor[]",
+    _branches_backward,
+    lambda rows, _, parameters, *__: [torch.empty_like(value) for value in (*rows, *parameters)],
+    device="CPU",
+)
 _BRANCHES = operator(
     "gated_sum(Tensor temporal, Tensor spatial, Tensor gate, Tensor gate_bias, Tensor weight_t, Tensor bias_t, "
-    "Tensor weight_s, Tensor bias_s, Tensor alpha, Tensor beta, Tensor real, float eps) -> Tensor",
+    "Tensor weight_s, Tensor bias_s, Tensor alpha, Tensor beta, Tensor real, float eps) -> (Tensor, Tensor, Tensor)",
     _branches,
-    lambda temporal, *_: torch.empty_like(temporal),
+    _like_branches,
+    device="CPU",
+    keep=_keep_branches,
+    backward=_branches_gradients,
+)
+_AGGREGATE_BACK = operator(
+    "aggregate_backward(Tensor[] inputs, Tensor real, float eps, Tensor grad) -> Tensor[]",
+    _aggregate_backward,
+    lambda inputs, *_: [torch.empty_like(value) for value in inputs],
     device="CPU",
 )
 _AGGREGATE = operator(
@@ -145,4 +207,6 @@ _AGGREGATE = operator(
     _aggregate,
     lambda h, *_: h.new_empty(h.shape[0] // 2, *h.shape[1:]),
     device="CPU",
+    keep=_keep_aggregate,
+    backward=_aggregate_gradients,
 )

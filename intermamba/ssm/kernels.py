@@ -114,6 +114,18 @@ def store(_typing: Any, array: Any, _row: Any, _value: Any) -> Any:
 
 
 @intrinsic
+def put(_typing: Any, array: Any, _place: Any, _value: Any) -> Any:
+    """Write one number; without the check for a negative place, for which loops become slow scattered writes."""
+
+    def emit(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        data = context.make_array(array)(context, builder, values[0]).data
+        builder.store(values[2], builder.gep(data, [values[1]]))
+        return context.get_dummy_value()
+
+    return void(array, types.intp, float32), emit
+
+
+@intrinsic
 def transpose(_typing: Any, array: Any, _row: Any) -> Any:
     """Transpose the square of WIDTH vectors from number ``row`` on, in place."""
 
@@ -159,6 +171,27 @@ def total(_typing: Any, _value: Any) -> Any:
         return builder.extract_element(rest, ir.Constant(ir.IntType(32), 0))
 
     return float32(lanes), emit
+
+
+@intrinsic
+def totals(_typing: Any, array: Any, _row: Any) -> Any:
+    """Sums of WIDTH vectors from number ``row`` on, one a lane, each in the order of :func:`total`."""
+
+    def emit(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        first = _pointer(context, builder, array, *values)
+        places = [builder.gep(first, [ir.Constant(ir.IntType(64), i)]) for i in range(WIDTH)]
+        rows = [builder.load(place, align=4) for place in places]
+        # A vector holds so many parts of each of its sums; two vectors become one with half as many.
+        parts = WIDTH
+        while parts > 1:
+            blocks = range(0, 2 * WIDTH, parts)
+            low, high = ([at + k for at in blocks for k in range(side, side + parts // 2)] for side in (0, parts // 2))
+            pairs = zip(rows[::2], rows[1::2], strict=True)
+            rows = [builder.fadd(_shuffle(builder, a, b, low), _shuffle(builder, a, b, high)) for a, b in pairs]
+            parts //= 2
+        return rows[0]
+
+    return lanes(array, types.intp), emit
 
 
 @intrinsic
@@ -221,6 +254,17 @@ at_least = _binary(lambda builder, x, bound: builder.select(builder.fcmp_ordered
 at_most = _binary(lambda builder, x, bound: builder.select(builder.fcmp_ordered(">", x, bound), bound, x))
 
 
+@intrinsic
+def where_negative(_typing: Any, _x: Any, _a: Any, _b: Any) -> Any:
+    """Lanes of ``a`` where ``x`` is negative, of ``b`` elsewhere."""
+
+    def emit(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        x, a, b = values
+        return builder.select(builder.fcmp_ordered("<", x, ir.Constant(VECTOR, [0.0] * WIDTH)), a, b)
+
+    return lanes(lanes, lanes, lanes), emit
+
+
 def _scaled(builder: Any, x: Any, shifted: Any) -> Any:
     power = builder.shl(builder.bitcast(shifted, INTEGERS), ir.Constant(INTEGERS, [23] * WIDTH))
     return builder.bitcast(builder.add(builder.bitcast(x, INTEGERS), power), VECTOR)
@@ -232,11 +276,13 @@ scaled = _binary(_scaled)
 SHIFT = 1.5 * 2**23
 """A float32 plus this is rounded to an integer."""
 LOG2E = 1.4426950408889634
+LN2 = 0.6931471805599453
 LN2_HIGH, LN2_LOW = 0.693145751953125, 1.4286068203094173e-06  # the first times any exponent is exact
 # Minimax in the relative error: (exp(r) - 1 - r) / r**2 for |r| < ln(2) / 2, 2 artanh(s) / s in s**2 for s < 1 / 3.
 EXP = (0.49999994039, 0.16666521132, 0.041668388993, 0.0083687100559, 0.0013814612757)
 LOG1P = (2.0, 0.66666314682, 0.40024910280, 0.27960602747, 0.28178335087)
-EXP2 = (0.6931469776, 0.24022242084, 0.055507337437, 0.0096715127002, 0.0013264727256)  # (2**r - 1) / r, |r| < 1 / 2
+# (2**r - 1) / r, |r| < 1 / 2: with a term less, errors of one sign would add up over the steps.
+EXP2 = (0.693147203, 0.240226479, 0.0555033247, 0.00961843736, 0.00133988748, 0.000153533623)
 
 
 @compiled
@@ -252,22 +298,29 @@ def exp(x):
 
 @compiled
 def exp2(x):
-    """Power of two to 1.4 units in the last place, in two thirds of :func:`exp`'s instructions; held as that is."""
+    """Power of two to a unit in the last place, in fewer instructions than :func:`exp`; held as that is."""
     x = at_most(at_least(x, splat(-126.0)), splat(127.999))
     shifted = x + SHIFT
     r = x - (shifted - SHIFT)
-    q = (((EXP2[4] * r + EXP2[3]) * r + EXP2[2]) * r + EXP2[1]) * r + EXP2[0]
+    q = ((((EXP2[5] * r + EXP2[4]) * r + EXP2[3]) * r + EXP2[2]) * r + EXP2[1]) * r + EXP2[0]
     return scaled(q * r + 1.0, shifted)
 
 
 @compiled
 def softplus(x):
-    """``log(1 + exp(x))`` as ``max(x, 0) + log1p(exp(-|x|))``, with ``log1p(z) = 2 artanh(z / (z + 2))``."""
+    return softplus_and_slope(x)[0]
+
+
+@compiled
+def softplus_and_slope(x):
+    """``log(1 + exp(x))`` as ``max(x, 0) + log1p(exp(-|x|))``, with ``log1p(z) = 2 artanh(z / (z + 2))``; sigmoid."""
     zero = splat(0.0)
     z = exp(zero - at_least(x, zero - x))
     s = z / (z + 2.0)
     t = s * s
-    return at_least(x, zero) + s * ((((LOG1P[4] * t + LOG1P[3]) * t + LOG1P[2]) * t + LOG1P[1]) * t + LOG1P[0])
+    y = at_least(x, zero) + s * ((((LOG1P[4] * t + LOG1P[3]) * t + LOG1P[2]) * t + LOG1P[1]) * t + LOG1P[0])
+    slope = z / (z + 1.0)
+    return y, where_negative(x, slope, 1.0 - slope)
 
 
 @compiled
@@ -332,13 +385,13 @@ def gather_projections(b, c, B, C, i, t, steps):
     """Copy the run of B and C, whose rows may be a power of two apart and so evict each other from the cache."""
     for n in range(B.shape[1]):
         for s in range(steps):
-            b[s, n] = B[i, n, t + s]
-            c[s, n] = C[i, n, t + s]
+            put(b, n * STEPS + s, B[i, n, t + s])
+            put(c, n * STEPS + s, C[i, n, t + s])
 
 
 @compiled
 def gather_parameters(rates, skip, offset, A, D, bias, first, wide):
-    """Copy the parameters of ``wide`` channels from ``first`` on, with zeros in the missing lanes."""
+    """Copy the parameters of ``wide`` channels from ``first`` on, with zeros in the missing lanes; rates for base 2."""
     rates[:] = 0
     skip[:] = 0
     offset[:] = 0
@@ -346,7 +399,46 @@ def gather_parameters(rates, skip, offset, A, D, bias, first, wide):
         skip[e] = D[first + e]
         offset[e] = bias[first + e]
         for n in range(A.shape[1]):
-            rates[(e // WIDTH * A.shape[1] + n) * WIDTH + e % WIDTH] = A[first + e, n]
+            rates[(e // WIDTH * A.shape[1] + n) * WIDTH + e % WIDTH] = A[first + e, n] * LOG2E
+
+
+@compiled
+def scatter_totals(rows, target, t, steps, one):
+    """``target[n, t + s]`` becomes the sum of the lanes of row ``n * STEPS + s``; ``one`` is room for a vector."""
+    for n in range(target.shape[0]):
+        for s in range(0, steps, WIDTH):
+            sums = totals(rows, n * STEPS + s)
+            if s + WIDTH <= steps:
+                store(target[n, t + s : t + s + WIDTH], 0, sums)
+            else:
+                store(one, 0, sums)
+                for k in range(s, steps):
+                    target[n, t + k] = one[k - s]
+
+
+@compiled
+def to_steps(step, offset, steps, use_softplus):
+    """Step sizes from what was given for them."""
+    if use_softplus:  # a branch within a loop would count references in every turn
+        for s in range(steps):
+            store(step, s, softplus(load(step, s) + offset))
+    else:
+        for s in range(steps):
+            store(step, s, load(step, s) + offset)
+
+
+@compiled
+def to_steps_and_slopes(step, slope, offset, steps, use_softplus):
+    """:func:`to_steps`, and their derivatives."""
+    if use_softplus:
+        for s in range(steps):
+            step_s, slope_s = softplus_and_slope(load(step, s) + offset)
+            store(step, s, step_s)
+            store(slope, s, slope_s)
+    else:
+        for s in range(steps):
+            store(step, s, load(step, s) + offset)
+            store(slope, s, splat(1.0))
 
 
 # --- the scan ---------------------------------------------------------------------------------------------------------
@@ -357,13 +449,39 @@ STARTS = float32[:, :, :, :, ::1]
 COUNTER = int64[::1]
 
 
+@compiled
+def advance(x, step, b, c, rates, h, skip, g, steps):
+    """Take vector ``g`` of channels through a run, :data:`AHEAD` steps at once: x becomes y, h the last states."""
+    states = b.shape[0]
+    for s in range(0, steps, AHEAD):  # what lies behind the last step is never read again
+        step_0, step_1, step_2, step_3 = load(step, s), load(step, s + 1), load(step, s + 2), load(step, s + 3)
+        x_0, x_1, x_2, x_3 = load(x, s), load(x, s + 1), load(x, s + 2), load(x, s + 3)
+        y_0, y_1, y_2, y_3 = skip * x_0, skip * x_1, skip * x_2, skip * x_3
+        x_0, x_1, x_2, x_3 = step_0 * x_0, step_1 * x_1, step_2 * x_2, step_3 * x_3
+        for n in range(states):
+            rate, state = load(rates, g * states + n), load(h, g * states + n)
+            state = exp2(step_0 * rate) * state + b[n, s] * x_0
+            y_0 += c[n, s] * state
+            state = exp2(step_1 * rate) * state + b[n, s + 1] * x_1
+            y_1 += c[n, s + 1] * state
+            state = exp2(step_2 * rate) * state + b[n, s + 2] * x_2
+            y_2 += c[n, s + 2] * state
+            state = exp2(step_3 * rate) * state + b[n, s + 3] * x_3
+            y_3 += c[n, s + 3] * state
+            store(h, g * states + n, state)
+        store(x, s, y_0)
+        store(x, s + 1, y_1)
+        store(x, s + 2, y_2)
+        store(x, s + 3, y_3)
+
+
 @kernel(*INPUTS, STARTS, SEQUENCE, COUNTER)
 def forward(u, delta, A, B, C, D, bias, use_softplus, starts, y, counter):
     """Write ``y`` and, unless it is empty, ``starts``: (tasks, runs, GROUP, N, WIDTH), the states before each run."""
     (batch, channels, length), states = u.shape, A.shape[1]
     tasks = -(-channels // CHANNELS)  # of one sequence
     x, step = buffer(STEPS), buffer(STEPS)
-    b, c = np.empty((STEPS, states), np.float32), np.empty((STEPS, states), np.float32)
+    b, c = np.zeros((states, STEPS), np.float32), np.zeros((states, STEPS), np.float32)
     rates, h = buffer(GROUP * states), buffer(GROUP * states)
     skip, offset = buffer(GROUP), buffer(GROUP)
     while True:
@@ -384,18 +502,8 @@ def forward(u, delta, A, B, C, D, bias, use_softplus, starts, y, counter):
                         store(starts[task, t // STEPS, g], n, load(h, g * states + n))
                 gather(x, u, i, e, t, width, steps)
                 gather(step, delta, i, e, t, width, steps)
-                for s in range(steps):  # outside the recurrence, which would wait for the long softplus
-                    raw = load(step, s) + load(offset, g)
-                    store(step, s, softplus(raw) if use_softplus else raw)
-                for s in range(steps):
-                    x_s, step_s = load(x, s), load(step, s)
-                    entering, y_s = step_s * x_s, load(skip, g) * x_s
-                    for n in range(states):
-                        k = g * states + n
-                        state = exp(step_s * load(rates, k)) * load(h, k) + b[s, n] * entering
-                        store(h, k, state)
-                        y_s += c[s, n] * state
-                    store(x, s, y_s)
+                to_steps(step, load(offset, g), steps, use_softplus)
+                advance(x, step, b, c, rates, h, load(skip, g), g, steps)
                 scatter(x, y, i, e, t, width, steps)
 
 
@@ -419,7 +527,6 @@ def forward_of_product(u, weight, low, A, B, C, D, bias, y, counter):
         i, first = task // tasks, task % tasks * MANY * WIDTH
         wide = min(MANY * WIDTH, channels - first)
         gather_parameters(rates, skip, offset, A, D, bias, first, wide)
-        rates *= np.float32(LOG2E)
         widening[:] = 0
         for e in range(wide):
             for r in range(rank):
@@ -427,10 +534,8 @@ def forward_of_product(u, weight, low, A, B, C, D, bias, y, counter):
         h[:] = 0
         for t in range(0, length, STEPS):
             steps = min(STEPS, length - t)
+            gather_projections(b, c, B, C, i, t, steps)
             for s in range(steps):
-                for n in range(states):
-                    b[n, s] = B[i, n, t + s]
-                    c[n, s] = C[i, n, t + s]
                 for r in range(rank):
                     short[s, r] = low[i, r, t + s]
             for g in range(-(-wide // WIDTH)):
@@ -441,28 +546,7 @@ def forward_of_product(u, weight, low, A, B, C, D, bias, y, counter):
                     for r in range(rank):
                         raw += load(widening, g * rank + r) * short[s, r]
                     store(step, s, softplus(raw))
-                skip_g = load(skip, g)
-                for s in range(0, steps, AHEAD):  # what lies behind the last step is never read again
-                    step_0, step_1 = load(step, s), load(step, s + 1)
-                    step_2, step_3 = load(step, s + 2), load(step, s + 3)
-                    x_0, x_1, x_2, x_3 = load(x, s), load(x, s + 1), load(x, s + 2), load(x, s + 3)
-                    y_0, y_1, y_2, y_3 = skip_g * x_0, skip_g * x_1, skip_g * x_2, skip_g * x_3
-                    x_0, x_1, x_2, x_3 = step_0 * x_0, step_1 * x_1, step_2 * x_2, step_3 * x_3
-                    for n in range(states):
-                        rate, state = load(rates, g * states + n), load(h, g * states + n)
-                        state = exp2(step_0 * rate) * state + b[n, s] * x_0
-                        y_0 += c[n, s] * state
-                        state = exp2(step_1 * rate) * state + b[n, s + 1] * x_1
-                        y_1 += c[n, s + 1] * state
-                        state = exp2(step_2 * rate) * state + b[n, s + 2] * x_2
-                        y_2 += c[n, s + 2] * state
-                        state = exp2(step_3 * rate) * state + b[n, s + 3] * x_3
-                        y_3 += c[n, s + 3] * state
-                        store(h, g * states + n, state)
-                    store(x, s, y_0)
-                    store(x, s + 1, y_1)
-                    store(x, s + 2, y_2)
-                    store(x, s + 3, y_3)
+                advance(x, step, b, c, rates, h, load(skip, g), g, steps)
                 scatter(x, y, i, e, t, width, steps)
 
 
@@ -482,10 +566,11 @@ def backward(u, delta, A, B, C, D, bias, use_softplus, starts, dy, du, ddelta, d
     """
     (batch, channels, length), states = u.shape, A.shape[1]
     tasks = dB.shape[0]
-    x, step, slope, grad = buffer(STEPS), buffer(STEPS), buffer(STEPS), buffer(STEPS)
-    b, c = np.empty((STEPS, states), np.float32), np.empty((STEPS, states), np.float32)
-    by_b, by_c = buffer(STEPS * states), buffer(STEPS * states)
-    decay, h = buffer(STEPS * states), buffer((STEPS + 1) * states)
+    x, step, slope, grad, entering = buffer(STEPS), buffer(STEPS), buffer(STEPS), buffer(STEPS), buffer(STEPS)
+    by_step, by_entering, one = buffer(STEPS), buffer(STEPS), buffer(1)
+    b, c = np.zeros((states, STEPS), np.float32), np.zeros((states, STEPS), np.float32)
+    by_b, by_c = buffer(states * STEPS), buffer(states * STEPS)
+    decay, h = buffer(STEPS), buffer(STEPS + 1)
     rates, by_rate, carry = buffer(GROUP * states), buffer(GROUP * states), buffer(GROUP * states)
     skip, offset, by_skip, by_offset = buffer(GROUP), buffer(GROUP), buffer(GROUP), buffer(GROUP)
     while True:
@@ -510,48 +595,49 @@ def backward(u, delta, A, B, C, D, bias, use_softplus, starts, dy, du, ddelta, d
                 gather(x, u, i, e, t, width, steps)
                 gather(step, delta, i, e, t, width, steps)
                 gather(grad, dy, i, e, t, width, steps)
+                to_steps_and_slopes(step, slope, load(offset, g), steps, use_softplus)
                 for s in range(steps):
-                    raw = load(step, s) + load(offset, g)
-                    store(step, s, softplus(raw) if use_softplus else raw)
-                    store(slope, s, sigmoid(raw) if use_softplus else splat(1.0))
-                # The states of the run once more: row s of h holds those before step s.
+                    store(entering, s, load(step, s) * load(x, s))
+                by_step[:] = 0
+                by_entering[:] = 0
                 for n in range(states):
-                    store(h, n, load(starts[task, run, g], n))
+                    rate = load(rates, g * states + n)
+                    # The states of the run once more: row s of h holds those before step s.
+                    state = load(starts[task, run, g], n)
+                    store(h, 0, state)
+                    for s in range(steps):
+                        decay_s = exp2(load(step, s) * rate)
+                        state = decay_s * state + b[n, s] * load(entering, s)
+                        store(decay, s, decay_s)
+                        store(h, s + 1, state)
+                    # The derivative with respect to the states follows the same recurrence backwards.
+                    adjoint, by_rate_n = load(carry, g * states + n), load(by_rate, g * states + n)
+                    for s in range(steps - 1, -1, -1):
+                        k, grad_s = n * STEPS + s, load(grad, s)
+                        adjoint += c[n, s] * grad_s
+                        store(by_c, k, load(by_c, k) + load(h, s + 1) * grad_s)
+                        store(by_b, k, load(by_b, k) + adjoint * load(entering, s))
+                        store(by_entering, s, load(by_entering, s) + b[n, s] * adjoint)
+                        adjoint *= load(decay, s)
+                        by_exponent = adjoint * load(h, s)
+                        by_rate_n += by_exponent * load(step, s)
+                        store(by_step, s, load(by_step, s) + by_exponent * rate)
+                    store(carry, g * states + n, adjoint)
+                    store(by_rate, g * states + n, by_rate_n)
+                skip_g, by_offset_g, by_skip_g = load(skip, g), load(by_offset, g), load(by_skip, g)
                 for s in range(steps):
-                    step_s = load(step, s)
-                    entering = step_s * load(x, s)
-                    for n in range(states):
-                        k = s * states + n
-                        decay_k = exp(step_s * load(rates, g * states + n))
-                        store(decay, k, decay_k)
-                        store(h, k + states, decay_k * load(h, k) + b[s, n] * entering)
-                # The derivative with respect to the states follows the same recurrence backwards.
-                for s in range(steps - 1, -1, -1):
-                    x_s, step_s, grad_s = load(x, s), load(step, s), load(grad, s)
-                    entering = step_s * x_s
-                    by_entering, by_step = splat(0.0), splat(0.0)
-                    for n in range(states):
-                        k, r = s * states + n, g * states + n
-                        adjoint = c[s, n] * grad_s + load(carry, r)
-                        store(by_c, k, load(by_c, k) + load(h, k + states) * grad_s)
-                        store(by_b, k, load(by_b, k) + adjoint * entering)
-                        by_entering += b[s, n] * adjoint
-                        adjoint *= load(decay, k)
-                        store(carry, r, adjoint)
-                        by_exponent = adjoint * load(h, k)
-                        store(by_rate, r, load(by_rate, r) + by_exponent * step_s)
-                        by_step += by_exponent * load(rates, r)
-                    by_delta = (by_step + by_entering * x_s) * load(slope, s)
+                    x_s, grad_s, by_entering_s = load(x, s), load(grad, s), load(by_entering, s)
+                    by_delta = (load(by_step, s) * LN2 + by_entering_s * x_s) * load(slope, s)
+                    store(x, s, by_entering_s * load(step, s) + skip_g * grad_s)
                     store(step, s, by_delta)
-                    store(by_offset, g, load(by_offset, g) + by_delta)
-                    store(x, s, by_entering * step_s + load(skip, g) * grad_s)
-                    store(by_skip, g, load(by_skip, g) + grad_s * x_s)
+                    by_offset_g += by_delta
+                    by_skip_g += grad_s * x_s
+                store(by_offset, g, by_offset_g)
+                store(by_skip, g, by_skip_g)
                 scatter(x, du, i, e, t, width, steps)
                 scatter(step, ddelta, i, e, t, width, steps)
-            for n in range(states):
-                for s in range(steps):
-                    dB[task % tasks, i, n, t + s] = total(load(by_b, s * states + n))
-                    dC[task % tasks, i, n, t + s] = total(load(by_c, s * states + n))
+            scatter_totals(by_b, dB[task % tasks, i], t, steps, one)
+            scatter_totals(by_c, dC[task % tasks, i], t, steps, one)
         for e in range(wide):
             dD[i, first + e] = by_skip[e]
             dbias[i, first + e] = by_offset[e]
@@ -588,13 +674,44 @@ def convolved(rows, filters, offset, s, taps):
     return raw
 
 
+@compiled
+def read_row(row, source, count):
+    """Copy ``count`` numbers to the start of ``row``, with zeros up to the end of their last vector."""
+    whole = count // WIDTH
+    for k in range(whole):
+        store(row, k, load(source, k))
+    if whole * WIDTH < count:
+        store(row, whole, splat(0.0))
+        for s in range(whole * WIDTH, count):
+            row[s] = source[s]
+
+
+@compiled
+def write_row(target, row, count):
+    """Copy the first ``count`` numbers of ``row``."""
+    whole = count // WIDTH
+    for k in range(whole):
+        store(target, k, load(row, k))
+    for s in range(whole * WIDTH, count):
+        target[s] = row[s]
+
+
+@compiled
+def convolved_row(row, weight, bias, s):
+    """The convolution at WIDTH steps from ``s`` on, of one channel whose earliest step is at the start of ``row``."""
+    raw = splat(bias)
+    for k in range(len(weight)):
+        raw += load(row[s + k :], 0) * weight[k]
+    return raw
+
+
 @kernel(SEQUENCE, *FILTERS, SEQUENCE, COUNTER)
 def conv_forward(x, weight, bias, start, real, y, counter):
     """Write ``y``; ``start`` is the value of the steps before the first that the filter reaches."""
     (batch, channels, length), taps = x.shape, weight.shape[1]
     tasks = -(-channels // CHANNELS)  # of one sequence
     before = taps - 1
-    rows = buffer(before + STEPS)
+    rows = buffer(before + max(STEPS, length // WIDTH + 2))
     filters, ends = buffer(GROUP * taps), buffer(GROUP * before)  # of each vector: the last steps of the run before
     offset, past, keep = buffer(GROUP), buffer(GROUP), buffer(GROUP)
     while True:
@@ -603,6 +720,15 @@ def conv_forward(x, weight, bias, start, real, y, counter):
             return
         i, first = task // tasks, task % tasks * CHANNELS
         wide = min(CHANNELS, channels - first)
+        if x.strides[2] == 4 and y.strides[2] == 4:  # steps side by side: lanes are steps
+            for e in range(first, first + wide):
+                rows[:before] = start[e]
+                read_row(rows[before:], x[i, e], length)
+                for s in range(0, length, WIDTH):  # what is before step s is not read again
+                    raw = convolved_row(rows, weight[e], bias[e], s)
+                    store(rows, s // WIDTH, raw * sigmoid(raw) * np.float32(real[i, e]))
+                write_row(y[i, e], rows, length)
+            continue
         for g in range(-(-wide // WIDTH)):
             e, width, lanes_ = first + g * WIDTH, min(WIDTH, wide - g * WIDTH), slice(g * WIDTH, (g + 1) * WIDTH)
             of_g = filters[g * taps * WIDTH : (g + 1) * taps * WIDTH]
@@ -625,6 +751,12 @@ def conv_forward(x, weight, bias, start, real, y, counter):
                 scatter(rows, y, i, e, t, width, steps)
 
 
+@compiled
+def slope_of_silu(raw):
+    gate = sigmoid(raw)
+    return gate * (1.0 + raw * (1.0 - gate))
+
+
 @kernel(SEQUENCE, *FILTERS, SEQUENCE, SEQUENCE, float32[:, :, ::1], float32[:, ::1], float32[:, ::1], COUNTER)
 def conv_backward(x, weight, bias, start, real, dy, dx, dweight, dbias, dstart, counter):
     """Write ``dx``, and each sequence's share of the other gradients: (B, E, K) and (B, E)."""
@@ -633,17 +765,48 @@ def conv_backward(x, weight, bias, start, real, dy, dx, dweight, dbias, dstart, 
     before = taps - 1
     rows, grad = buffer(before + length), buffer(length + before)
     filters, offset, past, keep = buffer(taps), buffer(1), buffer(1), buffer(1)
-    by_filter, by_offset, by_start = buffer(taps), buffer(1), buffer(1)
+    by_filter = buffer(taps)
+    side_by_side = x.strides[2] == 4 and dy.strides[2] == 4 and dx.strides[2] == 4
     while True:
         task = take(counter)
         if task >= batch * tasks:
             return
         i, e = task // tasks, task % tasks * WIDTH
         width = min(WIDTH, channels - e)
+        if side_by_side:  # lanes are steps
+            for channel in range(e, e + width):
+                rows[:before] = start[channel]
+                read_row(rows[before:], x[i, channel], length)
+                read_row(grad, dy[i, channel], length)
+                by_filter[:] = 0
+                by_offset = splat(0.0)
+                for s in range(0, length, WIDTH):
+                    raw = convolved_row(rows, weight[channel], bias[channel], s)
+                    by_raw = load(grad[s:], 0) * slope_of_silu(raw) * np.float32(real[i, channel])
+                    store(grad[s:], 0, by_raw)
+                    by_offset += by_raw
+                    for k in range(taps):
+                        store(by_filter, k, load(by_filter, k) + by_raw * load(rows[s + k :], 0))
+                after = -(-length // WIDTH) * WIDTH
+                grad[after : after + before] = 0
+                by_start = np.float32(0)
+                for s in range(before):  # gradient of each step before the first, from the filters that reach it
+                    for k in range(s + 1):
+                        by_start += weight[channel, k] * grad[s - k]
+                for s in range(0, length, WIDTH):
+                    by_x = splat(0.0)
+                    for k in range(taps):
+                        by_x += load(grad[s + before - k :], 0) * weight[channel, k]
+                    store(rows[s:], 0, by_x)
+                write_row(dx[i, channel], rows, length)
+                dbias[i, channel] = total(by_offset)
+                dstart[i, channel] = by_start
+                for k in range(taps):
+                    dweight[i, channel, k] = total(load(by_filter, k))
+            continue
         gather_filters(filters, offset, past, keep, weight, bias, start, real, i, e, width)
         by_filter[:] = 0
-        by_offset[:] = 0
-        by_start[:] = 0
+        by_offset, by_start = splat(0.0), splat(0.0)
         for s in range(before):
             store(rows, s, load(past, 0))
         grad[length * WIDTH :] = 0
@@ -651,24 +814,25 @@ def conv_backward(x, weight, bias, start, real, dy, dx, dweight, dbias, dstart, 
         gather(grad[: length * WIDTH], dy, i, e, 0, width, length)
         for s in range(length):
             raw = convolved(rows, filters, offset, s, taps)
-            gate = sigmoid(raw)
-            by_raw = load(grad, s) * load(keep, 0) * gate * (1.0 + raw * (1.0 - gate))
+            by_raw = load(grad, s) * slope_of_silu(raw) * load(keep, 0)
             store(grad, s, by_raw)
-            store(by_offset, 0, load(by_offset, 0) + by_raw)
+            by_offset += by_raw
             for k in range(taps):
                 store(by_filter, k, load(by_filter, k) + by_raw * load(rows, s + k))
-        for s in range(before):  # gradient of each step before the first, from the filters that reach it
+        for s in range(before):
             for k in range(s + 1):
-                store(by_start, 0, load(by_start, 0) + load(filters, k) * load(grad, s - k))
+                by_start += load(filters, k) * load(grad, s - k)
         for s in range(length):
             by_x = splat(0.0)
             for k in range(taps):
                 by_x += load(filters, k) * load(grad, s + before - k)
             store(rows, s, by_x)
         scatter(rows, dx, i, e, 0, width, length)
+        store(offset, 0, by_offset)
+        store(past, 0, by_start)
         for lane in range(width):
-            dbias[i, e + lane] = by_offset[lane]
-            dstart[i, e + lane] = by_start[lane]
+            dbias[i, e + lane] = offset[lane]
+            dstart[i, e + lane] = past[lane]
             for k in range(taps):
                 dweight[i, e + lane, k] = by_filter[k * WIDTH + lane]
 
@@ -770,9 +934,11 @@ def norm_backward(x, weight, real, eps, dy, dx, dweight, dbias, counter):
 
 
 # --- what follows ASTM's branches and precedes Cross-ASTM -------------------------------------------------------------
-# Forward only. Sequences are (B, T, D), features side by side, D a multiple of WIDTH; padded frames are not real.
+# Sequences are (B, T, D), features side by side, D a multiple of WIDTH; padded frames are not real. Backward, a task is
+# a whole sequence, and gradients of parameters are its share.
 
 ROWS = float32[:, :, ::1]
+TABLE = float32[:, ::1]
 ROW = float32[::1]
 FRAMES = 32
 """Frames of a task."""
@@ -792,7 +958,7 @@ def row_statistics(row, other, wide):
     return centre, total(variance) / count
 
 
-@kernel(ROWS, boolean[:, ::1], float64, *[float32[:, ::1]] * 2, COUNTER)
+@kernel(ROWS, boolean[:, ::1], float64, *[TABLE] * 2, COUNTER)
 def frame_statistics(x, real, eps, mean, scale, counter):
     """Write the mean over real frames of every feature, and its inverse deviation: (B, D)."""
     batch, length, features = x.shape
@@ -817,7 +983,7 @@ def frame_statistics(x, real, eps, mean, scale, counter):
             store(scale[i], k, 1.0 / root(variance + np.float32(eps)))
 
 
-@kernel(*[ROWS] * 3, *[float32[:, ::1]] * 2, *[ROW] * 7, float64, ROWS, COUNTER)
+@kernel(*[ROWS] * 3, *[TABLE] * 2, *[ROW] * 7, float64, ROWS, COUNTER)
 def branches(
     temporal, spatial, gate, mean, scale, gate_bias, weight_t, bias_t, weight_s, bias_s, alpha, beta, eps, z, counter
 ):
@@ -843,7 +1009,105 @@ def branches(
                 store(out, k, (one + other * (beta[0] * weight_s[t]) + beta[0] * bias_s[t]) * raw * sigmoid(raw))
 
 
-@kernel(ROWS, *[float32[:, ::1]] * 3, ROW, ROWS, ROW, boolean[:, ::1], float64, ROWS, COUNTER)
+@compiled
+def increase(row, k, value):
+    """Add to vector number ``k``."""
+    store(row, k, load(row, k) + value)
+
+
+@kernel(*[ROWS] * 3, *[TABLE] * 2, *[ROW] * 7, boolean[:, ::1], float64, *[ROWS] * 4, *[TABLE] * 7, COUNTER)
+def branches_backward(
+    temporal,
+    spatial,
+    gate,
+    mean,
+    scale,
+    gate_bias,
+    weight_t,
+    bias_t,
+    weight_s,
+    bias_s,
+    alpha,
+    beta,
+    real,
+    eps,
+    dz,
+    dtemporal,
+    dspatial,
+    dgate,
+    dgate_bias,
+    dweight_t,
+    dbias_t,
+    dweight_s,
+    dbias_s,
+    dalpha,
+    dbeta,
+    counter,
+):
+    """Write the gradients of :func:`branches`: those of features (B, D), of frames (B, T), of the weights (B, 1)."""
+    batch, length, features = temporal.shape
+    wide = features // WIDTH
+    by_mean, by_scale = buffer(wide), buffer(wide)  # of the spatial branch
+    while True:
+        i = take(counter)
+        if i >= batch:
+            return
+        share = np.float32(share_of(real, i))
+        by_mean[:] = 0
+        by_scale[:] = 0
+        dgate_bias[i] = 0
+        dweight_t[i] = 0
+        dbias_t[i] = 0
+        by_alpha, by_beta = splat(0.0), splat(0.0)
+        for t in range(length):
+            along, across, door, out = temporal[i, t], spatial[i, t], gate[i, t], dz[i, t]
+            by_along, by_across, by_door = dtemporal[i, t], dspatial[i, t], dgate[i, t]
+            centre, variance = row_statistics(along, along, wide)
+            spread = np.float32(1.0 / np.sqrt(variance + eps))
+            weight, by_weight, by_bias = weight_s[t], splat(0.0), splat(0.0)
+            by_centre, by_spread = splat(0.0), splat(0.0)
+            for k in range(wide):
+                normal = (load(along, k) - centre) * spread
+                other = (load(across, k) - load(mean[i], k)) * load(scale[i], k)
+                one, two = normal * load(weight_t, k) + load(bias_t, k), other * weight + bias_s[t]
+                raw = load(door, k) + load(gate_bias, k)
+                open_, by_z = sigmoid(raw), load(out, k)
+                by_raw = by_z * (one * alpha[0] + two * beta[0]) * open_ * (1.0 + raw * (1.0 - open_))
+                store(by_door, k, by_raw)
+                increase(dgate_bias[i], k, by_raw)
+                by_sum = by_z * raw * open_
+                by_alpha += by_sum * one
+                by_beta += by_sum * two
+                by_one, by_two = by_sum * alpha[0], by_sum * beta[0]
+                increase(dweight_t[i], k, by_one * normal)
+                increase(dbias_t[i], k, by_one)
+                by_weight += by_two * other
+                by_bias += by_two
+                by_one *= load(weight_t, k)
+                by_two *= weight
+                by_centre += by_one
+                by_spread += by_one * normal
+                increase(by_mean, k, by_two)
+                increase(by_scale, k, by_two * other)
+                store(by_along, k, by_one)
+                store(by_across, k, by_two)
+            dweight_s[i, t] = total(by_weight)
+            dbias_s[i, t] = total(by_bias)
+            from_centre, from_spread = total(by_centre) / np.float32(features), total(by_spread) / np.float32(features)
+            for k in range(wide):
+                normal = (load(along, k) - centre) * spread
+                store(by_along, k, (load(by_along, k) - from_centre - normal * from_spread) * spread)
+        dalpha[i, 0] = total(by_alpha)
+        dbeta[i, 0] = total(by_beta)
+        for t in range(length):
+            across, by_across, counts = spatial[i, t], dspatial[i, t], np.float32(real[i, t]) * share
+            for k in range(wide):
+                other = (load(across, k) - load(mean[i], k)) * load(scale[i], k)
+                away = (load(by_mean, k) + other * load(by_scale, k)) * counts
+                store(by_across, k, (load(by_across, k) - away) * load(scale[i], k))
+
+
+@kernel(ROWS, *[TABLE] * 3, ROW, ROWS, ROW, boolean[:, ::1], float64, ROWS, COUNTER)
 def aggregate(h, scale, shift, point, point_bias, local, local_bias, real, eps, y, counter):
     """Write ``y``, (B, T, D), LIIA of the pairs ``h``, (2B, T, D), modulated by ``scale`` and ``shift``, (B, 2D).
 
@@ -888,3 +1152,108 @@ def aggregate(h, scale, shift, point, point_bias, local, local_bias, real, eps, 
                         for feature in range(3):
                             total_ += load(rows[begin + feature :], k) * local[person, frame, feature]
                 store(y[i, now], k, total_)
+
+
+@kernel(ROWS, *[TABLE] * 3, ROW, ROWS, boolean[:, ::1], float64, *[ROWS] * 2, *[TABLE] * 6, COUNTER)
+def aggregate_backward(
+    h,
+    scale,
+    shift,
+    point,
+    point_bias,
+    local,
+    real,
+    eps,
+    dy,
+    dh,
+    dscale,
+    dshift,
+    dpoint,
+    dpoint_bias,
+    dlocal,
+    dlocal_bias,
+    counter,
+):
+    """Write the gradients of :func:`aggregate`: like ``h``, (B, 2D) twice, and of the filters (B, 4), 2, 18 and 1."""
+    batch, length, features = dy.shape
+    wide, span = features // WIDTH, features + 2 * WIDTH
+    rows = buffer(3 * (wide + 2))  # of the gradient: the frames before, at and after the one in hand
+    by_local, by_point = buffer(18), buffer(6)
+    while True:
+        i = take(counter)
+        if i >= batch:
+            return
+        rows[:] = 0
+        by_local[:] = 0
+        by_point[:] = 0
+        dscale[i] = 0
+        dshift[i] = 0
+        by_local_bias = splat(0.0)
+        for t in range(-1, length):
+            place = (t + 1) % 3 * span
+            row = rows[place : place + span]
+            if t + 1 < length and real[i, t + 1]:
+                for k in range(wide):
+                    by_y = load(dy[i, t + 1], k)
+                    store(row, k + 1, by_y)
+                    by_local_bias += by_y
+            else:
+                row[:] = 0
+            if t < 0:
+                continue
+            if not real[i, t]:
+                dh[i, t] = 0
+                dh[batch + i, t] = 0
+                continue
+            one, other, by_one, by_other = h[i, t], h[batch + i, t], dh[i, t], dh[batch + i, t]
+            centre, variance = row_statistics(one, other, wide)
+            spread = np.float32(1.0 / np.sqrt(variance + eps))
+            by_centre, by_spread = splat(0.0), splat(0.0)
+            for k in range(wide):
+                normal, normal_other = (load(one, k) - centre) * spread, (load(other, k) - centre) * spread
+                scale_one, scale_other = load(scale[i], k) + 1.0, load(scale[i], wide + k) + 1.0
+                x = normal * scale_one + load(shift[i], k)
+                z = normal_other * scale_other + load(shift[i], wide + k)
+                a, b = (
+                    x * point[0, 0] + z * point[0, 1] + point_bias[0],
+                    x * point[1, 0] + z * point[1, 1] + point_bias[1],
+                )
+                by_a, by_b = splat(0.0), splat(0.0)
+                for frame in range(3):
+                    begin = (t + 4 - frame) % 3 * span + WIDTH + 1
+                    for feature in range(3):
+                        by_y, tap = load(rows[begin - feature :], k), frame * 3 + feature
+                        by_a += by_y * local[0, frame, feature]
+                        by_b += by_y * local[1, frame, feature]
+                        increase(by_local, tap, a * by_y)
+                        increase(by_local, 9 + tap, b * by_y)
+                increase(by_point, 0, by_a * x)
+                increase(by_point, 1, by_a * z)
+                increase(by_point, 2, by_b * x)
+                increase(by_point, 3, by_b * z)
+                increase(by_point, 4, by_a)
+                increase(by_point, 5, by_b)
+                by_x, by_z = by_a * point[0, 0] + by_b * point[1, 0], by_a * point[0, 1] + by_b * point[1, 1]
+                increase(dshift[i], k, by_x)
+                increase(dshift[i], wide + k, by_z)
+                increase(dscale[i], k, by_x * normal)
+                increase(dscale[i], wide + k, by_z * normal_other)
+                by_x *= scale_one
+                by_z *= scale_other
+                by_centre += by_x + by_z
+                by_spread += by_x * normal + by_z * normal_other
+                store(by_one, k, by_x)
+                store(by_other, k, by_z)
+            count = np.float32(2 * features)
+            from_centre, from_spread = total(by_centre) / count, total(by_spread) / count
+            for k in range(wide):
+                normal, normal_other = (load(one, k) - centre) * spread, (load(other, k) - centre) * spread
+                store(by_one, k, (load(by_one, k) - from_centre - normal * from_spread) * spread)
+                store(by_other, k, (load(by_other, k) - from_centre - normal_other * from_spread) * spread)
+        for k in range(18):
+            dlocal[i, k] = total(load(by_local, k))
+        for k in range(4):
+            dpoint[i, k] = total(load(by_point, k))
+        for k in range(2):
+            dpoint_bias[i, k] = total(load(by_point, 4 + k))
+        dlocal_bias[i, 0] = total(by_local_bias)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch._subclasses import FakeTensorMode
 
-from intermamba.ssm import selective_scan
+from intermamba.ssm import fuse, selective_scan
 from intermamba.ssm.conv import causal_conv_silu
 from intermamba.ssm.norm import masked_norm
 
@@ -34,6 +34,14 @@ PASSES = {
         [SEQUENCE, SEQUENCE, (20, 4), (2, 4, 70), (2, 4, 70), (20,), (20,)],
     ),
     "convolution": (lambda *tensors: causal_conv_silu(*tensors, REAL), [SEQUENCE, (20, 4), (20,)]),
+    "end of ASTM": (
+        lambda a, b, c, d, e, f, g, h: fuse.gated_sum(a, b, c, d, (d, e, f, f), g, h, REAL, 1e-5),
+        [(2, 20, 32), (2, 20, 32), (2, 20, 32), (32,), (32,), (20,), (), ()],
+    ),
+    "LIIA": (
+        lambda h, scale, shift, *filters: fuse.aggregate(h, scale, shift, filters, REAL, 1e-5),
+        [(4, 20, 32), (2, 64), (2, 64), (2, 2, 1, 1), (2,), (1, 2, 3, 3), (1,)],
+    ),
     "normalisation": (lambda *tensors: masked_norm(*tensors, REAL, 1e-5), [SEQUENCE, (20,), (20,)]),
 }
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from intermamba.models import build
+from intermamba.models.intermamba import Liia
 from intermamba.models.layers import ChannelLinear, ChannelNorm
 from intermamba.ssm import fuse, selective_scan, threads
 from intermamba.ssm.conv import causal_conv_silu
@@ -137,11 +138,82 @@ def test_wrong_shapes_are_refused_before_they_are_read(function):
         )
 
 
+def end_of_astm(frames: int, padded: int) -> tuple[Callable[..., Tensor], list[Tensor]]:
+    """ASTM's two normalisations, weights and gate; in plain PyTorch where not ``fused``."""
+    draws = torch.Generator().manual_seed(0)
+    shape, real = (2, frames, 48), torch.arange(frames) < torch.tensor([frames, frames - padded])[:, None]
+    rows = [3 * torch.randn(shape, generator=draws) + 1 for _ in range(3)]
+    sizes = ((48,), (48,), (48,), (frames,), (frames,), (), ())
+    values = [*rows, *(torch.randn(size, generator=draws) for size in sizes)]
+
+    def function(temporal, spatial, gate, gate_bias, wt, bt, ws, bs, alpha, beta, *, fused: bool = True) -> Tensor:
+        if fused:
+            return fuse.gated_sum(temporal, spatial, gate, gate_bias, (wt, bt, ws, bs), alpha, beta, real, 1e-5)
+        along = torch.nn.functional.layer_norm(temporal, (48,), wt, bt)
+        across = masked_norm(spatial, ws, bs, real, 1e-5, fused=False)
+        return (alpha * along + beta * across) * torch.nn.functional.silu(gate + gate_bias)
+
+    return function, values
+
+
+def liia(frames: int, padded: int) -> tuple[Callable[..., Tensor], list[Tensor]]:
+    """LIIA of the layer itself, which takes the fused pass in float32 only."""
+    draws = torch.Generator().manual_seed(0)
+    layer = Liia(48, convolve=True)
+    real = torch.arange(frames) < torch.tensor([frames, frames - padded])[:, None]
+    names = [name for name, _ in layer.named_parameters()]
+    sizes = [value.shape for value in layer.parameters()]
+    shapes = [(4, frames, 48), (2, 48), *sizes]
+
+    def function(h, emb, *weights, fused: bool = True) -> Tensor:
+        assert fuse.takes(h) == fused
+        given = dict(zip(names, weights, strict=True))
+        y: Tensor = torch.func.functional_call(layer, given, (h, emb, real))
+        return y
+
+    return function, [torch.randn(shape, generator=draws) for shape in shapes]
+
+
+@pytest.mark.parametrize(("frames", "padded"), [(1, 0), (7, 3), (45, 12)])
+@pytest.mark.parametrize("make", [end_of_astm, liia])
+def test_passes_over_whole_sequences_are_float64_s_in_value_and_gradient(make, frames, padded):
+    function, values = make(frames, padded)
+    shape = values[0].shape if make is end_of_astm else (2, frames, 48)
+    weight = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    if frames == 1:
+        pytest.skip("one frame has no deviation") if make is end_of_astm else None
+    found = outcome(function, values, weight)
+    exact = outcome(partial(function, fused=False), [value.double() for value in values], weight)
+    for value, expected in zip(found, exact, strict=True):
+        assert (value - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+@pytest.mark.parametrize("make", [end_of_astm, liia])
+def test_threads_and_modes_change_no_byte_of_passes_over_whole_sequences(make, monkeypatch):
+    function, values = make(45, 12)
+    weight = torch.ones(2, 45, 48).cumsum(1).cos()
+    expected = outcome(function, values, weight)
+    with torch.inference_mode():
+        assert torch.equal(function(*values), expected[0])
+    monkeypatch.setattr(threads, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert all(map(torch.equal, outcome(function, values, weight), expected))
+
+
+@pytest.mark.parametrize("width", [24, 32])
 @pytest.mark.parametrize("name", ["intermamba", "self_astm_only_alternative"])
-def test_a_model_is_the_same_without_the_fused_passes(name, monkeypatch):
-    """Prediction and gradients to 1e-5 of the largest, with padded frames."""
+def test_a_model_is_the_same_without_the_fused_passes(name, width, monkeypatch):
+    """Prediction and gradients to 1e-5 of the largest, with padded frames; 32 features suit all passes."""
     torch.manual_seed(0)
-    sizes = {"width": 24, "heads": 2, "feedforward": 24, "dropout": 0.0, "blocks_per_module": 1, "state": 4, "rank": 4}
+    sizes = {
+        "width": width,
+        "heads": 2,
+        "feedforward": 24,
+        "dropout": 0.0,
+        "blocks_per_module": 1,
+        "state": 4,
+        "rank": 4,
+    }
     text = {"text_heads": 2, "text_feedforward": 16}
     model = build(name, features=9, max_frames=20, text_width=16, transformer_blocks=2, **sizes, **text)
     torch.nn.init.normal_(model.out.weight)
