@@ -16,7 +16,7 @@ from intermamba.errors import ConfigError, InterMambaError, unknown
 from intermamba.job import digest
 from workflow.graph import slurm, warm
 from workflow.graph.lock import RUNNER, check, exclusive, exclusive_slurm
-from workflow.graph.stages import as_wildcards, table, targets
+from workflow.graph.stages import as_wildcards, devices, table, targets
 from workflow.graph.terminal import take_over
 
 try:
@@ -30,16 +30,7 @@ except InterMambaError as error:
     raise WorkflowError(str(error))
 
 take_over(logger, workflow.output_settings, STUDY.profile)
-GPUS = 0 if STUDY.runtime.accelerator == "cpu" else STUDY.runtime.devices
-
 BEGAN = time.time()
-# Which executor runs is known when the graph is built, not yet while this file is read.
-THREADS = {
-    "one": 1,
-    "runtime": STUDY.runtime.threads,
-    "machine": lambda wildcards: workflow.cores if workflow.local_exec else STUDY.runtime.threads,
-}
-
 # `intermamba` is the one beside this Python, whether or not its environment is activated.
 shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH" {RUNNER}=snakemake; ')
 
@@ -64,7 +55,33 @@ def knobs(stage):
 
 
 def command(stage):
-    return lambda wildcards: stage.job(**wildcards).command
+    def line(wildcards):
+        nodes, each = devices(STUDY, stage, wildcards)
+        # On one node Lightning starts the processes.
+        several = f"srun --nodes={nodes} --ntasks-per-node={each} --cpus-per-task={STUDY.runtime.threads} "
+        return (several if nodes > 1 else "") + stage.job(**wildcards).command
+
+    return line
+
+
+def threads(stage):
+    """Processor threads of a job; of each of its processes, where they are on several nodes."""
+
+    def count(wildcards):
+        # Which executor runs is known when the graph is built, not yet while this file is read.
+        if stage.threads == "machine" and workflow.local_exec:
+            return workflow.cores
+        nodes, each = devices(STUDY, stage, wildcards)
+        return STUDY.runtime.threads * (each if nodes == 1 else 1)
+
+    return 1 if stage.threads == "one" else count
+
+
+def gpus(stage):
+    """GPUs of a job on each of its nodes."""
+    if stage.devices == "none" or STUDY.runtime.accelerator == "cpu":
+        return 0
+    return lambda wildcards: devices(STUDY, stage, wildcards)[1]
 
 
 def outputs(stage):
@@ -101,9 +118,16 @@ def site(stage):
         yield "slurm_partition", partition
     if stage.threads == "machine":
         yield "slurm_extra", "'--exclusive'"
+    run = STUDY.runtime
+    if run.nodes > 1 and stage.devices in ("all", "trained"):
+        yield from {"nodes": run.nodes, "mpi": "srun"}.items()
+        # The executor refuses one task a node.
+        yield ("tasks_per_node", run.devices) if run.devices > 1 else ("tasks", run.nodes)
 
 
 onstart:
+    if STUDY.runtime.nodes > 1 and not through_slurm():
+        raise WorkflowError(f"runtime.nodes is {STUDY.runtime.nodes}: several nodes need --workflow-profile profiles/slurm.")
     try:
         exclusive(STUDY.profile)
         if through_slurm():
@@ -113,7 +137,9 @@ onstart:
     except InterMambaError as error:
         raise WorkflowError(str(error))
     # A GPU's stages are long, and its driver must not be forked; a batch system's run elsewhere.
-    if workflow.local_exec and STUDY.runtime.accelerator == "cpu" and warm.available() and len(workflow.dag) >= warm.WORTH:
+    # Where a command starts others, these must be commands themselves.
+    alone = STUDY.runtime.accelerator == "cpu" and STUDY.runtime.devices == 1
+    if workflow.local_exec and alone and warm.available() and len(workflow.dag) >= warm.WORTH:
         modules = dict.fromkeys(stage.function.partition(":")[0] for stage in STAGES.values() if stage.items)
         warm.start(modules, STUDY.runtime.threads)
 
@@ -131,11 +157,11 @@ for stage in STAGES.values():
             output: list(outputs(stage))
             log: stage.log + ".log"
             benchmark: stage.log + ".tsv"
-            threads: THREADS[stage.threads]
+            threads: threads(stage)
             resources:
                 mem_mb=demand(stage, "memory"),
                 runtime=demand(stage, "minutes"),
-                gpu=GPUS if stage.gpu else 0,
+                gpu=gpus(stage),
                 **dict(site(stage)),
             params: *knobs(stage), command=command(stage)
             shell: "{params.command} > {log} 2>&1"

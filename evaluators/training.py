@@ -41,6 +41,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
         ConfigError: the training split does not fill one batch, or the validation split none of the protocol.
         DataError: the official checkpoint is broken, or does not fit the dataset and its captions.
     """
+    config = config.on_one_device()
     prepare_processor(config.runtime.threads)
     job.require()
     dataset = job.dataset

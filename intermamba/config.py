@@ -471,7 +471,16 @@ class RuntimeConfig(Section):
     accelerator: Literal["cpu", "auto"]
     """``cpu``, or ``auto``: a GPU if there is one."""
     devices: Positive
-    """Devices of one training."""
+    """Devices of one training on each machine; on a processor, processes."""
+    nodes: Positive = 1
+    """Machines of one training."""
+    strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true"] = "auto"
+    """Lightning's strategy. ``auto``: none for one device, else ``ddp``, a copy of the model on each device. The last
+    is for networks with weights that a step does not use."""
+    accumulate: Positive = 1
+    """Passes of each device in a step, whose gradients add up: the more, the less memory."""
+    recompute: bool = False
+    """Gradient checkpointing: compute what is inside each block a second time for its gradient, and keep less."""
     workers: Count
     """Data-loading processes of one job."""
     sampling_batch: Positive
@@ -616,6 +625,26 @@ class Config(Section):
                 raise ConfigError(unknown("section", name, known, "the configuration"))
             value = known[key]
         return to_jsonable_python(value)
+
+    def clips_a_pass(self) -> int:
+        """Clips of one pass of one device: a step is ``accumulate`` passes of all devices of all nodes.
+
+        Raises:
+            ConfigError: they cannot share a step evenly.
+        """
+        run, batch = self.runtime, self.training.batch
+        if batch % (passes := run.devices * run.nodes * run.accumulate):
+            raise ConfigError(
+                f"training.batch {batch} is not a multiple of {passes}, the passes of a step (runtime.devices "
+                f"{run.devices} x nodes {run.nodes} x accumulate {run.accumulate}). Change one of them."
+            )
+        return batch // passes
+
+    def on_one_device(self) -> "Config":
+        """The same for what is trained by one process in whole steps, whatever the profile has."""
+        return self.model_copy(
+            update={"runtime": self.runtime.model_copy(update={"devices": 1, "nodes": 1, "accumulate": 1})}
+        )
 
     def dataset(self, name: str, where: str = "dataset") -> Dataset:
         """``name`` as one of the profile's datasets; ``where`` names its source in the message.

@@ -18,8 +18,9 @@ from intermamba.config import Config, Dataset
 from intermamba.errors import StateError
 from intermamba.paths import record_of
 
-RUNTIME = ("threads", "accelerator", "devices")
-"""Knobs of ``runtime`` that can change bytes (threads change rounding); the others never change results."""
+RUNTIME = ("threads", "accelerator", "devices", "nodes", "accumulate")
+"""Knobs of ``runtime`` that can change bytes (by rounding); the others never change results."""
+SINGLE = (("nodes", 1), ("accumulate", 1))
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,9 @@ def values(config: Config, knobs: Iterable[str]) -> dict[str, Any]:
     """Values of the named sections, without the knobs that do not change results."""
     found = {name: config.section(name) for name in knobs}
     if "runtime" in found:
-        found["runtime"] = {name: found["runtime"][name] for name in RUNTIME}
+        runtime = {name: found["runtime"][name] for name in RUNTIME}
+        # One node and one pass are left out, so that runs from before these knobs remain valid.
+        found["runtime"] = {name: value for name, value in runtime.items() if (name, value) not in SINGLE}
     return found
 
 

@@ -5,7 +5,6 @@ tree was dirty, hashes of inputs and outputs, seeds, versions, device and wall t
 differ between two runs of the same stage (they hold times), so nothing downstream depends on one.
 """
 
-import os
 import platform
 import resource
 import shlex
@@ -19,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from intermamba import files
+from intermamba import files, processes
 from intermamba.errors import StateError
 from intermamba.paths import COMMITTED, record_of
 
@@ -105,7 +104,7 @@ def recorded(
         StateError: an input has changed during the work.
     """
     written = [Path(path) for path in outputs]
-    if os.environ.get("LOCAL_RANK", "0") != "0":  # only the first process of a multi-device training records
+    if not processes.first():
         yield {}
         return
     started, clock = datetime.now(UTC), time.perf_counter()

@@ -12,11 +12,18 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
+from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch import Tensor
 
+from intermamba import processes
 from intermamba.config import RuntimeConfig
-from intermamba.errors import DivergedError
+from intermamba.errors import ConfigError, DivergedError
 from intermamba.progress import SILENT, Progress
 
 EXPLODED = 1e4
@@ -37,7 +44,6 @@ def trainer(
     part: str = "",
     callbacks: Sequence[L.Callback] = (),
     precision: str = "32-true",
-    devices: int = 1,
     validate_every: int = 1,
     kept: Callable[[], str] = lambda: "No checkpoint was kept.",
 ) -> L.Trainer:
@@ -45,10 +51,16 @@ def trainer(
 
     ``progress`` counts its steps; ``part`` names them where one stage trains more than once. A training that diverges
     stops with a :class:`DivergedError`, which reports what was ``kept``.
+
+    Raises:
+        ConfigError: this is one of several processes, and not of as many as ``runtime`` has devices.
     """
     return L.Trainer(
         accelerator=runtime.accelerator,
-        devices=devices,
+        devices=runtime.devices,
+        num_nodes=runtime.nodes,
+        strategy=_strategy(runtime),
+        accumulate_grad_batches=runtime.accumulate,
         precision=precision,
         max_epochs=epochs,
         gradient_clip_val=gradient_clip,
@@ -57,14 +69,36 @@ def trainer(
         callbacks=[_Guard(kept), *callbacks, _Report(progress, part)],
         # On a GPU some kernels have no deterministic form; those warn instead of failing.
         deterministic=True if runtime.accelerator == "cpu" else "warn",
-        # Not Lightning's own for Slurm: its checkpoints are in the working directory, which all trainings share.
-        plugins=[LightningEnvironment()],
-        use_distributed_sampler=False,  # EpochSampler does the sharding
+        plugins=[environment(runtime)],
+        use_distributed_sampler=False,  # EpochSampler shards by itself
         enable_progress_bar=False,
         enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
         enable_model_summary=False,
         logger=False,  # the place for loggers; the history for plots is written by its own callback, as CSV
     )
+
+
+def _strategy(runtime: RuntimeConfig) -> Strategy | str:
+    if runtime.devices * runtime.nodes == 1:
+        return "auto"
+    return DDPStrategy(find_unused_parameters=runtime.strategy == "ddp_find_unused_parameters_true")
+
+
+def environment(runtime: RuntimeConfig) -> ClusterEnvironment:
+    """Who starts the processes of a training or evaluation.
+
+    Raises:
+        ConfigError: this is one of several processes, and not of as many as ``runtime`` has devices.
+    """
+    if processes.world() not in (1, wanted := runtime.devices * runtime.nodes):
+        raise ConfigError(
+            f"this is one of {processes.world()} processes that were started together, but this work takes {wanted} "
+            f"(runtime.devices {runtime.devices} x nodes {runtime.nodes}, or one). Start as many."
+        )
+    if processes.starter() == "srun":
+        # Not its requeueing: it keeps checkpoints in the working directory, which all trainings share.
+        return SLURMEnvironment(auto_requeue=False)
+    return TorchElasticEnvironment() if processes.starter() == "torchrun" else LightningEnvironment()
 
 
 class _Report(L.Callback):
@@ -84,11 +118,11 @@ class _Report(L.Callback):
         pl_module: L.LightningModule,  # noqa: ARG002
         outputs: Tensor | Mapping[str, Any] | None,
         batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
+        batch_idx: int,
     ) -> None:
         assert isinstance(outputs, Mapping)
         self._losses.append(outputs["loss"].detach())
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and (batch_idx + 1) % trainer.accumulate_grad_batches == 0:
             self._progress(1, partial(self._note, trainer))
 
     def _note(self, trainer: L.Trainer) -> str:
@@ -168,6 +202,7 @@ def quiet() -> Iterator[None]:
                 "ignore", message=".*have no `val_dataloader`.*"
             )  # steps measured without validation
             warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")  # Lightning's use of torch
+            warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
             yield
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):

@@ -43,7 +43,7 @@ def costs(config: Config, names: Sequence[str], device: str) -> Iterator[Rows]:
     shape = {"what": "sampling", "batch": 1, "frames": frames, "steps": steps}
     yield _rows(calls, every, shape, config, device)
 
-    batch = config.training.batch // config.runtime.devices
+    batch = config.clips_a_pass()
     calls = {(name, scan): call for name in names for scan, call in training_steps(config, name, batch, device).items()}
     every = {where: list(product(names, SCANS)) for where in DEVICES}
     shape = {"what": "training", "batch": batch, "frames": config.datasets["interhuman"].max_frames, "steps": 1}

@@ -58,10 +58,10 @@ def run(
         ConfigError: a number is not positive, or the batch exceeds that of training.
         StateError: a model does not fit in memory.
     """
-    whole = config.training.batch // config.runtime.devices
+    whole = config.clips_a_pass()
     batch = whole if batch is None else batch
     if not 0 < batch <= whole:
-        raise ConfigError(f"--batch {batch}: needs 1 to {whole}, the clips per step of one device in training.")
+        raise ConfigError(f"--batch {batch}: needs 1 to {whole}, the clips per pass of one device in training.")
     if steps < 1 or warmup < 0:
         raise ConfigError(f"--steps {steps}, --warmup {warmup}: needs at least one step and a non-negative warm-up.")
     output = path("budget", profile=config.profile)
@@ -91,7 +91,7 @@ def measure(config: Config, variant: str, steps: int, warmup: int, batch: int) -
     clock = _Clock()
     with quiet():
         engine = trainer(
-            config.runtime,
+            config.on_one_device().runtime,
             epochs=1,
             gradient_clip=config.training.gradient_clip,
             callbacks=[clock],
@@ -149,7 +149,7 @@ def whole_training(config: Config, seconds: float, batch: int) -> dict[str, Any]
     """
     data, training = config.datasets[DATASET], config.training
     clips = (data.synthetic.train if data.source == "synthetic" else CLIPS) * (2 if data.mirror else 1)
-    whole = training.batch // config.runtime.devices
+    whole = config.clips_a_pass() * config.runtime.accumulate
     steps = training.epochs * (clips // training.batch)  # the last, incomplete batch of an epoch is dropped
     return {
         "epoch_clips": clips,

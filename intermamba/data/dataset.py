@@ -50,6 +50,9 @@ class Batch:
     clip: tuple[str, ...]
     individual: tuple[tuple[str, str], ...] = ()
     """Captions of person 1 and of person 2 of each example; empty where the data have none."""
+    step: Int[Tensor, " S"] | None = None
+    """Real feature frames of all examples of this process in the training step of which this is a part; none: of a step
+    that is not divided."""
 
     @property
     def mask(self) -> Bool[Tensor, "B T"]:
@@ -57,7 +60,8 @@ class Batch:
         return torch.arange(self.motion.shape[1], device=self.length.device) < self.length[:, None]
 
     def to(self, device: torch.device | str) -> "Batch":
-        return replace(self, motion=self.motion.to(device), length=self.length.to(device))
+        step = None if self.step is None else self.step.to(device)
+        return replace(self, motion=self.motion.to(device), length=self.length.to(device), step=step)
 
     def take(self, indices: Sequence[int]) -> "Batch":
         """The examples at ``indices``, in that order; an index may occur several times."""
@@ -221,32 +225,54 @@ class WindowDataset(Dataset[Item]):
 class EpochSampler(Sampler[tuple[int, int]]):
     """Keys ``(epoch, index)`` for :class:`ClipDataset`, permuted differently in each epoch if ``shuffle``.
 
-    In a group of n processes (``torch.distributed``) each takes every n-th key, all equally many; the group is looked
-    up when iteration starts, so a sampler can be created before it.
+    If ``shared``, each of a group of n processes (``torch.distributed``) takes every n-th key, all equally many; the
+    group is looked up when iteration starts, so a sampler can be created before it.
     """
 
-    def __init__(self, size: int, seed: int, shuffle: bool = True, epoch: int = 0) -> None:
-        self.size, self.seed, self.shuffle, self.epoch = size, seed, shuffle, epoch
+    def __init__(self, size: int, seed: int, shuffle: bool = True, epoch: int = 0, shared: bool = False) -> None:
+        self.size, self.seed, self.shuffle, self.epoch, self.shared = size, seed, shuffle, epoch, shared
 
     def set_epoch(self, epoch: int) -> None:
         """The epoch of the next pass; Lightning calls this."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.size // _rank_and_world()[1]
+        return self.size // self._rank_and_world()[1]
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        rank, world = _rank_and_world()
+        rank, world = self._rank_and_world()
         rng = np.random.default_rng(derive(self.seed, "order", self.epoch))
         indices = rng.permutation(self.size) if self.shuffle else np.arange(self.size)
         for index in indices[rank : self.size // world * world : world]:
             yield self.epoch, int(index)
+
+    def _rank_and_world(self) -> tuple[int, int]:
+        return _rank_and_world() if self.shared else (0, 1)
 
 
 def _rank_and_world() -> tuple[int, int]:
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1
+
+
+class Passes:
+    """The batches of a loader in ``parts`` of equally many examples each, which know the lengths of all.
+
+    A step thus is the same examples however many passes it takes.
+    """
+
+    def __init__(self, batches: "DataLoader[Item]", parts: int) -> None:
+        self.batches, self.parts = batches, parts
+        self.sampler, self.dataset = batches.sampler, batches.dataset
+
+    def __len__(self) -> int:
+        return len(self.batches) * self.parts
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self.batches:
+            for rows in np.array_split(np.arange(len(batch.clip)), self.parts):
+                yield replace(batch.take(rows.tolist()), step=batch.length)
 
 
 def collate(items: Sequence[Item], frames: int) -> Batch:
@@ -272,12 +298,16 @@ def loader(
     drop_last: bool,
     workers: int = 0,
     epoch: int = 0,
+    shared: bool = False,
 ) -> "DataLoader[Item]":
-    """Batches of one epoch; ``loader.sampler.set_epoch`` selects another. Does not use the global random state."""
+    """Batches of one epoch; ``loader.sampler.set_epoch`` selects another. Does not use the global random state.
+
+    If ``shared``, a batch is this process's part of a batch of a group of processes (:class:`EpochSampler`).
+    """
     return DataLoader(
         dataset,
         batch_size=batch,
-        sampler=EpochSampler(len(dataset), dataset.seed, shuffle, epoch),
+        sampler=EpochSampler(len(dataset), dataset.seed, shuffle, epoch, shared),
         drop_last=drop_last,
         num_workers=workers,
         collate_fn=partial(collate, frames=frames),

@@ -62,6 +62,9 @@ class Training:
     """Names of earlier trainings whose weights it reads; at most :data:`MOST_NEEDED`."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Fields of :class:`~intermamba.config.TrainingConfig` for which its authors set other values than for the row."""
+    devices: Literal["one", "any"] = "one"
+    """``any``: its step does not depend on how a batch is divided (:class:`intermamba.training.module.Share`).
+    ``one``: it is trained in whole steps on one device, whatever ``runtime`` says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +79,7 @@ class Method:
     """Class of its sizes: ``ModelConfig``, set by ``model`` in params.yaml, or its own class with the official values
     as defaults and upper bounds, set by ``methods.<name>.sizes``."""
     trainings: tuple[Training, ...] = (
-        Training(name=ROW, module="intermamba.training.module:DenoisingModule", error=CLEAN_MOTION),
+        Training(name=ROW, module="intermamba.training.module:DenoisingModule", error=CLEAN_MOTION, devices="any"),
     )
     """Its trainings in order; the last is the row's. Each other one is trained once for all rows of a training seed."""
     sampler: str = "intermamba.diffusion.sampler:DiffusionSampler"

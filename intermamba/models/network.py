@@ -1,10 +1,13 @@
 """The interface of a method's network for training, sampling and counting."""
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from intermamba.config import DiffusionConfig
 from intermamba.errors import DataError
@@ -84,3 +87,15 @@ class Network(nn.Module):
     def adaptive_weights(self) -> list[AdaptiveWeight]:
         """Fusion weights of every block, module and branch; empty for networks without ASTM."""
         return []
+
+
+def recompute(network: nn.Module) -> None:
+    """Keep of each repeated block what goes in, and compute the rest once more for its gradients."""
+    for block in _blocks(network):
+        block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+
+
+def _blocks(module: nn.Module) -> Iterator[nn.Module]:
+    """Elements of lists of modules; not those inside such an element."""
+    for child in module.children():
+        yield from child if isinstance(child, nn.ModuleList) else _blocks(child)

@@ -10,6 +10,8 @@ from typing import Any
 
 import lightning as L
 import pandas as pd
+import torch
+from torch import Tensor
 
 from intermamba import files
 from intermamba.training import ADAPTIVE_COLUMNS
@@ -26,6 +28,7 @@ class History(L.Callback):
         self.every, self.folder = every, folder
         self.losses: list[dict[str, Any]] = []
         self.adaptive: list[dict[str, Any]] = []
+        self._passes: list[dict[str, Tensor]] = []
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.global_step == 0:
@@ -37,11 +40,16 @@ class History(L.Callback):
         pl_module: L.LightningModule,
         outputs: Any,
         batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
+        batch_idx: int,
     ) -> None:
+        self._passes.append({name.removeprefix("loss/"): value for name, value in outputs.items() if "/" in name})
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return
+        passes, self._passes = self._passes, []
         step = trainer.global_step
         if step % self.every == 0 or step == trainer.estimated_stepping_batches:
-            terms = {name.removeprefix("loss/"): float(value) for name, value in outputs.items() if "/" in name}
+            means = {name: torch.stack([one[name] for one in passes]).mean() for name in passes[0]}
+            terms = {name: float(trainer.strategy.reduce(mean, reduce_op="mean")) for name, mean in means.items()}
             self.losses.append({"step": step, "epoch": trainer.current_epoch, "split": "train", **terms})
             self._record_adaptive(step, pl_module)
 

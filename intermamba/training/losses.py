@@ -14,6 +14,7 @@ ways); here directions and quaternions are normalised with a floor.
 """
 
 from functools import cache
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int, Num
@@ -41,6 +42,19 @@ _FLOOR = 1e-6
 """Shortest vector that is still normalised to length one."""
 
 
+class Counts(NamedTuple):
+    """What means over a batch are divided by.
+
+    Where a step is several passes (processes, accumulated gradients), each has the mean of their counts: then the mean
+    of the passes' losses is the loss of the whole batch.
+    """
+
+    frames: Float[Tensor, ""]
+    """Real frames."""
+    active: Float[Tensor, ""]
+    """Clips whose diffusion step is at most ``geometric_until``."""
+
+
 def interaction_losses(
     prediction: Float[Tensor, "B T P F"],
     target: Float[Tensor, "B T P F"],
@@ -50,44 +64,50 @@ def interaction_losses(
     std: Float[Tensor, " F"],
     representation: Representation,
     weights: LossConfig,
+    counts: Counts | None = None,
 ) -> dict[str, Float[Tensor, ""]]:
     """Every weighted term under its name in :class:`LossConfig`, and their sum ``total``.
 
     ``prediction`` and ``target`` are normalised by ``mean`` and ``std``. ``velocity``, ``bone_length`` and
-    ``foot_contact`` are the sums of both persons' terms, as in the official total.
+    ``foot_contact`` are the sums of both persons' terms, as in the official total. ``counts`` are those of this batch
+    unless it is a share of another one.
     """
     real = mask.to(prediction.dtype)
     active = (timestep <= weights.geometric_until).to(prediction.dtype)
+    frames, clips = counts or Counts(real.sum(), active.sum())
     predicted = representation.joints(prediction * std + mean)
     true = representation.joints(target * std + mean)
 
     apart, truly_apart = _distances(predicted), _distances(true)
 
     squared = (prediction - target).square().mean(-1)  # (B, T, P)
-    simple = (squared * real[..., None]).sum() / (real.sum() * squared.shape[2] + _EPSILON)
+    simple = (squared * real[..., None]).sum() / (frames * squared.shape[2] + _EPSILON)
+    each, steps = (real, active, clips), (real[:, :-1], active, clips)
 
     terms = {
         "simple": weights.simple * simple,
-        "velocity": weights.velocity * _over_persons(_velocity(predicted, true), real[:, :-1], active),
-        "bone_length": weights.bone_length * _over_persons(_bone_length(predicted, true), real, active),
-        "foot_contact": weights.foot_contact * _over_persons(_foot_contact(predicted), real[:, :-1], active),
-        "distance_map": weights.distance_map * _damped(_distance_map(apart, truly_apart), real, active),
-        "joint_affinity": weights.joint_affinity * _damped(_joint_affinity(apart, truly_apart), real, active),
-        "relative_orientation": weights.relative_orientation * _orientation(predicted, true, real, active),
+        "velocity": weights.velocity * _over_persons(_velocity(predicted, true), *steps),
+        "bone_length": weights.bone_length * _over_persons(_bone_length(predicted, true), *each),
+        "foot_contact": weights.foot_contact * _over_persons(_foot_contact(predicted), *steps),
+        "distance_map": weights.distance_map * _damped(_distance_map(apart, truly_apart), *each),
+        "joint_affinity": weights.joint_affinity * _damped(_joint_affinity(apart, truly_apart), *each),
+        "relative_orientation": weights.relative_orientation * _orientation(predicted, true, real, frames, clips),
     }
     return terms | {"total": torch.stack(list(terms.values())).sum()}
 
 
-def _damped(loss: Float[Tensor, "B T"], real: Float[Tensor, "B T"], active: Float[Tensor, " B"]) -> Float[Tensor, ""]:
-    """Mean over the real frames of each clip, then over the active clips."""
+def _damped(
+    loss: Float[Tensor, "B T"], real: Float[Tensor, "B T"], active: Float[Tensor, " B"], clips: Float[Tensor, ""]
+) -> Float[Tensor, ""]:
+    """Mean over the real frames of each clip, then over the active clips, of which there are ``clips``."""
     per_clip = (loss * real).sum(1) / (real.sum(1) + _EPSILON)
-    return (per_clip * active).sum() / (active.sum() + _EPSILON)
+    return (per_clip * active).sum() / (clips + _EPSILON)
 
 
 def _over_persons(
-    loss: Float[Tensor, "B T P"], real: Float[Tensor, "B T"], active: Float[Tensor, " B"]
+    loss: Float[Tensor, "B T P"], real: Float[Tensor, "B T"], active: Float[Tensor, " B"], clips: Float[Tensor, ""]
 ) -> Float[Tensor, ""]:
-    return _damped(loss.sum(2), real, active)
+    return _damped(loss.sum(2), real, active, clips)
 
 
 def _velocity(predicted: Float[Tensor, "B T P J 3"], true: Float[Tensor, "B T P J 3"]) -> Float[Tensor, "B T-1 P"]:
@@ -122,11 +142,12 @@ def _orientation(
     predicted: Float[Tensor, "B T P J 3"],
     true: Float[Tensor, "B T P J 3"],
     real: Float[Tensor, "B T"],
-    active: Float[Tensor, " B"],
+    frames: Float[Tensor, ""],
+    clips: Float[Tensor, ""],
 ) -> Float[Tensor, ""]:
     loss = (_relative_yaw(predicted) - _relative_yaw(true)).square().mean(-1)
-    mean = (loss * real).sum() / (real.sum() + _EPSILON)
-    return mean * active.sum() / (active.sum() + _EPSILON)
+    mean = (loss * real).sum() / (frames + _EPSILON)
+    return mean * clips / (clips + _EPSILON)
 
 
 def _distances(joints: Float[Tensor, "B T P J 3"]) -> Float[Tensor, "B T JJ"]:

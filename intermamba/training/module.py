@@ -5,15 +5,16 @@ steps as an uninterrupted one.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import lightning as L
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from intermamba.config import Config, DatasetConfig
-from intermamba.data.dataset import Batch, ClipDataset, Mode, loader
+from intermamba.data.dataset import Batch, ClipDataset, Mode, Passes, loader
 from intermamba.data.splits import SplitFile
 from intermamba.diffusion import Diffusion
 from intermamba.methods.variant import Variant
@@ -21,10 +22,36 @@ from intermamba.models.conditions import TokenFeatures, conditions
 from intermamba.models.network import Network
 from intermamba.representation import Representation
 from intermamba.seeds import derive
-from intermamba.training.losses import interaction_losses
+from intermamba.training.losses import Counts, interaction_losses
 from intermamba.training.schedule import SCHEDULES
 
 MODES: tuple[Mode, ...] = ("train", "fixed")
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which clips of a training step one pass sees: every ``world``-th from ``rank`` on, and of these the ``part``-th
+    of ``parts``. What is random is drawn for the whole step, so that it does not depend on the division.
+    """
+
+    rank: int = 0
+    world: int = 1
+    part: int = 0
+    parts: int = 1
+    groups: int = 1
+    """Times that a batch holds its clips one after the other, as first and second persons."""
+
+    @property
+    def passes(self) -> int:
+        return self.world * self.parts
+
+    def of(self, drawn: Shaped[Tensor, "S ..."]) -> Shaped[Tensor, "B ..."]:
+        """The rows of this pass's clips, of what was drawn for all S clips of the step."""
+        of_process = drawn.unflatten(0, (self.groups, -1))[:, self.rank :: self.world]
+        return of_process.chunk(self.parts, dim=1)[self.part].flatten(0, 1)
+
+
+WHOLE = Share()
 
 
 class TrainingModule(L.LightningModule):
@@ -43,6 +70,8 @@ class TrainingModule(L.LightningModule):
 
     mean: Tensor
     std: Tensor
+    groups = 1
+    """Of the :class:`Share` of a batch as :meth:`terms` draws for it."""
 
     def __init__(
         self,
@@ -59,6 +88,7 @@ class TrainingModule(L.LightningModule):
         super().__init__()
         self.model, self.variant, self.representation = model, variant, representation
         self.tokens, self.config, self.seed = tokens, config, seed
+        self.share = WHOLE
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
 
@@ -69,34 +99,50 @@ class TrainingModule(L.LightningModule):
     def loaders(self, splits: Sequence[SplitFile], settings: DatasetConfig, root: int) -> tuple[Any, Any]:
         """Batches of the training split, reshuffled and redrawn every epoch, and of the validation split."""
         runtime = self.config.runtime
+        # Validation is short, and whole in every process.
+        sizes = {"train": self.config.clips_a_pass() * runtime.accumulate, "fixed": self.config.training.batch}
         train, validation = (
             loader(
                 ClipDataset(split, settings, mode, derive(root, "data")),
-                self.config.training.batch // runtime.devices,
+                sizes[mode],
                 settings.max_frames,
                 shuffle=mode == "train",
                 drop_last=mode == "train",
                 workers=runtime.workers,
+                shared=mode == "train",
             )
             for split, mode in zip(splits, MODES, strict=True)
         )
-        return train, validation
+        return Passes(train, runtime.accumulate) if runtime.accumulate > 1 else train, validation
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:  # noqa: ARG002
         return batch.to(device)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
-        # Dropout draws from the global generator; it is seeded by the step as well.
-        torch.manual_seed(derive(self.seed, "dropout", self.global_step, self.global_rank))
+        parts = self.trainer.accumulate_grad_batches
+        self.share = Share(self.global_rank, self.trainer.world_size, batch_idx % parts, parts, self.groups)
+        # Dropout draws from the global generator; it is seeded by the pass as well.
+        torch.manual_seed(derive(self.seed, "dropout", self.global_step, self.global_rank * parts + batch_idx % parts))
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002
-        losses = self.losses(batch, self.global_step, self.global_rank)
+        losses = self.losses(batch, self.global_step)
         return {"loss": losses["total"], **{f"loss/{name}": value.detach() for name, value in losses.items()}}
 
-    def losses(self, batch: Batch, step: int, rank: int = 0) -> dict[str, Float[Tensor, ""]]:
-        """Every term of a training step's loss, and their sum ``total``."""
-        generator = self._generator("step", step, rank)
-        return self.terms(batch, generator, training=True)
+    def losses(self, batch: Batch, step: int) -> dict[str, Float[Tensor, ""]]:
+        """Every term of a training step's loss, and their sum ``total``; of the pass that :attr:`share` says."""
+        return self.terms(batch, self._generator("step", step, 0), training=True)
+
+    def frames(self, batch: Batch) -> Float[Tensor, ""]:
+        """Real frames of ``batch``; where the step is several passes, their mean over these (:class:`Counts`)."""
+        if self.share.passes == 1:
+            return batch.length.sum().float()
+        lengths = batch.length if batch.step is None else batch.step
+        of_process = lengths.sum().float() / self.share.parts
+        reduced: Tensor = self.trainer.strategy.reduce(of_process, reduce_op="mean")
+        return reduced
+
+    def on_validation_start(self) -> None:
+        self.share = WHOLE
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         losses = self.terms(batch, self._generator("validation", batch_idx), training=False)
@@ -131,18 +177,21 @@ class DenoisingModule(TrainingModule):
         self.diffusion = Diffusion(self.config.diffusion, process=self.variant.method.process)
 
     def terms(self, batch: Batch, generator: torch.Generator, *, training: bool) -> dict[str, Float[Tensor, ""]]:
+        share, clips = self.share, len(batch.clip) * self.share.passes
         dropped: Tensor | None = None
         if training:
-            drawn = torch.rand(len(batch.clip), generator=generator, device=self.device)
-            dropped = drawn < self.config.diffusion.null_probability
+            drawn = torch.rand(clips, generator=generator, device=self.device)
+            dropped = share.of(drawn) < self.config.diffusion.null_probability
         x0 = (batch.motion - self.mean) / self.std * batch.mask[:, :, None, None]
-        noise = torch.randn(x0.shape, generator=generator, device=self.device)
-        timestep = self.diffusion.draw_steps(len(x0), self.config.training.noise_shift, generator)
+        noise = share.of(torch.randn((clips, *x0.shape[1:]), generator=generator, device=self.device))
+        steps = self.diffusion.draw_steps(clips, self.config.training.noise_shift, generator)
+        timestep = share.of(steps)
+        active = (steps <= self.config.losses.geometric_until).sum() / share.passes
         cond = conditions(self.model, self.tokens, batch.caption, batch.individual)
         if dropped is not None:
             cond = cond.masked_fill(dropped.reshape(-1, *[1] * (cond.ndim - 1)), 0.0)
         prediction = self.model(self.diffusion.add_noise(x0, noise, timestep), timestep, cond, batch.mask)
-        return self.loss(prediction.float(), x0, noise, timestep, batch.mask)
+        return self.loss(prediction.float(), x0, noise, timestep, batch.mask, Counts(self.frames(batch), active))
 
     def loss(
         self,
@@ -151,8 +200,12 @@ class DenoisingModule(TrainingModule):
         noise: Float[Tensor, "B T P F"],  # noqa: ARG002
         timestep: Int[Tensor, " B"],
         mask: Bool[Tensor, "B T"],
+        counts: Counts,
     ) -> dict[str, Float[Tensor, ""]]:
-        """Every weighted term and their sum ``total``, from the network's output."""
+        """Every weighted term and their sum ``total``, from the network's output.
+
+        Means over frames or active clips are divided by ``counts``.
+        """
         return interaction_losses(
-            prediction, x0, mask, timestep, self.mean, self.std, self.representation, self.config.losses
+            prediction, x0, mask, timestep, self.mean, self.std, self.representation, self.config.losses, counts
         )

@@ -11,18 +11,19 @@ from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from intermamba import files
+from intermamba import files, processes
 from intermamba.checkpoints.recipe import describe
 from intermamba.checkpoints.trained import Trained, save
 from intermamba.config import Config
 from intermamba.data import normalisation
 from intermamba.data.splits import SplitFile
 from intermamba.device import prepare_processor
-from intermamba.errors import Interrupted
+from intermamba.errors import Interrupted, StateError
 from intermamba.job import Job, values
 from intermamba.methods.method import ROW, Training, load
 from intermamba.methods.variant import Variant
 from intermamba.models import build_for, find
+from intermamba.models.network import recompute
 from intermamba.progress import SILENT, Progress
 from intermamba.representation import representation
 from intermamba.seeds import derive
@@ -79,6 +80,8 @@ def _train(
     write: Callable[[TrainingModule], None],
     progress: Progress,
 ) -> None:
+    if training.devices == "one":
+        config = config.on_one_device()
     prepare_processor(config.runtime.threads)
     dataset, seed = job.dataset, job.seed
     # The same for all variants: with one training seed they see the same clips, noise and steps in the same order.
@@ -95,6 +98,8 @@ def _train(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(root, "weights"))
             model = build_for(config, variant, features=body.features, max_frames=settings.max_frames, part=part)
+        if config.runtime.recompute:
+            recompute(model)
         made = load(training.module)
         module: TrainingModule = made(model, variant, body, mean, std, cache, config, root, parts=parts)
         train, validation = module.loaders(splits, settings, root)
@@ -108,7 +113,6 @@ def _train(
                 progress=progress,
                 callbacks=[history, *averaging(config.training.average), resume.callback],
                 precision=config.training.precision,
-                devices=config.runtime.devices,
                 validate_every=config.training.checkpoint_every_epochs,
                 kept=resume.kept,
             )
@@ -116,6 +120,10 @@ def _train(
                 engine.fit(module, train, validation, ckpt_path=resume.path, weights_only=True)
             except KeyboardInterrupt:
                 raise Interrupted(resume.advice()) from None
+            except RuntimeError as error:
+                if engine.world_size == 1 or "peer" not in str(error):
+                    raise
+                raise StateError(f"another process of this training was lost. {resume.advice()}") from error
         if engine.is_global_zero:
             adaptive = job["adaptive_log"] if part is None else None
             history.write(job["training_log"], adaptive)
@@ -128,7 +136,8 @@ def _train(
             parameters=sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
             resumed=resume.path is not None,
         )
-    resume.clear()
+    if processes.first():
+        resume.clear()
 
 
 def averaging(decay: float | None) -> list[WeightAveraging]:
@@ -145,9 +154,8 @@ class _Resume:
     def __init__(self, config: Config, job: Job) -> None:
         folder = job["weights"].parent / "resume"
         knobs = values(config, [name for name in job.knobs if name != "runtime"])
-        identity = json.dumps(
-            [knobs, [files.sha256(path) for path in job.reads], *job.item.values(), config.runtime.devices]
-        )
+        passes = config.runtime.devices, config.runtime.nodes, config.runtime.accumulate
+        identity = json.dumps([knobs, [files.sha256(path) for path in job.reads], *job.item.values(), *passes])
         name = hashlib.sha256(identity.encode()).hexdigest()[:16]
         self.folder, self._file = folder, folder / f"{name}.ckpt"
         # A checkpoint of other settings or data must never be continued.

@@ -32,7 +32,7 @@ def window_loaders(
         frames: frames per window.
         stride: frames between the starts of successive windows.
         last: whether to include a clip's last possible window.
-        batch: windows per step and device.
+        batch: windows per step.
         workers: number of data-loading processes.
         knobs: names of the knobs for ``frames`` and ``batch``, for the error message.
 

@@ -187,9 +187,10 @@ def test_processes_share_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = []
     for rank in (0, 1):
         monkeypatch.setattr(data, "_rank_and_world", lambda rank=rank: (rank, 2))
-        sampler = EpochSampler(11, seed=1)
+        sampler = EpochSampler(11, seed=1, shared=True)
         parts.append(list(sampler))
         assert len(sampler) == 5
+        assert list(EpochSampler(11, seed=1)) == whole
     assert [key for pair in zip(*parts, strict=True) for key in pair] == whole[:10]
 
 

@@ -1,7 +1,8 @@
 """Stages ``evaluate`` and ``re-evaluate``: metrics of the motions that a model generates."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from intermamba.config import Config
 from intermamba.data.dataset import Batch
 from intermamba.errors import StateError
 from intermamba.generate import MotionGenerator
+from intermamba.group import Group, together
 from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
 from intermamba.seeds import derive
@@ -30,14 +32,21 @@ class GeneratedSource:
     conditions: RealSource
     chunk: int
     """Clips generated at once."""
+    group: Group = field(default_factory=Group)
+    """The processes that share the work; each sees all motions."""
 
     def batches(self, repeat_seed: int) -> Iterator[Batch]:
-        for batch in self.conditions.batches(repeat_seed):
-            seeds = [derive(repeat_seed, "noise", clip) for clip in batch.clip]
-            yield self._generate(batch, seeds)
+        return self._generated(
+            (batch, [derive(repeat_seed, "noise", clip) for clip in batch.clip])
+            for batch in self.conditions.batches(repeat_seed)
+        )
 
     def variations(self, repeat_seed: int, captions: int, samples: int) -> Iterator[Batch]:
         """``samples`` motions for each of ``captions`` captions, one batch per caption."""
+        return self._generated(self._repeated(repeat_seed, captions, samples))
+
+    def _repeated(self, repeat_seed: int, captions: int, samples: int) -> Iterator[tuple[Batch, list[int]]]:
+        """Each caption ``samples`` times, with the seeds of the motions."""
         drawn = 0
         for batch in self.conditions.batches(repeat_seed):
             for index in range(len(batch.clip)):
@@ -46,30 +55,49 @@ class GeneratedSource:
                 drawn += 1
                 one = batch.take([index] * samples)
                 seeds = [derive(repeat_seed, "variation", batch.clip[index], sample) for sample in range(samples)]
-                yield self._generate(one, seeds)
+                yield one, seeds
 
-    def _generate(self, batch: Batch, seeds: list[int]) -> Batch:
-        """The batch with motions generated for its captions, of the lengths that the method gives them."""
-        frames = batch.motion.shape[1]
-        motions, lengths = [], []
-        for first in range(0, len(seeds), self.chunk):
-            part = slice(first, first + self.chunk)
-            cond = self.generator.encode(batch.caption[part], batch.individual[part])
-            lengths.append(self.generator.lengths(cond, batch.length[part], frames, seeds[part]))
-            motions.append(self.generator.generate(cond, lengths[-1], frames, seeds[part]).cpu())
-        return replace(batch, motion=torch.cat(motions), length=torch.cat(lengths))
+    def _generated(self, wanted: Iterable[tuple[Batch, list[int]]]) -> Iterator[Batch]:
+        """Batches with motions generated for their captions, of the lengths that the method gives them.
+
+        Processes share whole chunks, so that the motions do not depend on the number of processes.
+        """
+        wanted, group = iter(wanted), self.group
+        while several := list(islice(wanted, group.world)):
+            motions = [torch.zeros_like(batch.motion, device=group.device) for batch, _ in several]
+            lengths = [torch.zeros_like(batch.length, device=group.device) for batch, _ in several]
+            chunks = [
+                (place, slice(first, first + self.chunk))
+                for place, (_, seeds) in enumerate(several)
+                for first in range(0, len(seeds), self.chunk)
+            ]
+            for place, part in chunks[group.rank :: group.world]:
+                (batch, seeds), frames = several[place], motions[place].shape[1]
+                cond = self.generator.encode(batch.caption[part], batch.individual[part])
+                length = self.generator.lengths(cond, batch.length[part], frames, seeds[part])
+                lengths[place][part] = length.to(group.device)
+                motions[place][part] = self.generator.generate(cond, length, frames, seeds[part])
+            for (batch, _), motion, length in zip(several, motions, lengths, strict=True):
+                yield replace(batch, motion=group.sum(motion).cpu(), length=group.sum(length).cpu())
 
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     """Evaluate a model, by the same rule for a run and for an official checkpoint (which has no training seed)."""
-    setup = EvaluationSetup(config, job)
+    with together(config.runtime) as group:
+        _run(config, job, progress if group.first else SILENT, group)
+
+
+def _run(config: Config, job: Job, progress: Progress, group: Group) -> None:
+    setup = EvaluationSetup(config, job, device=group.device)
     trained = load(config, job)
     block: BlockName = "re-evaluated" if job.seed is None else "reproduced"
     with job.recorded(config, setup.seeds) as notes:
         diffusion = config.of(trained.recipe.variant.base).diffusion
         generator = MotionGenerator(trained, features_of(job), diffusion, setup.device, config.runtime.sampler)
-        source = GeneratedSource(generator, setup.real, config.runtime.sampling_batch)
-        files.write_csv(job["metrics"], setup.measure({job.variant: source}, block, job.seed, progress))
+        source = GeneratedSource(generator, setup.real, config.runtime.sampling_batch, group)
+        found = setup.measure({job.variant: source}, block, job.seed, progress)
+        if group.first:
+            files.write_csv(job["metrics"], found)
         notes.update(setup.notes)
 
 

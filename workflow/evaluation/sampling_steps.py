@@ -5,6 +5,7 @@ from evaluators.sources import SingleSource
 from intermamba import files
 from intermamba.config import Config
 from intermamba.generate import MotionGenerator
+from intermamba.group import Group, together
 from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
 from intermamba.text.cache import features_of
@@ -18,7 +19,12 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     Raises:
         StateError: a stage before this one has not run.
     """
-    setup = EvaluationSetup(config, job, config.steps.repeats)
+    with together(config.runtime) as group:
+        _run(config, job, progress if group.first else SILENT, group)
+
+
+def _run(config: Config, job: Job, progress: Progress, group: Group) -> None:
+    setup = EvaluationSetup(config, job, config.steps.repeats, group.device)
     trained = load(config, job)
     with job.recorded(config, setup.seeds) as notes:
         sources: dict[str, Source] = {}
@@ -28,10 +34,11 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
                 sampling = config.of(trained.recipe.variant.base).diffusion.model_copy(update=changes)
                 generator = MotionGenerator(trained, features_of(job), sampling, setup.device, config.runtime.sampler)
                 sources[f"{solver}:{count}"] = SingleSource(
-                    GeneratedSource(generator, setup.real, config.runtime.sampling_batch)
+                    GeneratedSource(generator, setup.real, config.runtime.sampling_batch, group)
                 )
         found = setup.measure(sources, "reproduced", job.seed, progress)
         how = found["method"].str.rsplit(":", n=1, expand=True)
         found = found.assign(method=job.variant, solver=how[0], steps=how[1].astype(int))
-        files.write_csv(job["metrics"], found)
+        if group.first:
+            files.write_csv(job["metrics"], found)
         notes.update(setup.notes)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import pandas as pd
+import torch
 
 from evaluators import evaluation
 from evaluators import evaluator as evaluators
@@ -34,17 +35,20 @@ class EvaluationSetup:
     Args:
         job: has the inputs ``test``, ``text`` and ``evaluator``.
         repeats: number of repeats in place of the protocol's.
+        device: where it computes, in place of the one of ``runtime``.
 
     Raises:
         StateError: an input stage has not run.
         DataError: the evaluator's weights do not fit the profile.
     """
 
-    def __init__(self, config: Config, job: Job, repeats: int | None = None) -> None:
+    def __init__(
+        self, config: Config, job: Job, repeats: int | None = None, device: torch.device | None = None
+    ) -> None:
         job.require()
         prepare_processor(config.runtime.threads)
         dataset = job.dataset
-        self.device = device_for(config.runtime.accelerator)
+        self.device = device or device_for(config.runtime.accelerator)
         named = protocols.load(config.protocol[dataset])
         self.protocol: Protocol = named if repeats is None else named.model_copy(update={"repeats": repeats})
         self.split, self.settings = SplitFile(job["test"]), config.datasets[dataset]

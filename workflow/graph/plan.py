@@ -23,7 +23,7 @@ from intermamba.errors import ConfigError, StateError
 from intermamba.job import Job
 from intermamba.paths import path
 from intermamba.reading.documents import read_csv
-from workflow.graph.stages import Stage, table
+from workflow.graph.stages import Stage, devices, table
 
 Basis = Literal["measured", "scaled", "declared"]
 
@@ -143,7 +143,8 @@ def costs(config: Config, measured: Measurements) -> list[Cost]:
 
 
 def _cost(config: Config, measured: Measurements, stage: Stage, job: Job) -> Cost:
-    gpus = config.runtime.devices if stage.gpu else 0
+    nodes, each = devices(config, stage, job.item)
+    gpus = nodes * each if stage.devices != "none" else 0
     if stage.name == "train":
         return _training(config, measured, job, gpus)
     if stage.name in SAMPLED:
@@ -159,13 +160,14 @@ def _training(config: Config, measured: Measurements, job: Job, gpus: int) -> Co
     training, data = config.training, config.datasets[job.dataset]
     seconds, basis = measured.of(measured.clip_seconds, job.variant)
     basis, factor = _by_frames(basis, config, job.dataset, measured.step_frames)
-    share = training.batch // config.runtime.devices
+    at_once = config.clips_a_pass()
+    share = at_once * config.runtime.accumulate
     epoch = clips(config, job.dataset)["train"] * (2 if data.mirror else 1) // training.batch
     parameters = int(measured.counts[job.variant]["parameters"])
     memory = None
     if row := measured.steps.get(job.variant):
         fixed = STATE * parameters / GIB
-        memory = fixed + max(row["memory_gib"] - fixed, 0.0) * share / row["batch"] * factor
+        memory = fixed + max(row["memory_gib"] - fixed, 0.0) * at_once / row["batch"] * factor
     hours = seconds * factor * share * epoch * training.epochs / 3600
     return Cost(job, hours, basis, gpus, memory, parameters * FLOAT)
 

@@ -36,6 +36,7 @@ FULL_MODEL = "intermamba"
 Item = Mapping[str, str]
 Threads = Literal["one", "runtime", "machine"]
 Work = Literal["light", "data", "training", "evaluation"]
+Devices = Literal["none", "one", "all", "trained"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,8 @@ class Stage:
     """One; those of the profile's runtime; or all of the machine, so that nothing else runs."""
     work: Work = "light"
     """Resources of its jobs in a batch system: an entry of the profile's ``cluster``."""
-    gpu: bool = False
+    devices: Devices = "none"
+    """With GPUs: none; one; all of ``runtime``; or as many as the training can use (:func:`devices`)."""
     category: str = ""
     """Section of ``snakemake --report`` for its outputs; empty for outputs not meant for readers."""
     reported: bool = False
@@ -277,8 +279,9 @@ def declare(config: Config) -> dict[str, Stage]:
     on_dataset: dict[str, Any] = {"fields": ("dataset",), "items": datasets, "complete": of_dataset}
     on_run: dict[str, Any] = {"fields": ("dataset", "variant", "seed"), "complete": run}
     on_official: dict[str, Any] = {"fields": ("dataset", "variant"), "items": adopted, "complete": official}
-    training: dict[str, Any] = {"threads": "runtime", "work": "training", "gpu": True}
-    evaluating: dict[str, Any] = training | {"work": "evaluation"}
+    training: dict[str, Any] = {"threads": "runtime", "work": "training", "devices": "trained"}
+    evaluating: dict[str, Any] = training | {"work": "evaluation", "devices": "one"}
+    sampling: dict[str, Any] = evaluating | {"devices": "all"}
     train, val, test = ({split: at("split", split=split)} for split in SPLITS)
     text = {"text": at("text")}
     own_text = {"own_text": "{own_text}"}
@@ -343,7 +346,7 @@ def declare(config: Config) -> dict[str, Stage]:
         outputs={"evaluator": at("evaluator"), "log": at("evaluator_log")},
         knobs=("evaluator", "protocol.{dataset}", "datasets.{dataset}", "runtime", "seed"),
         **on_dataset,
-        **training,
+        **training | {"devices": "one"},
     )
     stage(
         "index-training",
@@ -407,7 +410,7 @@ def declare(config: Config) -> dict[str, Stage]:
         knobs=(*protocol, "copying", "diffusion", "methods.{base}"),
         items=rows,
         **on_run,
-        **evaluating,
+        **sampling,
     )
     stage(
         "steps",
@@ -418,7 +421,7 @@ def declare(config: Config) -> dict[str, Stage]:
         knobs=(*protocol, "diffusion", "methods.{base}", "steps"),
         items=full,
         **on_run,
-        **evaluating,
+        **sampling,
     )
     stage(
         "show-reference",
@@ -458,7 +461,7 @@ def declare(config: Config) -> dict[str, Stage]:
         outputs={"metrics": at("official_metrics")},
         knobs=(*protocol, "copying", "diffusion", "methods.{base}"),
         **on_official,
-        **evaluating,
+        **sampling,
     )
     stage(
         "evaluate-motions",
@@ -497,7 +500,7 @@ def declare(config: Config) -> dict[str, Stage]:
         knobs=("complexity", "model", "text", "diffusion", "methods", "datasets", "runs", "runtime"),
         threads="machine",
         work="evaluation",
-        gpu=True,
+        devices="one",
     )
     stage(
         "claims",
@@ -632,6 +635,18 @@ def evaluation_of(config: Config, dataset: str, method: str, folder: Path) -> Jo
     check_method(method, "method")
     motions = {dataset: {method: MotionsConfig(folder=str(folder), label=method)}}
     return job(config.model_copy(update={"motions": motions}), "evaluate-motions", dataset=dataset, method=method)
+
+
+def devices(config: Config, stage: Stage, item: Item) -> tuple[int, int]:
+    """Nodes of a job, and processes on each; every process has a GPU where the profile uses GPUs."""
+    if stage.devices == "trained":
+        of_part = "part" in stage.fields
+        base, _, name = item["part"].partition(".") if of_part else (item["variant"], "", "")
+        method = find(base).method
+        several = (method.training(name) if of_part else method.row).devices == "any"
+    else:
+        several = stage.devices == "all"
+    return (config.runtime.nodes, config.runtime.devices) if several else (1, 1)
 
 
 def targets(stages: dict[str, Stage]) -> list[str]:

@@ -16,10 +16,13 @@ from intermamba.methods.com_mdm.network import ComMdm
 from intermamba.methods.mdm.training import MdmTraining, masked_mean
 from intermamba.models.denoiser import both
 from intermamba.seeds import derive
+from intermamba.training.losses import Counts
 
 
 class PriorTraining(MdmTraining):
     """MDM on both persons of each pair, one at a time, each with the pair's caption: the data have no other."""
+
+    groups = 2
 
     def terms(self, batch: Batch, generator: torch.Generator, *, training: bool) -> dict[str, Float[Tensor, ""]]:
         persons = Batch(
@@ -53,8 +56,8 @@ class ComMdmTraining(MdmTraining):
         return self
 
     def terms(self, batch: Batch, generator: torch.Generator, *, training: bool) -> dict[str, Float[Tensor, ""]]:
-        drawn = torch.randint(2, (len(batch.clip),), generator=generator, device=self.device)
-        self._person = drawn if training else None
+        drawn = torch.randint(2, (len(batch.clip) * self.share.passes,), generator=generator, device=self.device)
+        self._person = self.share.of(drawn) if training else None
         return super().terms(batch, generator, training=training)
 
     def loss(
@@ -64,9 +67,10 @@ class ComMdmTraining(MdmTraining):
         noise: Float[Tensor, "B T P F"],
         timestep: Tensor,
         mask: Tensor,
+        counts: Counts,
     ) -> dict[str, Float[Tensor, ""]]:
         if self._person is None:
-            return super().loss(prediction, x0, noise, timestep, mask)
+            return super().loss(prediction, x0, noise, timestep, mask, counts)
         rows = torch.arange(len(x0), device=x0.device)
         error = (prediction - x0).square()[rows, :, self._person]
         simple = masked_mean(error[:, :, None], mask)

@@ -52,7 +52,7 @@ class TokenizerModule(InterMaskModule):
 
     def loaders(self, splits: Sequence[SplitFile], settings: DatasetConfig, root: int) -> tuple[Any, Any]:
         """Windows of both splits; the batch size counts persons."""
-        sizes, runtime = self.model.sizes, self.config.runtime
+        sizes = self.model.sizes
         return window_loaders(
             splits,
             settings,
@@ -60,8 +60,8 @@ class TokenizerModule(InterMaskModule):
             frames=sizes.window,
             stride=sizes.stride,
             last=True,
-            batch=max(1, self.config.training.batch // 2 // runtime.devices),
-            workers=runtime.workers,
+            batch=max(1, self.config.training.batch // 2),
+            workers=self.config.runtime.workers,
             knobs=("methods.intermask.sizes.tokenizer.window", "methods.intermask.parts.tokenizer.batch"),
         )
 

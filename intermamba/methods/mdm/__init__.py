@@ -37,7 +37,9 @@ METHOD = Method(
     name="mdm",
     network="intermamba.methods.mdm.network:Mdm",
     options=MdmBackboneOptions,
-    trainings=(Training(name=ROW, module="intermamba.methods.mdm.training:MdmTraining", error=CLEAN_MOTION),),
+    trainings=(
+        Training(name=ROW, module="intermamba.methods.mdm.training:MdmTraining", error=CLEAN_MOTION, devices="any"),
+    ),
     text="CLIP ViT-B/32, sentence",
     defaults={"text": CLIP_B32, "model": SIZES, "diffusion": SAMPLING, "training": TRAINING},
     sources=SOURCES,

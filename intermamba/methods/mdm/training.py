@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from intermamba.training.losses import Counts
 from intermamba.training.module import DenoisingModule
 
 
@@ -17,6 +18,7 @@ class MdmTraining(DenoisingModule):
         noise: Float[Tensor, "B T P F"],  # noqa: ARG002
         timestep: Int[Tensor, " B"],  # noqa: ARG002
         mask: Bool[Tensor, "B T"],
+        counts: Counts,  # noqa: ARG002
     ) -> dict[str, Float[Tensor, ""]]:
         simple = masked_mean((prediction - x0).square(), mask)
         return {"simple": simple, "total": simple}

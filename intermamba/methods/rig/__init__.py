@@ -24,6 +24,7 @@ METHOD = Method(
             name=ROW,
             module="intermamba.methods.rig.training:RigTraining",
             error=Error("simple", "noise in the motion, mean square"),
+            devices="any",
         ),
     ),
     process=Process(schedule="linear", predicts="noise"),

@@ -3,6 +3,7 @@
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from intermamba.training.losses import Counts
 from intermamba.training.module import DenoisingModule
 
 
@@ -16,6 +17,7 @@ class RigTraining(DenoisingModule):
         noise: Float[Tensor, "B T P F"],
         timestep: Int[Tensor, " B"],  # noqa: ARG002
         mask: Bool[Tensor, "B T"],
+        counts: Counts,
     ) -> dict[str, Float[Tensor, ""]]:
-        simple = (prediction - noise).square().mean((-2, -1))[mask].mean()
+        simple = (prediction - noise).square().mean((-2, -1))[mask].sum() / counts.frames
         return {"simple": simple, "total": simple}

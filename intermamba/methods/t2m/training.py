@@ -42,7 +42,7 @@ class MovementModule(T2MModule):
 
     def loaders(self, splits: Sequence[SplitFile], settings: DatasetConfig, root: int) -> tuple[Any, Any]:
         """Windows of both splits."""
-        sizes, runtime = self.model.sizes, self.config.runtime
+        sizes = self.model.sizes
         return window_loaders(
             splits,
             settings,
@@ -50,8 +50,8 @@ class MovementModule(T2MModule):
             frames=sizes.window,
             stride=sizes.stride,
             last=False,
-            batch=self.config.training.batch // runtime.devices,
-            workers=runtime.workers,
+            batch=self.config.training.batch,
+            workers=self.config.runtime.workers,
             knobs=("methods.t2m.sizes.window", "methods.t2m.parts.movements.batch"),
         )
 
