@@ -164,7 +164,8 @@ def _alive(process: int) -> bool:
 @pytest.mark.slow
 def test_an_evaluation_in_shares_gives_the_same_bytes(trainer: Trainer) -> None:
     trainer.change(runtime={"devices": 1, "accumulate": 1, "recompute": False, "sampling_batch": 5})
-    trainer.run("train-evaluator", "--dataset", "interhuman")
+    for stage in ("index-training", "train-evaluator"):
+        trainer.run(stage, "--dataset", "interhuman")
     trainer.run("train", *ROW)
     metrics = trainer.output("run_metrics")
     found = []
