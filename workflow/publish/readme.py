@@ -16,7 +16,7 @@ from intermamba.names import dataset_name
 from intermamba.paths import COMMITTED, path
 from workflow.figures import figures
 from workflow.graph.stages import table
-from workflow.publish import commands, gpu, paper_size, parameters, pictures, processor, speed, text_towers
+from workflow.publish import commands, gpu, learning, paper_size, parameters, pictures, processor, speed, text_towers
 from workflow.report.lineage import Lineage
 from workflow.results import towers
 from workflow.results.headline import headline
@@ -207,6 +207,8 @@ _PARTS: dict[str, Callable[[], str]] = {
     "protocols": parameters.protocols,
     "commands": commands.render,
     "towers": text_towers.render,
+    "learning": learning.render,
+    "noise": learning.noise,
     "processor": processor.render,
 }
 DOCUMENTS = {
@@ -217,6 +219,7 @@ DOCUMENTS = {
     Path("docs/reference/protocols.md"): ("protocols",),
     Path("docs/reference/commands.md"): ("commands",),
     Path("docs/explanation/text.md"): ("towers",),
+    Path("docs/explanation/baselines.md"): ("learning", "noise"),
     Path("docs/explanation/speed.md"): ("processor",),
 }
 """Documents with generated parts, and the names of these parts."""
