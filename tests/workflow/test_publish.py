@@ -157,6 +157,7 @@ def test_rows_are_tested_against_chance(tree: Path) -> None:
     assert "| TEMOS | 1 | 500 | 0.500 | 7 | — | one training |" in text
     apart = half * np.sqrt(2 / 3)
     assert f"MDM, padding masked against MDM: +0.100 ({0.1 - apart:.3f} to {0.1 + apart:.3f}) in R-precision" in text
+    assert "(top 3), 1.00 (1.00 to 1.00) times the FID." in text
 
 
 def test_lost_noise_is_a_table(tree: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from intermamba import files
@@ -11,7 +12,7 @@ from intermamba.names import dataset_name, revision_name
 from intermamba.paths import record_of
 from workflow.results.contrasts import Blocks, Contrast, above_chance
 from workflow.tables.markdown import grid
-from workflow.tables.tabular import MISSING, decimals, signed
+from workflow.tables.tabular import MISSING, decimals
 
 MEASURED = Path("docs/bench/learning.csv")
 """Where the measurements are published."""
@@ -85,12 +86,15 @@ def _differences(rows: pd.DataFrame) -> Iterator[str]:
     """What changes between two rows that differ in one point."""
     trained = rows[rows["training_seed"] >= 0]
     counted = trained["method"].value_counts()
-    model = _blocks(trained, METRIC)
+    precision, distance = _blocks(trained, METRIC), _blocks(trained.assign(fid=np.log(trained[FID])), FID)
     for better, worse in PAIRS.items():
-        if model and min(counted.get(better, 0), counted.get(worse, 0)) > 1:
-            apart = model.difference(better, worse)
-            names = (f"{variants()[name].label}" for name in (better, worse))
-            yield f"{' against '.join(names)}: {_interval(apart)} in R-precision (top 3).\n"
+        if precision and distance and min(counted.get(better, 0), counted.get(worse, 0)) > 1:
+            ratio = distance.difference(better, worse).exponential()
+            names = (variants()[name].label for name in (better, worse))
+            yield (
+                f"{' against '.join(names)}: {_interval(precision.difference(better, worse))} in R-precision (top 3), "
+                f"{ratio.effect:.2f} ({ratio.low:.2f} to {ratio.high:.2f}) times the FID.\n"
+            )
 
 
 def _blocks(trained: pd.DataFrame, metric: str) -> Blocks | None:
@@ -107,4 +111,4 @@ def _mean(values: pd.Series, digits: int) -> str:
 def _interval(apart: Contrast | None) -> str:
     if apart is None:
         return MISSING
-    return f"{signed(apart.effect, 3)} ({decimals(apart.low, 3)} to {decimals(apart.high, 3)})"
+    return f"{apart.effect:+.3f} ({apart.low:.3f} to {apart.high:.3f})"
