@@ -4,6 +4,7 @@
 #   snakemake --cores all                             the profile params.yaml names (smoke)
 #   snakemake --cores all --config profile=study      another one
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -29,10 +30,13 @@ try:
 except InterMambaError as error:
     raise WorkflowError(str(error))
 
+# Slurm sends it to all processes of a job, before the time is over; it is for a training, which saves its state.
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 take_over(logger, workflow.output_settings, STUDY.profile)
 BEGAN = time.time()
 # `intermamba` is the one beside this Python, whether or not its environment is activated.
-shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH" {RUNNER}=snakemake; ')
+# It takes the shell's place, which would die of a signal that a training answers.
+shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH" {RUNNER}=snakemake; exec ')
 
 wildcard_constraints:
     dataset="|".join(STUDY.runs),
@@ -118,6 +122,8 @@ def site(stage):
         yield "slurm_partition", partition
     if stage.threads == "machine":
         yield "slurm_extra", "'--exclusive'"
+    if stage.work == "training":
+        yield "slurm_extra", f"'--signal=USR1@{slurm.NOTICE}'"
     run = STUDY.runtime
     if run.nodes > 1 and stage.devices in ("all", "trained"):
         yield from {"nodes": run.nodes, "mpi": "srun"}.items()

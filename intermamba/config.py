@@ -34,6 +34,7 @@ OfficialModel = Literal[
 ]  # fmt: skip
 """Rows with a reader of official checkpoints: their methods have a ``layout``."""
 Sampler = Literal["plain", "graph"]
+LoggerName = Literal["tensorboard", "wandb", "mlflow"]
 METHOD_NAME = r"[A-Za-z0-9][A-Za-z0-9_.+-]*"
 """Allowed names of methods with given motions, which also name their folder of results."""
 
@@ -481,6 +482,10 @@ class RuntimeConfig(Section):
     """Passes of each device in a step, whose gradients add up: the more, the less memory."""
     recompute: bool = False
     """Gradient checkpointing: compute what is inside each block a second time for its gradient, and keep less."""
+    loggers: tuple[LoggerName, ...] = ()
+    """Tools that get the losses of a training besides its CSV file; each is an extra of this package."""
+    samples_every_epochs: Count = 0
+    """Epochs between two pictures of what a model in training generates; 0: none."""
     workers: Count
     """Data-loading processes of one job."""
     sampling_batch: Positive

@@ -44,6 +44,8 @@ class Job:
     """Names of outputs that hold timings, and so differ between equal runs."""
     function: str = ""
     """``module:function`` that runs it."""
+    log: Path = Path()
+    """Its log under Snakemake, without suffix."""
     makers: Mapping[Path, str] = field(default_factory=dict, compare=False)
     """Commands that make those inputs which stages make."""
 

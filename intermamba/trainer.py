@@ -161,6 +161,9 @@ class _Guard(L.Callback):
         if pl_module.device.type == "cpu" or len(self._unseen) >= AVERAGED:
             self._look()
 
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
+        self._look()
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._look()
         for name, weight in pl_module.named_parameters():
@@ -203,6 +206,7 @@ def quiet() -> Iterator[None]:
             )  # steps measured without validation
             warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")  # Lightning's use of torch
             warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
+            warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # Stop skips what is used
             yield
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):

@@ -226,11 +226,13 @@ class EpochSampler(Sampler[tuple[int, int]]):
     """Keys ``(epoch, index)`` for :class:`ClipDataset`, permuted differently in each epoch if ``shuffle``.
 
     If ``shared``, each of a group of n processes (``torch.distributed``) takes every n-th key, all equally many; the
-    group is looked up when iteration starts, so a sampler can be created before it.
+    group is looked up when iteration starts, so a sampler can be created before it. The next pass leaves out its first
+    ``skip`` keys, which an interrupted run has used.
     """
 
     def __init__(self, size: int, seed: int, shuffle: bool = True, epoch: int = 0, shared: bool = False) -> None:
         self.size, self.seed, self.shuffle, self.epoch, self.shared = size, seed, shuffle, epoch, shared
+        self.skip = 0
 
     def set_epoch(self, epoch: int) -> None:
         """The epoch of the next pass; Lightning calls this."""
@@ -243,7 +245,8 @@ class EpochSampler(Sampler[tuple[int, int]]):
         rank, world = self._rank_and_world()
         rng = np.random.default_rng(derive(self.seed, "order", self.epoch))
         indices = rng.permutation(self.size) if self.shuffle else np.arange(self.size)
-        for index in indices[rank : self.size // world * world : world]:
+        skipped, self.skip = self.skip, 0
+        for index in indices[rank : self.size // world * world : world][skipped:]:
             yield self.epoch, int(index)
 
     def _rank_and_world(self) -> tuple[int, int]:
@@ -264,7 +267,7 @@ class Passes:
 
     def __init__(self, batches: "DataLoader[Item]", parts: int) -> None:
         self.batches, self.parts = batches, parts
-        self.sampler, self.dataset = batches.sampler, batches.dataset
+        self.sampler, self.dataset, self.batch_size = batches.sampler, batches.dataset, batches.batch_size
 
     def __len__(self) -> int:
         return len(self.batches) * self.parts

@@ -1,10 +1,11 @@
 """History of a training run for plots: losses and adaptive weights over steps.
 
 The rows are part of the checkpoint, so that a resumed run writes the same files as an uninterrupted one. With every
-checkpoint they are also written beside it, to follow an unfinished run, but never under the names of the stage's
-outputs, which a killed run must not leave behind.
+checkpoint, and every 30 seconds, they are also written beside it, to follow an unfinished run, but never under the
+names of the stage's outputs, which a killed run must not leave behind.
 """
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,23 @@ from torch import Tensor
 
 from intermamba import files
 from intermamba.training import ADAPTIVE_COLUMNS
+from intermamba.training.loggers import Loggers
 from intermamba.training.module import TrainingModule
+
+UNFINISHED = "training.csv"
+INTERVAL = 30.0
+"""Seconds between two writings of an unfinished run's rows."""
 
 
 class History(L.Callback):
     """Collects a row of losses and of adaptive weights every ``every`` steps.
 
-    With every checkpoint the rows so far are written into ``folder``, as ``training.csv`` and ``adaptive.csv``.
+    The rows so far are written into ``folder``, as ``training.csv`` and ``adaptive.csv``, and go to ``loggers``.
     """
 
-    def __init__(self, every: int, folder: Path) -> None:
-        self.every, self.folder = every, folder
+    def __init__(self, every: int, folder: Path, loggers: Loggers) -> None:
+        self.every, self.folder, self.loggers = every, folder, loggers
+        self._written = time.monotonic()
         self.losses: list[dict[str, Any]] = []
         self.adaptive: list[dict[str, Any]] = []
         self._passes: list[dict[str, Tensor]] = []
@@ -50,15 +57,17 @@ class History(L.Callback):
         if step % self.every == 0 or step == trainer.estimated_stepping_batches:
             means = {name: torch.stack([one[name] for one in passes]).mean() for name in passes[0]}
             terms = {name: float(trainer.strategy.reduce(mean, reduce_op="mean")) for name, mean in means.items()}
-            self.losses.append({"step": step, "epoch": trainer.current_epoch, "split": "train", **terms})
+            self._add({"step": step, "epoch": trainer.current_epoch, "split": "train", **terms})
             self._record_adaptive(step, pl_module)
+            if trainer.is_global_zero and time.monotonic() - self._written >= INTERVAL:
+                self._write_unfinished()
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         found = trainer.callback_metrics
         terms = {
             name.removeprefix("validation/"): float(value) for name, value in found.items() if "validation/" in name
         }
-        self.losses.append({"step": trainer.global_step, "epoch": trainer.current_epoch, "split": "val", **terms})
+        self._add({"step": trainer.global_step, "epoch": trainer.current_epoch, "split": "val", **terms})
 
     def on_save_checkpoint(
         self,
@@ -67,7 +76,21 @@ class History(L.Callback):
         checkpoint: dict[str, Any],  # noqa: ARG002
     ) -> None:
         if trainer.is_global_zero:
-            self.write(self.folder / "training.csv", self.folder / "adaptive.csv")
+            self._write_unfinished()
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        self.loggers.close("success")
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
+        self.loggers.close("failed")
+
+    def _add(self, row: dict[str, Any]) -> None:
+        self.losses.append(row)
+        self.loggers.log(row)
+
+    def _write_unfinished(self) -> None:
+        self.write(self.folder / UNFINISHED, self.folder / "adaptive.csv")
+        self._written = time.monotonic()
 
     def write(self, losses: Path, adaptive: Path | None) -> None:
         """Losses (step, epoch, split, one column per term) and adaptive weights (:data:`ADAPTIVE_COLUMNS`)."""

@@ -3,11 +3,11 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -30,7 +30,10 @@ from intermamba.seeds import derive
 from intermamba.text.cache import features_of
 from intermamba.trainer import quiet, trainer
 from intermamba.training.history import History
+from intermamba.training.loggers import Loggers, folder
 from intermamba.training.module import TrainingModule
+from intermamba.training.samples import Samples
+from intermamba.training.stopping import Stop
 
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
@@ -44,11 +47,17 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     recipe = describe(config, dataset, variant.name, origin=split.origin, tower=cache.tower)
     parts = {one.name: read_part(job[f"part{place}"]) for place, one in enumerate(method.needed(method.row), start=1)}
 
-    def write(module: TrainingModule) -> None:
-        trained = Trained(module.model, module.mean, module.std, recipe, split.offsets, cache.reduction)
-        save(job["weights"], trained)
+    def trained(module: TrainingModule) -> Trained:
+        return Trained(module.model, module.mean, module.std, recipe, split.offsets, cache.reduction)
 
-    _train(config, job, variant, method.row, parts, write, progress)
+    callbacks = []
+    if every := config.runtime.samples_every_epochs:
+        callbacks.append(Samples(every, folder(job) / "samples", SplitFile(job["val"]), trained))
+
+    def write(module: TrainingModule) -> None:
+        save(job["weights"], trained(module))
+
+    _train(config, job, variant, method.row, parts, write, progress, callbacks)
 
 
 def run_part(config: Config, job: Job, progress: Progress = SILENT) -> None:
@@ -79,6 +88,7 @@ def _train(
     parts: Mapping[str, Mapping[str, Tensor]],
     write: Callable[[TrainingModule], None],
     progress: Progress,
+    callbacks: Sequence[Callback] = (),
 ) -> None:
     if training.devices == "one":
         config = config.on_one_device()
@@ -104,26 +114,32 @@ def _train(
         module: TrainingModule = made(model, variant, body, mean, std, cache, config, root, parts=parts)
         train, validation = module.loaders(splits, settings, root)
         resume = _Resume(config, job)
-        history = History(config.training.log_every_steps, resume.folder)
-        with quiet():
-            engine = trainer(
-                config.runtime,
-                epochs=config.training.epochs,
-                gradient_clip=config.training.gradient_clip if module.automatic_optimization else None,
-                progress=progress,
-                callbacks=[history, *averaging(config.training.average), resume.callback],
-                precision=config.training.precision,
-                validate_every=config.training.checkpoint_every_epochs,
-                kept=resume.kept,
-            )
-            try:
+        history = History(config.training.log_every_steps, resume.folder, Loggers(config, job))
+        try:
+            with quiet():
+                engine = trainer(
+                    config.runtime,
+                    epochs=config.training.epochs,
+                    gradient_clip=config.training.gradient_clip if module.automatic_optimization else None,
+                    progress=progress,
+                    callbacks=[
+                        history,
+                        *averaging(config.training.average),
+                        *callbacks,
+                        Stop(resume.file, train),
+                        resume.callback,
+                    ],
+                    precision=config.training.precision,
+                    validate_every=config.training.checkpoint_every_epochs,
+                    kept=resume.kept,
+                )
                 engine.fit(module, train, validation, ckpt_path=resume.path, weights_only=True)
-            except KeyboardInterrupt:
-                raise Interrupted(resume.advice()) from None
-            except RuntimeError as error:
-                if engine.world_size == 1 or "peer" not in str(error):
-                    raise
-                raise StateError(f"another process of this training was lost. {resume.advice()}") from error
+        except KeyboardInterrupt:
+            raise Interrupted(resume.advice()) from None
+        except RuntimeError as error:
+            if config.runtime.devices * config.runtime.nodes == 1 or "peer" not in str(error):
+                raise
+            raise StateError(f"another process of this training was lost. {resume.advice()}") from error
         if engine.is_global_zero:
             adaptive = job["adaptive_log"] if part is None else None
             history.write(job["training_log"], adaptive)
@@ -157,9 +173,9 @@ class _Resume:
         passes = config.runtime.devices, config.runtime.nodes, config.runtime.accumulate
         identity = json.dumps([knobs, [files.sha256(path) for path in job.reads], *job.item.values(), *passes])
         name = hashlib.sha256(identity.encode()).hexdigest()[:16]
-        self.folder, self._file = folder, folder / f"{name}.ckpt"
+        self.folder, self.file = folder, folder / f"{name}.ckpt"
         # A checkpoint of other settings or data must never be continued.
-        self.path = str(self._file) if self._file.exists() else None
+        self.path = str(self.file) if self.file.exists() else None
         self.callback = ModelCheckpoint(
             folder,
             filename=name,
@@ -170,16 +186,16 @@ class _Resume:
 
     def kept(self) -> str:
         """Sentence about the last checkpoint."""
-        if not self._file.exists():
+        if not self.file.exists():
             return "There is no checkpoint yet."
-        return f"The last good checkpoint is {self._file}, of step {self._step()}."
+        return f"The last good checkpoint is {self.file}, of step {self._step()}."
 
     def _step(self) -> int:
-        return int(torch.load(self._file, map_location="cpu", weights_only=True)["global_step"])
+        return int(torch.load(self.file, map_location="cpu", weights_only=True)["global_step"])
 
     def advice(self) -> str:
         """Advice on how to continue an interrupted run."""
-        if not self._file.exists():
+        if not self.file.exists():
             return "Run the same command again to start over: there was no checkpoint yet."
         return f"Run the same command again to continue from step {self._step()}."
 

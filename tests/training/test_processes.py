@@ -32,6 +32,7 @@ LEARNING = {"datasets": {"interhuman": {"synthetic": {"train": 40}}}, "training"
 """Fifty steps: 40 clips and their mirrored copies, five times."""
 WHERE = {"profile": "smoke", "dataset": "interhuman", "variant": "intermamba", "seed": 0}
 ROW = ("--dataset", "interhuman", "--variant", "intermamba")
+ALONE = {"devices": 1, "accumulate": 1, "recompute": False, "loggers": [], "samples_every_epochs": 0}
 OUTPUTS = ("weights", "training_log", "adaptive_log")
 
 
@@ -66,7 +67,7 @@ class Trainer:
 
     def train(self, **runtime: Any) -> dict[str, bytes]:
         """The outputs of a training with these knobs of ``runtime``, which are taken away."""
-        self.change(runtime={"devices": 1, "accumulate": 1, "recompute": False} | runtime)
+        self.change(runtime=ALONE | runtime)
         self.run("train", *ROW)
         return self.take()
 
@@ -162,8 +163,30 @@ def _alive(process: int) -> bool:
 
 
 @pytest.mark.slow
+def test_a_terminated_training_saves_its_step(trainer: Trainer) -> None:
+    expected = trainer.train(devices=2)
+    first, _ = _two(trainer)
+    first.send_signal(signal.SIGTERM)
+    said, _ = first.communicate(timeout=300)
+    assert first.returncode == 130, said
+    assert "continue from step" in said
+    trainer.run("train", *ROW)
+    assert trainer.take() == expected
+
+
+@pytest.mark.slow
+def test_watching_changes_nothing(trainer: Trainer, alone: dict[str, bytes]) -> None:
+    trainer.change(runtime=ALONE | {"loggers": ["tensorboard"], "samples_every_epochs": 2})
+    trainer.run("train", *ROW)
+    watch = trainer.output("weights").parent / "watch"
+    assert sorted(one.name for one in (watch / "samples").iterdir()) == ["epoch00002.png", "epoch00004.png"]
+    assert list((watch / "tensorboard").glob("events*"))
+    assert trainer.take() == alone
+
+
+@pytest.mark.slow
 def test_an_evaluation_in_shares_gives_the_same_bytes(trainer: Trainer) -> None:
-    trainer.change(runtime={"devices": 1, "accumulate": 1, "recompute": False, "sampling_batch": 5})
+    trainer.change(runtime=ALONE | {"sampling_batch": 5})
     for stage in ("index-training", "train-evaluator"):
         trainer.run(stage, "--dataset", "interhuman")
     trainer.run("train", *ROW)

@@ -14,7 +14,8 @@ from workflow.graph import warm
 def main() -> None:
     """Entry point: a problem that the user can solve is one message and exit code 2, without a traceback.
 
-    SIGTERM, by which schedulers stop a job, acts like Ctrl-C.
+    SIGTERM, by which schedulers stop a job, acts like Ctrl-C, and SIGUSR1, by which they announce it, is ignored; but
+    a training saves its state on both (:mod:`intermamba.training.stopping`).
     """
     if (place := os.environ.get(warm.PLACE)) and (code := warm.delegate(place)) is not None:
         raise SystemExit(code)
@@ -22,6 +23,7 @@ def main() -> None:
     from intermamba.errors import InterMambaError, system_problem
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     try:
         from workflow.cli.commands import app
 

@@ -1,5 +1,6 @@
 """Commands that start and check a study."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -28,3 +29,27 @@ def validate(profile: Profile = None) -> None:
     from workflow.graph import validate as stage
 
     stage.run(config)
+
+
+@app.command(rich_help_panel=STUDY, epilog="Example: intermamba status --profile paper --curves curves.png")
+def status(
+    profile: Profile = None,
+    every: Annotated[bool, typer.Option("--all", help="List all jobs, also waiting and finished ones.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    curves: Annotated[Path | None, typer.Option(help="Also draw the learning curves so far into this file.")] = None,
+) -> None:
+    """Jobs of a profile: waiting, running, done, failed; since when, on which host, and how long still."""
+    config = load(profile)
+    from workflow.graph import status as states
+
+    found = states.statuses(config)
+    if as_json:
+        typer.echo(json.dumps(states.report(config, found), indent=2))
+    else:
+        from rich.console import Console
+
+        from workflow.graph.status_table import show
+
+        Console().print(show(config.profile, found, every=every))
+    if curves:
+        states.learning_curves(config, curves)

@@ -21,6 +21,7 @@ from workflow.cli.app import (
 )
 from workflow.cli.progress import progress
 from workflow.graph.commands import StageCommand, commands
+from workflow.graph.state import reported
 
 
 @app.command(rich_help_panel=STAGES, epilog="Example: intermamba fetch --check --profile paper")
@@ -43,7 +44,7 @@ def fetch(
     if dataset is None:
         raise ConfigError("fetch: give --dataset interhuman or --dataset interx, or --check to list present files.")
     config, job = open_job(profile, "fetch", dataset=dataset)
-    with progress(f"fetch {dataset}", unit="clip") as advance:
+    with progress(f"fetch {dataset}", unit="clip") as shown, reported(job, shown) as advance:
         job.run(config, progress=advance)
 
 
@@ -53,10 +54,12 @@ def _register(stage: StageCommand) -> None:
     def command(profile: str | None = None, **item: object) -> None:
         config, job = open_job(profile, stage.name, **item)
         if stage.unit:
-            with progress(stage.title.format(**item), unit=stage.unit) as advance:
+            with progress(stage.title.format(**item), unit=stage.unit) as shown, reported(job, shown) as advance:
                 job.run(config, progress=advance)
         else:
-            for line in job.run(config) or ():
+            with reported(job):
+                lines = job.run(config) or ()
+            for line in lines:
                 typer.echo(line)
 
     options = [

@@ -22,6 +22,8 @@ LOGS = Path(".snakemake/slurm_logs")
 """The executor's default folder for logs of jobs."""
 RULE = "rule_"
 """Beginning of the comments and of the folders of logs of jobs that Snakemake submits."""
+NOTICE = 120
+"""Seconds before its time limit at which a training is asked to save its state and to be queued again."""
 LEFT = 60
 """Seconds that cancelled jobs have to end: twice Slurm's own ``KillWait``."""
 

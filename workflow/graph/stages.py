@@ -122,6 +122,7 @@ class Stage:
             knobs=tuple(knob.format(**item) for knob in self.knobs),
             measured=frozenset(self.measured),
             function=self.function,
+            log=Path(self.log.format(**item)),
         )
 
     def filled(self, item: Item) -> dict[str, tuple[str, ...]]:

@@ -85,7 +85,7 @@ def delegate(place: str) -> int | None:
         return None
     environment = {name: value for name, value in os.environ.items() if name != PLACE}
     request = {"arguments": sys.argv, "folder": str(Path.cwd()), "environment": environment}
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, lambda number, _: connection.sendall(bytes([number])))
     socket.send_fds(connection, [b"\n"], [0, 1, 2])
     connection.sendall(json.dumps(request).encode() + b"\n")
