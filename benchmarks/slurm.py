@@ -41,10 +41,10 @@ NODES = ("n1", "n2", "n3")
 SETTINGS = {
     "training": {"epochs": 100, "batch": 8, "checkpoint_every_epochs": 5, "log_every_steps": 20},
     "cluster": {
-        "light": {"minutes": 10, "memory": 1800},
-        "data": {"minutes": 10, "memory": 500},  # too little, so that an attempt fails
-        "training": {"minutes": 20, "memory": 1900},
-        "evaluation": {"minutes": 20, "memory": 1900},
+        "light": {"minutes": 30, "memory": 1800},
+        "data": {"minutes": 30, "memory": 700},  # too little for encode-text, so that an attempt fails
+        "training": {"minutes": 45, "memory": 1900},
+        "evaluation": {"minutes": 45, "memory": 1900},
     },
 }
 VARIANTS = ("intermamba", "intergen")
@@ -286,10 +286,10 @@ def finish(study: Path, run: "subprocess.Popen[bytes]") -> None:
 
 
 def grown(study: Path) -> str:
-    """Memory in MB of each attempt at the stage ``preprocess``."""
+    """Memory in MB of each attempt at the stage ``encode-text``."""
     lines = shell("squeue", "-h", "-S", "i", "-t", "all", "-o", "%m %k %Z").splitlines()
     found = [line.split(" ") for line in lines]
-    return ", ".join(memory for memory, rule, folder in found if "preprocess" in rule and folder == str(study))
+    return ", ".join(memory for memory, rule, folder in found if "encode_text" in rule and folder == str(study))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -319,7 +319,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with cluster(folder / "cluster"):
         log(f"cluster of {len(NODES)} nodes: {shell('slurmd', '-V').strip()}")
         finish(studies["slurm"], through_slurm(studies["slurm"], targets))
-        log(f"preprocess ran out of memory and was repeated with more: {grown(studies['slurm'])}")
+        log(f"encode-text ran out of memory and was repeated with more: {grown(studies['slurm'])}")
         compare(log, "slurm", expected, artefacts(studies["slurm"]))
         disturbed(studies["disturbed"], targets, folder / "cluster", log)
         compare(log, "disturbed", expected, artefacts(studies["disturbed"]))
