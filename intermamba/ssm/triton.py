@@ -1,4 +1,4 @@
-"""The scan as fused Triton kernels for CUDA, forward and backward.
+"""The scan as fused Triton kernels for CUDA, forward and backward. Experimental: no GPU has run them yet.
 
 A program processes ``BE`` channels of one sequence in chunks of ``K`` steps. Within a chunk the recurrence is
 a parallel prefix scan over a tile (BE, N, K) in registers, so few channels with many steps (the spatial branch) and
