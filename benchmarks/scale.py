@@ -180,7 +180,7 @@ def write_parameters(place: Path, dataset: Dataset) -> None:
 def bring_evaluator(config: Config, case: Case, folder: Path) -> None:
     """Copy the evaluator of the smallest dataset, which is trained there first."""
     smallest = folder / Case(case.dataset, "usual", max(PARTS["usual"])).name
-    weights = job(config, "train-evaluator", dataset=case.dataset)["weights"]
+    weights = job(config, "train-evaluator", dataset=case.dataset)["evaluator"]
     if not (smallest / weights).exists():
         spent(command("train-evaluator", case.dataset))
     if not weights.exists():
