@@ -23,6 +23,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import chdir
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -77,6 +78,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--folder", type=Path, required=True, help="datasets and measurements; kept")
     parser.add_argument("--datasets", nargs="+", default=list(CLIPS), choices=list(CLIPS))
+    parser.add_argument("--stages", nargs="+", default=STAGES["usual"], choices=STAGES["usual"])
     parser.add_argument("--minutes", type=float, help="begin no stage after so many; run the same command again")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
@@ -84,11 +86,11 @@ def main() -> None:
     config = {"clips": CLIPS, "shares": SHARES, "seconds": SECONDS, "parts": PARTS, "short": SHORT}
     deadline = time.monotonic() + 60 * (asked.minutes or math.inf)
     with recorded("scale", [asked.output], config=config):
-        rows = [row for case in cases for row in measure(case, asked.folder.resolve(), deadline)]
+        rows = [row for case in cases for row in measure(case, asked.stages, asked.folder.resolve(), deadline)]
         files.write_csv(asked.output, pd.DataFrame(rows))
 
 
-def measure(case: Case, folder: Path, deadline: float) -> list[dict[str, Any]]:
+def measure(case: Case, stages: Sequence[str], folder: Path, deadline: float) -> list[dict[str, Any]]:
     """A row per stage.
 
     Raises:
@@ -102,7 +104,7 @@ def measure(case: Case, folder: Path, deadline: float) -> list[dict[str, Any]]:
     rows = []
     with chdir(tree):
         config = load(PROFILE)
-        for stage in STAGES[case.lengths]:
+        for stage in (one for one in STAGES[case.lengths] if one in stages):
             if time.monotonic() > deadline and not Path(f"{stage}.json").exists():
                 raise SystemExit(f"{case.name}: stopped before {stage}. Run the same command again.")
             if stage == "evaluate-reference":
