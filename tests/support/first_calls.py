@@ -33,6 +33,7 @@ def _first_calls_checked(*, typechecker: Any) -> Callable[[Any], Any]:
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
             if calls[code] == FIRST:
                 return function(*args, **kwargs)
             calls[code] += 1

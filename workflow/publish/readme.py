@@ -16,7 +16,18 @@ from intermamba.names import dataset_name
 from intermamba.paths import COMMITTED, path
 from workflow.figures import figures
 from workflow.graph.stages import table
-from workflow.publish import commands, gpu, learning, paper_size, parameters, pictures, processor, speed, text_towers
+from workflow.publish import (
+    commands,
+    gpu,
+    learning,
+    paper_size,
+    parameters,
+    pictures,
+    processor,
+    scale,
+    speed,
+    text_towers,
+)
 from workflow.report.lineage import Lineage
 from workflow.results import towers
 from workflow.results.headline import headline
@@ -210,6 +221,7 @@ _PARTS: dict[str, Callable[[], str]] = {
     "learning": learning.render,
     "noise": learning.noise,
     "processor": processor.render,
+    "scale": scale.render,
 }
 DOCUMENTS = {
     Path("README.md"): ("smoke", "study summary"),
@@ -221,6 +233,7 @@ DOCUMENTS = {
     Path("docs/explanation/text.md"): ("towers",),
     Path("docs/explanation/baselines.md"): ("learning", "noise"),
     Path("docs/explanation/speed.md"): ("processor",),
+    Path("docs/explanation/scale.md"): ("scale",),
 }
 """Documents with generated parts, and the names of these parts."""
 DRAWN = {
