@@ -32,20 +32,36 @@ def place(folder, monkeypatch, runs=None, official=None, motions=None):
     """A finished study in ``folder``, up to the stage before the tables."""
     config = made_up.config(runs or RUNS, official, motions)
     shutil.copytree(REPORTED, folder / "results" / "paper" / "reported")
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(models, "variants", lambda: made_up.VARIANTS)
-    monkeypatch.setattr(tables, "variants", lambda: made_up.VARIANTS)
-    for module in (aggregate, claims):
-        monkeypatch.setattr(module, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
+    enter(folder, monkeypatch)
     made_up.write(config)
     run_stage("aggregate", config)
     run_stage("claims", config)
     return config
 
 
+def enter(folder, monkeypatch):
+    """Make ``folder`` the working directory, and the made-up variants all that there are."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(models, "variants", lambda: made_up.VARIANTS)
+    monkeypatch.setattr(tables, "variants", lambda: made_up.VARIANTS)
+    for module in (aggregate, claims):
+        monkeypatch.setattr(module, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A study that tests copy."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        return folder, place(folder, patch)
+
+
 @pytest.fixture
-def study(tmp_path, monkeypatch):
-    return place(tmp_path, monkeypatch)
+def study(finished, tmp_path, monkeypatch):
+    folder, config = finished
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    enter(tmp_path, monkeypatch)
+    return config
 
 
 def cells(number):
