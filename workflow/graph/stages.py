@@ -177,7 +177,7 @@ def declare(config: Config) -> dict[str, Stage]:
     Raises:
         ConfigError: a table or figure names an unknown input; later, an item that no profile names.
     """
-    profile = config.profile
+    profile, variant_of = config.profile, cache(find)  # which looks into the folder of variants each time
 
     def at(name: str, **fields: object) -> str:
         return template(name, profile=profile, **fields)
@@ -200,13 +200,13 @@ def declare(config: Config) -> dict[str, Stage]:
         return local(source(variant))
 
     def run(dataset: str, variant: str, seed: str) -> Item:
-        base = find(variant).base
+        base = variant_of(variant).base
         item = {"dataset": dataset, "variant": variant, "seed": seed, "recipe": recipe(variant), "base": base}
         return {**item, **reads(base, dataset, seed, methods()[base].row)}
 
     def part(dataset: str, part: str, seed: str) -> Item:
         base = part.partition(".")[0]
-        method = find(base).method
+        method = variant_of(base).method
         known = {f"{base}.{one.name}": one for one in method.parts}
         if part not in known:
             raise ConfigError(unknown("part", part, known, f"method {base!r}"))
@@ -244,7 +244,7 @@ def declare(config: Config) -> dict[str, Stage]:
         one: OfficialConfig = named("official", "official checkpoint", dataset, variant)
         mean, std = statistics_of(one.normalisation, variant) if one.normalisation else ("", "")
         places = {"checkpoint": one.checkpoint, "beside": one.beside or "", "mean": str(mean), "std": str(std)}
-        base = find(variant).base
+        base = variant_of(variant).base
         own = reads(base, dataset, "", methods()[base].row)["own_text"]
         return {"dataset": dataset, "variant": variant, "base": base, "own_text": own, **places}
 
@@ -254,15 +254,15 @@ def declare(config: Config) -> dict[str, Stage]:
     datasets = tuple(of_dataset(name) for name in config.runs)
     rows = tuple(run(data, name, str(seed)) for data, name, seed in config.rows())
     named_parts = [
-        (data, f"{find(name).base}.{one.name}", str(seed))
+        (data, f"{variant_of(name).base}.{one.name}", str(seed))
         for data, name, seed in config.rows()
-        for one in find(name).method.parts
+        for one in variant_of(name).method.parts
     ]
     parts = tuple(part(*one) for one in dict.fromkeys(named_parts))
     towers = [
         (data, tower)
         for data, name in [*(row[:2] for row in config.rows()), *config.adopted()]
-        if (tower := own_tower(config, find(name).base))
+        if (tower := own_tower(config, variant_of(name).base))
     ]
     own_captions = tuple(captions(*one) for one in dict.fromkeys(towers))
     adopted = tuple(official(data, name) for data, name in config.adopted())
@@ -270,7 +270,8 @@ def declare(config: Config) -> dict[str, Stage]:
     performers = tuple(
         row
         for row in rows
-        if int(row["seed"]) == config.runs[row["dataset"]][row["variant"]][0] and not find(row["variant"]).ablation
+        if int(row["seed"]) == config.runs[row["dataset"]][row["variant"]][0]
+        and not variant_of(row["variant"]).ablation
     )
     full = tuple(row for row in performers if row["variant"] == FULL_MODEL)
     recipes = tuple(dict.fromkeys(recipe(name) for name in sorted({row["variant"] for row in rows})))
