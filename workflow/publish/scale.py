@@ -38,14 +38,17 @@ TEN = 10
 
 
 def render() -> str:
-    """Tables of what was measured, the fits and the extrapolations; empty before anything was measured."""
+    """Tables of what was measured and the fits; costs of a study once all data stages of both datasets are measured."""
     if not MEASURED.exists():
         return ""
     rows = pd.read_csv(MEASURED)
     record = files.read_json(record_of(MEASURED))
     about = f"Code {revision_name(record)}, {record['device']}.\n"
     parts = [_dataset(str(name), of) for name, of in rows.groupby("dataset", sort=False)]
-    return "\n".join([about, *parts, _study(rows)])
+    whole = {(dataset, stage) for dataset in plan.CLIPS for stage in DATA_STAGES}
+    if whole <= set(zip(rows["dataset"], rows["stage"], strict=True)):
+        parts.append(_study(rows))
+    return "\n".join([about, *parts])
 
 
 def _dataset(name: str, rows: pd.DataFrame) -> str:
@@ -104,6 +107,8 @@ def _fits(rows: pd.DataFrame) -> str:
     body = []
     for stage, label in STAGES.items():
         of = rows[rows["stage"] == stage]
+        if of.empty:
+            continue
         seconds, held = fit(of, "seconds"), fit(of, "held")
         body.append(
             [
