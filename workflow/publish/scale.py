@@ -53,7 +53,7 @@ def render() -> str:
 
 def _dataset(name: str, rows: pd.DataFrame) -> str:
     disk = rows[rows["stage"] == DISK]
-    rate = float(disk["read"].sum() / disk["wall"].sum())
+    rate = float((disk["read"] / disk["wall"]).max())  # other work on the machine can only slow it
     body = [
         [
             STAGES[row["stage"]],
@@ -70,7 +70,7 @@ def _dataset(name: str, rows: pd.DataFrame) -> str:
         for row in rows[rows["stage"] == stage].sort_values("clips").to_dict("records")
     ]
     head = ["Stage", "clips", "frames a clip", "s", "floor (s)", "MB read", "MB written", "MiB held", "MiB resident"]
-    text = f"The disk gave {rate / 1e9:.2f} GB/s: the floor is the time in which it gives what a stage reads."
+    text = f"The disk gave up to {rate / 1e9:.2f} GB/s; the floor is the time in which it gives what a stage reads."
     return f"## {dataset_name(name)}\n\n{text}\n\n{grid(head, body)}\n{_fits(rows)}"
 
 
