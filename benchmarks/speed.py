@@ -14,6 +14,7 @@ has ``libggml-base.so`` and ``libggml-cpu.so`` built as shared libraries; of bot
 
 import argparse
 import ctypes
+import math
 import sys
 import tempfile
 import time
@@ -37,7 +38,7 @@ from intermamba.config import Config, load
 from intermamba.cost import scans
 from intermamba.cost.complexity import Sizes
 from intermamba.cost.models import training_steps
-from intermamba.cost.timing import peak
+from intermamba.cost.timing import Taken, interleaved, peak
 from intermamba.data import fetch, preprocess
 from intermamba.data.dataset import ClipDataset, loader
 from intermamba.data.splits import SplitFile
@@ -59,17 +60,9 @@ LENGTHS = (75, 150, 300, 600, 1200, 2400, 4096)
 
 def turns(sides: dict[str, Call], repeats: int) -> dict[str, dict[str, float]]:
     """Medians and quartiles of every side, in milliseconds, after one call of each that does not count."""
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
-    for call in sides.values():
-        call()
-    for _ in range(repeats):
-        for name, call in sides.items():
-            wall, cpu = time.perf_counter(), time.process_time()
-            call()
-            taken[name].append((time.perf_counter() - wall, time.process_time() - cpu))
     found = {}
-    for name, times in taken.items():
-        clocks = dict(zip(("wall", "cpu"), np.array(times).T * 1e3, strict=True))
+    for name, times in interleaved(sides, repeats, math.inf, "cpu").items():
+        clocks = dict(zip(Taken._fields, np.array(times).T * 1e3, strict=True))
         quartiles = {clock: np.quantile(values, [0.25, 0.5, 0.75]) for clock, values in clocks.items()}
         found[name] = {
             f"{clock}_{place}": float(value)

@@ -9,7 +9,7 @@ import torch
 
 from intermamba.config import Config, Sampler
 from intermamba.cost.complexity import sample, untrained
-from intermamba.cost.timing import interleaved, peak, summary, unmeasured
+from intermamba.cost.timing import Taken, elapsed, interleaved, peak, unmeasured
 from intermamba.cost.training import example
 from intermamba.generate import sampler_of
 from intermamba.models import find
@@ -94,17 +94,17 @@ def _rows(
 
 def _measured(
     calls: Mapping[Key, Callable[[], object]],
-    taken: Mapping[Key, Sequence[float]],
+    taken: Mapping[Key, Sequence[Taken]],
     every: Mapping[str, Sequence[Key]],
     device: str,
 ) -> Iterator[tuple[tuple[str, Key], dict[str, Any]]]:
     """For each device and key: times, memory, and why there are none."""
     for where, keys in every.items():
         for key in keys:
-            seconds = taken[key] if where == device else ()
-            held = peak(calls[key], device) if seconds else None
-            note = "" if seconds else unmeasured(where, device)
-            yield (where, key), summary(seconds) | {"memory": held, "note": note}
+            times = taken[key] if where == device else ()
+            held = peak(calls[key], device) if times else None
+            note = "" if times else unmeasured(where, device)
+            yield (where, key), elapsed(times) | {"memory": held, "note": note}
 
 
 def training_steps(config: Config, name: str, batch: int, device: str) -> dict[str, Callable[[], object]]:

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from intermamba import files
 from intermamba.config import BenchConfig
-from intermamba.cost.timing import interleaved, peak, summary, unmeasured
+from intermamba.cost.timing import elapsed, interleaved, peak, unmeasured
 from intermamba.ssm import selective_scan
 
 Scan = Callable[..., Tensor]
@@ -42,12 +42,12 @@ def measure(config: BenchConfig, device: str, mamba_ssm: Path | None = None) -> 
             here = {name: scan for name, scan in found[device].items() if not isinstance(scan, str)}
             calls = {name: partial(call, scan, values) for name, scan in here.items()}
             taken = interleaved(calls, config.repeats, config.seconds, device)
-            fast = summary(taken[COMPILED[device]])["seconds_median"]
+            fast = elapsed(taken[COMPILED[device]])["seconds_median"]
             rows: list[dict[str, Any]] = []
             for where, name in ((where, name) for where, scans in found.items() for name in scans):
                 scan, measured = found[where][name], where == device and bool(taken.get(name))
                 row: dict[str, Any] = {"device": where, "shape": shape, "sizes": " x ".join(map(str, sizes))}
-                row |= {"pass": step, "side": name} | summary(taken[name] if measured else [])
+                row |= {"pass": step, "side": name} | elapsed(taken[name] if measured else [])
                 row["ratio"] = row["seconds_median"] / fast
                 held = peak(calls[name], device) if measured else math.nan
                 row["memory"] = (inputs + held) / (inputs + values["u"].nbytes)

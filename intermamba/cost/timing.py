@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -13,21 +13,34 @@ Key = TypeVar("Key", bound=Hashable)
 Call = Callable[[], object]
 
 
-def interleaved(sides: Mapping[Key, Call], repeats: int, seconds: float, device: str) -> dict[Key, list[float]]:
-    """Seconds of every call, after one warm-up call of each.
+class Taken(NamedTuple):
+    """Seconds of a call: elapsed, and the process's own."""
 
-    The functions take turns ``repeats`` times; one that has used up its ``seconds`` skips further rounds, and one that
-    does not fit into a GPU's memory has no times.
+    wall: float
+    cpu: float
+
+
+def interleaved(sides: Mapping[Key, Call], repeats: int, seconds: float, device: str) -> dict[Key, list[Taken]]:
+    """Times of every call, after one warm-up call of each.
+
+    The functions take turns ``repeats`` times; one that has used up its ``seconds`` (elapsed) skips further rounds, and
+    one that does not fit into a GPU's memory has no times.
     """
-    taken: dict[Key, list[float]] = {name: [] for name in sides}
+    taken: dict[Key, list[Taken]] = {name: [] for name in sides}
     fitting = {name: call for name, call in sides.items() if _fits(call)}
     for _ in range(repeats):
         for name, call in fitting.items():
-            if sum(taken[name]) < seconds:
+            if sum(one.wall for one in taken[name]) < seconds:
                 start = _now(device)
                 call()
-                taken[name].append(_now(device) - start)
+                end = _now(device)
+                taken[name].append(Taken(end.wall - start.wall, end.cpu - start.cpu))
     return taken
+
+
+def elapsed(taken: Sequence[Taken]) -> dict[str, Any]:
+    """:func:`summary` of the elapsed times."""
+    return summary([one.wall for one in taken])
 
 
 def summary(seconds: Sequence[float]) -> dict[str, Any]:
@@ -75,7 +88,7 @@ def _fits(call: Call) -> bool:
     return True
 
 
-def _now(device: str) -> float:
+def _now(device: str) -> Taken:
     if device == "cuda":
         torch.cuda.synchronize()
-    return time.perf_counter()
+    return Taken(time.perf_counter(), time.process_time())
