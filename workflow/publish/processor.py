@@ -85,7 +85,8 @@ def _training(rows: pd.DataFrame) -> str:
     for (name, clips, frames), group in rows.groupby(["profile", "clips", "frames"], sort=False):
         sides = {row["side"]: row for row in group.to_dict("records")}
         reading = sides.pop(DATA_PATH, None)
-        shape = f"{name}: {clips} clips of {frames} frames"
+        runs = sides["intergen"]["runs"]
+        shape = f"{name}: {clips} clips of {frames} frames, {runs} runs"
         for side, row in sides.items():
             ratio = sides["intergen"]["cpu_median"] / row["cpu_median"]
             body.append([shape, method_label(side), _time(row), f"{ratio:.2f}"])
