@@ -392,6 +392,22 @@ class StepsConfig(Section):
     """Repeats of the protocol, in place of its own."""
 
 
+class FusionConfig(Section):
+    """Measurement of rows whose fusion weights are changed after training."""
+
+    variants: dict[Dataset, tuple[str, ...]]
+    """Variants with fusion weights, by dataset; ``[]``: nothing is measured there."""
+    bins: Positive
+    """Ranges of diffusion steps, in each of which alpha and beta are exchanged alone."""
+    repeats: Annotated[int, Field(ge=2)]
+    """Repeats of the protocol, in place of its own."""
+
+    @field_validator("variants")
+    @classmethod
+    def _without_empty(cls, variants: dict[Dataset, tuple[str, ...]]) -> dict[Dataset, tuple[str, ...]]:
+        return {dataset: names for dataset, names in variants.items() if names}
+
+
 class RepeatsConfig(Section):
     """Timed samplings of each model; one takes minutes on a CPU at the paper's sizes."""
 
@@ -526,6 +542,8 @@ class Config(Section):
     """Measurement of the evaluators' sensitivity to damaged motion."""
     steps: StepsConfig
     """Measurement of quality over sampling steps."""
+    fusion: FusionConfig
+    """Measurement of what the fusion weights do after training."""
     complexity: ComplexityConfig
     """Measurement of parameters, operations and times."""
     bench: BenchConfig

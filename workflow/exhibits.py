@@ -26,6 +26,8 @@ class Exhibit:
     function: str
     """``module:function`` that makes it from the results and the job of its stage: ``function(study, job)`` returns a
     :class:`workflow.tables.tabular.Table` or a matplotlib figure."""
+    prose: str = ""
+    """``module:function`` that says in a paragraph what a figure shows, with its numbers, from the same arguments."""
     inputs: tuple[str, ...] = ()
     """Inputs beside the study's summary and costs, by their names in the stage table (``job.all(name)``)."""
     knobs: tuple[str, ...] = ()
@@ -41,8 +43,16 @@ class Exhibit:
 
     def make(self, *given: Any) -> Any:
         """Call its function."""
-        module, _, function = self.function.partition(":")
-        return getattr(import_module(module), function)(*given)
+        return _called(self.function, *given)
+
+    def say(self, *given: Any) -> str:
+        """Its paragraph; empty without one."""
+        return _called(self.prose, *given) if self.prose else ""
+
+
+def _called(place: str, *given: Any) -> Any:
+    module, _, function = place.partition(":")
+    return getattr(import_module(module), function)(*given)
 
 
 def numbered(exhibits: Iterable[Exhibit]) -> dict[str, Exhibit]:

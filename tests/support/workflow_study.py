@@ -117,6 +117,8 @@ def write(study: Config) -> None:
         files.write_csv(path("training_log", **where), losses(seed))
         if variant == "intermamba":
             files.write_csv(path("steps", **where), over_steps(dataset))
+        if variant in study.fusion.variants.get(dataset, ()):
+            files.write_csv(path("fusion", **where), fused(dataset))
     for dataset, variant in study.adopted():
         where = {"profile": profile, "dataset": dataset, "variant": variant}
         frame = metrics(dataset, variant, block="re-evaluated")
@@ -192,6 +194,18 @@ def over_steps(dataset: str) -> pd.DataFrame:
     for solver, steps in (("ddim", 5), ("ddim", 10), ("dpm-solver++", 5)):
         frame = metrics(dataset, "intermamba", 0)
         frames.append(frame.assign(value=frame["value"] * (1 + steps / 100), solver=solver, steps=steps))
+    return pd.concat(frames, ignore_index=True)
+
+
+def fused(dataset: str) -> pd.DataFrame:
+    """Metrics of the full model with changed fusion weights: each change one hundredth less, and FID one more."""
+    cases = [(name, 0, 999) for name in ("learned", "mean", "swapped", "one")]
+    cases += [("swapped", 0, 499), ("swapped", 500, 999)]
+    frames = []
+    for index, (name, first, last) in enumerate(cases):
+        frame = metrics(dataset, "intermamba", 0)
+        shift = frame["metric"].map({"top3": -0.01, "fid": 1.0}).fillna(0.0) * index
+        frames.append(frame.assign(value=frame["value"] + shift, weights=name, first_step=first, last_step=last))
     return pd.concat(frames, ignore_index=True)
 
 

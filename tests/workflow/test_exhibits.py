@@ -96,7 +96,7 @@ def test_they_are_in_the_graph_the_results_and_the_report(
     install(tmp_path / "installed", monkeypatch, "theirs", SOURCE, **own)
     assert list(table_entries.tables())[-1] == "counted"
     assert table_entries.tables()["counted"].number == 12
-    assert figure_entries.figures()["bars"].number == 12
+    assert figure_entries.figures()["bars"].number == 13
 
     stages = table(study)
     files = [f"results/smoke/tables/counted.{form}" for form in ("tex", "md", "csv")]
@@ -118,7 +118,7 @@ def test_they_are_in_the_graph_the_results_and_the_report(
     page = path("report", profile="smoke").read_text(encoding="utf-8")
     document = path("report_document", profile="smoke").read_text(encoding="utf-8")
     assert "Table 12. How many steps." in page
-    assert "Figure 12. Rows" in page
+    assert "Figure 13. Rows" in page
     assert "../tables/counted.tex" in document
     assert "../figures/bars.pdf" in document
     assert '"count"' in page

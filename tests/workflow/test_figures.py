@@ -21,10 +21,13 @@ from workflow.figures import build as figures
 from workflow.figures.figure2 import Panel, Point, figure2, measured_panels, reported_panel
 from workflow.figures.figure7 import equally_far, figure7, moments
 from workflow.figures.figure8 import figure8
+from workflow.figures.fusion import changed_weights
 from workflow.figures.learning import learning
 from workflow.figures.sampling_steps import few_steps
 from workflow.figures.sensitivity import BLIND, FOOLED, responses
 from workflow.figures.style import BRANCHES, save, themed
+from workflow.graph import stages
+from workflow.results.fusion import paragraph
 from workflow.results.reproduced import read
 
 ORIGINS = {"interhuman": "synthetic", "interx": "synthetic"}
@@ -48,28 +51,32 @@ def curves(seeds=(0,), steps=40):
     )
 
 
-def test_figure8_has_a_panel_a_dataset_and_a_line_a_weight():
+def test_figure8_has_a_panel_a_block_and_a_line_a_weight():
     with themed():
         figure = figure8(curves(seeds=(0, 1)), ORIGINS, "smoke")
-    assert len(figure.axes) == 2
-    for panel in figure.axes:
-        # 2 seeds x 2 blocks x 2 modules x 2 weights, two means, and the line where both weights start
-        assert len(panel.lines) == 16 + 2 + 1
-        assert panel.get_xlabel() == "Training step"
-        assert "synthetic" in panel.get_title(loc="left")
+    panels = np.array(figure.axes).reshape(2, 3)  # datasets; the mean and two blocks
+    for mean, *blocks in panels:
+        assert len(mean.lines) == 2 * 2 + 2 + 1  # weights of each seed, their means, and where both weights start
+        assert "synthetic" in mean.get_title(loc="left")
+        assert [panel.get_title(loc="left") for panel in blocks] == ["Block 1", "Block 2"]
+        assert all(len(panel.lines) == 2 * 2 + 1 for panel in blocks)  # weights and modules
+    assert all(panel.get_xlabel() == "Training step" for panel in panels[-1])
     assert "smoke" in figure.get_suptitle()
 
 
-def test_figure8_draws_the_mean_over_blocks_and_modules():
-    data = curves()
+def test_figure8_draws_means():
+    data = curves(seeds=(0, 1))
     with themed():
         figure = figure8(data, ORIGINS, "smoke")
+    here = data[data["dataset"] == "interhuman"]
     thick = [line for line in figure.axes[0].lines if line.get_linewidth() > 2]
     for symbol, line in zip(("alpha", "beta"), thick, strict=True):
-        chosen = data[(data["dataset"] == "interhuman") & (data["symbol"] == symbol)]
-        expected = chosen.pivot(index="step", columns=["block", "module"], values="value").to_numpy().mean(axis=1)
+        expected = here[here["symbol"] == symbol].groupby("step")["value"].mean()
         np.testing.assert_allclose(line.get_ydata(), expected, rtol=1e-12)
         assert same_color(line.get_color(), BRANCHES[symbol])
+    second = here[(here["block"] == 1) & (here["module"] == "cross") & (here["symbol"] == "beta")]
+    dashed = [line for line in figure.axes[2].lines if line.get_linestyle() == "--"]
+    np.testing.assert_allclose(dashed[1].get_ydata(), second.groupby("step")["value"].mean(), rtol=1e-12)
 
 
 @pytest.mark.parametrize("suffix", ["pdf", "png"])
@@ -95,9 +102,25 @@ def finished(tmp_path, monkeypatch):
 
 def test_the_stage_draws_from_the_aggregated_results(finished):
     run_stage("figures", finished)
-    for name in ("figure2", "figure7", "figure8", "learning", "steps", "sensitivity"):
+    for name in ("figure2", "figure7", "figure8", "learning", "steps", "sensitivity", "fusion"):
         for suffix, start in (("pdf", b"%PDF"), ("png", b"\x89PNG")):
             assert path("figure", profile="smoke", figure=name, format=suffix).read_bytes().startswith(start)
+
+
+def test_changes_of_weights_and_of_ranges_of_steps_have_panels_of_their_own(finished):
+    measured = pd.concat([made_up.fused(dataset) for dataset in ("interhuman", "interx")])
+    with themed():
+        figure = changed_weights(measured, "smoke")
+    panels = np.array(figure.axes).reshape(2, 4)
+    for whole, along, *_ in panels:
+        assert whole.get_yticklabels()[0].get_text() == "as learned"
+        assert len(whole.patches) == 4
+        assert len(along.collections) == 2  # error bars
+    study = read(finished, made_up.VARIANTS)
+    said = paragraph(study, stages.table(finished)["figures"].job())
+    # Made-up changes: one hundredth less R-precision for every further change, in all repeats.
+    assert "exchanged, R-precision changes by −0.020 (±0.000)" in said
+    assert "at steps 500 to 999 (0 is the clean motion)" in said
 
 
 def test_detected_damage_has_another_colour():
@@ -217,10 +240,11 @@ def test_figures_of_a_study_without_the_full_model_say_so(finished):
     """No figure is refused because another has nothing to show."""
     few = finished.model_copy(update={"runs": {"interhuman": {"intergen": (0,)}}})
     run_stage("figures", few)
-    for name in ("figure8", "steps"):
+    for name in ("figure8", "steps", "fusion"):
         assert path("figure", profile="smoke", figure=name, format="png").exists()
     for figure in (figure8(curves().iloc[:0], ORIGINS, "smoke"), few_steps(pd.DataFrame(), pd.DataFrame(), "smoke")):
         assert any("runs no 'intermamba'" in text.get_text() for text in figure.texts)
+    assert any("runs no variant" in text.get_text() for text in changed_weights(pd.DataFrame(), "smoke").texts)
 
 
 def test_figure7_has_a_strip_a_method_for_each_prompt():

@@ -35,8 +35,8 @@ FIGURES = numbered(
             number=8,
             in_paper=True,
             title="Adaptive weights over training",
-            text="Fusion weights of the full model: alpha for the temporal branch, beta for the spatial branch. Thin "
-            "lines: one module of one block; thick lines: mean.",
+            text="Fusion weights of the full model: alpha for the temporal branch, beta for the spatial branch; their "
+            "mean (thick) and those of each block, for its Self-ASTM (solid) and its Cross-ASTM (dashed).",
             function="workflow.figures.figure8:draw",
             inputs=("alpha_beta",),
         ),
@@ -65,6 +65,17 @@ FIGURES = numbered(
             "for a larger change; grey: it does not; pink: it improves.",
             function="workflow.figures.sensitivity:draw",
             inputs=("sensitivity",),
+        ),
+        Exhibit(
+            name="fusion",
+            title="Fusion weights after training",
+            text="R-precision (top 3) and FID when the fusion weights of a trained row are kept, set to their "
+            "mean over blocks, exchanged (alpha for beta) or set to one; and the effect of exchanging them in a range "
+            "of diffusion steps alone. Bars: 95% intervals of the difference from the learned weights.",
+            function="workflow.figures.fusion:draw",
+            prose="workflow.results.fusion:paragraph",
+            inputs=("fusion.metrics",),
+            needs="fusion.variants",
         ),
     )
 )

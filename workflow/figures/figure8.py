@@ -1,11 +1,14 @@
 """Figure 8: adaptive fusion weights over training [paper, Figure 8]."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from intermamba.job import Job
 from intermamba.names import dataset_name, origin_name
@@ -24,8 +27,9 @@ def draw(study: Study, job: Job) -> Figure:
 def figure8(curves: pd.DataFrame, origins: Mapping[str, str], profile: str) -> Figure:
     """Fusion weights of the full model over training [paper, Figure 8].
 
-    One panel per dataset; a thin line for each block, module and training seed (self solid, cross dashed), and their
-    mean as a thick line. The paper shows one curve each for alpha and beta and does not name the block.
+    A row of panels for each dataset: the mean over blocks and modules, with a thin line for each training seed; then
+    every block, its two modules apart (self solid, cross dashed), as means over training seeds. The paper shows one
+    curve each for alpha and beta and does not name the block.
 
     Args:
         curves: columns dataset, training_seed, step, block, module, symbol, value, of one variant.
@@ -36,31 +40,45 @@ def figure8(curves: pd.DataFrame, origins: Mapping[str, str], profile: str) -> F
     if curves.empty:
         return absent(title, f"This profile runs no {FULL_MODEL!r}, whose weights this figure shows.")
     curves = curves.sort_values(["dataset", "symbol", "module", "block", "training_seed", "step"])
-    datasets = list(curves["dataset"].unique())
-    figure = Figure(figsize=(0.6 + 3.3 * len(datasets), 3.1), layout="constrained")
-    panels = figure.subplots(1, len(datasets), sharey=True, squeeze=False)[0]
-    for panel, dataset in zip(panels, datasets, strict=True):
+    datasets, blocks = list(curves["dataset"].unique()), sorted(curves["block"].unique())
+    figure = Figure(figsize=(3.4 + 1.6 * len(blocks), 0.9 + 2.2 * len(datasets)), layout="constrained")
+    widths = [1.5, *[1.0] * len(blocks)]
+    panels = figure.subplots(
+        len(datasets), 1 + len(blocks), sharey=True, squeeze=False, gridspec_kw={"width_ratios": widths}
+    )
+    for (mean, *others), dataset in zip(panels, datasets, strict=True):
         here = curves[curves["dataset"] == dataset]
-        for (symbol, module, _, _), line in here.groupby(["symbol", "module", "block", "training_seed"]):
-            style = "-" if module == "self" else "--"
-            panel.plot(line["step"], line["value"], style, color=BRANCHES[str(symbol)], linewidth=0.8, alpha=0.5)
+        for (symbol, _), lines in here.groupby(["symbol", "training_seed"]):
+            _line(mean, lines, str(symbol), linewidth=0.8, alpha=0.5)
         for symbol, lines in here.groupby("symbol"):
-            mean = lines.groupby("step")["value"].mean()
-            panel.plot(mean.index, mean, color=BRANCHES[str(symbol)], linewidth=2.4)
-        panel.axhline(1.0, color="0.6", linewidth=0.6, linestyle=":", zorder=0)  # where both weights start
-        panel.set_title(f"{dataset_name(dataset)}, {origin_name(origins[dataset])}", loc="left")
+            _line(mean, lines, str(symbol), linewidth=2.4)
+        mean.set_title(f"{dataset_name(dataset)}, {origin_name(origins[dataset])}", loc="left")
+        mean.set_ylabel("Fusion weight, mean")
+        for panel, block in zip(others, blocks, strict=True):
+            for (symbol, module), lines in here[here["block"] == block].groupby(["symbol", "module"]):
+                _line(panel, lines, str(symbol), linestyle="-" if module == "self" else "--", linewidth=1.4)
+            panel.set_title(f"Block {block + 1}", loc="left")
+        for panel in (mean, *others):
+            panel.axhline(1.0, color="0.6", linewidth=0.6, linestyle=":", zorder=0)  # where both weights start
+            panel.margins(x=0.02)
+    for panel in panels[-1]:
         panel.set_xlabel("Training step")
-        panel.margins(x=0.02)
-    panels[0].set_ylabel("Fusion weight")
+        panel.xaxis.set_major_locator(MaxNLocator(3))
     sns.despine(fig=figure)
-    figure.legend(handles=_legend(), loc="outside lower center", ncols=2 * min(len(datasets), 2))
+    figure.legend(handles=_legend(), loc="outside lower center", ncols=4 if len(blocks) > 1 else 2)
     figure.suptitle(title, fontsize="medium", fontweight="bold")
     return figure
 
 
+def _line(panel: Axes, lines: pd.DataFrame, symbol: str, **looks: Any) -> None:
+    """The mean of some weights over training."""
+    mean = lines.groupby("step")["value"].mean()
+    panel.plot(mean.index, mean, color=BRANCHES[symbol], **looks)
+
+
 def _legend() -> list[Line2D]:
-    names = {"alpha": r"$\alpha$, temporal branch (mean)", "beta": r"$\beta$, spatial branch (mean)"}
+    names = {"alpha": r"$\alpha$, temporal branch", "beta": r"$\beta$, spatial branch"}
     return [Line2D([], [], color=BRANCHES[key], linewidth=2.4, label=label) for key, label in names.items()] + [
-        Line2D([], [], color="0.4", linewidth=0.8, label="one Self-ASTM"),
-        Line2D([], [], color="0.4", linewidth=0.8, linestyle="--", label="one Cross-ASTM"),
+        Line2D([], [], color="0.4", linewidth=0.8, label="Self-ASTM"),
+        Line2D([], [], color="0.4", linewidth=0.8, linestyle="--", label="Cross-ASTM"),
     ]

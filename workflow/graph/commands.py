@@ -112,6 +112,12 @@ COMMANDS = {
             unit="repeat",
         ),
         StageCommand(
+            name="fusion",
+            help="Evaluate a trained run with its fusion weights averaged, exchanged or set to one.",
+            fields=_RUN,
+            unit="repeat",
+        ),
+        StageCommand(
             name="show-reference",
             help="Save the real motions of a few test clips, chosen by their captions, for the report's gallery.",
             fields=_DATASET,

@@ -273,6 +273,7 @@ def declare(config: Config) -> dict[str, Stage]:
         if int(row["seed"]) == config.runs[row["dataset"]][row["variant"]][0]
         and not variant_of(row["variant"]).ablation
     )
+    fusing = {(data, find(name).name) for data, names in config.fusion.variants.items() for name in names}
     full = tuple(row for row in performers if row["variant"] == FULL_MODEL)
     recipes = tuple(dict.fromkeys(recipe(name) for name in sorted({row["variant"] for row in rows})))
     protocols = local(Path(str(resources.files("evaluators"))) / "protocols.yaml")
@@ -424,6 +425,17 @@ def declare(config: Config) -> dict[str, Stage]:
         items=full,
         **on_run,
         **sampling,
+    )
+    stage(
+        "fusion",
+        "workflow.evaluation.fusion:run",
+        "change the fusion weights of {variant} on {dataset}, seed {seed}",
+        inputs={**evaluation, **own_text, "weights": at("weights")},
+        outputs={"metrics": at("fusion")},
+        knobs=(*protocol, "diffusion", "methods.{base}", "fusion"),
+        items=tuple(row for row in rows if (row["dataset"], row["variant"]) in fusing),
+        **on_run,
+        **evaluating,
     )
     stage(
         "show-reference",

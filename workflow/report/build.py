@@ -50,7 +50,8 @@ def run(config: Config, job: Job) -> tuple[Path, str]:
         lineage = Lineage.of(before)
         facts = _facts(study, lineage)
         made = tuple(tables.build(study, stages["tables"].job()))
-        pictures = tuple(_picture(one, config.profile) for one in figures(config).values())
+        drawn = stages["figures"].job()
+        pictures = tuple(_picture(one, config.profile, one.say(study, drawn)) for one in figures(config).values())
         held_back = towers.held_back(config.profile)
         summary = _summary(facts, headlines, balance(claims), held_back)
         files.write_text(document, _document(made, config.profile, pictures, summary))
@@ -91,13 +92,13 @@ def _document(
         f"{TITLE}: profile {profile}",
         summary,
         [f"../tables/{table.name}.tex" for table in made],
-        [(f"../figures/{one.name}.pdf", (one.title, one.text)) for one in pictures],
+        [(f"../figures/{one.name}.pdf", (one.title, f"{one.text} {one.said}".strip())) for one in pictures],
     )
 
 
-def _picture(figure: Exhibit, profile: str) -> Picture:
+def _picture(figure: Exhibit, profile: str, said: str) -> Picture:
     file = path("figure", profile=profile, figure=figure.name, format="png")
-    return Picture(f"Figure {figure.number}. {figure.title}", figure.text, file.read_bytes(), str(file))
+    return Picture(f"Figure {figure.number}. {figure.title}", figure.text, file.read_bytes(), str(file), said)
 
 
 def _motions(inputs: Iterable[Path]) -> list[Gallery]:

@@ -38,6 +38,8 @@ class Picture:
     """Caption and alternative text."""
     png: bytes
     path: str
+    said: str = ""
+    """A paragraph on what it shows."""
 
     @property
     def name(self) -> str:

@@ -1,0 +1,81 @@
+"""What fusion weights do after training: effects of changing them, and the paragraph that says so."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from evaluators.results import METRICS
+from evaluators.sensitivity import half_width
+from intermamba.job import Job
+from intermamba.names import dataset_name
+from workflow.results.reproduced import Study, joined
+from workflow.tables.tabular import decimals, signed
+
+LEARNED = "learned"
+NAMES = {LEARNED: "as learned", "mean": "all at their mean", "swapped": "alpha and beta exchanged", "one": "all at one"}
+"""Changes of the weights (:mod:`workflow.evaluation.fusion`), in words."""
+MEASURED = PRECISION, DISTANCE = "top3", "fid"
+SAMPLES = ["dataset", "method", "weights", "first_step", "last_step", "metric"]
+
+
+def effects(measured: pd.DataFrame) -> pd.DataFrame:
+    """Every change's mean, and its difference from the learned weights, over trainings or, of one training, repeats.
+
+    Args:
+        measured: rows of every ``fusion.csv``.
+
+    Returns:
+        Columns :data:`SAMPLES`, ``whole`` (whether all diffusion steps are changed), ``mean``, ``change``, and
+        ``interval``, half width of the change's 95% interval (Student's t). Differences are taken in the same training
+        and repeat.
+    """
+    unit = "training_seed" if measured["training_seed"].nunique() > 1 else "repeat"
+    values = measured.groupby([*SAMPLES, unit], sort=False)["value"].mean().reset_index()
+    own = values[values["weights"] == LEARNED].set_index(["dataset", "method", "metric", unit])["value"]
+    place = pd.MultiIndex.from_frame(values[["dataset", "method", "metric", unit]])
+    values["change"] = values["value"].to_numpy() - own.reindex(place).to_numpy()
+    found = values.groupby(SAMPLES, sort=False).agg(
+        mean=("value", "mean"), change=("change", "mean"), interval=("change", half_width)
+    )
+    found = found.reset_index()
+    last = found.groupby("dataset")["last_step"].transform("max")
+    return found.assign(whole=(found["first_step"] == 0) & (found["last_step"] == last))
+
+
+def paragraph(study: Study, job: Job) -> str:
+    """What changing the weights does on each dataset, with numbers; empty where nothing was measured."""
+    measured = joined(job.all("fusion.metrics"))
+    if measured.empty:
+        return ""
+    found = effects(measured)
+    groups = found.groupby(["dataset", "method"], sort=False)
+    return " ".join(sentence for (_, _), one in groups for sentence in _sentences(one, study.label))
+
+
+def _sentences(found: pd.DataFrame, label: Callable[[str], str]) -> Iterator[str]:
+    rows = [{str(key): value for key, value in row.items()} for row in found.to_dict("records")]
+    whole = {(row["weights"], row["metric"]): row for row in rows if row["whole"]}
+    precision, distance = (decimals(whole[LEARNED, name]["mean"], METRICS[name].digits) for name in MEASURED)
+    yield (
+        f"{label(rows[0]['method'])} on {dataset_name(rows[0]['dataset'])} has an R-precision (top 3) of {precision} "
+        f"and an FID of {distance} with its learned fusion weights."
+    )
+    changes = [
+        f"{words}, R-precision changes by {_change(whole[name, PRECISION])} and FID by {_change(whole[name, DISTANCE])}"
+        for name, words in NAMES.items()
+        if name != LEARNED
+    ]
+    yield f"With {'; with '.join(changes)}."
+    parts = [row for row in rows if not row["whole"] and row["metric"] == DISTANCE]
+    if parts:
+        most = max(parts, key=lambda row: abs(row["change"]))
+        yield (
+            f"Exchanged in one range of diffusion steps alone, they change FID most at steps {most['first_step']} to "
+            f"{most['last_step']} (0 is the clean motion), by {_change(most)}."
+        )
+
+
+def _change(row: Mapping[str, Any]) -> str:
+    digits = METRICS[row["metric"]].digits
+    return f"{signed(row['change'], digits)} (±{decimals(row['interval'], digits)})"
