@@ -52,7 +52,7 @@ def figure8(curves: pd.DataFrame, origins: Mapping[str, str], profile: str) -> F
             _line(mean, lines, str(symbol), linewidth=0.8, alpha=0.5)
         for symbol, lines in here.groupby("symbol"):
             _line(mean, lines, str(symbol), linewidth=2.4)
-        mean.set_title(f"{dataset_name(dataset)}, {origin_name(origins[dataset])}", loc="left")
+        mean.set_title(f"{dataset_name(dataset)},\n{origin_name(origins[dataset])}", loc="left")
         mean.set_ylabel("Fusion weight, mean")
         for panel, block in zip(others, blocks, strict=True):
             for (symbol, module), lines in here[here["block"] == block].groupby(["symbol", "module"]):

@@ -68,4 +68,4 @@ def _along(panel: Axes, rows: pd.DataFrame, metric: str) -> None:
         middle, rows["change"], yerr=rows["interval"], xerr=half, color=BRANCHES["alpha"], fmt="o", markersize=3.5
     )
     panel.axhline(0.0, color="0.6", linewidth=0.6, linestyle=":", zorder=0)
-    panel.set_ylabel(f"Change of {METRICS[metric].label}\nif exchanged there alone")
+    panel.set_ylabel(f"Change of {METRICS[metric].label}\nif exchanged there", fontsize="small")
