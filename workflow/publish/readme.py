@@ -23,6 +23,7 @@ from workflow.publish import (
     paper_size,
     parameters,
     pictures,
+    power,
     processor,
     scale,
     speed,
@@ -222,6 +223,7 @@ _PARTS: dict[str, Callable[[], str]] = {
     "noise": learning.noise,
     "processor": processor.render,
     "scale": scale.render,
+    "power": power.render,
 }
 DOCUMENTS = {
     Path("README.md"): ("smoke", "study summary"),
@@ -234,6 +236,7 @@ DOCUMENTS = {
     Path("docs/explanation/baselines.md"): ("learning", "noise"),
     Path("docs/explanation/speed.md"): ("processor",),
     Path("docs/explanation/scale.md"): ("scale",),
+    Path("docs/explanation/power.md"): ("power",),
 }
 """Documents with generated parts, and the names of these parts."""
 DRAWN = {

@@ -90,6 +90,11 @@ class Blocks:
         self._variance = float(np.sum((values - design @ self._fitted) ** 2)) / self.freedom
         self._grand = np.concatenate([np.zeros(len(self.methods)), np.full(len(seeds) - 1, 1 / len(seeds))])
 
+    @property
+    def scatter(self) -> float:
+        """Standard deviation of the difference between two methods' trainings with one seed."""
+        return math.sqrt(2 * self._variance)
+
     def difference(self, first: str, second: str) -> Contrast:
         """Contrast of two methods.
 
