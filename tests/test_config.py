@@ -1,4 +1,4 @@
-"""params.yaml: three profiles, one schema, and errors that name the knob."""
+"""params.yaml: its profiles, one schema, and errors that name the knob."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from intermamba import config
 from intermamba.errors import ConfigError
 from intermamba.methods import methods
 
-PROFILES = ("smoke", "study", "paper")
+PROFILES = ("smoke", "study", "study-gpu", "paper")
 
 
 def edited(tmp_path: Path, old: str, new: str) -> Path:

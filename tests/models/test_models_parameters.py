@@ -12,9 +12,11 @@ import torch
 from places import ROOT
 
 import ablations
-from intermamba.models import build
+from intermamba.config import load
+from intermamba.models import build, build_for
 from intermamba.models.options import AstmOptions
 from intermamba.paths import path
+from intermamba.representation import representation
 
 VARIANTS = {name: one for name, one in ablations.load().items() if issubclass(one.method.options, AstmOptions)}
 D, W, F, M, S, N, K = 1024, 768, 262, 2048, 300, 16, 4
@@ -125,3 +127,24 @@ def test_counts_in_the_documents_are_these():
     text = (ROOT / "docs/explanation/deviations.md").read_text()
     rows = dict(re.findall(r"^\| `(\w+)` \|.*\| ([\d,]+) \|$", text, re.MULTILINE))
     assert {name: int(count.replace(",", "")) for name, count in rows.items()} == COUNTS
+
+
+GPU = {"intermamba": 47_160_000, "intermamba_light": 26_056_000, "intergen": 54_178_000}
+"""Parameters of the main rows of the profile ``study-gpu``, to the nearest thousand."""
+
+
+def test_the_networks_of_the_gpu_study_are_of_20_to_60_million_parameters() -> None:
+    profile = load("study-gpu", ROOT / "params.yaml")
+    counts = {}
+    for dataset, variant, _ in profile.rows():
+        settings = profile.datasets[dataset]
+        low, high = settings.synthetic.seconds
+        assert (low, high) == (3.0, 10.0)
+        assert settings.max_frames >= high * representation(dataset).fps  # no clip is cut
+        with torch.device("meta"):
+            made = build_for(
+                profile, variant, features=representation(dataset).features, max_frames=settings.max_frames
+            )
+        counts[dataset, variant] = sum(one.numel() for one in made.parameters())
+    assert all(20e6 <= count <= 60e6 for count in counts.values()), counts
+    assert {name: round(counts["interhuman", name], -3) for name in GPU} == GPU

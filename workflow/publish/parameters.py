@@ -12,7 +12,7 @@ from evaluators import protocol
 from intermamba.config import Config, Dataset, Section, load
 from workflow.tables.markdown import pipes
 
-PROFILES = ("paper", "study", "smoke")
+PROFILES = ("paper", "study-gpu", "study", "smoke")
 """Profiles whose values are listed; ``paper`` has those of ``base``, and the real datasets."""
 _SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
 _WORDS = {bool: "true or false", int: "integer", float: "number", str: "text", type(None): "null", Any: "value"}
