@@ -34,7 +34,8 @@ def power(seeds: int, effect: float, scatter: float, level: float = LEVEL) -> fl
         return 0.0
     freedom, shift = seeds - 1, abs(effect) / scatter * math.sqrt(seeds)
     bound = stats.t.ppf(1 - level / 2, freedom)
-    return float(stats.nct.sf(bound, freedom, [shift, -shift]).sum())  # found with its own sign, or with the other
+    # The difference is found with its own sign, or with the other one.
+    return float(stats.nct.sf(bound, freedom, shift)) + float(stats.nct.sf(bound, freedom, -shift))
 
 
 def seeds_needed(effect: float, scatter: float, wanted: float = POWER, level: float = LEVEL) -> int | None:
