@@ -158,6 +158,19 @@ class TrainingModule(L.LightningModule):
         trained = [weight for weight in self.parameters() if weight.requires_grad]
         return torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,  # noqa: ARG002
+    ) -> None:
+        """Clip by norm, as Lightning does. In mixed precision it refuses fused optimizers, which can undo a scaling of
+        the loss themselves; bfloat16 has none.
+        """
+        if gradient_clip_val:
+            trained = [weight for group in optimizer.param_groups for weight in group["params"]]
+            torch.nn.utils.clip_grad_norm_(trained, gradient_clip_val)
+
     def configure_optimizers(self) -> Any:
         settings, optimizer = self.config.training, self.optimizer()
         steps_per_epoch = self.trainer.estimated_stepping_batches / settings.epochs

@@ -35,6 +35,13 @@ def test_a_step_is_timed_and_weighed(micro, variant):
     assert (row["precision"], row["threads"]) == ("32-true", 1)
 
 
+def test_gradients_are_clipped_in_mixed_precision_too(micro):
+    """As every profile but the small ones trains: Lightning refuses to clip for a fused optimizer there."""
+    found = {"precision": "bf16-mixed", "gradient_clip": 0.5}
+    mixed = micro.model_copy(update={"training": micro.training.model_copy(update=found)})
+    assert training.measure(mixed, "intermamba", steps=1, warmup=0, batch=2)["precision"] == "bf16-mixed"
+
+
 def test_the_whole_training_of_the_paper():
     config = load("paper")
     found = training.whole_training(config, seconds=0.5, batch=50)
