@@ -12,8 +12,8 @@ import argparse
 import hashlib
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,13 +23,18 @@ from measuring import Measurement
 from pydantic import BaseModel, ConfigDict
 
 from evaluators import evaluation
-from evaluators.sources import ShuffledSource
+from evaluators.sources import OnePerCaption, RealSource, ShuffledSource
 from intermamba import files
 from intermamba.checkpoints import trained as checkpoints
-from intermamba.config import Config, load
+from intermamba.checkpoints.trained import Trained
+from intermamba.config import Config, DiffusionConfig, load
+from intermamba.data.dataset import Batch, ClipDataset, loader
+from intermamba.diffusion import Diffusion
+from intermamba.diffusion.solvers import Plan
 from intermamba.generate import MotionGenerator
 from intermamba.job import Job
 from intermamba.models import find
+from intermamba.models.conditions import conditions
 from intermamba.paths import path
 from intermamba.progress import SILENT
 from intermamba.provenance import recorded
@@ -39,6 +44,9 @@ from workflow.evaluation.generated import GeneratedSource
 from workflow.evaluation.setup import root
 from workflow.graph.stages import job
 
+LEVEL = 850
+"""Diffusion step (of 1000) below which :class:`Started` starts."""
+METRICS = ("top1", "top2", "top3", "fid", "mm_dist", "diversity", "copied", "started")
 LEVERS = Path(__file__).with_suffix(".yaml")
 
 
@@ -109,8 +117,65 @@ def measure(name: str, lever: Lever, profile: str, output: Path, repeats: int) -
                 "steps": int(log["step"].max()),
                 "loss": float(log.loc[log["split"] == "val", find(variant).method.row.error.term].iloc[-1]),
             }
-            done = pd.concat([done, _measured(measurement, source).assign(**labels)], ignore_index=True)
+            found = _measured(measurement, source)
+            found.loc[len(found)] = {"repeat": 0, "metric": "copied", "value": copied(trained, measurement, text)}
+            started = Started(trained, text, sampling.of(find(variant).base).diffusion, measurement.real)
+            found = pd.concat([found, _measured(measurement, started).replace({"metric": {"top3": "started"}})])
+            found = found[found["metric"].isin(METRICS)]
+            done = pd.concat([done, found.assign(**labels)], ignore_index=True)
             files.write_csv(output, done)
+
+
+@torch.inference_mode()
+def copied(trained: Trained, measurement: Measurement, text: TextCache) -> float:
+    """Mean square error (normalised features) of a denoiser that is given motions without noise, at step 0.
+
+    No sample can be nearer to real motions than this: it is what the network cannot even copy.
+    """
+    settings = measurement.config.datasets[measurement.dataset]
+    clips = ClipDataset(measurement.split, settings, "fixed", 0)
+    total, count = 0.0, 0
+    for batch in loader(clips, 64, settings.max_frames, shuffle=False, drop_last=False, workers=0):
+        motion = (batch.motion - trained.mean) / trained.std
+        cond = conditions(trained.model, text, batch.caption, batch.individual)
+        made = trained.model.eval()(motion, torch.zeros(len(motion), dtype=torch.long), cond, batch.mask)
+        total += float((made - motion)[batch.mask].square().sum())
+        count += int(batch.mask.sum()) * motion[0, 0].numel()
+    return total / count
+
+
+@dataclass(frozen=True)
+class Started(OnePerCaption):
+    """Samples that start from real motions of the caption, noised to :data:`LEVEL`, in place of noise.
+
+    What is lost against real motions is lost below that level; what samples from noise lose more is lost above it,
+    where the text alone decides what will happen.
+    """
+
+    trained: Trained
+    text: TextCache
+    config: DiffusionConfig
+    real: RealSource
+
+    @torch.inference_mode()
+    def batches(self, repeat_seed: int) -> Iterator[Batch]:
+        random, mean, std = torch.Generator().manual_seed(repeat_seed), self.trained.mean, self.trained.std
+        diffusion = Diffusion(self.config)
+        below = diffusion.plan.steps < LEVEL
+        diffusion.plan = Plan(
+            diffusion.plan.steps[below],
+            diffusion.plan.factors[below],
+            [spread for spread, kept in zip(diffusion.plan.spread, below, strict=True) if kept],
+            diffusion.plan.clean[below],
+        )
+        diffusion.steps = diffusion.plan.steps.tolist()
+        for batch in self.real.batches(repeat_seed):
+            motion = (batch.motion - mean) / std
+            noise = torch.randn(motion.shape, generator=random)
+            noisy = diffusion.add_noise(motion, noise, diffusion.plan.steps[:1].expand(len(motion)))
+            cond = conditions(self.trained.model, self.text, batch.caption, batch.individual)
+            made = diffusion.sample(self.trained.model, cond, batch.mask, noisy)
+            yield replace(batch, motion=(made * std + mean) * batch.mask[:, :, None, None])
 
 
 def references(measurement: Measurement) -> dict[str, Any]:

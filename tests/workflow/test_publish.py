@@ -14,7 +14,7 @@ from intermamba.cost import complexity
 from intermamba.errors import ConfigError, StateError
 from intermamba.paths import path
 from intermamba.provenance import recorded
-from workflow.publish import learning, paper_size, publish, text_towers
+from workflow.publish import learning, levers, paper_size, publish, text_towers
 
 VARIANTS = ablations.load()
 
@@ -170,3 +170,23 @@ def test_lost_noise_is_a_table(tree: Path) -> None:
     text = learning.noise()
     assert "| Row | Width | error, step 999 | directions lost | samples' σ: 10 steps, eta 0 |" in text
     assert "| RIG | 272 | 0.097 | 25 of 262 | 12.89 |" in text
+
+
+def test_levers_are_shown_beside_ground_truth(tree: Path) -> None:
+    def measured_as(method: str, lever: str | None, **values: float) -> list[dict[str, object]]:
+        seen = {"method": method, "lever": lever, "training_seed": 0, "steps": 3000, "loss": 0.1}
+        return [{**seen, "metric": name, "value": value} for name, value in values.items()]
+
+    rows = [
+        *measured_as("real", None, top3=0.8, fid=0.25),
+        *measured_as("intermamba", "as is", top3=0.4, fid=100.0, started=0.7, copied=0.06),
+        *measured_as("intermamba", "width 128", top3=0.6, fid=80.0, started=0.75, copied=0.03),
+    ]
+    levers.MEASURED.unlink(missing_ok=True)
+    assert levers.render() == ""
+    with recorded("levers", [levers.MEASURED]):
+        files.write_csv(levers.MEASURED, pd.DataFrame(rows).assign(dataset="interhuman"))
+    text = levers.render()
+    assert "| (ground truth) | — | — | — | — | 0.800 | 1.000 | 0.2 | — | — |" in text
+    assert "| InterMamba | as is | 1 | 3000 | 0.100 | 0.400 | 0.500 | 100.0 | 0.700 | 0.060 |" in text
+    assert "| InterMamba | width 128 | 1 | 3000 | 0.100 | 0.600 | 0.750 | 80.0 | 0.750 | 0.030 |" in text

@@ -20,6 +20,7 @@ from workflow.publish import (
     commands,
     gpu,
     learning,
+    levers,
     paper_size,
     parameters,
     pictures,
@@ -224,6 +225,7 @@ _PARTS: dict[str, Callable[[], str]] = {
     "processor": processor.render,
     "scale": scale.render,
     "power": power.render,
+    "levers": levers.render,
 }
 DOCUMENTS = {
     Path("README.md"): ("smoke", "study summary"),
@@ -237,6 +239,7 @@ DOCUMENTS = {
     Path("docs/explanation/speed.md"): ("processor",),
     Path("docs/explanation/scale.md"): ("scale",),
     Path("docs/explanation/power.md"): ("power",),
+    Path("docs/explanation/levers.md"): ("levers",),
 }
 """Documents with generated parts, and the names of these parts."""
 DRAWN = {
