@@ -11,7 +11,7 @@ PERMISSIVE = {
     "0BSD", "Apache 2.0 License", "Apache License 2.0", "Apache Software License", "Apache-2.0", "BSD", "BSD License",
     "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "CNRI-Python", "DFSG approved", "ISC", "ISC License (ISCL)",
     "LLVM-exception", "MIT", "MIT License", "MIT-0", "MIT-CMU", "PSF-2.0", "Public Domain",
-    "Python Software Foundation License", "Zlib", "Zope Public License", "zlib/libpng License",
+    "3-Clause BSD License", "Python Software Foundation License", "Zlib", "Zope Public License", "zlib/libpng License",
 }  # fmt: skip
 """Names of licences that ask for no more than a notice, as packages write them."""
 FILES_ONLY = {"MPL-2.0", "Mozilla Public License 2.0 (MPL 2.0)"}

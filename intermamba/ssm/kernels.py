@@ -308,6 +308,7 @@ def exp2(x):
 
 @compiled
 def softplus(x):
+    """``log(1 + exp(x))``."""
     return softplus_and_slope(x)[0]
 
 
@@ -753,6 +754,7 @@ def conv_forward(x, weight, bias, start, real, y, counter):
 
 @compiled
 def slope_of_silu(raw):
+    """Derivative of ``raw * sigmoid(raw)``."""
     gate = sigmoid(raw)
     return gate * (1.0 + raw * (1.0 - gate))
 

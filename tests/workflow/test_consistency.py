@@ -55,7 +55,7 @@ def edit(number: int, method: str, metric: str, value: str) -> None:
         ("t2m_shift", "FID is the log's MM Dist and MM Dist is the log's Diversity", "+1.164", "inconsistent"),
         ("temos_commdm", "Within 1% in 4 of 7: R-precision top 3 0.238 and 0.236, FID", "", "repeated"),
         ("two_evaluators", "0.475 for InterGen retrained (second-hand)", "", "as read"),
-        ("equation13_names", "exchanged", "", "as read"),
+        ("equation13_names", "swapped", "", "as read"),
     ],
 )
 def test_what_the_tables_say(claim: str, piece: str, difference: str, verdict: str) -> None:
