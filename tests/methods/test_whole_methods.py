@@ -22,7 +22,16 @@ from intermamba.training.module import TrainingModule
 from workflow.graph.stages import table
 
 STAGES = (
-    *("fetch", "preprocess", "encode-text", "encode-own-text", "train-evaluator", "train-part", "train"),
+    *(
+        "fetch",
+        "preprocess",
+        "encode-text",
+        "encode-own-text",
+        "train-evaluator",
+        "index-training",
+        "train-part",
+        "train",
+    ),
     *("evaluate", "show", "complexity"),
 )
 TRAININGS = [

@@ -187,7 +187,7 @@ def test_watching_changes_nothing(trainer: Trainer, alone: dict[str, bytes]) -> 
 @pytest.mark.slow
 def test_an_evaluation_in_shares_gives_the_same_bytes(trainer: Trainer) -> None:
     trainer.change(runtime=ALONE | {"sampling_batch": 5})
-    for stage in ("index-training", "train-evaluator"):
+    for stage in ("train-evaluator", "index-training"):
         trainer.run(stage, "--dataset", "interhuman")
     trainer.run("train", *ROW)
     metrics = trainer.output("run_metrics")

@@ -67,6 +67,8 @@ class _Reported:
             "message": "",
         }
         self._written = 0.0
+        for left in path.parent.glob(f".{path.stem}.*.part{path.suffix}"):  # of a process that was killed
+            left.unlink(missing_ok=True)
         self._write()
 
     def start(self, total: int, done: int = 0, part: str = "") -> None:
