@@ -111,7 +111,8 @@ def test_stages_write_the_bytes_that_they_write_alone(study: Path, monkeypatch: 
     shrink(study, {"interhuman": {"intermamba": [0], "intergen": [0]}})
     known = config.load()
     rows = [{"dataset": "interhuman", "variant": name, "seed": 0} for name in ("intermamba", "intergen")]
-    names = ("fetch", "preprocess", "encode-text", "train-evaluator", "evaluate-reference", "sensitivity")
+    data = ("fetch", "preprocess", "encode-text", "train-evaluator", "index-training")
+    names = (*data, "evaluate-reference", "sensitivity")
     jobs = [stages.job(known, name, dataset="interhuman") for name in names]
     jobs += [stages.job(known, name, **row) for row in rows for name in ("train", "evaluate")]
 
