@@ -133,13 +133,12 @@ class TrainingClips:
         self._squares = np.square(joints).sum(axis=(2, 3, 4))
 
     def nearness(
-        self, motion: Float[np.ndarray, "B K"], batch: Batch, body: Representation
+        self, motion: Float[np.ndarray, "B K"], joints: Float[np.ndarray, "B T 2 J 3"], mask: Bool[np.ndarray, "B T"]
     ) -> dict[str, Float[np.ndarray, " B"]]:
         """The metrics :data:`evaluators.results.NEARNESS`: the smallest Euclidean distance of embeddings, and the
         smallest root mean square distance of joints in centimetres, over :data:`STRIDE`-th frames, both persons and
         whichever of them comes first. Training clips hold their last pose if they are shorter.
         """
-        joints, mask = body.joints(batch.motion.double()).numpy(), batch.mask.numpy()
         orders = [self._error(framed(joints[:, :, list(order)]), mask) for order in ((0, 1), (1, 0))]
         values = (cdist(motion, self._embedding).min(axis=1), 100 * np.minimum(*orders))
         return dict(zip(NEARNESS, values, strict=True))

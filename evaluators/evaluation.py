@@ -62,7 +62,7 @@ class Known(typing.Protocol):
     """Training clips, to which motions may be near."""
 
     def nearness(
-        self, motion: Float[np.ndarray, "B K"], batch: Batch, body: Representation
+        self, motion: Float[np.ndarray, "B K"], joints: Float[np.ndarray, "B T 2 J 3"], mask: Bool[np.ndarray, "B T"]
     ) -> Mapping[str, Float[np.ndarray, " B"]]:
         """Metrics of the distance of each motion to the nearest training clip, from its embedding and its joints."""
         ...
@@ -150,9 +150,10 @@ def embed(
         unseen += [caption in beside.unseen for caption in batch.caption]
         held_out += [clip in beside.held_out for clip in batch.clip]
         if beside.body is not None:
-            found = {name: one.numpy() for name, one in physical.measure(batch.motion, batch.mask, beside.body).items()}
+            joints = beside.body.joints(batch.motion.double())
+            found = {name: one.numpy() for name, one in physical.measure(joints, batch.mask, beside.body).items()}
             if beside.known is not None:
-                found |= beside.known.nearness(motion[-1], batch, beside.body)
+                found |= beside.known.nearness(motion[-1], joints.numpy(), batch.mask.numpy())
             measured.append(found)
     names = measured[0] if measured else {}
     means = {name: float(np.concatenate([one[name] for one in measured]).mean()) for name in names}

@@ -17,10 +17,9 @@ GROUNDED = FEET_HEIGHT[1]
 
 
 def measure(
-    motion: Float[Tensor, "B T P F"], mask: Bool[Tensor, "B T"], representation: Representation
+    joints: Float[Tensor, "B T P J 3"], mask: Bool[Tensor, "B T"], representation: Representation
 ) -> dict[str, Float[Tensor, " B"]]:
     """Every physical metric of :data:`evaluators.results.METRICS` for each clip of at least two frames."""
-    joints = representation.joints(motion.double())
     if representation.floor is None:
         empty = ~mask[:, :, None, None, None]
         floor = joints[..., 1:2].masked_fill(empty, torch.inf).amin((1, 2, 3, 4))

@@ -145,7 +145,8 @@ def known(splits, tmp_path: Path) -> TrainingClips:
 
 
 def nearness(splits, known: TrainingClips, batch: Batch) -> dict[str, np.ndarray]:
-    return known.nearness(Sums().embed_motion(batch).numpy(), batch, representation(splits[0]))
+    joints = representation(splits[0]).joints(batch.motion.double()).numpy()
+    return known.nearness(Sums().embed_motion(batch).numpy(), joints, batch.mask.numpy())
 
 
 def training_batch(splits, **changes: object) -> Batch:

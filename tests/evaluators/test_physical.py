@@ -70,11 +70,11 @@ def test_padding_never_counts():
 
 @pytest.mark.parametrize("body", [InterHuman(), InterX()])
 def test_all_of_a_batch(body):
-    motion = torch.randn(3, 8, 2, body.features, generator=torch.Generator().manual_seed(0))
+    joints = body.joints(torch.randn(3, 8, 2, body.features, generator=torch.Generator().manual_seed(0)).double())
     mask = torch.arange(8)[None] < torch.tensor([[8], [5], [2]])
-    found = physical.measure(motion, mask, body)
+    found = physical.measure(joints, mask, body)
     assert tuple(found) == PHYSICAL
     for name, values in found.items():
         assert values.shape == (3,)
-        alone = physical.measure(motion[1:2, :5], mask[1:2, :5], body)[name]
+        alone = physical.measure(joints[1:2, :5], mask[1:2, :5], body)[name]
         assert values[1].item() == pytest.approx(alone.item())
