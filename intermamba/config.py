@@ -510,6 +510,11 @@ class RuntimeConfig(Section):
     """How a GPU runs a sampling step: kernel by kernel (``plain``), or as one CUDA ``graph``. A CPU always
     uses ``plain``."""
 
+    @property
+    def processes(self) -> int:
+        """Processes that share one training or evaluation."""
+        return self.devices * self.nodes
+
 
 class Config(Section):
     """All knobs of one profile."""
@@ -656,7 +661,7 @@ class Config(Section):
             ConfigError: they cannot share a step evenly.
         """
         run, batch = self.runtime, self.training.batch
-        if batch % (passes := run.devices * run.nodes * run.accumulate):
+        if batch % (passes := run.processes * run.accumulate):
             raise ConfigError(
                 f"training.batch {batch} is not a multiple of {passes}, the passes of a step (runtime.devices "
                 f"{run.devices} x nodes {run.nodes} x accumulate {run.accumulate}). Change one of them."
@@ -699,14 +704,15 @@ class Config(Section):
                     yield dataset, variant, seed
 
 
-def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes``, mapping by mapping; other values replace those of ``base``."""
+    found = dict(base)
     for key, value in changes.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-            merged[key] = _merge(merged[key], value)
+        if isinstance(value, Mapping) and isinstance(found.get(key), Mapping):
+            found[key] = merged(found[key], value)
         else:
-            merged[key] = value
-    return merged
+            found[key] = value
+    return found
 
 
 class Document(BaseModel):
@@ -755,8 +761,8 @@ def load(
     name = profile or document["profile"]
     if name not in document["profiles"]:
         raise ConfigError(unknown("profile", name, document["profiles"], str(path)))
-    changes = _merge(document["profiles"][name] or {}, changes or {})
-    values = _merge(document["base"], changes)
+    changes = merged(document["profiles"][name] or {}, changes or {})
+    values = merged(document["base"], changes)
     if "profile" in values:
         raise ConfigError(
             f"{path}, profile {name!r}: `profile` is not a knob; it may only be at the top level of the file."
@@ -782,14 +788,14 @@ def _methods(given: Mapping[str, Any], profile: Mapping[str, Any], where: str) -
     for name, method in methods().items():
         own = dict(given.get(name) or {})
         for section, values in method.defaults.items():
-            own[section] = _merge(_merge(values, profile.get(section) or {}), own.get(section) or {})
+            own[section] = merged(merged(values, profile.get(section) or {}), own.get(section) or {})
         training, parts = profile.get("training") or {}, own.get("parts") or {}
         for part in parts:
             if part not in (known := [one.name for one in method.parts]):
                 raise ConfigError(unknown("training", part, known, f"methods.{name}.parts of {where}"))
         if method.parts:
             own["parts"] = {
-                one.name: _merge(_merge(one.defaults, training), parts.get(one.name) or {}) for one in method.parts
+                one.name: merged(merged(one.defaults, training), parts.get(one.name) or {}) for one in method.parts
             }
         found[name] = own
     return found

@@ -40,7 +40,7 @@ def together(runtime: RuntimeConfig) -> Iterator[Group]:
     Raises:
         ConfigError: this is one of several processes, and not of as many.
     """
-    if runtime.devices * runtime.nodes == 1:
+    if runtime.processes == 1:
         yield Group(device=device_for(runtime.accelerator))
         return
     from lightning import Fabric

@@ -79,7 +79,7 @@ def trainer(
 
 
 def _strategy(runtime: RuntimeConfig) -> Strategy | str:
-    if runtime.devices * runtime.nodes == 1:
+    if runtime.processes == 1:
         return "auto"
     return DDPStrategy(find_unused_parameters=runtime.strategy == "ddp_find_unused_parameters_true")
 
@@ -90,7 +90,7 @@ def environment(runtime: RuntimeConfig) -> ClusterEnvironment:
     Raises:
         ConfigError: this is one of several processes, and not of as many as ``runtime`` has devices.
     """
-    if processes.world() not in (1, wanted := runtime.devices * runtime.nodes):
+    if processes.world() not in (1, wanted := runtime.processes):
         raise ConfigError(
             f"this is one of {processes.world()} processes that were started together, but this work takes {wanted} "
             f"(runtime.devices {runtime.devices} x nodes {runtime.nodes}, or one). Start as many."

@@ -137,7 +137,7 @@ def _train(
         except KeyboardInterrupt:
             raise Interrupted(resume.advice()) from None
         except RuntimeError as error:
-            if config.runtime.devices * config.runtime.nodes == 1 or "peer" not in str(error):
+            if config.runtime.processes == 1 or "peer" not in str(error):
                 raise
             raise StateError(f"another process of this training was lost. {resume.advice()}") from error
         if engine.is_global_zero:

@@ -10,12 +10,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from micro import MICRO, merge
+from micro import MICRO
 from places import ROOT
 from typer.testing import CliRunner
 
 import intermamba.methods
 from intermamba import api, config
+from intermamba.config import merged
 from intermamba.errors import ConfigError
 from intermamba.methods import mdm, methods
 from intermamba.models import variants
@@ -42,7 +43,7 @@ def guide(study: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (package / "my_method.py").write_text(written)
     (study / "ablations" / "my_method.yaml").write_text(row)
     document = yaml.safe_load(Path("params.yaml").read_text())
-    document["profiles"]["smoke"] = merge(document["profiles"]["smoke"], MICRO) | {"runs": {}}
+    document["profiles"]["smoke"] = merged(document["profiles"]["smoke"], MICRO) | {"runs": {}}
     document["base"]["runs"] = {"interhuman": {"my_method": [0]}}
     Path("params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     monkeypatch.syspath_prepend(str(package.parent))

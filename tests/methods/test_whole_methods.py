@@ -9,10 +9,10 @@ import pytest
 import torch
 import yaml
 from batches import batch_of
-from micro import MICRO, merge
+from micro import MICRO
 
 from intermamba import api, config
-from intermamba.config import Config
+from intermamba.config import Config, merged
 from intermamba.methods.method import load
 from intermamba.methods.t2m.training import GeneratorModule
 from intermamba.models import build_for, find
@@ -154,8 +154,8 @@ def test_weights_of_the_tokenizer_are_those_of_its_training() -> None:
 @pytest.mark.parametrize("dataset", ["interhuman", "interx"])
 def test_methods_run_through_every_stage(study: Path, dataset: str) -> None:
     document = yaml.safe_load(Path("params.yaml").read_text())
-    smoke = merge(document["profiles"]["smoke"], MICRO)
-    document["profiles"]["smoke"] = merge(smoke, {"methods": SMALL}) | {"runs": {}}
+    smoke = merged(document["profiles"]["smoke"], MICRO)
+    document["profiles"]["smoke"] = merged(smoke, {"methods": SMALL}) | {"runs": {}}
     document["base"]["runs"] = {dataset: {"temos": [0], "intermask": [0], "t2m": [0], "t2m_given": [0]}}
     Path("params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     loaded = config.load()

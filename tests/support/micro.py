@@ -9,6 +9,8 @@ import yaml
 from places import ROOT
 from towers import UNTRAINED
 
+from intermamba.config import merged
+
 FILES = ("Snakefile", "params.yaml", "dvc.yaml", "profiles", "ablations", "results/paper/reported")
 """Of a study itself, beside the packages."""
 
@@ -31,13 +33,6 @@ MICRO = {
     "complexity": {"frames": 24, "repeats": {"cpu": 1}},
     "report": {"prompts": 2},
 }
-
-
-def merge(base: dict, changes: dict) -> dict:
-    return base | {
-        key: merge(base[key], value) if isinstance(value, dict) and key in base else value
-        for key, value in changes.items()
-    }
 
 
 OFFICIAL = {
@@ -66,7 +61,7 @@ def shrink(tree: Path, runs: Mapping[str, Any] = RUNS) -> None:
     document = yaml.safe_load((tree / "params.yaml").read_text())
     # Official checkpoints are not adopted beside a sentence encoder, which they never read.
     changes = MICRO | {"official": OFFICIAL, "text": MICRO["text"] | UNTRAINED}
-    document["profiles"]["smoke"] = merge(document["profiles"]["smoke"], changes)
+    document["profiles"]["smoke"] = merged(document["profiles"]["smoke"], changes)
     document["base"]["runs"] = dict(runs)
     (tree / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     for variant, names in zip(("intergen", "in2in"), official_files.STATISTICS, strict=True):

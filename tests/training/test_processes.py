@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from micro import MICRO, merge
+from micro import MICRO
 from places import ROOT
 from safetensors.numpy import load_file
 from towers import UNTRAINED
 
 from intermamba import config
+from intermamba.config import merged
 from intermamba.errors import ConfigError
 from intermamba.paths import path
 
@@ -59,7 +60,7 @@ class Trainer:
 
     def change(self, **knobs: Any) -> None:
         document = yaml.safe_load((self.folder / "params.yaml").read_text())
-        document["profiles"]["smoke"] = merge(document["profiles"]["smoke"], knobs)
+        document["profiles"]["smoke"] = merged(document["profiles"]["smoke"], knobs)
         (self.folder / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
 
     def output(self, name: str) -> Path:
@@ -81,8 +82,8 @@ class Trainer:
 def trainer(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
     made = Trainer(tmp_path_factory.mktemp("study"))
     document = yaml.safe_load((ROOT / "params.yaml").read_text())
-    smoke = merge(document["profiles"]["smoke"], MICRO | {"text": MICRO["text"] | UNTRAINED})
-    document["profiles"]["smoke"] = merge(smoke, LEARNING)
+    smoke = merged(document["profiles"]["smoke"], MICRO | {"text": MICRO["text"] | UNTRAINED})
+    document["profiles"]["smoke"] = merged(smoke, LEARNING)
     document["base"]["runs"] = {"interhuman": {"intermamba": [0]}}
     (made.folder / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     for stage in ("fetch", "preprocess", "encode-text"):
