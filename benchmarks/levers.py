@@ -22,12 +22,11 @@ import torch
 from measuring import Measurement
 from pydantic import BaseModel, ConfigDict
 
-from evaluators import evaluation
 from evaluators.sources import OnePerCaption, RealSource, ShuffledSource
 from intermamba import files
 from intermamba.checkpoints import trained as checkpoints
 from intermamba.checkpoints.trained import Trained
-from intermamba.config import Config, DiffusionConfig, load
+from intermamba.config import Config, DiffusionConfig, load, merged
 from intermamba.data.dataset import Batch, ClipDataset, loader
 from intermamba.diffusion import Diffusion
 from intermamba.diffusion.solvers import Plan
@@ -40,13 +39,10 @@ from intermamba.progress import SILENT
 from intermamba.provenance import recorded
 from intermamba.reading.documents import checked, read_yaml
 from intermamba.text.cache import TextCache
-from workflow.evaluation.generated import GeneratedSource
-from workflow.evaluation.setup import root
 from workflow.graph.stages import job
 
 LEVEL = 850
 """Diffusion step (of 1000) below which :class:`Started` starts."""
-METRICS = ("top1", "top2", "top3", "fid", "mm_dist", "diversity", "copied", "started")
 LEVERS = Path(__file__).with_suffix(".yaml")
 
 
@@ -92,11 +88,11 @@ def measure(name: str, lever: Lever, profile: str, output: Path, repeats: int) -
     done = pd.read_csv(output) if output.exists() else pd.DataFrame(columns=["dataset", "lever", "method"])
     for dataset, variants in lever.rows.items():
         config = load(profile, changes=lever.train)
-        sampling = load(profile, changes=_both(lever.train, lever.sample))
+        sampling = load(profile, changes=merged(lever.train, lever.sample))
         measurement = Measurement(Path(), config, dataset, repeats, split="val")
         for label, source in references(measurement).items():
             if not len(done[(done["dataset"] == dataset) & (done["method"] == label)]):
-                found = _measured(measurement, source)
+                found = measurement.of(source)
                 done = pd.concat([done, found.assign(dataset=dataset, method=label)], ignore_index=True)
         for variant, seed in ((variant, seed) for variant, seeds in variants.items() for seed in seeds):
             key = {"dataset": dataset, "lever": name, "method": variant, "training_seed": seed}
@@ -107,8 +103,8 @@ def measure(name: str, lever: Lever, profile: str, output: Path, repeats: int) -
                 one.run(config, progress=SILENT)
             trained = checkpoints.load(one["weights"])
             text = TextCache(path("text", profile=profile, dataset=dataset))
-            generator = MotionGenerator(trained, text, sampling.of(find(variant).base).diffusion, "cpu")
-            source = GeneratedSource(generator, measurement.real, config.runtime.sampling_batch)
+            settings = sampling.of(find(variant).base).diffusion
+            generator = MotionGenerator(trained, text, settings, "cpu")
             log = pd.read_csv(one["training_log"])
             labels = {
                 **key,
@@ -117,11 +113,14 @@ def measure(name: str, lever: Lever, profile: str, output: Path, repeats: int) -
                 "steps": int(log["step"].max()),
                 "loss": float(log.loc[log["split"] == "val", find(variant).method.row.error.term].iloc[-1]),
             }
-            found = _measured(measurement, source)
-            found.loc[len(found)] = {"repeat": 0, "metric": "copied", "value": copied(trained, measurement, text)}
-            started = Started(trained, text, sampling.of(find(variant).base).diffusion, measurement.real)
-            found = pd.concat([found, _measured(measurement, started).replace({"metric": {"top3": "started"}})])
-            found = found[found["metric"].isin(METRICS)]
+            started = measurement.of(Started(trained, text, settings, measurement.real))
+            found = pd.concat(
+                [
+                    measurement.measure(generator),
+                    started[started["metric"] == "top3"].assign(metric="started"),
+                    pd.DataFrame([{"repeat": 0, "metric": "copied", "value": copied(trained, measurement, text)}]),
+                ]
+            )
             done = pd.concat([done, found.assign(**labels)], ignore_index=True)
             files.write_csv(output, done)
 
@@ -168,7 +167,6 @@ class Started(OnePerCaption):
             [spread for spread, kept in zip(diffusion.plan.spread, below, strict=True) if kept],
             diffusion.plan.clean[below],
         )
-        diffusion.steps = diffusion.plan.steps.tolist()
         for batch in self.real.batches(repeat_seed):
             motion = (batch.motion - mean) / std
             noise = torch.randn(motion.shape, generator=random)
@@ -189,16 +187,6 @@ def training(config: Config, lever: Lever, dataset: str, variant: str, seed: int
     declared = job(config, "train", dataset=dataset, variant=variant, seed=seed)
     folder = Path("levers", name, dataset, variant, f"seed{seed}")
     return replace(declared, outputs={key: folder / file.name for key, file in declared.outputs.items()})
-
-
-def _measured(measurement: Measurement, source: Any) -> pd.DataFrame:
-    where = root(measurement.config, measurement.dataset)
-    found = evaluation.evaluate(measurement.evaluator, measurement.protocol, measurement.real, {"": source}, where)
-    return found.drop(columns=["method", "repeat_seed"])
-
-
-def _both(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    return {**first, **{key: {**first.get(key, {}), **values} for key, values in second.items()}}
 
 
 if __name__ == "__main__":

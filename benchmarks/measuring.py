@@ -7,7 +7,7 @@ import pandas as pd
 
 from evaluators import evaluation, protocol
 from evaluators import evaluator as evaluators
-from evaluators.evaluation import Beside
+from evaluators.evaluation import Beside, Source
 from evaluators.evaluator import fingerprint
 from evaluators.sources import RealSource
 from intermamba import files
@@ -46,10 +46,13 @@ class Measurement:
 
     def measure(self, generator: MotionGenerator) -> pd.DataFrame:
         """Columns repeat, metric and value."""
-        source = {"": GeneratedSource(generator, self.real, self.config.runtime.sampling_batch)}
+        return self.of(GeneratedSource(generator, self.real, self.config.runtime.sampling_batch))
+
+    def of(self, source: Source) -> pd.DataFrame:
+        """Likewise of any motions."""
         beside = Beside(unseen=self.split.unseen, held_out=self.split.held_out)
         seed = root(self.config, self.dataset)
-        found = evaluation.evaluate(self.evaluator, self.protocol, self.real, source, seed, beside=beside)
+        found = evaluation.evaluate(self.evaluator, self.protocol, self.real, {"": source}, seed, beside=beside)
         return found.drop(columns=["method", "repeat_seed"])
 
 

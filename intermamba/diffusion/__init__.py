@@ -42,7 +42,6 @@ class Diffusion:
         self.config, self.sampler = config, sampler
         self.process = process
         self.alpha_bar, self.plan = alpha_bar(config.steps, process.schedule), plan(config, process.schedule)
-        self.steps: list[int] = self.plan.steps.tolist()
         self._graph: tuple[Any, Callable[..., Tensor]] | None = None
 
     def add_noise(
@@ -52,6 +51,11 @@ class Diffusion:
         self.alpha_bar = self.alpha_bar.to(x0.device)  # moved once
         kept = self.alpha_bar.to(x0.dtype)[timestep].reshape(-1, 1, 1, 1)
         return kept**0.5 * x0 + (1 - kept) ** 0.5 * noise
+
+    @property
+    def steps(self) -> list[int]:
+        """Diffusion steps at which the denoiser is evaluated, from the noisiest down."""
+        return self.plan.steps.tolist()
 
     def draw_steps(self, count: int, shift: float, generator: Generator) -> Int[Tensor, " B"]:
         """Diffusion steps at which to train, on the generator's device (:class:`~intermamba.config.TrainingConfig`)."""
@@ -97,7 +101,7 @@ class Diffusion:
         state = torch.stack((noise, torch.zeros_like(noise)))
         with _evaluating(model):
             advance = self._advance(model, state, timesteps[0], factors[0], *fixed)
-            for index in range(len(self.steps)):
+            for index in range(len(timesteps)):
                 state = advance(state, timesteps[index], factors[index], *fixed)
                 if self.plan.spread[index] > 0:
                     state[0] += self.plan.spread[index] * _drawn(noise, generator)
