@@ -654,6 +654,12 @@ class Config(Section):
             value = known[key]
         return to_jsonable_python(value)
 
+    @property
+    def origins(self) -> dict[str, str]:
+        """Origin of each dataset's data: ``synthetic`` or ``official``."""
+        data = self.datasets.items()
+        return {str(name): "synthetic" if one.source == "synthetic" else "official" for name, one in data}
+
     def clips_a_pass(self) -> int:
         """Clips of one pass of one device: a step is ``accumulate`` passes of all devices of all nodes.
 

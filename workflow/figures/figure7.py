@@ -26,7 +26,9 @@ _HEAD, _CAPTION, _GAP = 0.62, 0.34, 0.18
 def draw(study: Study, job: Job) -> Figure:
     """From the results of a profile: motions of its first dataset."""
     first = next(iter(study.config.runs))
-    labels = {REAL: reference_name(study.origins[first])} | {name: one.label for name, one in study.variants.items()}
+    labels = {REAL: reference_name(study.config.origins[first])} | {
+        name: one.label for name, one in study.variants.items()
+    }
     return figure7([one for one in map(read, job.all("shown")) if one.dataset == first], labels)
 
 

@@ -21,7 +21,7 @@ from workflow.results.reproduced import Study
 def draw(study: Study, job: Job) -> Figure:
     """From the results of a profile."""
     curves = read_csv(job["alpha_beta"])
-    return figure8(curves[curves["method"] == FULL_MODEL], study.origins, study.config.profile)
+    return figure8(curves[curves["method"] == FULL_MODEL], study.config.origins, study.config.profile)
 
 
 def figure8(curves: pd.DataFrame, origins: Mapping[str, str], profile: str) -> Figure:

@@ -27,7 +27,7 @@ def draw(study: Study, job: Job) -> Figure:
     """From the results of a profile."""
     curves = read_csv(job["learning"])
     errors = {method: study.variant(method).method.row.error for method in dict.fromkeys(curves["method"])}
-    return learning(curves, errors, study.label, study.origins, study.config.profile)
+    return learning(curves, errors, study.label, study.config.origins, study.config.profile)
 
 
 def learning(

@@ -273,7 +273,7 @@ def declare(config: Config) -> dict[str, Stage]:
         if int(row["seed"]) == config.runs[row["dataset"]][row["variant"]][0]
         and not variant_of(row["variant"]).ablation
     )
-    fusing = {(data, find(name).name) for data, names in config.fusion.variants.items() for name in names}
+    fusing = {(data, variant_of(name).name) for data, names in config.fusion.variants.items() for name in names}
     full = tuple(row for row in performers if row["variant"] == FULL_MODEL)
     recipes = tuple(dict.fromkeys(recipe(name) for name in sorted({row["variant"] for row in rows})))
     protocols = local(Path(str(resources.files("evaluators"))) / "protocols.yaml")

@@ -92,11 +92,8 @@ def learning_curves(config: Config, output: Path) -> None:
     if curves.empty:
         raise DataError(f"profile {config.profile!r}: no training has validated yet, so there is nothing to draw.")
     methods = list(dict.fromkeys(curves["method"]))
-    origins = {
-        str(name): "synthetic" if one.source == "synthetic" else "official" for name, one in config.datasets.items()
-    }
     errors = {name: find(name).method.row.error for name in methods}
-    figure = learning(curves, errors, lambda name: find(name).label, origins, config.profile)
+    figure = learning(curves, errors, lambda name: find(name).label, config.origins, config.profile)
     with files.atomic(output) as part:
         figure.savefig(part, dpi=150)
 

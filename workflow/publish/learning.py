@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from intermamba import files
 from intermamba.models import variants
-from intermamba.names import dataset_name, revision_name
-from intermamba.paths import record_of
+from intermamba.names import dataset_name
+from workflow.publish.records import made_by, mean_and_deviation
 from workflow.results.contrasts import Blocks, Contrast, above_chance
 from workflow.tables.markdown import grid
 from workflow.tables.tabular import MISSING, decimals
@@ -34,10 +33,9 @@ def render() -> str:
     """The rows of every dataset and the comparisons; empty before anything was measured."""
     if not MEASURED.exists():
         return ""
-    record = files.read_json(record_of(MEASURED))
     keys = ["dataset", "method", "training_seed", "steps", "part_steps"]
     means = pd.read_csv(MEASURED).pivot_table("value", keys, "metric", sort=False).reset_index()
-    parts = [f"Code {revision_name(record)}, {record['device']}. Means over training seeds ± standard deviation.\n"]
+    parts = [f"{made_by(MEASURED)}. Means over training seeds ± standard deviation.\n"]
     for dataset, rows in means.groupby("dataset", sort=False):
         parts += [f"**{dataset_name(str(dataset))}**\n", _rows(rows), *_differences(rows)]
     return "\n".join(parts)
@@ -47,7 +45,7 @@ def noise() -> str:
     """What networks of different widths lose of the noise that they predict; empty before it was measured."""
     if not NOISE.exists():
         return ""
-    record, rows = files.read_json(record_of(NOISE)), pd.read_csv(NOISE).to_dict("records")
+    rows = pd.read_csv(NOISE).to_dict("records")
     columns = list(dict.fromkeys((row["measure"], row["at"]) for row in rows))
     networks: dict[tuple[str, int], dict[tuple[str, str], str]] = {}
     for row in rows:
@@ -59,7 +57,7 @@ def noise() -> str:
         [variants()[method].label, str(width), *(cells[column] for column in columns)]
         for (method, width), cells in networks.items()
     ]
-    return f"Code {revision_name(record)}, {record['device']}.\n\n{grid(head, body)}"
+    return f"{made_by(NOISE)}.\n\n{grid(head, body)}"
 
 
 def _rows(rows: pd.DataFrame) -> str:
@@ -70,7 +68,7 @@ def _rows(rows: pd.DataFrame) -> str:
     body = []
     for name in [*REFERENCES, *(name for name in variants() if name in set(trained["method"]))]:
         seeds = rows[rows["method"] == name]
-        shown = [_mean(seeds[METRIC], 3), _mean(seeds[FID], 0)]
+        shown = [mean_and_deviation(seeds[METRIC], 3), mean_and_deviation(seeds[FID], 0)]
         if name in REFERENCES:
             body.append([REFERENCES[name], MISSING, MISSING, *shown, MISSING, MISSING])
             continue
@@ -101,11 +99,6 @@ def _blocks(trained: pd.DataFrame, metric: str) -> Blocks | None:
     """The additive model of rows and training seeds; none where no row was trained twice."""
     frame = trained.rename(columns={"training_seed": "seed", metric: "value"})[["method", "seed", "value"]]
     return Blocks(frame) if frame["method"].duplicated().any() else None
-
-
-def _mean(values: pd.Series, digits: int) -> str:
-    spread = f" ± {decimals(float(values.std()), digits)}" if len(values) > 1 else ""
-    return f"{decimals(float(values.mean()), digits)}{spread}"
 
 
 def _interval(apart: Contrast | None) -> str:

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from intermamba import files
 from intermamba.models import variants
-from intermamba.names import dataset_name, revision_name
-from intermamba.paths import record_of
+from intermamba.names import dataset_name
+from workflow.publish.records import made_by
 from workflow.tables.markdown import grid
 from workflow.tables.tabular import MISSING, decimals
 
@@ -29,9 +28,9 @@ def render() -> str:
     """The levers of every dataset and method; empty before anything was measured."""
     if not MEASURED.exists():
         return ""
-    record, measured = files.read_json(record_of(MEASURED)), pd.read_csv(MEASURED)
+    measured = pd.read_csv(MEASURED)
     measured["lever"] = measured["lever"].fillna(measured["method"])
-    parts = [f"Code {revision_name(record)}, {record['device']}.\n"]
+    parts = [f"{made_by(MEASURED)}.\n"]
     for dataset, rows in measured.groupby("dataset", sort=False):
         means = rows.pivot_table("value", ["method", "lever"], "metric", sort=False)
         means["share"] = means["top3"] / float(means.xs("real", level="method")["top3"].iloc[0])

@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from intermamba import files
 from intermamba.config import Config, Dataset, SyntheticConfig, load
-from intermamba.names import dataset_name, revision_name
-from intermamba.paths import record_of
+from intermamba.names import dataset_name
 from intermamba.progress import duration
 from workflow.graph import plan
 from workflow.publish import paper_size
+from workflow.publish.records import made_by
 from workflow.tables.markdown import grid
 from workflow.tables.tabular import MISSING, significant
 
@@ -42,8 +41,7 @@ def render() -> str:
     if not MEASURED.exists():
         return ""
     rows = pd.read_csv(MEASURED)
-    record = files.read_json(record_of(MEASURED))
-    about = f"Code {revision_name(record)}, {record['device']}.\n"
+    about = f"{made_by(MEASURED)}.\n"
     parts = [_dataset(str(name), of) for name, of in rows.groupby("dataset", sort=False)]
     whole = {(dataset, stage) for dataset in plan.CLIPS for stage in DATA_STAGES}
     if whole <= set(zip(rows["dataset"], rows["stage"], strict=True)):

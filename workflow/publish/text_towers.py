@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from intermamba import files
 from intermamba.models import variants
-from intermamba.names import dataset_name, revision_name
-from intermamba.paths import record_of
+from intermamba.names import dataset_name
 from intermamba.text.names import is_untrained
+from workflow.publish.records import made_by, mean_and_deviation
 from workflow.results.contrasts import paired
 from workflow.tables.markdown import grid
 from workflow.tables.tabular import MISSING, decimals
@@ -31,11 +30,8 @@ def render() -> str:
     """The rows of every dataset, and the effect of the tower; empty before anything was measured."""
     if not MEASURED.exists():
         return ""
-    record = files.read_json(record_of(MEASURED))
     seeds = pd.read_csv(MEASURED).pivot_table("value", [*CELL, "training_seed"], "metric", sort=False).reset_index()
-    parts = [
-        f"Code {revision_name(record)}, {record['device']}. Means over training seeds ± their standard deviation.\n"
-    ]
+    parts = [f"{made_by(MEASURED)}. Means over training seeds ± their standard deviation.\n"]
     for dataset, rows in seeds.groupby("dataset", sort=False):
         table = grid(
             ["Method", "Text tower", "Seeds", *METRICS.values()],
@@ -48,20 +44,15 @@ def render() -> str:
 
 def _row(seeds: pd.DataFrame) -> list[str]:
     one = seeds.iloc[0]
-    cells = [_mean(seeds.get(metric, pd.Series(dtype=float)).dropna(), metric) for metric in METRICS]
+    cells = [
+        mean_and_deviation(seeds.get(metric, pd.Series(dtype=float)).dropna(), DIGITS.get(metric, 3))
+        for metric in METRICS
+    ]
     if one["method"] in REFERENCES:
         return [REFERENCES[one["method"]], MISSING, MISSING, *cells]
     tower = "untrained" if is_untrained(one["tower"]) else str(one["tower"])
     tower += "" if one["text_layers"] else ", no trained text layers"
     return [variants()[one["method"]].label, tower, str(len(seeds)), *cells]
-
-
-def _mean(values: pd.Series, metric: str) -> str:
-    if values.empty:
-        return MISSING
-    digits = DIGITS.get(metric, 3)
-    spread = f" ± {decimals(float(values.std()), digits)}" if len(values) > 1 else ""
-    return f"{decimals(float(values.mean()), digits)}{spread}"
 
 
 def _effect(rows: pd.DataFrame) -> str:

@@ -44,12 +44,6 @@ class Study:
     variants: Mapping[str, Variant]
     """Every known variant by name."""
 
-    @property
-    def origins(self) -> dict[str, str]:
-        """Origin of each dataset's data: ``synthetic`` or ``official``."""
-        data = self.config.datasets.items()
-        return {str(name): "synthetic" if one.source == "synthetic" else "official" for name, one in data}
-
     def variant(self, name: str) -> Variant:
         if name not in self.variants:
             raise ConfigError(unknown("variant", name, self.variants, "runs of params.yaml"))

@@ -32,7 +32,7 @@ from workflow.results.reproduced import (
 )
 from workflow.tables import TABLES, latex, markdown, tables
 from workflow.tables.columns import by_phrasing, learned, metric
-from workflow.tables.tabular import Block, Cell, Column, Direction, Row, Table, ranked
+from workflow.tables.tabular import SPREADS, Block, Cell, Column, Direction, Row, Table, ranked
 
 PHRASINGS = (
     "By phrasing: R-precision (Top 3) of test captions phrased as in training, and of those with words and sentences "
@@ -226,7 +226,7 @@ def physical(study: Study, _job: Job) -> Table:
         "within 5 cm of the floor. Contact: share of frames in which a joint of one person is within 10 cm of a joint "
         "of the other. Bone drift: deviation of a bone's length from its mean; zero for a model that generates "
         "rotations.",
-        "± is the 95% interval over repeats; σ, where given, the standard deviation between training seeds.",
+        SPREADS,
         "Closer to ground truth is better; less sliding than ground truth is not. None of these metrics depends on the "
         "caption.",
         APART,

@@ -10,7 +10,7 @@ from intermamba.job import Job
 from intermamba.names import dataset_name
 from workflow.results.reproduced import REFERENCE_KINDS, Study, measured_on, quality_row
 from workflow.tables.columns import metric
-from workflow.tables.tabular import Block, Cell, Column, Row, Table, decimals
+from workflow.tables.tabular import SPREADS, Block, Cell, Column, Row, Table, decimals
 
 RATIO = "_ratio"
 """Suffix of the columns of ratios."""
@@ -26,7 +26,7 @@ NOTES = (
     "person at the origin, facing the same way, whichever person comes first.",
     "Ratio: to the same distance of the ground truth of the test split, whose clips are no training clips. Well below "
     "1 the method copies; the row of copies shows what that looks like. Above 1 its motions are unlike training clips.",
-    "± is the 95% interval over repeats; σ, where it stands, the standard deviation between training seeds.",
+    SPREADS,
 )
 
 

@@ -18,6 +18,8 @@ ARROWS: Mapping[Direction, str] = {"up": "↑", "down": "↓", "closer": "→", 
 SIGNS: Mapping[Mark, str] = {"blind": " ○", "fooled": " !"}
 """Marks printed after a number; the others change its typeface."""
 MISSING = "—"
+SPREADS = "± is the 95% interval over repeats; σ, where given, the standard deviation between training seeds."
+"""Note under tables of metrics."""
 
 
 @dataclass(frozen=True)

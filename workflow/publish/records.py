@@ -1,0 +1,24 @@
+"""What pages of published measurements have in common."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from intermamba import files
+from intermamba.names import revision_name
+from intermamba.paths import record_of
+from workflow.tables.tabular import MISSING, decimals
+
+
+def made_by(measured: Path) -> str:
+    """Code and device of a file of measurements, from the record beside it."""
+    record = files.read_json(record_of(measured))
+    return f"Code {revision_name(record)}, {record['device']}"
+
+
+def mean_and_deviation(values: pd.Series, digits: int) -> str:
+    """Mean and, of several values, their standard deviation: 0.407 ± 0.039."""
+    if values.empty:
+        return MISSING
+    spread = f" ± {decimals(float(values.std()), digits)}" if len(values) > 1 else ""
+    return f"{decimals(float(values.mean()), digits)}{spread}"
