@@ -92,6 +92,12 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, row: Any) 
     return builder.gep(builder.bitcast(data, VECTOR.as_pointer()), [row])
 
 
+def _square(context: Any, builder: Any, array_type: Any, array: Any, row: Any) -> list[Any]:
+    """Pointers to WIDTH vectors from number ``row`` on."""
+    first = _pointer(context, builder, array_type, array, row)
+    return [builder.gep(first, [ir.Constant(ir.IntType(64), i)]) for i in range(WIDTH)]
+
+
 @intrinsic
 def load(_typing: Any, array: Any, _row: Any) -> Any:
     """Vector number ``row`` of a contiguous array."""
@@ -130,8 +136,7 @@ def transpose(_typing: Any, array: Any, _row: Any) -> Any:
     """Transpose the square of WIDTH vectors from number ``row`` on, in place."""
 
     def emit(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        first = _pointer(context, builder, array, *values)
-        places = [builder.gep(first, [ir.Constant(ir.IntType(64), i)]) for i in range(WIDTH)]
+        places = _square(context, builder, array, *values)
         rows = [builder.load(place, align=4) for place in places]
         half = WIDTH // 2
         low = [lane + side for lane in range(half) for side in (0, WIDTH)]
@@ -178,9 +183,7 @@ def totals(_typing: Any, array: Any, _row: Any) -> Any:
     """Sums of WIDTH vectors from number ``row`` on, one a lane, each in the order of :func:`total`."""
 
     def emit(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        first = _pointer(context, builder, array, *values)
-        places = [builder.gep(first, [ir.Constant(ir.IntType(64), i)]) for i in range(WIDTH)]
-        rows = [builder.load(place, align=4) for place in places]
+        rows = [builder.load(place, align=4) for place in _square(context, builder, array, *values)]
         # A vector holds so many parts of each of its sums; two vectors become one with half as many.
         parts = WIDTH
         while parts > 1:
