@@ -11,10 +11,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from micro import MICRO, merge
+from micro import MICRO
 from places import ROOT
 
 from intermamba import config, files
+from intermamba.config import merged
 from intermamba.paths import RECORD, path
 from workflow.cli.commands import app
 from workflow.graph.stages import table
@@ -57,7 +58,7 @@ def test_guides_add_rows_and_keep_the_others(study: Path, monkeypatch: pytest.Mo
     shutil.copy(ROOT / "ablations/__init__.py", study / "ablations/__init__.py")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(study), str(ROOT)]))
     document = yaml.safe_load(Path("params.yaml").read_text())
-    document["profiles"]["smoke"] = merge(document["profiles"]["smoke"], MICRO)
+    document["profiles"]["smoke"] = merged(document["profiles"]["smoke"], MICRO)
     document["base"]["runs"] = {"interhuman": {"intermamba": [0], "intergen": [0]}}
     Path("params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     run_all()

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from micro import MICRO, merge
+from micro import MICRO
 from places import ROOT
+
+from intermamba.config import merged
 
 PAGE = (ROOT / "docs/tutorial.md").read_text()
 
@@ -30,7 +32,7 @@ def copy(tmp_path: Path) -> Path:
             (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     params = tmp_path / "params.yaml"
     document = yaml.safe_load(params.read_text())
-    document["profiles"]["smoke"] = merge(document["profiles"]["smoke"], MICRO)
+    document["profiles"]["smoke"] = merged(document["profiles"]["smoke"], MICRO)
     params.write_text(yaml.safe_dump(document, sort_keys=False).replace("\n  smoke:\n", "\n  smoke: &smoke\n"))
     return tmp_path
 
