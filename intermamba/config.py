@@ -162,6 +162,10 @@ class DiffusionConfig(Section):
     """Solver of the reverse diffusion [paper 5.1: DDIM]."""
     sampling_steps: Positive
     """Denoising steps of a sample [paper 5.1: 50]."""
+    sampling_shift: Annotated[float, Field(ge=1)] | None = None
+    """Where a sample's steps are: none, where the solver has them; a number, evenly from the last step of the noise
+    schedule down, then shifted towards noise as by ``training.noise_shift``. DDIM's own begin below the last, at 900 of
+    1000 for ten steps, where pure noise is not what the denoiser was trained on [Lin et al. 2024]."""
     eta: Fraction
     """Noise that DDIM adds at each step; DPM-Solver++ adds none."""
     guidance: float

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from intermamba.config import DiffusionConfig, Sampler
 from intermamba.diffusion.graph import captured
-from intermamba.diffusion.solvers import alpha_bar, plan
+from intermamba.diffusion.solvers import alpha_bar, plan, shifted
 from intermamba.errors import ConfigError
 from intermamba.methods.method import Process
 from intermamba.models.network import Network
@@ -26,7 +26,8 @@ class Diffusion:
     Betas follow the squared-cosine schedule capped at 0.999, or are given by ``process``. DDIM takes every
     ``steps // sampling_steps``-th step down to 0 (for 50 of 1000: 980, 960, ..., 0); with ``eta`` 1 and all steps it is
     DDPM's ancestral sampling. DPM-Solver++ is the second-order multistep solver with diffusers' steps, evenly spaced
-    from the last towards the first. Nothing is clipped, and the last step returns the prediction itself.
+    from the last towards the first. ``sampling_shift`` gives either other steps. Nothing is clipped, and the last step
+    returns the prediction itself.
 
     ``sampler`` decides how a GPU runs a step (:class:`~intermamba.config.RuntimeConfig`).
 
@@ -62,8 +63,7 @@ class Diffusion:
         steps = torch.randint(self.config.steps, (count,), generator=generator, device=generator.device)
         if shift == 1.0:
             return steps
-        level = (steps + 0.5) / self.config.steps
-        return (self.config.steps * shift * level / (1 + (shift - 1) * level)).long()
+        return (self.config.steps * shifted((steps + 0.5) / self.config.steps, shift)).long()
 
     @torch.no_grad()
     def sample(

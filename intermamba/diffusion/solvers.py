@@ -5,7 +5,7 @@ and updates with those of diffusers' schedulers.
 """
 
 import math
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ class Plan(NamedTuple):
     """Factors of the noisy motion and of the noise in it that give the clean one."""
 
 
+Level = TypeVar("Level", Tensor, np.ndarray)
 Schedule = Literal["cosine", "linear"]
 
 
@@ -52,11 +53,15 @@ def plan(config: DiffusionConfig, schedule: Schedule = "cosine") -> Plan:
     """The plan of a solver.
 
     DDIM takes every ``steps // sampling_steps``-th step down to 0; DPM-Solver++ takes evenly spaced steps from the
-    last towards 0, without 0 itself.
+    last towards 0, without 0 itself. With a ``sampling_shift`` both take its steps.
     """
     most, count = config.steps, config.sampling_steps
-    evenly = np.linspace(0, most - 1, count + 1).round()[:0:-1]
-    asked = np.arange(count)[::-1] * (most // count) if config.solver == "ddim" else evenly
+    if config.sampling_shift is not None:
+        asked = _from_last(most, count, config.sampling_shift)
+    elif config.solver == "ddim":
+        asked = np.arange(count)[::-1] * (most // count)
+    else:
+        asked = np.linspace(0, most - 1, count + 1).round()[:0:-1]
     steps = torch.from_numpy(asked.astype(np.int64))
     here = alpha_bar(most, schedule).double()[steps]
     after = torch.cat((here[1:], here.new_ones(1)))  # alpha_bar of the following step; finally clean motion
@@ -64,6 +69,18 @@ def plan(config: DiffusionConfig, schedule: Schedule = "cosine") -> Plan:
     if config.solver == "ddim":
         return Plan(steps, *_ddim(here, after, config.eta), clean)
     return Plan(steps, _dpm_solver(here, after), [0.0] * count, clean)
+
+
+def _from_last(most: int, count: int, shift: float) -> Int[np.ndarray, " S"]:
+    """Shifted steps from the last one down, each below the one before also where rounding would make them equal."""
+    order = np.arange(count)
+    asked = (most * shifted(1 - order / count, shift)).round().astype(np.int64) - 1
+    return np.minimum.accumulate(asked + order) - order
+
+
+def shifted(level: Level, shift: float) -> Level:
+    """Noise levels between 0 and 1, moved towards noise (Esser et al. 2024, Eq. 23); ``shift`` 1 moves none."""
+    return shift * level / (1 + (shift - 1) * level)
 
 
 def _ddim(here: Tensor, after: Tensor, eta: float) -> tuple[Tensor, list[float]]:

@@ -47,7 +47,8 @@ def diffusers_scheduler(config: DiffusionConfig) -> Any:
     settings = {"num_train_timesteps": config.steps, "beta_schedule": "squaredcos_cap_v2", "prediction_type": "sample"}
     scheduler: Any
     if config.solver == "ddim":
-        scheduler = DDIMScheduler(**settings, clip_sample=False, set_alpha_to_one=True, timestep_spacing="leading")
+        spacing = "leading" if config.sampling_shift is None else "trailing"
+        scheduler = DDIMScheduler(**settings, clip_sample=False, set_alpha_to_one=True, timestep_spacing=spacing)
     else:
         scheduler = DPMSolverMultistepScheduler(**settings, algorithm_type="dpmsolver++", final_sigmas_type="zero")
     with warnings.catch_warnings():
@@ -167,10 +168,11 @@ def test_noisy_sampling_needs_and_obeys_a_generator(model):
     assert torch.equal(first, second)
 
 
-@pytest.mark.parametrize(("steps", "eta"), [(1, 0.0), (3, 0.0), (7, 0.4), (50, 1.0)])
-def test_update_is_that_of_diffusers(steps, eta):
+@pytest.mark.parametrize("shift", [None, 1.0])
+@pytest.mark.parametrize(("steps", "eta"), [(1, 0.0), (4, 0.0), (8, 0.4), (50, 1.0)])
+def test_update_is_that_of_diffusers(steps, eta, shift):
     """The sampler's linear combination against ``DDIMScheduler.step``, to 1e-5."""
-    diffusion = Diffusion(config(sampling_steps=steps, eta=eta))
+    diffusion = Diffusion(config(sampling_steps=steps, eta=eta, sampling_shift=shift))
     draws = torch.Generator().manual_seed(0)
     x, clean, noise = torch.randn(3, 2, 5, 2, 4, generator=draws)
     scheduler = diffusers_scheduler(diffusion.config)
@@ -215,6 +217,47 @@ def test_solvers_agree_where_steps_are_many(model):
     real = mask[:, :, None, None]
     apart = [((one - other) * real).abs().max().item() for one, other in (few, many)]
     assert apart[1] < 0.2 * apart[0]
+
+
+@pytest.mark.parametrize("count", [1, 10, 100, 1000])
+@pytest.mark.parametrize("shift", [1.0, 8.0, 50.0])
+def test_shifted_steps_begin_in_noise_and_go_down(count, shift):
+    steps = torch.tensor(Diffusion(config(sampling_steps=count, sampling_shift=shift)).steps)
+    assert len(steps) == count
+    assert steps[0] == 999
+    assert steps[-1] >= 0
+    assert (steps.diff() < 0).all()
+    if count == 10:
+        half = 1000 * shift * 0.5 / (1 + (shift - 1) * 0.5)  # level 1/2 is the sixth of ten
+        assert steps[5] == pytest.approx(half - 1, abs=1)
+
+
+@pytest.mark.parametrize("solver", ["ddim", "dpm-solver++"])
+def test_few_steps_from_the_last_meet_a_distribution_far_from_noise(solver, monkeypatch):
+    """Motions around 3 with a deviation of 0.5, whose best denoiser is known: steps that begin at 900 take pure noise
+    for a motion with noise, and their samples' mean stays behind."""
+    mean, spread = 3.0, 0.5
+    bar = Diffusion(CONFIG).alpha_bar.double()
+
+    def denoise(half, state, timestep, factors, *rest):  # the expected clean motion of a Gaussian one
+        x, last = state
+        signal, noise = bar[timestep].sqrt(), 1 - bar[timestep]
+        clean = mean + signal * spread**2 / (signal**2 * spread**2 + noise) * (x - signal * mean)
+        return torch.stack((factors[0] * x + factors[1] * clean + factors[2] * last, clean))
+
+    monkeypatch.setattr("intermamba.diffusion._guided_step", lambda _, *arguments: denoise(*arguments))
+    noise = torch.randn(1, 4000, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    mask, cond = torch.ones(1, 4000, dtype=torch.bool), torch.zeros(1, 1, 8)
+    network = build("intergen", features=3, **SIZES)
+
+    def sampled(shift):
+        settings = config(solver=solver, sampling_steps=10, sampling_shift=shift)
+        return Diffusion(settings).sample(network, cond, mask, noise)
+
+    own, shifted = sampled(None), sampled(8.0)
+    assert shifted.mean() == pytest.approx(mean, abs=0.02)
+    if solver == "ddim":
+        assert own.mean() < mean - 0.1
 
 
 def test_a_solver_without_noise_refuses_eta():
