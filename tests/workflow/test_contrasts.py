@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.formula.api import ols
+from statsmodels.stats.multitest import multipletests
 
 from workflow.results.contrasts import Blocks, Contrast, above_chance, distinguishable, holm, paired, unpaired
 
@@ -42,6 +44,25 @@ def test_pooling_in_closed_form():
     assert blocks.freedom == freedom
     assert found.effect == pytest.approx(wide[:, 3].mean() - wide[:, 1].mean())
     assert found.high - found.low == pytest.approx(2 * stats.t.ppf(0.975, freedom) * error)
+
+
+@pytest.mark.parametrize("absent", [(), (("m0", 1), ("m2", 0), ("m2", 2))], ids=["balanced", "unbalanced"])
+def test_contrasts_are_those_of_statsmodels(absent):
+    frame = trainings(seeds=4)
+    frame = frame[[pair not in absent for pair in zip(frame["method"], frame["seed"], strict=True)]]
+    fit = ols("value ~ 0 + C(method) + C(seed, Sum)", frame).fit()  # seeds sum to zero: a method is at their mean
+    blocks = Blocks(frame)
+    assert blocks.freedom == fit.df_resid
+    for found, hypothesis in (
+        (blocks.difference("m3", "m2"), "C(method)[m3] - C(method)[m2] = 0"),
+        (blocks.against("m2", 1.5), "C(method)[m2] = 1.5"),
+    ):
+        expected = fit.t_test(hypothesis)
+        shift = 1.5 if "1.5" in hypothesis else 0.0
+        low, high = expected.conf_int()[0]
+        assert (found.effect, found.low, found.high, found.p) == pytest.approx(
+            (expected.effect[0] - shift, low - shift, high - shift, float(expected.pvalue))
+        )
 
 
 def test_a_constant_is_compared_with_the_mean_over_seeds():
@@ -93,6 +114,11 @@ def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+def test_holm_is_that_of_statsmodels():
+    p = np.random.default_rng(0).uniform(0, 0.2, 30)
+    assert holm(p.tolist()) == pytest.approx(multipletests(p, method="holm")[1])
 
 
 def test_above_chance_and_distinguishable_are_decided_over_training_seeds():

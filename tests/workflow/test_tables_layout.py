@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from intermamba.errors import DataError
 from workflow.tables import latex, markdown
 from workflow.tables.tabular import Block, Cell, Column, Row, Table, decimals, interval, ranked, significant
 
@@ -94,6 +95,13 @@ def test_every_row_of_a_latex_table_has_every_column():
     rows = [line for line in lines if line.endswith(r"\\") and "multicolumn{3}" not in line]
     assert rows
     assert all(line.replace(r"\&", "").count("&") == 2 for line in rows)
+
+
+def test_latex_refuses_what_pdflatex_cannot_print():
+    assert latex.escape("Méthode “à deux”") == "Méthode “à deux”"
+    for text, sign in (("Ours 双人", "双"), ("Ω net", "Ω")):
+        with pytest.raises(DataError, match=f"'{sign}'.* in '{text}'"):
+            latex.escape(text)
 
 
 def test_markdown_escapes_and_marks():

@@ -1,8 +1,10 @@
 """Tables as LaTeX (booktabs, plain pdflatex): one ``table`` environment each, and the document that holds them all."""
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from intermamba.errors import DataError
 from workflow.tables.tabular import ARROWS, SIGNS, Block, Cell, Column, Row, Table
 
 WIDE = 7
@@ -43,8 +45,23 @@ _SPECIAL = str.maketrans(
 
 
 def escape(text: str) -> str:
-    """Plain Unicode text, safe in LaTeX's text mode."""
+    """Plain Unicode text, safe in LaTeX's text mode.
+
+    Raises:
+        DataError: a sign that plain pdflatex cannot print.
+    """
+    unknown = sorted({sign for sign in text if not (sign.isascii() or ord(sign) in _SPECIAL or _printable(sign))})
+    if unknown:
+        raise DataError(
+            f"{', '.join(map(repr, unknown))} in {text!r}: pdflatex cannot print it. Allowed are Latin letters, their "
+            "punctuation and the signs of workflow/tables/latex.py: use these, or add the sign there."
+        )
     return text.translate(_SPECIAL)
+
+
+def _printable(sign: str) -> bool:
+    """Whether font encoding T1 has it."""
+    return (unicodedata.name(sign, "").startswith("LATIN ") and ord(sign) < 0x180) or sign in "‘’“”…"
 
 
 def table(value: Table) -> str:
