@@ -27,9 +27,13 @@ from intermamba.text.word_vectors import vectorise
 class Evaluator(typing.Protocol):
     """Embeds texts and motions into one space, in the order of the batch."""
 
-    def embed_text(self, batch: Batch) -> Float[Tensor, "B K"]: ...
+    def embed_text(self, batch: Batch) -> Float[Tensor, "B K"]:
+        """Embedding of each caption."""
+        ...
 
-    def embed_motion(self, batch: Batch) -> Float[Tensor, "B K"]: ...
+    def embed_motion(self, batch: Batch) -> Float[Tensor, "B K"]:
+        """Embedding of each motion, over its real frames."""
+        ...
 
 
 REMEMBERED = 2**16

@@ -17,6 +17,7 @@ class OnePerCaption:
     """Base of sources without variations: MModality is not measured on them."""
 
     def variations(self, repeat_seed: int, captions: int, samples: int) -> None:  # noqa: ARG002
+        """None: there is one motion of a caption."""
         return
 
 

@@ -63,10 +63,12 @@ class Job:
 
     @property
     def dataset(self) -> Dataset:
+        """Dataset of its item."""
         return self.item["dataset"]
 
     @property
     def variant(self) -> str:
+        """Row of its item."""
         return self.item["variant"]
 
     @property

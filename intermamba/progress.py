@@ -45,6 +45,7 @@ class Meter:
         self._mark: tuple[float, int] | None = None
 
     def advance(self, done: int) -> None:
+        """Count ``done`` more units."""
         self._last = self._clock()
         self.done += done
         self._mark = self._mark or (self._last, self.done)

@@ -37,18 +37,22 @@ class Trained:
 
     @property
     def variant(self) -> str:
+        """Name of its row."""
         return self.recipe.variant.name
 
     @property
     def dataset(self) -> str:
+        """Dataset it was trained on."""
         return self.recipe.dataset
 
     @property
     def origin(self) -> str:
+        """Where its training data come from."""
         return self.recipe.origin
 
     @property
     def tower(self) -> str:
+        """Name of the text tower whose features it reads."""
         return self.recipe.tower
 
     @property

@@ -60,6 +60,7 @@ class Batch:
         return torch.arange(self.motion.shape[1], device=self.length.device) < self.length[:, None]
 
     def to(self, device: torch.device | str) -> "Batch":
+        """The batch on a device."""
         step = None if self.step is None else self.step.to(device)
         return replace(self, motion=self.motion.to(device), length=self.length.to(device), step=step)
 

@@ -202,6 +202,7 @@ class SplitFile:
         return frames
 
     def captions(self, index: int) -> tuple[str, ...]:
+        """Captions of clip ``index``."""
         return self._captions[index]
 
     def tokens(self, index: int) -> tuple[tuple[str, ...], ...]:

@@ -31,6 +31,7 @@ class Animation:
     translations: Float[np.ndarray, "T 2 J 3"]
 
     def children(self, joint: int) -> list[int]:
+        """Joints whose parent is ``joint``."""
         return [child for child, parent in enumerate(self.parents) if parent == joint]
 
 

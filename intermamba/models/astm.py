@@ -58,6 +58,7 @@ class Scan(nn.Module):
         )
 
     def rates(self, channels: int) -> Float[Tensor, "E N"]:
+        """Rates A of the first ``channels``, all negative [Mamba]."""
         return -self.log_rate[:channels].exp()
 
     def fuses(self, *tensors: Tensor) -> bool:

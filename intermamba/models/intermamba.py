@@ -76,6 +76,7 @@ class Block(nn.Module):
         return self.cross_astm(h, emb_both, mask_both, both(self.liia(h, emb, mask)))
 
     def astm_blocks(self) -> Iterator[tuple[Literal["self", "cross"], AstmBlock]]:
+        """Its ASTM blocks by name: ``self``, and ``cross`` unless it is ablated."""
         yield "self", self.self_astm
         if self.cross_astm is not None:
             yield "cross", self.cross_astm

@@ -118,10 +118,12 @@ class TextCache:
 
     @property
     def width(self) -> int:
+        """Features of a token."""
         return self._features.shape[-1]
 
     @property
     def context(self) -> int:
+        """Maximum number of tokens of a caption."""
         return len(self._position)
 
     @property

@@ -21,6 +21,7 @@ class Reduction:
         return (features - self.mean) @ self.basis
 
     def same(self, other: "Reduction | None") -> bool:
+        """Whether ``other`` is the same map to the bit."""
         return other is not None and torch.equal(self.mean, other.mean) and torch.equal(self.basis, other.basis)
 
 

@@ -43,6 +43,7 @@ class Share:
 
     @property
     def passes(self) -> int:
+        """Forward and backward passes of a step, over all processes."""
         return self.world * self.parts
 
     def of(self, drawn: Shaped[Tensor, "S ..."]) -> Shaped[Tensor, "B ..."]:

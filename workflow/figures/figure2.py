@@ -68,10 +68,12 @@ class Panel:
 
     @property
     def largest(self) -> float:
+        """Most parameters of a model, in millions."""
         return max(point.millions for point in self.points)
 
     @property
     def numbered(self) -> bool:
+        """Whether ranks stand for names, of which there are too many."""
         return len(self.points) > MOST_NAMED
 
     @property

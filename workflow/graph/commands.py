@@ -34,6 +34,7 @@ class StageCommand:
 
     @property
     def example(self) -> str:
+        """A command line with typical values."""
         values = EXAMPLES | ({} if "seed" in self.fields else {"variant": "intergen"})  # a checkpoint of its authors
         options = [f"--{name} {values[name]}" for name in self.fields] or ["--profile smoke"]
         return " ".join(["intermamba", self.name, *options])

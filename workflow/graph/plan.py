@@ -67,6 +67,7 @@ class Slot:
 
     @property
     def end(self) -> float:
+        """Hours from the start."""
         return self.start + self.cost.hours
 
 

@@ -38,6 +38,7 @@ class Submitted:
 
     @property
     def alive(self) -> bool:
+        """Whether it waits or runs."""
         return self.state in ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "REQUEUED")
 
 

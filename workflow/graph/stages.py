@@ -77,6 +77,7 @@ class Stage:
 
     @property
     def command(self) -> str:
+        """Its command line, with fields of an item in braces."""
         options = [f"--{name} {{{name}}}" for name in self.fields]
         return " ".join(["intermamba", self.name, "--profile", self.profile, *options])
 

@@ -49,14 +49,17 @@ class Forecast:
         self._seconds: dict[str, list[float]] = {}
 
     def finish(self, rule: str, seconds: float) -> None:
+        """Note that a job of ``rule`` took ``seconds``."""
         self._seconds.setdefault(rule, []).append(seconds)
 
     @property
     def total(self) -> int:
+        """Number of all jobs."""
         return self._jobs.total()
 
     @property
     def done(self) -> int:
+        """Number of finished jobs."""
         return sum(map(len, self._seconds.values()))
 
     def left(self, elapsed: float) -> float | None:

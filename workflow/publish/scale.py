@@ -83,6 +83,7 @@ class Fit:
     """The largest relative one."""
 
     def at(self, clips: float, frames: float) -> float:
+        """The quantity that it predicts."""
         return self.constant + self.clip * clips + self.frame * frames
 
 

@@ -43,6 +43,7 @@ class Picture:
 
     @property
     def name(self) -> str:
+        """File name without its ending."""
         return PurePath(self.path).stem
 
 

@@ -100,6 +100,7 @@ class Cost(_Claim):
 
     @property
     def metric(self) -> str:
+        """The quantity of its effect."""
         return self.kind
 
 
@@ -112,6 +113,7 @@ class Weights(_Claim):
 
     @property
     def metric(self) -> str:
+        """The branch whose weights it is about."""
         return self.branch
 
 

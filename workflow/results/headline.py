@@ -38,10 +38,12 @@ class Bar:
 
     @property
     def text(self) -> str:
+        """The value as printed in the tables."""
         return decimals(self.value, METRICS[PRECISION].digits)
 
     @property
     def between(self) -> str:
+        """The interval in words."""
         digits = METRICS[PRECISION].digits
         return f"{decimals(self.low, digits)} to {decimals(self.high, digits)}"
 
@@ -62,6 +64,7 @@ class Headline:
 
     @property
     def text(self) -> str:
+        """The sentences as one paragraph."""
         return " ".join(self.sentences)
 
 

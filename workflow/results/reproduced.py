@@ -45,11 +45,17 @@ class Study:
     """Every known variant by name."""
 
     def variant(self, name: str) -> Variant:
+        """The row of this name.
+
+        Raises:
+            ConfigError: there is none.
+        """
         if name not in self.variants:
             raise ConfigError(unknown("variant", name, self.variants, "runs of params.yaml"))
         return self.variants[name]
 
     def label(self, method: str) -> str:
+        """Printed name of a row, or of another project's motions."""
         given = {name: one.label for methods in self.config.motions.values() for name, one in methods.items()}
         return given.get(method) or self.variant(method).label
 

@@ -64,6 +64,7 @@ class Paper:
     used: set[int] = field(default_factory=set)
 
     def rows(self, number: int) -> pd.DataFrame:
+        """Rows of a table as printed, read once."""
         self.used.add(number)
         if number not in self.read:
             self.read[number] = reported.read(number)

@@ -67,6 +67,7 @@ class Move:
     path: Path
 
     def at(self, time: Curve) -> Stand:
+        """Place and heading at each time, on the path's end outside of the move."""
         return self.path(timing.glide((time - self.start) / (self.end - self.start)))
 
 
@@ -294,6 +295,7 @@ class Performer:
         return stands
 
     def curve(self, channel: str, time: Curve) -> Curve:
+        """Sum of a channel's signals at each time."""
         return sum((signal(time) for signal in self.channels[channel]), np.zeros(len(time)))
 
     def trunk(self, time: Curve, other: Float[np.ndarray, "T 3"]) -> Trunk:

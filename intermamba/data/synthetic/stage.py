@@ -49,6 +49,7 @@ class Stage:
 
     @property
     def count(self) -> int:
+        """How many times the action is done."""
         return TIMES[self["count"]]
 
     def vary(self, value: float, share: float = 0.06) -> float:

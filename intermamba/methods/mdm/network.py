@@ -82,6 +82,7 @@ class Mdm(Network):
         return torch.cat((torch.zeros_like(mask[:, :1]), ~mask), dim=1) if self.fixed else None
 
     def positioned(self, h: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        """Tokens with their positions added, then dropout."""
         positions = sinusoids(torch.arange(h.shape[1], device=h.device), self.width)
         return self.dropout(h + positions.to(h.dtype))
 

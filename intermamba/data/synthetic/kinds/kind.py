@@ -35,6 +35,7 @@ class Kind:
 
     @property
     def combinations(self) -> list[Combination]:
+        """Every combination of values of its parameters."""
         return list(itertools.product(*self.parameters.values()))
 
     @property
