@@ -48,8 +48,8 @@ KNOBS = ("complexity", "model", "diffusion", "text", f"datasets.{DATASET}.max_fr
 """What the counts and times depend on."""
 
 TIME_COLUMNS = (
-    "method", "repeat", "seconds", "solver", "sampling_steps", "guidance", "frames", "batch", "warmup_steps", "device",
-    "dtype", "threads",
+    "method", "repeat", "seconds", "solver", "sampling_steps", "timed_steps", "guidance", "frames", "batch",
+    "warmup_steps", "device", "dtype", "threads",
 )  # fmt: skip
 """Columns of ``complexity_time.csv``: a timed sampling and its conditions."""
 
@@ -113,13 +113,21 @@ SCAN_FLOPS = 9
 """FLOPs of a scan per channel, step and state [mamba_ssm's own formula]."""
 
 
-def run(config: Config, job: Job, *, timed: bool = True, advance: Callable[[int], None] | None = None) -> None:
+def run(
+    config: Config,
+    job: Job,
+    *,
+    timed: bool = True,
+    steps: int | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> None:
     """Measure every model of the study; write counts to ``complexity.csv`` and times, which differ between runs, to
     ``complexity_time.csv``.
 
     The first has two rows per model, with ``sizes`` ``profile`` or ``paper``: see :func:`count`. The second has one row
     per sampling, written at once, so that an interrupted run keeps its measurements: see :func:`samplings`.
-    Needs no data. ``timed=False`` counts only; ``advance`` is called with 1 after each timed sampling.
+    Needs no data. ``timed=False`` counts only; ``steps`` are those of :func:`samplings`; ``advance`` is called with 1
+    after each timed sampling.
     """
     names = list(dict.fromkeys(variant for _, variant, _ in config.rows()))
     counts, times = job["complexity"], job["complexity_time"]
@@ -138,7 +146,7 @@ def run(config: Config, job: Job, *, timed: bool = True, advance: Callable[[int]
                 models = {name: _build(name, sizes[name]["profile"], device(config)) for name in timed_rows(config)}
             done: list[dict[str, Any]] = []
             files.write_csv(times, pd.DataFrame(columns=TIME_COLUMNS))
-            for row in samplings(models, config):
+            for row in samplings(models, config, steps):
                 done.append(row)
                 files.write_csv(times, pd.DataFrame(done, columns=TIME_COLUMNS))
                 if advance:
@@ -208,30 +216,40 @@ def _counted_products() -> Iterator[FlopCounterMode]:
         yield counter
 
 
-def samplings(models: dict[str, Network], config: Config) -> Iterator[dict[str, Any]]:
+def samplings(models: dict[str, Network], config: Config, steps: int | None = None) -> Iterator[dict[str, Any]]:
     """Time guided samplings of one clip; one row of :data:`TIME_COLUMNS` each.
 
     All models take turns within each repeat, so that a change of the machine's load affects all alike. Before the
     first repeat each takes ``warmup_steps`` steps of the sampler, so that allocation, the choice of kernels and their
-    compilation are not timed. A whole sampling would take minutes at the paper's sizes on a CPU.
+    compilation are not timed. A whole sampling would take minutes at the paper's sizes on a CPU: ``steps`` lets those
+    with more take only so many; their seconds are then those of a whole one in proportion.
     """
     settings = config.complexity
     sampling = {name: config.of(find(name).base).diffusion for name in models}
-    full = {name: sampler_of(find(name), sampling[name], config.runtime.sampler) for name in models}
+
+    def cut(name: str, most: int | None) -> DiffusionConfig:
+        whole = sampling[name]
+        return whole if most is None else _with(whole, {"sampling_steps": min(most, whole.sampling_steps)})
+
+    def sampler(name: str, most: int | None) -> MotionSampler:
+        return sampler_of(find(name), cut(name, most), config.runtime.sampler)
+
+    samplers = {name: sampler(name, steps) for name in models}
     for name, model in models.items():
-        fewer = sampling[name].model_copy(update={"sampling_steps": settings.warmup_steps})
-        sample(sampler_of(find(name), fewer, config.runtime.sampler), model, settings.frames)
+        sample(sampler(name, settings.warmup_steps), model, settings.frames)
     where = device(config)
     for repeat in range(repeats(config)):
         for name, model in models.items():
+            whole, timed = model.steps(sampling[name]), model.steps(cut(name, steps))
             start = time.perf_counter()
-            sample(full[name], model, settings.frames)
+            sample(samplers[name], model, settings.frames)
             yield {
                 "method": name,
                 "repeat": repeat,
-                "seconds": time.perf_counter() - start,
+                "seconds": (time.perf_counter() - start) * whole / timed,
                 "solver": sampling[name].solver,
-                "sampling_steps": model.steps(sampling[name]),
+                "sampling_steps": whole,
+                "timed_steps": timed,
                 "guidance": sampling[name].guidance,
                 "frames": settings.frames,
                 "batch": 1,

@@ -55,13 +55,13 @@ def run(
     that cannot hold them all; the estimate is then scaled per clip. ``advance`` is called with 1 after each variant.
 
     Raises:
-        ConfigError: a number is not positive, or the batch exceeds that of training.
+        ConfigError: a number is not positive, or the batch exceeds that of a training.
         StateError: a model does not fit in memory.
     """
-    whole = config.clips_a_pass()
-    batch = whole if batch is None else batch
-    if not 0 < batch <= whole:
-        raise ConfigError(f"--batch {batch}: needs 1 to {whole}, the clips per pass of one device in training.")
+    own = {variant: config.of(find(variant).base) for variant in variants}
+    least = min(one.clips_a_pass() for one in own.values())
+    if batch is not None and not 0 < batch <= least:
+        raise ConfigError(f"--batch {batch}: needs 1 to {least}, the clips per pass of one device in training.")
     if steps < 1 or warmup < 0:
         raise ConfigError(f"--steps {steps}, --warmup {warmup}: needs at least one step and a non-negative warm-up.")
     output = path("budget", profile=config.profile)
@@ -69,8 +69,8 @@ def run(
     rows = []
     with provenance.recorded("budget", [output], config=knobs, seeds={"root": config.seed}):
         for variant in variants:
-            row = _apart(config, variant, steps, warmup, batch)
-            rows.append({**row, **whole_training(config, row["seconds_median"], batch)})
+            row = _apart(config, variant, steps, warmup, batch or own[variant].clips_a_pass())
+            rows.append({**row, **whole_training(own[variant], row["seconds_median"], row["batch"])})
             files.write_csv(output, pd.DataFrame(rows))
             if advance:
                 advance(1)
@@ -93,7 +93,7 @@ def measure(config: Config, variant: str, steps: int, warmup: int, batch: int) -
         engine = trainer(
             config.on_one_device().runtime,
             epochs=1,
-            gradient_clip=config.training.gradient_clip,
+            gradient_clip=module.config.training.gradient_clip,
             callbacks=[clock],
             precision=config.training.precision,
         )
@@ -142,7 +142,9 @@ def example(config: Config, variant: str, batch: int) -> tuple[TrainingModule, B
 
 
 def whole_training(config: Config, seconds: float, batch: int) -> dict[str, Any]:
-    """Estimate of the whole training on InterHuman at ``seconds`` for a step of ``batch`` clips.
+    """Estimate of a method's whole training on InterHuman at ``seconds`` for a step of ``batch`` clips.
+
+    ``config`` is the method's own (:meth:`~intermamba.config.Config.of`).
 
     ``epoch_clips`` (with mirrored copies), ``training_epochs``, ``training_batch`` of a device, ``training_steps``, and
     ``training_hours``: in proportion to the clips where ``batch`` is not the one of training.

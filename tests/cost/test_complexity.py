@@ -135,6 +135,15 @@ def test_stage_writes_counts_and_times_apart(tiny):
     assert counts.read_bytes() == first
 
 
+def test_fewer_timed_steps_stand_for_a_whole_sampling(tiny, monkeypatch):
+    clock = iter(range(1000))
+    monkeypatch.setattr(complexity.time, "perf_counter", lambda: float(next(clock)))  # every sampling takes a second
+    stages.job(tiny, "complexity").run(tiny, steps=1)
+    times = pd.read_csv(path("complexity_time", profile="smoke"))
+    assert times[["sampling_steps", "timed_steps"]].to_numpy().tolist() == [[2, 1]] * 6
+    assert times["seconds"].tolist() == [2.0] * 6
+
+
 def test_counting_alone_writes_no_times(tiny):
     stages.job(tiny, "complexity").run(tiny, timed=False)
     assert path("complexity", profile="smoke").exists()

@@ -34,6 +34,7 @@ def measured(tmp_path: Path) -> Path:
         for name in sorted(names)
     ]
     frame = pd.DataFrame(counts).assign(macs_attention=0, macs_scan=0)
+    frame["macs_sampling"] = 500 * frame["macs_dense"].where(frame["method"] != "mdm", 200)  # its samplings are longer
     frame.to_csv(folder / "complexity.csv", index=False)
     time = {"method": "intermamba", "repeat": 0, "seconds": SAMPLE, "frames": FRAMES, "device": "some GPU"}
     pd.DataFrame([time]).to_csv(folder / "complexity_time.csv", index=False)
@@ -65,6 +66,26 @@ def test_an_evaluation_draws_every_clip_in_every_repeat_and_the_variations(study
     assert clips % rules.batch == 0
     drawn = rules.repeats * clips + varied.repeats * varied.captions * varied.samples
     assert row.hours == pytest.approx(drawn * SAMPLE / 3600)
+
+
+def test_a_sampling_that_nobody_timed_is_scaled_by_its_own_operations(study: Path, measured: Path) -> None:
+    found = costs(measured)
+    timed, scaled = (found["evaluate", "interhuman", name, "0"] for name in ("intermamba", "mdm"))
+    assert scaled.hours == pytest.approx(20 * timed.hours)
+    assert scaled.basis == "scaled"
+
+
+def test_a_method_is_trained_by_its_own_knobs(study: Path, measured: Path) -> None:
+    smoke = config.load("smoke")
+    own = {**smoke.methods, "t2m": smoke.methods["t2m"].model_copy(update={"training": {"epochs": 9, "batch": 4}})}
+    changed = smoke.model_copy(update={"methods": own})
+    [row] = [
+        cost
+        for cost in plan.costs(changed, plan.Measurements(measured, "smoke"))
+        if tuple(cost.job.item.values()) == ("interhuman", "t2m", "0") and cost.job.stage == "train"
+    ]
+    steps = 9 * (smoke.datasets["interhuman"].synthetic.train * 2 // 4)
+    assert row.hours == pytest.approx(steps * 4 * STEP / BATCH / 3600)
 
 
 def test_what_nobody_measured_is_bounded_by_its_time_limit(study: Path, measured: Path) -> None:

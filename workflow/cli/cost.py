@@ -19,6 +19,10 @@ def complexity(
     counts_only: Annotated[
         bool, typer.Option("--counts-only", help="Count only, without timing; takes seconds at any size.")
     ] = False,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Time so many steps of each sampler and scale, where whole samplings take too long."),
+    ] = None,
 ) -> None:
     """Count parameters and multiply-accumulates of every row, and time its sampler; needs no data."""
     config, job = open_job(profile, "complexity")
@@ -26,7 +30,7 @@ def complexity(
 
     planned = len(stage.timed_rows(config)) * stage.repeats(config)
     with progress("complexity", planned, "timing", still=True) as advance:
-        stage.run(config, job, timed=not counts_only, advance=advance)
+        stage.run(config, job, timed=not counts_only, steps=steps, advance=advance)
 
 
 @app.command(rich_help_panel=COST, epilog="Example: intermamba budget --profile paper --variant intermamba --steps 10")

@@ -21,6 +21,7 @@ from intermamba.config import Config, Dataset
 from intermamba.data import manifest as manifests
 from intermamba.errors import ConfigError, StateError
 from intermamba.job import Job
+from intermamba.models import find
 from intermamba.paths import path
 from intermamba.reading.documents import read_csv
 from workflow.graph.stages import Stage, devices, table
@@ -40,6 +41,7 @@ STATE = 4 * FLOAT
 GIB = 2**30
 SAMPLED = ("evaluate", "re-evaluate", "steps", "show")
 """Stages whose time is that of sampling."""
+SAMPLING = "macs_sampling"
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,8 @@ class Measurements:
             return [{str(name): value for name, value in row.items()} for row in rows]
         raise StateError(f"{file} has no rows. Run `{command}` again.")
 
-    def macs(self, variant: str) -> float:
-        """Multiply-accumulates of one pass.
+    def macs(self, variant: str, *, whole: bool = False) -> float:
+        """Multiply-accumulates of one pass, or of a whole sampling.
 
         Raises:
             StateError: they were not counted.
@@ -110,14 +112,22 @@ class Measurements:
         if variant not in self.counts:
             raise StateError(f"complexity.csv has no row of {variant!r}. Run `intermamba complexity` again.")
         row = self.counts[variant]
-        return float(row["macs_dense"] + row["macs_attention"] + row["macs_scan"])
+        return float(row["macs_sampling"] if whole else row["macs_dense"] + row["macs_attention"] + row["macs_scan"])
 
-    def of(self, known: Mapping[str, float], variant: str) -> tuple[float, Basis]:
+    def training(self, variant: str) -> tuple[float, Basis]:
+        """Seconds of a clip in a variant's training step."""
+        return self._of(self.clip_seconds, variant, whole=False)
+
+    def sampling(self, variant: str) -> tuple[float, Basis]:
+        """Seconds of a variant's whole sampling."""
+        return self._of(self.sampling_seconds, variant, whole=True)
+
+    def _of(self, known: Mapping[str, float], variant: str, *, whole: bool) -> tuple[float, Basis]:
         """A variant's seconds, or those of the first measured one in proportion to multiply-accumulates."""
         if variant in known:
             return known[variant], "measured"
         first = next(iter(known))
-        return known[first] * self.macs(variant) / self.macs(first), "scaled"
+        return known[first] * self.macs(variant, whole=whole) / self.macs(first, whole=whole), "scaled"
 
 
 def clips(config: Config, dataset: Dataset) -> Mapping[str, int]:
@@ -149,7 +159,7 @@ def _cost(config: Config, measured: Measurements, stage: Stage, job: Job) -> Cos
     if stage.name == "train":
         return _training(config, measured, job, gpus)
     if stage.name in SAMPLED:
-        seconds, basis = measured.of(measured.sampling_seconds, job.variant)
+        seconds, basis = measured.sampling(job.variant)
         basis, factor = _by_frames(basis, config, job.dataset, measured.sampling_frames)
         hours = seconds * factor * _samplings(config, stage.name, job.dataset) / 3600
         return Cost(job, hours, basis, gpus)
@@ -158,8 +168,9 @@ def _cost(config: Config, measured: Measurements, stage: Stage, job: Job) -> Cos
 
 
 def _training(config: Config, measured: Measurements, job: Job, gpus: int) -> Cost:
+    config = config.of(find(job.variant).base)
     training, data = config.training, config.datasets[job.dataset]
-    seconds, basis = measured.of(measured.clip_seconds, job.variant)
+    seconds, basis = measured.training(job.variant)
     basis, factor = _by_frames(basis, config, job.dataset, measured.step_frames)
     at_once = config.clips_a_pass()
     share = at_once * config.runtime.accumulate

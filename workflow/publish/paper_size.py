@@ -86,6 +86,8 @@ def _budget(folder: Path, variants: Mapping[str, Variant]) -> str:
             f"{significant(row['seconds_q1'], 3)}–{significant(row['seconds_q3'], 3)}",
             str(row["batch"]),
             significant(row["memory_gib"], 3),
+            f"{row['training_steps']:,}",
+            str(row["training_batch"]),
             significant(row["training_hours"] / 24, 3),
         ]
         for row in budget.to_dict("records")
@@ -94,10 +96,10 @@ def _budget(folder: Path, variants: Mapping[str, Variant]) -> str:
         f"Training, {_origin(folder, BUDGET)}: an optimisation step on random clips of {one['frames']} frames, median "
         f"of {one['steps']} after {one['warmup_steps']} warm-up steps, on {one['device']}, precision {one['precision']}"
         f", {one['threads']} thread{'' if one['threads'] == 1 else 's'}; peak memory; and the whole training on "
-        f"InterHuman, in proportion to the clips: {one['training_epochs']} epochs of {one['epoch_clips']} clips in "
-        f"batches of {one['training_batch']}, {one['training_steps']} steps."
+        f"InterHuman, {one['epoch_clips']:,} clips an epoch, by each method's own epochs and batch, in proportion to "
+        "the clips."
     )
-    head = ["Model", "step (s)", "quartiles", "batch", "memory (GiB)", "whole training (days)"]
+    head = ["Model", "step (s)", "quartiles", "batch", "memory (GiB)", "steps", "of clips", "whole training (days)"]
     return f"{intro}\n\n{markdown.grid(head, rows)}"
 
 

@@ -235,6 +235,9 @@ def timing(times: pd.DataFrame) -> str:
     how = f"of {solver} with guidance {one['guidance']}"
     if len(times[["sampling_steps", "guidance"]].drop_duplicates()) > 1:
         how = "with each method's own sampler and guidance"
+    timed = times.get("timed_steps", times["sampling_steps"])  # the same
+    if (timed < times["sampling_steps"]).any():
+        how += f", in proportion to {_span(timed)} timed steps"
     return (
         f"{repeats} samplings each of {one['frames']} frames at batch {one['batch']}, {_span(times['sampling_steps'])} "
         f"steps {how}, interleaved across models after {one['warmup_steps']} warm-up "
