@@ -6,7 +6,8 @@ Generates datasets in their owners' formats, as large as the official ones, and 
 every stage that reads data on them, each as a process of its own: ``fetch`` (which checks a folder), ``preprocess``,
 ``encode-text``, an epoch of training's loader, and the evaluation of ground truth and chance with 20 repeats. The
 evaluator is trained for an epoch on the smallest dataset. WORK keeps the datasets and what was measured, so that a
-stopped run goes on where it was; measurements of other code are refused. A row per dataset and stage:
+stopped run goes on where it was; measurements of other code are refused. The stages that read motions alone also run
+on ten times InterHuman's clips: every clip by ten names. A row per dataset and stage:
 
 - ``seconds``: processor time, which other work on the machine disturbs less than elapsed time (``wall``).
 - ``held``: the most memory at once, in bytes, that is not of mapped files, looked at every :data:`LOOKS` seconds.
@@ -39,6 +40,7 @@ from intermamba.data.splits import SplitFile
 from intermamba.paths import SPLITS, path
 from intermamba.provenance import code_revision, recorded
 from workflow.graph.stages import job
+from workflow.publish.scale import RENAMED
 
 CLIPS: dict[Dataset, int] = {"interhuman": 7779, "interx": 11388}
 """Clips of the official datasets, all splits [InterHuman, Inter-X]."""
@@ -53,24 +55,33 @@ PARTS = {"usual": (7, 3, 1), "short": (1,)}
 """Of the generated clips of a length one in so many is used."""
 SHORT = 4
 """Of the official number of clips, one in so many is generated with short clips."""
+NAMES = 10
+"""Names of every clip in the largest dataset."""
+READING = ("fetch", "preprocess", "disk", "epoch")
 STAGES = {
-    "usual": ("fetch", "preprocess", "disk", "epoch", "encode-text", "evaluate-reference"),
-    "short": ("fetch", "preprocess", "disk", "epoch"),  # the others' costs hardly depend on the length of clips
+    "usual": (*READING, "encode-text", "evaluate-reference"),
+    RENAMED: READING,
+    "short": READING,  # the others' costs hardly depend on the length of clips
 }
 PROFILE = "scale"
 LOOKS = 0.01
 
 
 class Case(NamedTuple):
-    """A dataset: every ``part``-th of the generated clips of a length."""
+    """A dataset: every ``part``-th of the generated clips of a length, by so many ``names``."""
 
     dataset: Dataset
     lengths: str
     part: int
+    names: int = 1
+
+    @property
+    def kind(self) -> str:
+        return RENAMED if self.names > 1 else self.lengths
 
     @property
     def name(self) -> str:
-        return f"{self.dataset}-{self.lengths}-{self.part}"
+        return f"{self.dataset}-{self.kind}-{self.part}"
 
 
 def main() -> None:
@@ -83,7 +94,9 @@ def main() -> None:
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     cases = [Case(dataset, lengths, part) for dataset in asked.datasets for lengths in PARTS for part in PARTS[lengths]]
-    config = {"clips": CLIPS, "shares": SHARES, "seconds": SECONDS, "parts": PARTS, "short": SHORT}
+    if "interhuman" in asked.datasets:
+        cases.append(Case("interhuman", "usual", 1, NAMES))
+    config = {"clips": CLIPS, "shares": SHARES, "seconds": SECONDS, "parts": PARTS, "short": SHORT, "names": NAMES}
     deadline = time.monotonic() + 60 * (asked.minutes or math.inf)
     with recorded("scale", [asked.output], config=config):
         rows = [row for case in cases for row in measure(case, asked.stages, asked.folder.resolve(), deadline)]
@@ -99,18 +112,20 @@ def measure(case: Case, stages: Sequence[str], folder: Path, deadline: float) ->
     raw = generated(case.dataset, case.lengths, folder)
     tree = folder / case.name
     if not (tree / "raw").exists():
-        select(raw, tree / "raw", case.part)
+        shutil.rmtree(part := tree / "raw.part", ignore_errors=True)
+        rename(raw, part, case.names) if case.names > 1 else select(raw, part, case.part)
+        part.rename(tree / "raw")
     write_parameters(tree / "params.yaml", case.dataset)
     rows = []
     with chdir(tree):
         config = load(PROFILE)
-        for stage in (one for one in STAGES[case.lengths] if one in stages):
+        for stage in (one for one in STAGES[case.kind] if one in stages):
             if time.monotonic() > deadline and not Path(f"{stage}.json").exists():
                 raise SystemExit(f"{case.name}: stopped before {stage}. Run the same command again.")
             if stage == "evaluate-reference":
                 bring_evaluator(config, case, folder)
             cost = once(tree / f"{stage}.json", lambda stage=stage: run(stage, config, case.dataset))
-            rows.append({"dataset": case.dataset, "lengths": case.lengths, "stage": stage, **cost})
+            rows.append({"dataset": case.dataset, "lengths": case.kind, "stage": stage, **cost})
         split = {name: SplitFile(path("split", profile=PROFILE, dataset=case.dataset, split=name)) for name in SPLITS}
     size = {
         "clips": sum(map(len, split.values())),
@@ -168,6 +183,21 @@ def select(source: Path, target: Path, part: int) -> None:
             clips = listed.read_text(encoding="utf-8").splitlines()
             chosen = clips if listed.stem == "ignore_list" else clips[::part]
             files.write_text(target / entry.name / listed.name, "".join(f"{clip}\n" for clip in chosen))
+
+
+def rename(source: Path, target: Path, names: int) -> None:
+    """A folder in which every clip of InterHuman's layout has ``names`` names, of links to its files."""
+    for file in (one for one in source.rglob("*") if one.is_file()):
+        folder = target / file.parent.relative_to(source)
+        folder.mkdir(parents=True, exist_ok=True)
+        if folder.name == "split":
+            clips = file.read_text(encoding="utf-8").splitlines()
+            files.write_text(folder / file.name, "".join(f"{clip}{name}\n" for clip in clips for name in range(names)))
+        elif folder == target:
+            (folder / file.name).symlink_to(file)
+        else:
+            for name in range(names):
+                (folder / f"{file.stem}{name}{file.suffix}").hardlink_to(file)
 
 
 def write_parameters(place: Path, dataset: Dataset) -> None:
