@@ -65,12 +65,13 @@ def test_the_page_shows_sizes_fits_and_studies(tmp_path: Path, monkeypatch: pyte
         for dataset in ("interhuman", "interx")
         for stage in (*scale.STAGES, scale.DISK)
         for row in rows(dataset, stage, BOTH if stage in ("fetch", "preprocess", "epoch") else USUAL)
-    ]
+    ] + rows("interhuman", "preprocess", {scale.RENAMED: ((9000, 100),)})
     with recorded("scale", [scale.MEASURED]):
         files.write_csv(scale.MEASURED, pd.DataFrame(found))
     text = scale.render()
     assert "| preprocess | 900 | 90 | 6.41 | 1.0 | 1,000 | 81 | 2 | 1,024 |" in text
-    assert "| preprocess | 2.0 | 4.90 | 0% | 1 | 1.0 | 46 s | 10 |" in text
+    assert "| preprocess | 2.0 | 4.90 | 0% | 1 | 1.0 | 46 s | 47 s | 10 | 10 |" in text  # which is not fitted
+    assert "| preprocess | 2.0 | 4.90 | 0% | 1 | 1.0 | 46 s | — | 10 | — |" in text
     assert "| three training seeds | 30 |" in text
     with recorded("scale", [scale.MEASURED]):
         files.write_csv(scale.MEASURED, pd.DataFrame(rows("interx", "fetch", BOTH) + rows("interx", scale.DISK, BOTH)))
