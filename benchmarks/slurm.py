@@ -6,13 +6,15 @@ root), creates a small study in a folder of its own and runs it
 1. on this machine, without Slurm;
 2. through Slurm, uninterrupted, with too little memory requested for the stages of data;
 3. through Slurm again, while the node of a training is lost, another training is cancelled, and Snakemake is killed and
-   started again.
+   started again;
+4. through Slurm, with a time limit that a training exceeds: Slurm warns it, and it saves its step and is queued again.
 
 All runs must give the same bytes. Prints the events as Markdown.
 """
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import socket
@@ -27,19 +29,19 @@ import yaml
 
 from intermamba import config as configuration
 from intermamba import files, paths
-from intermamba.config import load
+from intermamba.config import load, merged
 from workflow.graph.stages import table
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests/support"))
-from micro import MICRO, merge  # noqa: E402
+from micro import MICRO  # noqa: E402
 
 PROFILE = "smoke"
 SYSTEM = Path("/etc/slurm/slurm.conf")
 """Folder in which Slurm's commands look for the cluster."""
 NODES = ("n1", "n2", "n3")
 SETTINGS = {
-    "training": {"epochs": 100, "batch": 8, "checkpoint_every_epochs": 5, "log_every_steps": 20},
+    "training": {"epochs": 240, "batch": 8, "checkpoint_every_epochs": 10, "log_every_steps": 20},
     "cluster": {
         "light": {"minutes": 30, "memory": 1800},
         "data": {"minutes": 30, "memory": 700},  # too little for encode-text, so that an attempt fails
@@ -48,6 +50,8 @@ SETTINGS = {
     },
 }
 VARIANTS = ("intermamba", "intergen")
+LIMIT = 3
+"""Minutes of the training that is warned: Slurm warns it two minutes before, or up to a minute earlier."""
 TIMED = ("table3", "claims", "all", "index")
 """Stems of artefacts with timings, or with verdicts on them."""
 
@@ -178,7 +182,7 @@ def make_study(folder: Path) -> None:
     """A small study in ``folder``, as created by ``intermamba init``."""
     shell("intermamba", "init", str(folder))
     document = configuration.read(folder / "params.yaml")
-    document["profiles"][PROFILE] = merge(merge(document["profiles"][PROFILE], MICRO), SETTINGS)
+    document["profiles"][PROFILE] = merged(merged(document["profiles"][PROFILE], MICRO), SETTINGS)
     document["base"]["runs"] = {"interhuman": {name: [0] for name in VARIANTS}}
     document["profiles"][PROFILE]["runs"] = {}
     (folder / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
@@ -215,10 +219,11 @@ def artefacts(study: Path) -> dict[str, str]:
         os.chdir(here)
 
 
-def running(rule: str) -> dict[str, str]:
+def running(rule: str, study: Path) -> dict[str, str]:
     """Running jobs of a rule: number and node."""
-    lines = shell("squeue", "-h", "-t", "RUNNING", "-o", "%i %N %k").splitlines()
-    return {job: node for job, node, comment in (line.split(" ", 2) for line in lines) if comment == rule}
+    lines = shell("squeue", "-h", "-t", "RUNNING", "-o", "%i %N %k %Z").splitlines()
+    found = (line.split(" ") for line in lines)
+    return {job: node for job, node, comment, folder in found if (comment, folder) == (rule, str(study))}
 
 
 def known(rule: str, study: Path) -> set[str]:
@@ -237,9 +242,11 @@ def checkpoint(study: Path, variant: str) -> bool:
     return any((weights.parent / "resume").glob("*.ckpt"))
 
 
-def resumed(study: Path, variant: str) -> bool:
+def continued(study: Path, variant: str) -> str:
+    """Whether a finished training continued from a checkpoint, as its record says."""
     weights = study / paths.path("weights", profile=PROFILE, dataset="interhuman", variant=variant, seed=0)
-    return bool(files.read_json(paths.record_of(weights))["notes"]["resumed"])
+    resumed = files.read_json(paths.record_of(weights))["notes"]["resumed"]
+    return f"the training of {variant} {'continued from a checkpoint' if resumed else 'started from the beginning'}"
 
 
 def compare(log: Log, name: str, expected: dict[str, str], found: dict[str, str]) -> None:
@@ -255,20 +262,20 @@ def disturbed(study: Path, targets: Sequence[str], folder: Path, log: Log) -> No
     first, second = VARIANTS
     wait(
         "both trainings to be in progress",
-        lambda: all(running(training(one)) and checkpoint(study, one) for one in VARIANTS),
+        lambda: all(running(training(one), study) and checkpoint(study, one) for one in VARIANTS),
         1200,
     )
-    (cancelled,) = running(training(second))
+    (cancelled,) = running(training(second), study)
     shell("scancel", cancelled)
     log(f"cancelled the running training of {second} (job {cancelled})")
-    ((lost, node),) = running(training(first)).items()
+    ((lost, node),) = running(training(first), study).items()
     lose(node, folder)
     log(f"lost node {node} during the training of {first} (job {lost})")
-    wait("Slurm to notice", lambda: lost not in running(training(first)))
+    wait("Slurm to notice", lambda: lost not in running(training(first), study))
     start(node)
     log(f"Slurm detected it; restarted the daemon of {node}")
-    wait("the job to run again", lambda: lost in running(training(first)))
-    log(f"Slurm runs job {lost} again on {running(training(first))[lost]}")
+    wait("the job to run again", lambda: lost in running(training(first), study))
+    log(f"Slurm runs job {lost} again on {running(training(first), study)[lost]}")
     (other,) = known(training(second), study) - {cancelled}
     log(f"meanwhile Snakemake gave the cancelled training another attempt, job {other}")
     run.send_signal(signal.SIGKILL)
@@ -277,7 +284,37 @@ def disturbed(study: Path, targets: Sequence[str], folder: Path, log: Log) -> No
     log(f"killed Snakemake while jobs {', '.join(left)} ran")
     finish(study, through_slurm(study, targets))
     for variant in VARIANTS:
-        log(f"the training of {variant} continued from a checkpoint: {'yes' if resumed(study, variant) else 'no'}")
+        log(continued(study, variant))
+
+
+def warned(study: Path, done: Path, log: Log) -> None:
+    """One training, in a copy of the finished study ``done``, that Slurm warns of its time limit."""
+    shutil.copytree(done, study, ignore=shutil.ignore_patterns(".snakemake"))
+    variant = VARIANTS[0]
+    weights = paths.path("weights", profile=PROFILE, dataset="interhuman", variant=variant, seed=0)
+    shutil.rmtree((study / weights).parent)
+    document = configuration.read(study / "params.yaml")
+    document["profiles"][PROFILE]["cluster"]["training"]["minutes"] = LIMIT
+    (study / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    run = through_slurm(study, [str(weights)])
+    wait("the training to run", lambda: bool(running(training(variant), study)))
+    ((job, node),) = running(training(variant), study).items()
+    log(f"the training of {variant} runs with a limit of {LIMIT} minutes (job {job} on {node})")
+    wait("Slurm's warning", lambda: restarts(job) == 1, 60 * LIMIT)
+    log(f"Slurm warned it; it saved its step, and its job waits to run again: {said(study, variant)!r}")
+    finish(study, run)
+    log(f"job {job} ended after {restarts(job) + 1} starts; {continued(study, variant)}")
+
+
+def restarts(job: str) -> int:
+    """How often Slurm has started a job again."""
+    found = re.search(r"Restarts=(\d+)", shell("scontrol", "show", "job", job))
+    return int(found[1]) if found else 0
+
+
+def said(study: Path, variant: str) -> str:
+    """The last line of a training's log."""
+    return (study / f"results/{PROFILE}/logs/train/interhuman-{variant}-0.log").read_text().splitlines()[-1]
 
 
 def finish(study: Path, run: "subprocess.Popen[bytes]") -> None:
@@ -310,9 +347,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folder = options.folder.resolve()
     shutil.rmtree(folder, ignore_errors=True)
     log = Log()
-    studies = {name: folder / name for name in ("local", "slurm", "disturbed")}
-    for study in studies.values():
-        make_study(study)
+    studies = {name: folder / name for name in ("local", "slurm", "disturbed", "warned")}
+    for name in ("local", "slurm", "disturbed"):
+        make_study(studies[name])
     finish(studies["local"], snakemake(studies["local"], "--cores", "2", "--", *targets))
     expected = artefacts(studies["local"])
     log(f"local: {len(expected)} artefacts")
@@ -323,6 +360,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         compare(log, "slurm", expected, artefacts(studies["slurm"]))
         disturbed(studies["disturbed"], targets, folder / "cluster", log)
         compare(log, "disturbed", expected, artefacts(studies["disturbed"]))
+        warned(studies["warned"], studies["local"], log)
+        own = {path: digest for path, digest in expected.items() if f"/{VARIANTS[0]}/" in path}
+        compare(log, "warned", own, artefacts(studies["warned"]))
 
 
 if __name__ == "__main__":
