@@ -15,18 +15,24 @@ from snakemake.logging import logger
 from intermamba.config import load
 from intermamba.errors import ConfigError, InterMambaError, unknown
 from intermamba.job import digest
-from workflow.graph import slurm, warm
+from workflow.graph import slurm, store, warm
 from workflow.graph.lock import RUNNER, check, exclusive, exclusive_slurm
 from workflow.graph.stages import as_wildcards, devices, table, targets
 from workflow.graph.terminal import take_over
+
+STORED = workflow.storage_settings.default_storage_provider is not None
 
 try:
     for key in config:
         if key != "profile":
             raise ConfigError(unknown("key", key, ["profile"], "--config; knobs are set in params.yaml"))
     STUDY = load(config.get("profile"))
+    store.use(workflow, STUDY.profile)
     check(STUDY.profile, "snakemake")
     STAGES = table(STUDY)
+    if STORED and workflow.is_main_process:
+        for job in store.deliver(workflow, STUDY, (job for stage in STAGES.values() for job in stage.jobs())):
+            logger.warning(f"Put into the store what an earlier run could not: {job.command}")
 except InterMambaError as error:
     raise WorkflowError(str(error))
 
@@ -46,16 +52,26 @@ wildcard_constraints:
     tower=r"[^/]+",
 
 
+def placed(path):
+    """Data and results of the profile are in the store, if there is one; other inputs are in the working tree. Their
+    times say nothing beside those of a store that several clones use; a hash in the knobs replaces them.
+    """
+    if path.startswith(store.folders(STUDY.profile)):
+        return path
+    return ancient(local(path)) if STORED else local(path)
+
+
 def inputs(stage):
-    return lambda wildcards: [str(path) for path in stage.job(**wildcards).reads]
+    return lambda wildcards: [placed(str(path)) for path in stage.job(**wildcards).reads]
 
 
 def knobs(stage):
     """Each section of knobs of a job as its name and a hash: when one changes, Snakemake runs the job again and names it."""
-    return [
+    found = [
         lambda wildcards, place=place: digest(STUDY, stage.job(**wildcards).knobs[place])
         for place in range(len(stage.knobs))
     ]
+    return [*found, lambda wildcards: store.sources(STUDY.profile, stage.job(**wildcards).reads)] if STORED else found
 
 
 def command(stage):

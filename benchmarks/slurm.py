@@ -7,7 +7,7 @@ root), creates a small study in a folder of its own and runs it
 2. through Slurm, uninterrupted, with too little memory requested for the stages of data;
 3. through Slurm again, while the node of a training is lost, another training is cancelled, and Snakemake is killed and
    started again;
-4. through Slurm, with a time limit that a training exceeds: Slurm warns it, and it saves its step and is queued again.
+4. through Slurm, while a training gets the signal that announces its time limit: it saves its step and is queued again.
 
 All runs must give the same bytes. Prints the events as Markdown.
 """
@@ -50,8 +50,6 @@ SETTINGS = {
     },
 }
 VARIANTS = ("intermamba", "intergen")
-LIMIT = 3
-"""Minutes of the training that is warned: Slurm warns it two minutes before, or up to a minute earlier."""
 TIMED = ("table3", "claims", "all", "index")
 """Stems of artefacts with timings, or with verdicts on them."""
 
@@ -288,20 +286,21 @@ def disturbed(study: Path, targets: Sequence[str], folder: Path, log: Log) -> No
 
 
 def warned(study: Path, done: Path, log: Log) -> None:
-    """One training, in a copy of the finished study ``done``, that Slurm warns of its time limit."""
+    """One training, in a copy of the finished study ``done``, that gets Slurm's warning before a time limit."""
     shutil.copytree(done, study, ignore=shutil.ignore_patterns(".snakemake"))
     variant = VARIANTS[0]
     weights = paths.path("weights", profile=PROFILE, dataset="interhuman", variant=variant, seed=0)
     shutil.rmtree((study / weights).parent)
-    document = configuration.read(study / "params.yaml")
-    document["profiles"][PROFILE]["cluster"]["training"]["minutes"] = LIMIT
-    (study / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-    run = through_slurm(study, [str(weights)])
-    wait("the training to run", lambda: bool(running(training(variant), study)))
+    run = through_slurm(study, [str(weights.parent / "metrics.csv")])
+    wait(
+        "the training to be in progress",
+        lambda: bool(running(training(variant), study)) and checkpoint(study, variant),
+    )
     ((job, node),) = running(training(variant), study).items()
-    log(f"the training of {variant} runs with a limit of {LIMIT} minutes (job {job} on {node})")
-    wait("Slurm's warning", lambda: restarts(job) == 1, 60 * LIMIT)
-    log(f"Slurm warned it; it saved its step, and its job waits to run again: {said(study, variant)!r}")
+    shell("scancel", "--signal=USR1", job)
+    log(f"sent SIGUSR1 to the training of {variant} (job {job} on {node})")
+    wait("the job to be queued again", lambda: restarts(job) == 1)
+    log("it saved its step, and Slurm queued its job again")
     finish(study, run)
     log(f"job {job} ended after {restarts(job) + 1} starts; {continued(study, variant)}")
 
@@ -310,11 +309,6 @@ def restarts(job: str) -> int:
     """How often Slurm has started a job again."""
     found = re.search(r"Restarts=(\d+)", shell("scontrol", "show", "job", job))
     return int(found[1]) if found else 0
-
-
-def said(study: Path, variant: str) -> str:
-    """The last line of a training's log."""
-    return (study / f"results/{PROFILE}/logs/train/interhuman-{variant}-0.log").read_text().splitlines()[-1]
 
 
 def finish(study: Path, run: "subprocess.Popen[bytes]") -> None:

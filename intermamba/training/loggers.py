@@ -1,5 +1,6 @@
 """Loggers of other tools (``runtime.loggers``), which receive the rows of the CSV history as they come."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -100,7 +101,17 @@ def _wandb(profile: str, job: Job) -> Logger:
 
 
 def _mlflow(profile: str, job: Job) -> Logger:
-    logger = MLFlowLogger(f"intermamba-{profile}", run_name=_name(job), save_dir=str(folder(job) / "mlruns"))
+    place = folder(job).absolute()
+    place.mkdir(parents=True, exist_ok=True)
+    # MLflow no longer writes folders of its own format without a server.
+    own = f"sqlite:///{place / 'mlflow.db'}"
+    address = os.environ.get("MLFLOW_TRACKING_URI") or own
+    logger = MLFlowLogger(
+        f"intermamba-{profile}",
+        run_name=_name(job),
+        tracking_uri=address,
+        artifact_location=place.as_uri() if address == own else None,
+    )
     logger.experiment  # noqa: B018
     return logger
 

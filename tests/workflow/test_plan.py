@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -129,6 +129,7 @@ def chain(hours: list[float], gpus: list[int]) -> list[plan.Cost]:
     return found
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.1, 9.0), st.integers(0, 2)), min_size=1, max_size=12), st.integers(2, 4))
 def test_a_schedule_respects_devices_and_the_data_and_wastes_less_than_half(
     jobs: list[tuple[float, int]], gpus: int
@@ -154,6 +155,19 @@ def test_a_schedule_respects_devices_and_the_data_and_wastes_less_than_half(
 def test_too_few_devices_for_one_job_are_refused() -> None:
     with pytest.raises(ConfigError, match="--gpus 1: a job of this profile holds 2"):
         plan.schedule(chain([1.0], [2]), 1)
+
+
+def test_rows_without_counts_have_their_limits_and_are_named(study: Path, measured: Path) -> None:
+    counts = pd.read_csv(measured / "complexity.csv")
+    counts[counts["method"].isin(["intermamba", "intergen"])].to_csv(measured / "complexity.csv", index=False)
+    found, smoke = costs(measured), config.load("smoke")
+    row = found["train", "interhuman", "t2m", "0"]
+    assert (row.hours, row.basis) == (smoke.cluster.training.minutes / 60, "declared")
+    assert found["train", "interhuman", "intergen", "0"].basis == "scaled"
+    words = ["plan", "--profile", "smoke", "--measured", str(measured)]
+    shown = CliRunner().invoke(app, words, catch_exceptions=False).stdout
+    assert "Not counted: intermamba_light, in2in, t2m," in shown
+    assert "`intermamba complexity --counts-only --profile smoke` counts every row" in shown
 
 
 def test_missing_measurements_name_the_command(study: Path) -> None:

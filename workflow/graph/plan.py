@@ -5,7 +5,8 @@ multiply-accumulates (``intermamba complexity``). Each number names its basis:
 
 - ``measured``: the variant's own step or sampling, times their number.
 - ``scaled``: that of another variant or number of frames, in proportion to multiply-accumulates or frames.
-- ``declared``: not measured; the job's time limit in a batch system (``cluster``), an upper bound.
+- ``declared``: not measured; the job's time limit in a batch system (``cluster``). It bounds a job, but for a training,
+  which continues after it.
 
 Jobs whose record exists cost nothing more.
 """
@@ -104,13 +105,7 @@ class Measurements:
         raise StateError(f"{file} has no rows. Run `{command}` again.")
 
     def macs(self, variant: str, *, whole: bool = False) -> float:
-        """Multiply-accumulates of one pass, or of a whole sampling.
-
-        Raises:
-            StateError: they were not counted.
-        """
-        if variant not in self.counts:
-            raise StateError(f"complexity.csv has no row of {variant!r}. Run `intermamba complexity` again.")
+        """Multiply-accumulates of one pass, or of a whole sampling, of a counted variant."""
         row = self.counts[variant]
         return float(row["macs_sampling"] if whole else row["macs_dense"] + row["macs_attention"] + row["macs_scan"])
 
@@ -123,10 +118,10 @@ class Measurements:
         return self._of(self.sampling_seconds, variant, whole=True)
 
     def _of(self, known: Mapping[str, float], variant: str, *, whole: bool) -> tuple[float, Basis]:
-        """A variant's seconds, or those of the first measured one in proportion to multiply-accumulates."""
+        """Seconds of a counted variant, or those of the first measured one in proportion to multiply-accumulates."""
         if variant in known:
             return known[variant], "measured"
-        first = next(iter(known))
+        first = next(name for name in known if name in self.counts)
         return known[first] * self.macs(variant, whole=whole) / self.macs(first, whole=whole), "scaled"
 
 
@@ -156,15 +151,21 @@ def costs(config: Config, measured: Measurements) -> list[Cost]:
 def _cost(config: Config, measured: Measurements, stage: Stage, job: Job) -> Cost:
     nodes, each = devices(config, stage, job.item)
     gpus = nodes * each if stage.devices != "none" else 0
-    if stage.name == "train":
+    counted = needs_counts(job) and job.variant in measured.counts
+    if counted and stage.name == "train":
         return _training(config, measured, job, gpus)
-    if stage.name in SAMPLED:
+    if counted and stage.name in SAMPLED:
         seconds, basis = measured.sampling(job.variant)
         basis, factor = _by_frames(basis, config, job.dataset, measured.sampling_frames)
         hours = seconds * factor * _samplings(config, stage.name, job.dataset) / 3600
         return Cost(job, hours, basis, gpus)
     hours = getattr(config.cluster, stage.work).minutes / 60
     return Cost(job, hours, "declared", gpus, disk=_data_bytes(config, job))
+
+
+def needs_counts(job: Job) -> bool:
+    """Whether the hours of a job follow from measurements of its variant."""
+    return job.stage in ("train", *SAMPLED)
 
 
 def _training(config: Config, measured: Measurements, job: Job, gpus: int) -> Cost:
@@ -269,10 +270,12 @@ def summary(config: Config, measured: Measurements, slots: Sequence[Slot]) -> di
     """The whole plan as JSON values."""
     every = [slot.cost for slot in slots]
     memory = [cost.memory for cost in every if cost.memory is not None]
+    uncounted = [one.job.variant for one in every if needs_counts(one.job) and one.job.variant not in measured.counts]
     return {
         "profile": config.profile,
         "devices": measured.devices,
         "jobs": len(every),
+        "uncounted": list(dict.fromkeys(uncounted)),
         "gpu_hours": sum(cost.hours * cost.gpus for cost in every),
         "hours": max((slot.end for slot in slots), default=0.0),
         "memory_gib": max(memory, default=None),

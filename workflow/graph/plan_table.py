@@ -18,6 +18,7 @@ def show(report: Mapping[str, Any], slots: Sequence[Slot], gpus: int) -> str:
         f"Profile {report['profile']}, {report['jobs']} jobs left, times as measured on "
         f"{' and '.join(report['devices'])}.",
         _stages(slots),
+        *_uncounted(report),
         _whole(report, gpus),
         _devices(slots, gpus),
     ]
@@ -40,6 +41,16 @@ def _stages(slots: Sequence[Slot]) -> str:
             ]
         )
     return pipes([head, [":--", *[":-:"] * (len(head) - 2), ":--"], *rows])
+
+
+def _uncounted(report: Mapping[str, Any]) -> list[str]:
+    if not (names := report["uncounted"]):
+        return []
+    return [
+        f"Not counted: {', '.join(names)}. Their jobs have the time limits of `cluster`, and no disk or memory. "
+        f"`intermamba complexity --counts-only --profile {report['profile']}` counts every row in seconds; "
+        f"`intermamba budget --profile {report['profile']}` measures their steps."
+    ]
 
 
 def _whole(report: Mapping[str, Any], gpus: int) -> str:

@@ -48,7 +48,7 @@ def run(config: Config) -> None:
             continue
         done = [job for job in jobs if job.record.exists()]
         records = [files.read_json(job.record) for job in done]
-        wrong += [found for job, record in zip(done, records, strict=True) for found in _problems(job, record, sha256)]
+        wrong += [found for job, record in zip(done, records, strict=True) for found in problems(job, record, sha256)]
         finished += done
         notes = {
             f"{key}={record['notes'][key]}"
@@ -69,7 +69,7 @@ def run(config: Config) -> None:
         raise DataError("artefacts that differ from their records:\n  " + "\n  ".join(wrong))
 
 
-def _problems(job: Job, record: Mapping[str, Any], sha256: Callable[[str], str]) -> Iterator[str]:
+def problems(job: Job, record: Mapping[str, Any], sha256: Callable[[str], str]) -> Iterator[str]:
     """Outputs and inputs of a finished job that are missing, or changed since its record was written."""
     gone = {
         "outputs": f"recorded by `{job.command}`, but missing; run it again",
