@@ -1,6 +1,7 @@
 # Two commands do everything on a bare machine: `make reproduce` and `make test`.
 PROFILE ?= smoke
 PYTHON ?= python3
+EXTRAS ?= dev
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -15,9 +16,9 @@ install: .venv/installed
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv 2>/dev/null || true
 	@if test -x $(BIN)/uv; then \
-	  VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --compile-bytecode --constraints constraints.txt --editable '.[dev]'; \
+	  VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --compile-bytecode --constraints constraints.txt --editable '.[$(EXTRAS)]'; \
 	else \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'; \
 	fi
 	@$(BIN)/python -m compileall -q intermamba evaluators ablations workflow
 	@touch $@

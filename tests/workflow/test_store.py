@@ -176,3 +176,45 @@ def test_a_store_that_is_lost_in_a_training(
     assert "Put into the store what an earlier run could not: intermamba train" in said
     assert "Nothing to be done" in said
     assert stored(client)[str(target)] == weights
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_dvc_with_a_remote_in_the_store(client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fresh clone pulls weights, and runs only the stages that nobody has run."""
+    pytest.importorskip("dvc_s3")
+
+    def call(*words: str) -> str:
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    for name, value in {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "DVC_NO_ANALYTICS": "1"}.items():
+        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name.replace("AUTHOR", "COMMITTER"), value)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:/usr/bin:/bin")
+    client.create_bucket(Bucket="laboratory")
+    train, evaluate = "train@interhuman-intermamba-0", "evaluate@interhuman-intermamba-0"
+    first = tree(tmp_path / "first", monkeypatch)
+    call(sys.executable, "-m", "workflow.graph.dvc", "smoke")
+    Path(".gitignore").write_text("/data\n/results/smoke\n/official\n")
+    call("git", "init", "--quiet")
+    call("dvc", "init")
+    call("dvc", "remote", "add", "--default", "store", "s3://laboratory/dvc")
+    call("dvc", "remote", "modify", "store", "endpointurl", client.meta.endpoint_url)
+    call("dvc", "repro", "--quiet", train)
+    weights = path("weights", **RUN)
+    expected = weights.read_bytes()
+    call("git", "add", ".")
+    call("git", "commit", "--quiet", "--message", "A training")
+    call("dvc", "push")
+
+    call("git", "clone", "--quiet", str(first), str(tmp_path / "clone"))
+    monkeypatch.chdir(tmp_path / "clone")
+    call("dvc", "pull", train)
+    assert weights.read_bytes() == expected
+    said = call("dvc", "repro", "--pull", evaluate)
+    assert f"Running stage '{evaluate}'" in said
+    assert f"Running stage '{train}'" not in said
+    assert "Running stage 'preprocess@interhuman'" not in said
+    assert weights.read_bytes() == expected
