@@ -37,6 +37,7 @@ fuzz: install
 
 # What a GPU has to show: its tests, kernels, samplings, memory, and what bfloat16 costs; at most ten minutes.
 gpu: install
+	@$(BIN)/python benchmarks/gpu.py --check
 	@$(BIN)/snakemake --cores all --config profile=smoke -- results/smoke/interhuman/intermamba/seed0/metrics.csv
 	@$(BIN)/python benchmarks/gpu.py
 

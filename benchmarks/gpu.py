@@ -45,9 +45,12 @@ EVALUATIONS = 20
 def main(words: Sequence[str] | None = None) -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--methods", nargs="+", default=METHODS, help="rows of params.yaml to measure")
+    arguments.add_argument("--check", action="store_true", help="only look for a GPU")
     asked = arguments.parse_args(words)
     if not torch.cuda.is_available():
         sys.exit("error: no GPU that PyTorch can use, so nothing was measured. See docs/reference/costs.md.")
+    if asked.check:
+        return 0
     failed = tests()
     bench.run(shortened(load("paper"), asked.methods))
     precision(load("smoke"), "cuda")
