@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import ROOT
 from typer.testing import CliRunner
 
 from evaluators import protocol
@@ -86,6 +87,13 @@ def test_a_method_is_trained_by_its_own_knobs(study: Path, measured: Path) -> No
     ]
     steps = 9 * (smoke.datasets["interhuman"].synthetic.train * 2 // 4)
     assert row.hours == pytest.approx(steps * 4 * STEP / BATCH / 3600)
+
+
+def test_every_row_of_the_paper_is_planned_from_what_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    paper = config.load("paper")
+    found = plan.costs(paper, plan.Measurements(Path("docs/paper"), "paper"))
+    assert sum(cost.job.stage == "train" for cost in found) == len(list(paper.rows()))
 
 
 def test_what_nobody_measured_is_bounded_by_its_time_limit(study: Path, measured: Path) -> None:
