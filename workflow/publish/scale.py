@@ -149,7 +149,7 @@ def _fits(rows: pd.DataFrame) -> str:
 def _study(rows: pd.DataFrame) -> str:
     """A study of the paper's rows, larger by one factor at a time, and by all."""
     measured = plan.Measurements(paper_size.FOLDER, "paper")
-    base = _of_measured_rows(load("paper"), measured)
+    base = sized(load("paper"))
     cases = {
         "the paper's rows, one seed": base,
         "ten times the clips": sized(base, clips=TEN),
@@ -161,20 +161,11 @@ def _study(rows: pd.DataFrame) -> str:
     body = [[name, *_cost(config, measured, rows)] for name, config in cases.items()]
     head = ["Study", "trainings", "training", "sampling", "data", "disk (GB)", "on 8 devices", "on 64"]
     text = (
-        "Hours of all jobs of the profile `paper`, with the rows whose operations are counted at its size. "
-        "`intermamba plan` computes them from steps and samplings measured on "
-        f"{' and '.join(measured.devices)} (docs/paper); the stages that read data follow the fits above. A GPU "
-        "divides training and sampling by its speed over this processor."
+        "Hours of all jobs of the profile `paper`, on generated clips as many as the official ones. `intermamba plan` "
+        f"computes them from steps and samplings measured on {' and '.join(measured.devices)} (docs/paper); the stages "
+        "that read data follow the fits above. A GPU divides training and sampling by its speed over this processor."
     )
     return f"## A whole study\n\n{text}\n\n{grid(head, body)}"
-
-
-def _of_measured_rows(config: Config, measured: plan.Measurements) -> Config:
-    """The rows that were counted, on generated clips as many as the official ones."""
-    runs = {
-        dataset: {variant: [0] for variant in of if variant in measured.counts} for dataset, of in config.runs.items()
-    }
-    return sized(config.model_copy(update={"runs": runs}), clips=1)
 
 
 def sized(config: Config, clips: int = 1, frames: float = 1.0) -> Config:
