@@ -93,6 +93,18 @@ def test_a_failing_stage_shows_the_end_of_its_log(tmp_path: Path) -> None:
     assert lines[LINES + 1 :] == [f"  (end of {log})", "At least one job did not complete successfully."]
 
 
+def test_a_log_in_a_store_is_read_in_the_working_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = Path("results/smoke/logs/train/interhuman-intermamba-0.log")
+    log.parent.mkdir(parents=True)
+    log.write_text("error: what went wrong\n")
+    logger = pipeline(screen := Screen())
+    begin(logger, 0, "train", "train intermamba")
+    name = f"s3://laboratory/study/{log} (send to storage)"
+    logger.error("Error in rule", extra={"event": "job_error", "jobid": 0, "log": [name]})
+    assert screen.getvalue().splitlines()[1:] == ["    error: what went wrong", f"  (end of {log})"]
+
+
 def test_a_stage_that_was_killed_says_nothing_itself(tmp_path: Path) -> None:
     (tmp_path / "train.log").touch()
     logger = pipeline(screen := Screen())

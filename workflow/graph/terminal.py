@@ -132,7 +132,7 @@ class Terminal(logging.Handler):
         said = _gist(reason or "")
         for line in said:
             self._print(f"    {line}")
-        logs = [file for file in map(Path, files) if file.is_file()]
+        logs = [file for file in (_in_tree(name, self._profile) for name in files) if file.is_file()]
         texts = [file.read_text(encoding="utf-8", errors="replace").splitlines() for file in logs]
         if not logs:
             return
@@ -158,6 +158,12 @@ class Terminal(logging.Handler):
     def _clear(self) -> None:
         if self._default.stream.isatty():
             self._default.stream.write("\r\x1b[K")
+
+
+def _in_tree(name: str, profile: str) -> Path:
+    """A log's path in the working tree; Snakemake names its place in the store, where there is one, and a remark."""
+    _, folder, rest = name.partition(logs(profile))
+    return Path(folder + rest.partition(" ")[0]) if "://" in name and folder else Path(name)
 
 
 def _gist(reason: str) -> list[str]:
