@@ -2,6 +2,7 @@
 
     python benchmarks/speed.py sampling --intergen CHECKOUT   # a step of sampling, beside the official InterGen
     python benchmarks/speed.py training                       # a step of training, and the data path
+    python benchmarks/speed.py step                           # where a step of training goes
     python benchmarks/speed.py scan --ggml FOLDER             # beside ggml's scan, from the folder of its libraries
     python benchmarks/speed.py crossover                      # attention beside Mamba-1 over the length
 
@@ -18,6 +19,7 @@ import math
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import chdir
 from functools import partial
@@ -84,7 +86,7 @@ def sampling(options: argparse.Namespace) -> dict[str, pd.DataFrame]:
     with torch.no_grad():
         found = turns(sides, options.repeats)
         rows = [{"side": name, "frames": FRAMES, "batch": 1, "steps": STEPS, **times} for name, times in found.items()]
-        parts = pd.concat([where_it_goes(name, models[name], found[name]["cpu_median"]) for name in MODELS])
+        parts = pd.concat([where_it_goes(name, sides[name], found[name]["cpu_median"]) for name in MODELS])
     return {"sampling": pd.DataFrame(rows), "profile": parts}
 
 
@@ -140,6 +142,7 @@ class Clock(TorchDispatchMode):
         self.rate, self.speed = rate, speed
         self.taken: dict[str, float] = {}
         self.floors: dict[str, float] = {}
+        self.calls: Counter[str] = Counter()
 
     def __torch_dispatch__(
         self, function: Any, _types: Any, inputs: tuple[Any, ...] = (), options: dict[str, Any] | None = None
@@ -148,6 +151,7 @@ class Clock(TorchDispatchMode):
         output = function(*inputs, **(options or {}))
         taken = time.process_time() - start
         kind, operations, moved = work(function.__name__.partition(".")[0], tensors(inputs), tensors((output,)))
+        self.calls[kind] += 1
         self.taken[kind] = self.taken.get(kind, 0.0) + taken
         self.floors[kind] = self.floors.get(kind, 0.0) + max(operations / self.rate, moved / self.speed)
         return output
@@ -164,24 +168,24 @@ def tensors(values: Iterable[Any]) -> list[Tensor]:
     return found
 
 
-def where_it_goes(name: str, model: Network, milliseconds: float) -> pd.DataFrame:
-    """A row a kind of work: its share of a guided step, and the least that this processor needs for it.
+def where_it_goes(name: str, step: Call, milliseconds: float) -> pd.DataFrame:
+    """A row a kind of work: its operations, its share of a step, and the least that this processor needs for it.
 
     The floors: the operations of products and attention at the rate of a large square product, those of scans (22 for
     each state, an exponential being 13) at the same rate, and bytes read and written at the speed of copying 64 MiB.
     Rate and speed are the best of several in this process. ``unseen`` is the step's time outside of operations.
     """
     rate, speed = best_product(), best_copy()
-    guided_step(model)
+    step()
     runs = []
     for _ in range(3):
         with Clock(rate, speed) as clock:
-            guided_step(model)
+            step()
         runs.append(clock)
     taken = {kind: 1e3 * float(np.median([run.taken[kind] for run in runs])) for kind in runs[0].taken}
     rest = max(0.0, milliseconds - sum(taken.values()))
-    rows = [(kind, value, 1e3 * runs[0].floors[kind]) for kind, value in taken.items()] + [("unseen", rest, 0.0)]
-    frame = pd.DataFrame(rows, columns=["part", "milliseconds", "floor"])
+    rows = [(kind, runs[0].calls[kind], value, 1e3 * runs[0].floors[kind]) for kind, value in taken.items()]
+    frame = pd.DataFrame([*rows, ("unseen", 0, rest, 0.0)], columns=["part", "operations", "milliseconds", "floor"])
     return frame.assign(side=name, gflop_per_second=rate / 1e9, gigabytes_per_second=speed / 1e9)
 
 
@@ -197,10 +201,13 @@ def work(operation: str, inputs: list[Tensor], outputs: list[Tensor]) -> tuple[s
         return "products", 2.0 * outputs[0].numel() * inputs[-2].shape[-1], 0.0
     if operation in RATES:
         return "scans", 22.0 * inputs[0].numel() * inputs[RATES[operation]].shape[1], moved
-    if operation == "conv_silu":
+    if operation.startswith("scan"):  # its backward pass, of which only the bytes are counted
+        return "scans", 0.0, moved
+    if operation.startswith("conv_silu"):
         return "convolutions", 0.0, moved
-    if "attention" in operation:
-        return "attention", 4.0 * inputs[0].numel() * inputs[1].shape[2], moved
+    if "attention" in operation:  # two products forward, five backward, where the keys come one place later
+        products, keys = (5, inputs[2]) if operation.endswith("backward") else (2, inputs[1])
+        return "attention", 2.0 * products * inputs[0].numel() * keys.shape[2], moved
     return "other passes", 0.0, moved
 
 
@@ -245,6 +252,22 @@ def training(options: argparse.Namespace) -> dict[str, pd.DataFrame]:
         sides = {name: training_steps(config, name, clips, "cpu")["auto"] for name in MODELS}
         rows += [{"side": name, **shape, **times} for name, times in turns(sides, repeats).items()]
     return {"training": pd.DataFrame(rows)}
+
+
+def step(options: argparse.Namespace) -> dict[str, pd.DataFrame]:
+    """The same steps by kind of work."""
+    parts = []
+    for profile_name in options.profiles:
+        config = load(profile_name)
+        config = config.model_copy(update={"training": config.training.model_copy(update={"precision": "32-true"})})
+        clips = options.batch if profile_name == "paper" else config.training.batch
+        sides = {name: training_steps(config, name, clips, "cpu")["auto"] for name in MODELS}
+        times = turns(sides, options.repeats)
+        parts += [
+            where_it_goes(name, call, times[name]["cpu_median"]).assign(profile=profile_name)
+            for name, call in sides.items()
+        ]
+    return {"step": pd.concat(parts)}
 
 
 def data_path(config: Config) -> Call:
@@ -401,7 +424,7 @@ def crossover(options: argparse.Namespace) -> dict[str, pd.DataFrame]:
     return {"crossover": pd.DataFrame(rows)}
 
 
-COMMANDS = {"sampling": sampling, "training": training, "scan": scan, "crossover": crossover}
+COMMANDS = {"sampling": sampling, "training": training, "step": step, "scan": scan, "crossover": crossover}
 
 
 def main() -> None:

@@ -46,6 +46,14 @@ def test_floors_of_attention_count_both_products_once():
     assert clock.floors["attention"] == 4 * 2 * 3 * 4 * 7 * 8
 
 
+def test_a_backward_pass_is_counted_by_kind():
+    q, k = torch.ones(2, 3, 4, 8, requires_grad=True), torch.ones(2, 3, 7, 8)
+    with speed.Clock(rate=1.0, speed=math.inf) as clock:
+        nn.functional.scaled_dot_product_attention(q, k, k).sum().backward()
+    assert clock.calls["attention"] == 2
+    assert clock.floors["attention"] == (4 + 10) * 2 * 3 * 4 * 7 * 8
+
+
 @pytest.mark.parametrize("layer", [speed.Attention, speed.Mamba])
 def test_compared_layers_are_the_same_in_float64(layer):
     torch.manual_seed(0)

@@ -80,6 +80,22 @@ def _profile(rows: pd.DataFrame) -> str:
     return f"{text}\n\n{grid(['Model', 'work', 'ms', 'floor (ms)'], body)}"
 
 
+def _step(rows: pd.DataFrame) -> str:
+    body = [
+        [
+            row["profile"],
+            method_label(row["side"]),
+            PARTS.get(row["part"], row["part"]),
+            str(row["operations"]) if row["operations"] else MISSING,
+            significant(row["milliseconds"], 3),
+            significant(row["floor"], 3) if row["floor"] else MISSING,
+        ]
+        for row in rows.to_dict("records")
+    ]
+    text = "The steps of the table above by kind of work, forward, backward and the optimiser, with floors as above."
+    return f"{text}\n\n{grid(['Profile', 'Model', 'work', 'operations', 'ms', 'floor (ms)'], body)}"
+
+
 def _training(rows: pd.DataFrame) -> str:
     body = []
     for (name, clips, frames), group in rows.groupby(["profile", "clips", "frames"], sort=False):
@@ -169,6 +185,7 @@ SECTIONS: dict[str, tuple[str, Callable[[pd.DataFrame], str]]] = {
     "sampling": ("Sampling", _sampling),
     "profile": ("Where a step goes", _profile),
     "training": ("Training step", _training),
+    "step": ("Where a training step goes", _step),
     "scan_ggml": ("The scan beside ggml's", _scan),
     "crossover": ("Attention beside Mamba-1", _crossover),
 }
