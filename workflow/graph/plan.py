@@ -74,6 +74,10 @@ class Slot:
         return self.start + self.cost.hours
 
 
+BUDGET, COUNTS, TIMES = "budget.csv", "complexity.csv", "complexity_time.csv"
+"""Files of measurements: steps, counts, whole samplings."""
+
+
 class Measurements:
     """Measurements for a profile, from a folder with ``budget.csv`` and the files of ``complexity``.
 
@@ -83,9 +87,9 @@ class Measurements:
 
     def __init__(self, folder: Path, profile: str) -> None:
         complexity = f"intermamba complexity --profile {profile}"
-        steps = self._read(folder / "budget.csv", f"intermamba budget --profile {profile}")
-        counts = self._read(folder / "complexity.csv", complexity)
-        times = self._read(folder / "complexity_time.csv", complexity)
+        steps = self._read(folder / BUDGET, f"intermamba budget --profile {profile}")
+        counts = self._read(folder / COUNTS, complexity)
+        times = self._read(folder / TIMES, complexity)
         self.steps = {row["method"]: row for row in steps}
         self.counts = {row["method"]: row for row in counts if row["sizes"] == "profile"}
         seconds: dict[str, list[float]] = {}
@@ -95,6 +99,11 @@ class Measurements:
         self.sampling_seconds = {name: median(values) for name, values in seconds.items()}
         self.step_frames, self.sampling_frames = int(steps[0]["frames"]), int(times[0]["frames"])
         self.devices = list(dict.fromkeys(row["device"] for row in (*steps, *times)))
+
+    @staticmethod
+    def are_in(folder: Path) -> bool:
+        """Whether a folder has all of its files."""
+        return all((folder / name).is_file() for name in (BUDGET, COUNTS, TIMES))
 
     @staticmethod
     def _read(file: Path, command: str) -> list[dict[str, Any]]:

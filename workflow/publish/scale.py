@@ -39,14 +39,15 @@ TEN = 10
 
 
 def render() -> str:
-    """Tables of what was measured and the fits; costs of a study once all data stages of both datasets are measured."""
+    """Tables of what was measured and the fits; costs of a study once all that it is computed from is measured."""
     if not MEASURED.exists():
         return ""
     rows = pd.read_csv(MEASURED)
     about = f"{made_by(MEASURED)}.\n"
     parts = [_dataset(str(name), of) for name, of in rows.groupby("dataset", sort=False)]
     whole = {(dataset, stage) for dataset in plan.CLIPS for stage in DATA_STAGES}
-    if whole <= set(zip(rows["dataset"], rows["stage"], strict=True)):
+    measured = whole <= set(zip(rows["dataset"], rows["stage"], strict=True))
+    if measured and plan.Measurements.are_in(paper_size.FOLDER):
         parts.append(_study(_fitting(rows)))
     return "\n".join([about, *parts])
 
