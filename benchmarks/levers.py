@@ -75,6 +75,7 @@ def main() -> None:
     output = asked.output.resolve()
     known = levers()
     os.chdir(asked.run)  # the stages' paths are relative
+    output = Path(os.path.relpath(output))  # a record names no place of the machine
     base = load(asked.profile)
     torch.set_num_threads(base.runtime.threads)
     for name in asked.only or known:
