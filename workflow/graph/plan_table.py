@@ -48,7 +48,7 @@ def _uncounted(report: Mapping[str, Any]) -> list[str]:
         return []
     return [
         f"Not counted: {', '.join(names)}. Their jobs have the time limits of `cluster`, and no disk or memory. "
-        f"`intermamba complexity --counts-only --profile {report['profile']}` counts every row in seconds; "
+        f"`intermamba complexity --counts-only --profile {report['profile']}` counts every row, without data or a GPU; "
         f"`intermamba budget --profile {report['profile']}` measures their steps."
     ]
 
