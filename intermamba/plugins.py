@@ -38,5 +38,9 @@ def points(group: str) -> tuple[EntryPoint, ...]:
 
 @cache
 def _points(group: str, _path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """Installed packages do not change while a process runs, unless its path does."""
-    return tuple(sorted(entry_points(group=group), key=lambda point: point.name))
+    """Installed packages do not change while a process runs, unless its path does.
+
+    Once the backport ``importlib_metadata`` is imported, it finds entry points of a class of its own.
+    """
+    found = (EntryPoint(point.name, point.value, point.group) for point in entry_points(group=group))
+    return tuple(sorted(found, key=lambda point: point.name))

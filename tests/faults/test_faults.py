@@ -250,8 +250,10 @@ class TestTwoAtOnce:
         first = start()
         while first.poll() is None and not Path("data/smoke/raw").exists():
             time.sleep(0.05)
+        first.send_signal(signal.SIGSTOP)  # so that it cannot end before the second looks
         second = start()
         said, _ = second.communicate()
+        first.send_signal(signal.SIGCONT)
         assert second.returncode != 0
         assert "another pipeline is running this profile" in said
         assert "Traceback" not in said
