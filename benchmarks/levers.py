@@ -104,7 +104,7 @@ def measure(name: str, lever: Lever, profile: str, output: Path, repeats: int) -
                 one.run(config, progress=SILENT)
             trained = checkpoints.load(one["weights"])
             text = TextCache(path("text", profile=profile, dataset=dataset))
-            settings = sampling.of(find(variant).base).diffusion
+            settings = find(variant).configured(sampling).diffusion
             generator = MotionGenerator(trained, text, settings, "cpu")
             log = pd.read_csv(one["training_log"])
             labels = {

@@ -635,14 +635,22 @@ class Config(Section):
         changes = {section: getattr(own, section) for section in SECTIONS}
         if part is not None:
             changes["training"] = own.parts.get(part, {})
-        return self.model_copy(update={key: self._changed(method, key, new) for key, new in changes.items() if new})
+        return self.changed(changes, "methods", method)
 
-    def _changed(self, method: str, section: str, changes: Mapping[str, Any]) -> Section:
+    def changed(self, changes: Mapping[str, Mapping[str, Any]], *where: str) -> "Config":
+        """The configuration with other knobs in some sections; ``where`` names the source of the changes in a message.
+
+        Raises:
+            ValueError: a change is not a knob, or out of range.
+        """
+        return self.model_copy(update={name: self._changed(name, new, where) for name, new in changes.items() if new})
+
+    def _changed(self, section: str, changes: Mapping[str, Any], where: tuple[str, ...]) -> Section:
         known: Section = getattr(self, section)
         try:
             return type(known)(**{**known.model_dump(), **changes})
         except ValidationError as error:
-            raise ValueError(explained(error, ("methods", method, section)).removesuffix(".")) from error
+            raise ValueError(explained(error, (*where, section)).removesuffix(".")) from error
 
     def section(self, name: str) -> Any:
         """Knobs under a dotted name, as plain JSON values: a stage records them, and reruns when they change.

@@ -31,7 +31,7 @@ def run(config: Config, job: Job) -> None:
         DataError: a file is missing, broken, or of another kind.
     """
     dataset, variant = job.dataset, find(job.variant)
-    method, text = variant.method, config.of(variant.base).text
+    method, text = variant.method, variant.configured(config).text
     if variant.name not in (known := get_args(OfficialModel)):
         raise ConfigError(unknown("official model", variant.name, known, "--variant"))
     reader: Reader = load(method.layout)

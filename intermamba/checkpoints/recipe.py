@@ -142,7 +142,7 @@ def describe(config: Config, dataset: Dataset, variant: str, *, origin: str, tow
     Raises:
         ConfigError: an unknown variant, or a size out of bounds.
     """
-    config = config.of(find(variant).base)
+    config = find(variant).configured(config)
     data = config.datasets[dataset]
     with explaining(f"profile {config.profile!r}", ConfigError):
         return Recipe(

@@ -70,10 +70,10 @@ class Sizes:
     @classmethod
     def of(cls, config: Config, name: str) -> "Sizes":
         """The sizes of a variant in a profile."""
-        base = find(name).base
-        own = config.of(base)
+        variant = find(name)
+        own = variant.configured(config)
         return cls(
-            sizes_of(config, base),
+            sizes_of(config, variant.base),
             config.datasets[DATASET].max_frames,
             own.text.width,
             own.text.context,
@@ -225,7 +225,7 @@ def samplings(models: dict[str, Network], config: Config, steps: int | None = No
     with more take only so many; their seconds are then those of a whole one in proportion.
     """
     settings = config.complexity
-    sampling = {name: config.of(find(name).base).diffusion for name in models}
+    sampling = {name: find(name).configured(config).diffusion for name in models}
 
     def cut(name: str, most: int | None) -> DiffusionConfig:
         whole = sampling[name]

@@ -35,7 +35,7 @@ def costs(config: Config, names: Sequence[str], device: str) -> Iterator[Rows]:
     for name in names:
         model = untrained(name, config, config.complexity.frames, device)
         for sampler, precision in SAMPLERS[device]:
-            own = config.of(find(name).base).diffusion.model_copy(update={"sampling_precision": precision})
+            own = find(name).configured(config).diffusion.model_copy(update={"sampling_precision": precision})
             how = sampler_of(find(name), own, sampler)
             calls[name, f"{sampler}, {precision}"] = partial(sample, how, model, config.complexity.frames)
     every = {where: [(name, ", ".join(way)) for name in names for way in SAMPLERS[where]] for where in DEVICES}
@@ -59,7 +59,7 @@ def growth(config: Config, names: Sequence[str], device: str) -> Iterator[Rows]:
     longest = max(*settings.frames, config.complexity.frames)
     models = {name: untrained(name, config, longest, device) for name in names}
     one = {
-        name: sampler_of(find(name), config.of(find(name).base).diffusion.model_copy(update={"sampling_steps": 1}))
+        name: sampler_of(find(name), find(name).configured(config).diffusion.model_copy(update={"sampling_steps": 1}))
         for name in names
     }
     shapes = {

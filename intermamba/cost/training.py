@@ -58,7 +58,7 @@ def run(
         ConfigError: a number is not positive, or the batch exceeds that of a training.
         StateError: a model does not fit in memory.
     """
-    own = {variant: config.of(find(variant).base) for variant in variants}
+    own = {variant: find(variant).configured(config) for variant in variants}
     least = min(one.clips_a_pass() for one in own.values())
     if batch is not None and not 0 < batch <= least:
         raise ConfigError(f"--batch {batch}: needs 1 to {least}, the clips per pass of one device in training.")
@@ -129,7 +129,7 @@ def example(config: Config, variant: str, batch: int) -> tuple[TrainingModule, B
         torch.manual_seed(seed)
         model = build_for(config, variant, features=body.features, max_frames=frames)
     random = Generator().manual_seed(seed)
-    config = config.of(find(variant).base)
+    config = find(variant).configured(config)
     text = _RandomText(config.text.context, config.text.width, random)
     motion = torch.randn(batch, frames, 2, body.features, generator=random)
     clips = Batch(

@@ -1,10 +1,10 @@
 """Variants: rows of the tables, each a short difference from a method. Imports no torch."""
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from intermamba.config import Section
+from intermamba.config import Config, Section
 from intermamba.errors import ConfigError, unknown
 from intermamba.methods import methods
 from intermamba.methods.method import Method, Options
@@ -30,6 +30,8 @@ class Variant(Section):
     base: str
     changes: dict[str, Any] = Field(default={})
     """Fields of the base's options that differ from their defaults."""
+    recipe: dict[Literal["diffusion", "losses", "training"], dict[str, Any]] = Field(default={})
+    """Knobs of the profile, by section, that differ for this row."""
     hypothesis: str
     """Expected effect of the difference, stated before measuring."""
     paper: tuple[PaperRow, ...] = ()
@@ -60,6 +62,18 @@ class Variant(Section):
     def individual(self) -> bool:
         """Whether it reads a caption for each person [in2IN]."""
         return self.method.individual
+
+    def configured(self, config: Config) -> Config:
+        """The configuration of the row: its method's knobs, then those of its recipe.
+
+        Raises:
+            ConfigError: an entry of the recipe is not a knob, or out of range.
+        """
+        own = config.of(self.base)
+        try:
+            return own.changed({str(section): knobs for section, knobs in self.recipe.items()}, "recipe")
+        except ValueError as error:
+            raise ConfigError(f"variant {self.name}: {error}.") from error
 
     def options_as(self, kind: type[Chosen]) -> Chosen:
         """:meth:`options` of a base whose options are of that kind."""

@@ -39,7 +39,7 @@ from intermamba.training.stopping import Stop
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     """Train a variant and write its weights and histories; a killed run continues from its last checkpoint."""
     variant = find(job.variant)
-    config, dataset, method = config.of(variant.base), job.dataset, variant.method
+    config, dataset, method = variant.configured(config), job.dataset, variant.method
     # Before the training, so that an unsupported recipe fails early.
     job.require()
     cache = features_of(job)

@@ -49,7 +49,7 @@ def test_a_variant_differs_from_its_base_in_one_thing():
                 for field in reading.keys() & type(variant.options()).model_fields:
                     assert alone.pop(field) == reading[field]
                 assert (variant.base, alone) == (known[name].base, known[name].changes)
-        assert len(alone) == (name != variant.base)
+        assert len(alone) + bool(variant.recipe) == (name != variant.base)
         assert variant.hypothesis
         assert variant.note or variant.name == variant.base
 
@@ -67,12 +67,35 @@ def test_loading_needs_no_torch():
         ({"name": "other"}, "name is 'other'"),
         ({"changes": {"liia": "none"}}, "variant row: changes.liia: Input should be 'conv' or 'mean' .given: 'none'"),
         ({"hypotesis": "x"}, "hypotesis: Extra inputs"),
+        ({"recipe": {"model": {"width": 8}}}, "recipe.model.*'diffusion', 'losses' or 'training'"),
     ],
 )
 def test_a_broken_file_is_named_with_its_problem(tmp_path, change, message):
     (tmp_path / "row.yaml").write_text(yaml.safe_dump({**GOOD, **change}))
     with pytest.raises(ConfigError, match=f"row.yaml: .*{message}"):
         ablations.read(tmp_path)
+
+
+def test_a_row_has_a_recipe_of_its_own(tmp_path):
+    """Its method's knobs remain where the row does not change them."""
+    config = load("study")
+    variant = ablations.load()["mdm"].model_copy(update={"recipe": {"diffusion": {"guidance": 7.0}}})
+    method, row = config.of("mdm"), variant.configured(config)
+    assert row.diffusion == method.diffusion.model_copy(update={"guidance": 7.0})
+    assert row.training == method.training
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ({"diffusion": {"guidence": 2.0}}, "variant row: recipe.diffusion.guidence: "),
+        ({"training": {"batch": 0}}, "variant row: recipe.training.batch: .*greater than 0"),
+    ],
+)
+def test_a_recipe_that_is_none_is_named(tmp_path, recipe, message):
+    (tmp_path / "row.yaml").write_text(yaml.safe_dump({**GOOD, "recipe": recipe}))
+    with pytest.raises(ConfigError, match=message):
+        ablations.read(tmp_path)["row"].configured(load("study"))
 
 
 def test_a_file_that_is_no_yaml_is_named(tmp_path):

@@ -119,7 +119,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
         raise ConfigError(
             f"fusion.variants.{job.dataset}: {job.variant} has no fusion weights. Remove it from the list."
         )
-    diffusion = config.of(trained.recipe.variant.base).diffusion
+    diffusion = trained.recipe.variant.configured(config).diffusion
     whole = range(diffusion.steps)
     cases = [(name, whole) for name in CHANGES]
     cases += [(ALONG, part) for part in ranges(diffusion.steps, config.fusion.bins)]

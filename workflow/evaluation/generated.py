@@ -92,7 +92,7 @@ def _run(config: Config, job: Job, progress: Progress, group: Group) -> None:
     trained = load(config, job)
     block: BlockName = "re-evaluated" if job.seed is None else "reproduced"
     with job.recorded(config, setup.seeds) as notes:
-        diffusion = config.of(trained.recipe.variant.base).diffusion
+        diffusion = trained.recipe.variant.configured(config).diffusion
         generator = MotionGenerator(trained, features_of(job), diffusion, setup.device, config.runtime.sampler)
         source = GeneratedSource(generator, setup.real, config.runtime.sampling_batch, group)
         found = setup.measure({job.variant: source}, block, job.seed, progress)

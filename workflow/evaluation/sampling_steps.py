@@ -31,7 +31,7 @@ def _run(config: Config, job: Job, progress: Progress, group: Group) -> None:
         for solver, counts in config.steps.solvers.items():
             for count in counts:
                 changes = {"solver": solver, "sampling_steps": count, "eta": 0.0}
-                sampling = config.of(trained.recipe.variant.base).diffusion.model_copy(update=changes)
+                sampling = trained.recipe.variant.configured(config).diffusion.model_copy(update=changes)
                 generator = MotionGenerator(trained, features_of(job), sampling, setup.device, config.runtime.sampler)
                 sources[f"{solver}:{count}"] = SingleSource(
                     GeneratedSource(generator, setup.real, config.runtime.sampling_batch, group)

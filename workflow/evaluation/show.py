@@ -77,7 +77,7 @@ def run(config: Config, job: Job) -> None:
         split, cache, trained = SplitFile(job["test"]), features_of(job), load(config, job)
         items = prompts(config, dataset, split)
         device = device_for(config.runtime.accelerator)
-        diffusion = config.of(trained.recipe.variant.base).diffusion
+        diffusion = trained.recipe.variant.configured(config).diffusion
         generator = MotionGenerator(trained, cache, diffusion, device, config.runtime.sampler)
         frames, seeds = config.datasets[dataset].max_frames, [derive(root, "noise", item.clip) for item in items]
         individual = [item.individual for item in items if item.individual]

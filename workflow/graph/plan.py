@@ -178,7 +178,7 @@ def needs_counts(job: Job) -> bool:
 
 
 def _training(config: Config, measured: Measurements, job: Job, gpus: int) -> Cost:
-    config = config.of(find(job.variant).base)
+    config = find(job.variant).configured(config)
     training, data = config.training, config.datasets[job.dataset]
     seconds, basis = measured.training(job.variant)
     basis, factor = _by_frames(basis, config, job.dataset, measured.step_frames)
