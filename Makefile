@@ -60,9 +60,11 @@ docs: install
 dvc.yaml: workflow/graph/dvc.py workflow/graph/stages.py intermamba/paths.py params.yaml
 	@$(BIN)/python -m workflow.graph.dvc $(PROFILE)
 
-# Artefacts of a profile; the paper's transcribed numbers stay.
+# Artefacts of a profile; the paper's transcribed numbers stay, and so does what a run with storage keeps elsewhere.
 clean:
 	rm -rf data/$(PROFILE) dvc.lock
+	@if test -L results/$(PROFILE); then kept=$$(readlink results/$(PROFILE)); rm results/$(PROFILE); \
+	  if test -d "$$kept/reported"; then mkdir results/$(PROFILE) && cp -R "$$kept/reported" results/$(PROFILE)/; fi; fi
 	find results/$(PROFILE) -mindepth 1 -maxdepth 1 ! -name reported -exec rm -rf {} + 2>/dev/null || true
 
 constraints: install

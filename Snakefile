@@ -56,13 +56,13 @@ def placed(path):
     """Data and results of the profile are in the store, if there is one; other inputs are in the working tree. Their
     times say nothing beside those of a store that several clones use; a hash in the knobs replaces them.
     """
-    if path.startswith(store.folders(STUDY.profile)):
-        return path
-    return ancient(local(path)) if STORED else local(path)
+    if store.stored(STUDY.profile, path):
+        return str(path)
+    return ancient(local(str(path))) if STORED else local(str(path))
 
 
 def inputs(stage):
-    return lambda wildcards: [placed(str(path)) for path in stage.job(**wildcards).reads]
+    return lambda wildcards: [placed(path) for path in stage.job(**wildcards).reads]
 
 
 def knobs(stage):

@@ -1,8 +1,11 @@
 """The project's own files agree: Makefile, hooks before a commit, and continuous integration."""
 
 import re
+import subprocess
 import tomllib
+from pathlib import Path
 
+import pytest
 import yaml
 from places import ROOT
 
@@ -29,3 +32,32 @@ def test_make_targets_of_the_script_exist() -> None:
     targets = set(re.findall(r"^([\w.]+):", MAKEFILE, re.MULTILINE))
     for file in (".ci/run", ".ci/audit", ".github/workflows/ci.yml"):
         assert set(re.findall(r"\bmake (\w+)", (ROOT / file).read_text())) <= targets
+
+
+def clean(folder: Path, profile: str) -> None:
+    command = ["make", "--silent", "-f", str(ROOT / "Makefile"), "clean", f"PROFILE={profile}"]
+    subprocess.run(command, cwd=folder, check=True)
+
+
+def test_clean_keeps_the_papers_numbers(tmp_path: Path) -> None:
+    results = tmp_path / "results/paper"
+    (results / "reported").mkdir(parents=True)
+    (results / "metrics.csv").touch()
+    clean(tmp_path, "paper")
+    assert [path.name for path in results.iterdir()] == ["reported"]
+
+
+@pytest.mark.parametrize("profile", ["smoke", "paper"])
+def test_clean_takes_the_links_of_a_run_with_storage_and_not_what_it_keeps(tmp_path: Path, profile: str) -> None:
+    kept = [tmp_path / "kept" / name for name in ("data", "results")]
+    for target in kept:
+        target.mkdir(parents=True)
+        (target / "artefact").touch()
+        (tmp_path / target.name).mkdir()
+        (tmp_path / target.name / profile).symlink_to(target)
+    if profile == "paper":
+        (kept[1] / "reported").mkdir()
+    clean(tmp_path, profile)
+    left = [str(path.relative_to(tmp_path)) for name in ("data", "results") for path in (tmp_path / name).rglob("*")]
+    assert left == (["results/paper", "results/paper/reported"] if profile == "paper" else [])
+    assert all((target / "artefact").exists() for target in kept)

@@ -42,6 +42,19 @@ def test_results_of_a_run_without_storage_stay(study: Path) -> None:
     assert Path("results/smoke/metrics.csv").exists()
 
 
+def test_the_papers_numbers_go_along(study: Path) -> None:
+    """They are of the working tree, in the folder of the results of profile ``paper``."""
+    numbers = path("context")
+    expected = numbers.read_bytes()
+    for _ in range(2):
+        store.link("paper", lambda name: study / "copies" / name)
+        assert Path("results/paper").is_symlink()
+        assert numbers.read_bytes() == expected
+    assert not store.stored("paper", numbers)
+    assert store.stored("paper", path("metrics", profile="paper"))
+    assert not store.stored("smoke", path("metrics", profile="paper"))
+
+
 def test_sources_are_known_by_their_contents(study: Path) -> None:
     recipe, result = Path("ablations/intermamba.yaml"), Path("results/smoke/metrics.csv")
     before = store.sources("smoke", [recipe, result])

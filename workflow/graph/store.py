@@ -6,6 +6,7 @@ files of embedded data are not in the store; they stay in the local folder.
 """
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,25 @@ from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import StateError, brief
 from intermamba.job import Job, values
+from intermamba.paths import path as path_of
+
+REPORTED = path_of("context").parent
+"""The paper's transcribed numbers: files of every working tree in the folder of the results of a profile."""
 
 
-def folders(profile: str) -> tuple[str, str]:
-    """Beginnings of the paths of everything that the stages of a profile write."""
-    return f"data/{profile}/", f"results/{profile}/"
+def folders(profile: str) -> tuple[Path, Path]:
+    """Folders of everything that the stages of a profile write."""
+    return Path("data", profile), Path("results", profile)
+
+
+def stored(profile: str, path: Path) -> bool:
+    """Whether a file of a profile is in the store, if there is one."""
+    return any(path.is_relative_to(folder) for folder in folders(profile)) and not path.is_relative_to(REPORTED)
 
 
 def sources(profile: str, reads: Iterable[Path]) -> str:
     """A hash of those inputs of a job that are in the working tree, by their contents."""
-    here = sorted(path for path in reads if path.is_file() and not str(path).startswith(folders(profile)))
+    here = sorted(path for path in reads if path.is_file() and not stored(profile, path))
     return hashlib.sha256("".join(map(files.sha256, here)).encode()).hexdigest()[:12]
 
 
@@ -77,6 +87,8 @@ def deliver(workflow: Any, config: Config, jobs: Iterable[Job]) -> list[Job]:
 def link(profile: str, local: Callable[[str], Path]) -> None:
     """Make the folders of a profile links to where its files are when they are not in the store.
 
+    The paper's transcribed numbers go along.
+
     Args:
         profile: the profile.
         local: from a path of the working tree to that of its local copy.
@@ -84,17 +96,21 @@ def link(profile: str, local: Callable[[str], Path]) -> None:
     Raises:
         StateError: a folder of the working tree holds files, or is a link to elsewhere.
     """
-    for name in folders(profile):
-        folder, target = Path(name), local(name.rstrip("/")).absolute()
+    for folder in folders(profile):
+        target = local(str(folder)).absolute()
         target.mkdir(parents=True, exist_ok=True)
         if folder.is_symlink() and folder.resolve() == target.resolve():
             continue
-        if folder.is_symlink() or folder.exists():
+        if folder.is_symlink() or (folder.exists() and set(folder.iterdir()) - {REPORTED}):
             raise StateError(
                 f"{folder} holds files of this working tree, and a run with storage keeps its own in {target}. Start "
                 "it in a folder without results (`intermamba init FOLDER`), or without --default-storage-provider."
             )
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        for numbers in folder.iterdir():
+            shutil.copytree(numbers, target / numbers.name, dirs_exist_ok=True)
+            shutil.rmtree(numbers)
+        folder.rmdir()
         folder.symlink_to(target)
 
 
@@ -104,8 +120,8 @@ def refuse_links(profile: str) -> None:
     Raises:
         StateError: a folder of the profile is such a link.
     """
-    for name in folders(profile):
-        if (folder := Path(name.rstrip("/"))).is_symlink():
+    for folder in folders(profile):
+        if folder.is_symlink():
             raise StateError(
                 f"{folder} belongs to a run with storage ({folder.readlink()}). Give --workflow-profile profiles/s3 "
                 "again, or remove the link and start over without it."
