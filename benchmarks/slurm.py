@@ -116,14 +116,14 @@ def cluster(folder: Path) -> Iterator[None]:
     conf = folder / "slurm.conf"
     conf.write_text(CONF.format(host=host, folder=folder, nodes="\n".join(nodes)))
     SYSTEM.symlink_to(conf)  # jobs do not inherit SLURM_CONF
-    if not Path("/run/munge/munge.socket.2").exists():
-        shell("install", "-d", "-o", "munge", "-g", "munge", "/run/munge")
-        shell("su", "munge", "-s", "/bin/sh", "-c", "/usr/sbin/munged")
-    shell("slurmctld")
-    for name in NODES:
-        start(name)
-    wait("the nodes", lambda: shell("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * len(NODES), 60)
     try:
+        if not answers("munge", "--no-input"):
+            shell("install", "-d", "-o", "munge", "-g", "munge", "/run/munge")
+            shell("su", "munge", "-s", "/bin/sh", "-c", "/usr/sbin/munged --force")
+        shell("slurmctld")
+        for name in NODES:
+            start(name)
+        wait("the nodes", lambda: answers("sinfo", "-h", "-N", "-o", "%T") == ["idle"] * len(NODES), 60)
         yield
     finally:
         subprocess.run(["scancel", "--me"], check=False)
@@ -131,6 +131,11 @@ def cluster(folder: Path) -> Iterator[None]:
             if pid.exists():
                 os.kill(int(pid.read_text()), signal.SIGTERM)
         SYSTEM.unlink()
+
+
+def answers(*words: str) -> list[str]:
+    """Words of a command's output; none if it fails."""
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.split()
 
 
 def start(node: str) -> None:
