@@ -162,6 +162,68 @@ def test_warnings_an_interrupt_and_nothing_to_do_are_said() -> None:
     assert "Nothing to be done" in screen.getvalue()
 
 
+NO_CLUSTER = """\
+Traceback (most recent call last):
+
+  File "site-packages/snakemake_executor_plugin_kubernetes/__init__.py", line 135, in __post_init__
+    kubernetes.config.load_kube_config()
+
+kubernetes.config.config_exception.ConfigException: Invalid kube-config file. No configuration found.
+
+
+During handling of the above exception, another exception occurred:
+
+
+Traceback (most recent call last):
+
+  File "site-packages/kubernetes/config/incluster_config.py", line 62, in _load_config
+    raise ConfigException("Service host/port is not set.")
+
+kubernetes.config.config_exception.ConfigException: Service host/port is not set.
+
+"""
+FORBIDDEN = """\
+Traceback (most recent call last):
+
+  File "site-packages/snakemake_executor_plugin_kubernetes/__init__.py", line 149, in __post_init__
+    self.register_secret()
+
+kubernetes.client.exceptions.ApiException: (403)
+Reason: Forbidden
+HTTP response headers: HTTPHeaderDict({'Server': 'one'})
+HTTP response body: {"message": "secrets is forbidden"}
+
+"""
+OTHER = """\
+Traceback (most recent call last):
+
+  File "snakemake/cli.py", line 2, in main
+    1 / 0
+
+ZeroDivisionError: zero
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("traceback", "said"),
+    [
+        (
+            NO_CLUSTER,
+            "kubernetes failed: kubernetes.config.config_exception.ConfigException: Service host/port is",
+        ),
+        (FORBIDDEN, '(403) Reason: Forbidden HTTP response body: {"message": "secrets is forbidden"}\nCheck that'),
+        (OTHER, "Snakemake failed: ZeroDivisionError: zero\n  (its traceback"),
+    ],
+)
+def test_an_executor_without_a_cluster_gives_one_message(traceback: str, said: str) -> None:
+    logger = pipeline(screen := Screen())
+    logger.error(traceback)
+    assert said in screen.getvalue()
+    assert "File" not in screen.getvalue()
+    assert len(screen.getvalue().splitlines()) <= 3
+
+
 def test_a_terminal_shows_what_runs_now() -> None:
     logger = pipeline(screen := Screen(terminal=True))
     begin(logger, 0, "train", "train intermamba")

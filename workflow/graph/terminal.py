@@ -5,6 +5,7 @@ Snakemake's own messages list every file of a stage and every value of its knobs
 """
 
 import logging
+import re
 import shutil
 import time
 from collections import Counter
@@ -26,6 +27,9 @@ RETRY = "Trying to restart job"
 
 STOPPING = ("Terminating processes", "Shutting down")
 """Beginnings of Snakemake's messages on Ctrl-C."""
+
+TRACEBACK = "Traceback (most recent call last)"
+"""Beginning of Snakemake's message on an exception that neither it nor an executor expects."""
 
 LINES = 20
 """Lines shown from the end of a failed stage's log."""
@@ -101,6 +105,8 @@ class Terminal(logging.Handler):
                 self._print("  Running it again.")
             case _ if any(part in record.getMessage() for part in NOISE):
                 pass
+            case _ if record.getMessage().startswith(TRACEBACK):
+                self._print(_unexpected(record.getMessage()))
             case _ if record.levelno >= logging.WARNING or record.getMessage().startswith(STOPPING):
                 self._clear()
                 self._default.handle(record)
@@ -170,6 +176,19 @@ def _gist(reason: str) -> list[str]:
     """Lines of an executor's message, without its command (which is indented) and without its advice."""
     lines = [line.partition(ADVICE)[0].rstrip() for line in reason.splitlines() if not line.startswith(" ")]
     return [line for line in lines if line]
+
+
+def _unexpected(traceback: str) -> str:
+    """One message for a traceback: its last exception, which most often is an executor's that reaches no cluster."""
+    end = re.split(r"^ .*\n", traceback, flags=re.MULTILINE)[-1].splitlines()
+    raised = " ".join(line for line in end if line and not line.startswith("HTTP response headers"))
+    plugin = re.search(r"snakemake_executor_plugin_(\w+)", traceback)
+    if plugin is None:
+        return f"Snakemake failed: {raised}\n  (its traceback is in .snakemake/log)"
+    return (
+        f"The executor {plugin[1]} failed: {raised}\nCheck that its cluster answers and lets you start jobs; outputs "
+        "of finished jobs are kept.\n  (the traceback is in .snakemake/log)"
+    )
 
 
 def logs(profile: str) -> str:
