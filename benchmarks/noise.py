@@ -6,7 +6,7 @@ RUN is a folder in which the data and captions of the profile are; WEIGHTS are t
 clips with the most noise, which is then nearly all of the input, the best prediction is the input itself. ``lost``
 counts the directions, of as many as a person has features, of which less than half is passed on: singular values of
 the map from noise to its prediction, fitted by least squares. ``spread`` is the standard deviation of samples, of
-motions that are normalised, so that it should be one.
+motions that are normalised, so that it should be one; ``top3`` is their R-precision by the run's evaluator.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from measuring import Measurement
 from torch import Tensor
 
 from intermamba import files
@@ -25,6 +26,7 @@ from intermamba.config import Config, load
 from intermamba.data.dataset import ClipDataset, collate
 from intermamba.data.splits import SplitFile
 from intermamba.diffusion import Diffusion
+from intermamba.generate import MotionGenerator
 from intermamba.models.conditions import conditions
 from intermamba.paths import path
 from intermamba.provenance import recorded
@@ -62,7 +64,8 @@ def measure(run: Path, config: Config, trained: Trained) -> Iterator[dict[str, A
     batch = collate([split[0, index] for index in range(CLIPS)], config.datasets[trained.dataset].max_frames)
     mask, generator = batch.mask, torch.Generator().manual_seed(0)
     motion = (batch.motion - trained.mean) / trained.std * mask[:, :, None, None]
-    cond = conditions(model, TextCache(run / path("text", **where)), batch.caption, batch.individual)
+    captions = TextCache(run / path("text", **where))
+    cond = conditions(model, captions, batch.caption, batch.individual)
     labels = {"method": trained.variant, "width": trained.recipe.sizes.width, "features": model.features}
     settings, process = config.of(trained.variant).diffusion, trained.recipe.variant.method.process
 
@@ -81,6 +84,11 @@ def measure(run: Path, config: Config, trained: Trained) -> Iterator[dict[str, A
         start, some = torch.randn(motion[:SAMPLED].shape, generator=generator), mask[:SAMPLED]
         made = Diffusion(few, process=process).sample(model, cond[:SAMPLED], some, start, generator=generator)
         yield row("spread", f"{steps} steps, eta {eta:g}", made[some].std().item())
+    measurement = Measurement(run, config, trained.dataset, repeats=1)
+    for steps, eta in SAMPLERS:
+        few = settings.model_copy(update={"sampling_steps": steps, "eta": eta})
+        found = measurement.measure(MotionGenerator(trained, captions, few, "cpu"))
+        yield row("top3", f"{steps} steps, eta {eta:g}", found.loc[found["metric"] == "top3", "value"].item())
 
 
 def lost(noise: Tensor, predicted: Tensor) -> int:

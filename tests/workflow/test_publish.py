@@ -141,9 +141,10 @@ def test_rows_are_tested_against_chance(tree: Path) -> None:
     rows = [("real", -1, 0.9), ("shuffled", -1, 0.1)]
     rows += [(name, seed, value) for name, values in found.items() for seed, value in enumerate(values)]
     frame = pd.DataFrame(rows, columns=["method", "training_seed", "value"])
-    frame = frame.assign(metric="top3", dataset="interhuman", steps=500, part_steps=0)
+    frame = frame.assign(metric="top3", dataset="interhuman", code="1234567", steps=500, part_steps=0)
+    kept = frame[frame["method"] == "temos"].assign(metric="reconstructed", value=0.6)
     with recorded("learning", [learning.MEASURED]):
-        files.write_csv(learning.MEASURED, pd.concat([frame, frame.assign(metric="fid", value=7.0)]))
+        files.write_csv(learning.MEASURED, pd.concat([frame, frame.assign(metric="fid", value=7.0), kept]))
     text = learning.render()
     assert "| (chance) | — | — | 0.100 | 7 | — | — |" in text
     # squares about methods and seeds: variance .0019 / 4 (three rows and a single training), t(4) = 2.776
@@ -155,6 +156,8 @@ def test_rows_are_tested_against_chance(tree: Path) -> None:
     assert "| RIG | 3 | 500 | 0.100 ± 0.017 | 7 ± 0 | " in text
     assert text.count("not above chance") == 1
     assert "| TEMOS | 1 | 500 | 0.500 | 7 | — | one training |" in text
+    assert "Real motions through the tokens of TEMOS: 0.600 in R-precision (top 3)." in text
+    assert "seeds: 1234567 (MDM 0, 1, 2; MDM, padding masked 0, 1, 2; RIG 0, 1, 2; TEMOS 0)." in text
     apart = half * np.sqrt(2 / 3)
     assert f"MDM, padding masked against MDM: +0.100 ({0.1 - apart:.3f} to {0.1 + apart:.3f}) in R-precision" in text
     assert "(top 3), 1.00 (1.00 to 1.00) times the FID." in text
@@ -164,12 +167,16 @@ def test_lost_noise_is_a_table(tree: Path) -> None:
     learning.NOISE.unlink(missing_ok=True)
     assert learning.noise() == ""
     rows = [("error", "step 999", 0.0965), ("lost", "step 999", 25), ("spread", "10 steps, eta 0", 12.886)]
+    rows.append(("top3", "10 steps, eta 0", 0.1234))
     frame = pd.DataFrame(rows, columns=["measure", "at", "value"])
     with recorded("noise", [learning.NOISE]):
         files.write_csv(learning.NOISE, frame.assign(method="rig", width=272, features=262))
     text = learning.noise()
-    assert "| Row | Width | error, step 999 | directions lost | samples' σ: 10 steps, eta 0 |" in text
-    assert "| RIG | 272 | 0.097 | 25 of 262 | 12.89 |" in text
+    assert (
+        "| Row | Width | error, step 999 | directions lost | samples' σ: 10 steps, eta 0 | R@3: 10 steps, eta 0 |"
+        in text
+    )
+    assert "| RIG | 272 | 0.097 | 25 of 262 | 12.89 | 0.123 |" in text
 
 
 def test_levers_are_shown_beside_ground_truth(tree: Path) -> None:

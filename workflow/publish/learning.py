@@ -10,15 +10,15 @@ from intermamba.models import variants
 from intermamba.names import dataset_name
 from workflow.publish.records import made_by, mean_and_deviation
 from workflow.results.contrasts import Blocks, Contrast, above_chance
-from workflow.tables.markdown import grid
+from workflow.tables.markdown import escape, grid
 from workflow.tables.tabular import MISSING, decimals
 
 MEASURED = Path("docs/bench/learning.csv")
 """Where the measurements are published."""
 NOISE = MEASURED.with_name("noise.csv")
-METRIC, FID = "top3", "fid"
-HEADS = {"error": "error, {at}", "lost": "directions lost", "spread": "samples' σ: {at}"}
-DIGITS = {"error": 3, "lost": 0, "spread": 2}
+METRIC, FID, RECONSTRUCTED = "top3", "fid", "reconstructed"
+HEADS = {"error": "error, {at}", "lost": "directions lost", "spread": "samples' σ: {at}", "top3": "R@3: {at}"}
+DIGITS = {"error": 3, "lost": 0, "spread": 2, "top3": 3}
 REFERENCES = {"real": "Ground truth", "shuffled": "(chance)"}
 PAIRS = {
     "mdm_fixed": "mdm",
@@ -33,11 +33,13 @@ def render() -> str:
     """The rows of every dataset and the comparisons; empty before anything was measured."""
     if not MEASURED.exists():
         return ""
-    keys = ["dataset", "method", "training_seed", "steps", "part_steps"]
-    means = pd.read_csv(MEASURED).pivot_table("value", keys, "metric", sort=False).reset_index()
-    parts = [f"{made_by(MEASURED)}. Means over training seeds ± standard deviation.\n"]
+    keys = ["dataset", "method", "training_seed", "code", "steps", "part_steps"]
+    measured = pd.read_csv(MEASURED, keep_default_na=False)
+    means = measured.pivot_table("value", keys, "metric", sort=False).reset_index()
+    parts = [f"Measured: {made_by(MEASURED)}. Means over training seeds ± standard deviation.\n"]
     for dataset, rows in means.groupby("dataset", sort=False):
-        parts += [f"**{dataset_name(str(dataset))}**\n", _rows(rows), *_differences(rows)]
+        name = dataset_name(str(dataset))
+        parts += [f"**{name}**\n", _rows(rows), *_differences(rows), *_reconstructed(rows), _trained_by(rows)]
     return "\n".join(parts)
 
 
@@ -93,6 +95,25 @@ def _differences(rows: pd.DataFrame) -> Iterator[str]:
                 f"{' against '.join(names)}: {_interval(precision.difference(better, worse))} in R-precision (top 3), "
                 f"{ratio.effect:.2f} ({ratio.low:.2f} to {ratio.high:.2f}) times the FID.\n"
             )
+
+
+def _reconstructed(rows: pd.DataFrame) -> Iterator[str]:
+    """What the tokens of a method keep of real motions."""
+    if RECONSTRUCTED not in rows:
+        return
+    for name, seeds in rows.dropna(subset=RECONSTRUCTED).groupby("method"):
+        kept = mean_and_deviation(seeds[RECONSTRUCTED], 3)
+        yield f"Real motions through the tokens of {variants()[str(name)].label}: {kept} in R-precision (top 3).\n"
+
+
+def _trained_by(rows: pd.DataFrame) -> str:
+    """The code that trained each row."""
+    by_code: dict[str, list[str]] = {}
+    for (code, name), seeds in rows[rows["training_seed"] >= 0].groupby(["code", "method"], sort=False):
+        listed = ", ".join(map(str, sorted(seeds["training_seed"])))
+        by_code.setdefault(str(code), []).append(f"{escape(variants()[str(name)].label)} {listed}")
+    named = (f"{code} ({'; '.join(found)})" for code, found in by_code.items())
+    return f"Training code, with training seeds: {', '.join(named)}.\n"
 
 
 def _blocks(trained: pd.DataFrame, metric: str) -> Blocks | None:
