@@ -168,15 +168,16 @@ def test_lost_noise_is_a_table(tree: Path) -> None:
     assert learning.noise() == ""
     rows = [("error", "step 999", 0.0965), ("lost", "step 999", 25), ("spread", "10 steps, eta 0", 12.886)]
     rows.append(("top3", "10 steps, eta 0", 0.1234))
-    frame = pd.DataFrame(rows, columns=["measure", "at", "value"])
+    frame = pd.DataFrame(rows, columns=["measure", "at", "value"]).assign(weights="a")
+    other = pd.DataFrame([("lost", "step 999", 23)], columns=["measure", "at", "value"]).assign(weights="b")
     with recorded("noise", [learning.NOISE]):
-        files.write_csv(learning.NOISE, frame.assign(method="rig", width=272, features=262))
+        files.write_csv(learning.NOISE, pd.concat([frame, other]).assign(method="rig", width=272, features=262))
     text = learning.noise()
     assert (
-        "| Row | Width | error, step 999 | directions lost | samples' σ: 10 steps, eta 0 | R@3: 10 steps, eta 0 |"
-        in text
+        "| Row | Width | Trainings | error, step 999 | directions lost | samples' σ: 10 steps, eta 0 "
+        "| R@3: 10 steps, eta 0 |" in text
     )
-    assert "| RIG | 272 | 0.097 | 25 of 262 | 12.89 | 0.123 |" in text
+    assert "| RIG | 272 | 2 | 0.097 | 24 of 262 | 12.89 | 0.123 |" in text
 
 
 def test_levers_are_shown_beside_ground_truth(tree: Path) -> None:

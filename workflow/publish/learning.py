@@ -17,8 +17,14 @@ MEASURED = Path("docs/bench/learning.csv")
 """Where the measurements are published."""
 NOISE = MEASURED.with_name("noise.csv")
 METRIC, FID, RECONSTRUCTED = "top3", "fid", "reconstructed"
-HEADS = {"error": "error, {at}", "lost": "directions lost", "spread": "samples' σ: {at}", "top3": "R@3: {at}"}
-DIGITS = {"error": 3, "lost": 0, "spread": 2, "top3": 3}
+HEADS = {
+    "error": "error, {at}",
+    "lost": "directions lost",
+    "spread": "samples' σ: {at}",
+    "top3": "R@3: {at}",
+    "fid": "FID: {at}",
+}
+DIGITS = {"error": 3, "lost": 0, "spread": 2, "top3": 3, "fid": 0}
 REFERENCES = {"real": "Ground truth", "shuffled": "(chance)"}
 PAIRS = {
     "mdm_fixed": "mdm",
@@ -47,19 +53,19 @@ def noise() -> str:
     """What networks of different widths lose of the noise that they predict; empty before it was measured."""
     if not NOISE.exists():
         return ""
-    rows = pd.read_csv(NOISE).to_dict("records")
-    columns = list(dict.fromkeys((row["measure"], row["at"]) for row in rows))
-    networks: dict[tuple[str, int], dict[tuple[str, str], str]] = {}
-    for row in rows:
-        text = decimals(row["value"], DIGITS[row["measure"]])
-        text += f" of {row['features']}" if row["measure"] == "lost" else ""
-        networks.setdefault((row["method"], row["width"]), {})[row["measure"], row["at"]] = text
-    head = ["Row", "Width", *(HEADS[measure].format(at=at) for measure, at in columns)]
-    body = [
-        [variants()[method].label, str(width), *(cells[column] for column in columns)]
-        for (method, width), cells in networks.items()
-    ]
-    return f"{made_by(NOISE)}.\n\n{grid(head, body)}"
+    measured = pd.read_csv(NOISE)
+    columns = list(dict.fromkeys(zip(measured["measure"], measured["at"], strict=True)))
+    columns.sort(key=lambda column: list(HEADS).index(column[0]))
+    head = ["Row", "Width", "Trainings", *(HEADS[measure].format(at=at) for measure, at in columns)]
+    body = []
+    for (method, width, features), rows in measured.groupby(["method", "width", "features"]):
+        values = rows.groupby(["measure", "at"])["value"].mean()
+        cells = [decimals(values[one], DIGITS[one[0]]) if one in values else MISSING for one in columns]
+        cells = [
+            f"{cell} of {features}" if one[0] == "lost" else cell for cell, one in zip(cells, columns, strict=True)
+        ]
+        body.append([variants()[str(method)].label, str(width), str(rows["weights"].nunique()), *cells])
+    return f"{made_by(NOISE)}. Means over trainings.\n\n{grid(head, body)}"
 
 
 def _rows(rows: pd.DataFrame) -> str:
