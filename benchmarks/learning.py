@@ -23,7 +23,7 @@ from torch.nn import functional
 from evaluators.sources import OnePerCaption, RealSource
 from intermamba import files
 from intermamba.checkpoints import trained as checkpoints
-from intermamba.config import Config, Dataset, load
+from intermamba.config import Config, Dataset, load, merged
 from intermamba.data.dataset import Batch
 from intermamba.generate import MotionGenerator
 from intermamba.methods.intermask.network import InterMask
@@ -48,12 +48,19 @@ class Trial(BaseModel):
 
     changes: Mapping[str, Any]
     """Differences from the profile."""
+    of_dataset: Mapping[Dataset, Mapping[str, Any]] = {}
+    """Further differences for the rows of a dataset."""
     runs: Mapping[Dataset, Mapping[str, tuple[int, ...]]]
     """Training seeds by dataset and variant."""
 
-    def config(self, profile: str) -> Config:
-        """The profile with the trial's differences and rows."""
-        return load(profile, changes=self.changes).model_copy(update={"runs": self.runs})
+    def configs(self, profile: str) -> dict[Dataset, Config]:
+        """The profile with the trial's differences and the rows of one dataset."""
+        return {
+            dataset: load(profile, changes=merged(self.changes, self.of_dataset.get(dataset, {}))).model_copy(
+                update={"runs": {dataset: rows}}
+            )
+            for dataset, rows in self.runs.items()
+        }
 
 
 def main() -> None:
@@ -63,12 +70,16 @@ def main() -> None:
     arguments.add_argument("--repeats", type=int, help="in place of the protocol's; then without MModality")
     arguments.add_argument("--measure-only", action="store_true", help="only the trainings that are finished")
     asked = arguments.parse_args()
-    config = checked(Trial, read_yaml(TRIAL), str(TRIAL)).config(asked.profile)
-    torch.set_num_threads(config.runtime.threads)
+    trial = checked(Trial, read_yaml(TRIAL), str(TRIAL))
+    configs = trial.configs(asked.profile)
+    torch.set_num_threads(load(asked.profile).runtime.threads)
     if not asked.measure_only:
-        train(config)
-    with recorded("learning", [asked.output], [], config.model_dump(mode="json")):
-        measure(config, asked.output, asked.repeats)
+        for config in configs.values():
+            train(config)
+    knobs = {dataset: config.model_dump(mode="json") for dataset, config in configs.items()}
+    with recorded("learning", [asked.output], [], knobs):
+        for dataset, config in configs.items():
+            measure(config, dataset, asked.output, asked.repeats)
 
 
 def train(config: Config) -> None:
@@ -80,42 +91,39 @@ def train(config: Config) -> None:
                 job.run(config)
 
 
-def measure(config: Config, output: Path, repeats: int | None) -> None:
-    """Add to ``output`` what is not in it yet."""
+def measure(config: Config, dataset: Dataset, output: Path, repeats: int | None) -> None:
+    """Add to ``output`` what is not in it yet of a dataset."""
     done = pd.read_csv(output) if output.exists() else pd.DataFrame(columns=["dataset", "method", "training_seed"])
-    for dataset, variants in config.runs.items():
-        measurement = Measurement(Path(), config, dataset, repeats)
-        where = {"profile": config.profile, "dataset": dataset}
-        if "real" not in set(done.loc[done["dataset"] == dataset, "method"]):
-            done = pd.concat(
-                [done, references(Path(), config, dataset).assign(steps=0, part_steps=0)], ignore_index=True
-            )
-        for variant, seed in ((name, seed) for name, seeds in variants.items() for seed in seeds):
-            weights = path("weights", variant=variant, seed=seed, **where)
-            key = {"dataset": dataset, "method": variant, "training_seed": seed}
-            if not weights.exists() or (done[list(key)] == pd.Series(key)).all(axis=1).any():
-                continue
-            method, trained = find(variant).method, checkpoints.load(weights)
-            own = own_tower(config, method.name)
-            text = path("own_text", tower=own, **where) if own else path("text", **where)
-            generator = MotionGenerator(trained, TextCache(text), config.of(method.name).diffusion, "cpu")
-            parts = [path("part_log", part=f"{method.name}.{one.name}", seed=seed, **where) for one in method.parts]
-            labels = {
-                **key,
-                "tower": trained.tower,
-                "evaluator": measurement.fingerprint,
-                "protocol": measurement.protocol.id,
-                "weights": files.sha256(weights),
-                "code": revision_name(files.read_json(record_of(weights))),
-                "steps": steps(path("training_log", variant=variant, seed=seed, **where)),
-                "part_steps": sum(map(steps, parts)),
-            }
-            made = [measurement.measure(generator)]
-            if isinstance(trained.model, InterMask):
-                kept = measurement.of(Reconstructed(trained.model, trained.mean, trained.std, measurement.real))
-                made.append(kept[kept["metric"] == "top3"].assign(metric="reconstructed"))
-            done = pd.concat([done, pd.concat(made).assign(**labels)], ignore_index=True)
-            files.write_csv(output, done)
+    measurement = Measurement(Path(), config, dataset, repeats)
+    where = {"profile": config.profile, "dataset": dataset}
+    if "real" not in set(done.loc[done["dataset"] == dataset, "method"]):
+        done = pd.concat([done, references(Path(), config, dataset).assign(steps=0, part_steps=0)], ignore_index=True)
+    for variant, seed in ((name, seed) for name, seeds in config.runs[dataset].items() for seed in seeds):
+        weights = path("weights", variant=variant, seed=seed, **where)
+        key = {"dataset": dataset, "method": variant, "training_seed": seed}
+        if not weights.exists() or (done[list(key)] == pd.Series(key)).all(axis=1).any():
+            continue
+        method, trained = find(variant).method, checkpoints.load(weights)
+        own = own_tower(config, method.name)
+        text = path("own_text", tower=own, **where) if own else path("text", **where)
+        generator = MotionGenerator(trained, TextCache(text), config.of(method.name).diffusion, "cpu")
+        parts = [path("part_log", part=f"{method.name}.{one.name}", seed=seed, **where) for one in method.parts]
+        labels = {
+            **key,
+            "tower": trained.tower,
+            "evaluator": measurement.fingerprint,
+            "protocol": measurement.protocol.id,
+            "weights": files.sha256(weights),
+            "code": revision_name(files.read_json(record_of(weights))),
+            "steps": steps(path("training_log", variant=variant, seed=seed, **where)),
+            "part_steps": sum(map(steps, parts)),
+        }
+        made = [measurement.measure(generator)]
+        if isinstance(trained.model, InterMask):
+            kept = measurement.of(Reconstructed(trained.model, trained.mean, trained.std, measurement.real))
+            made.append(kept[kept["metric"] == "top3"].assign(metric="reconstructed"))
+        done = pd.concat([done, pd.concat(made).assign(**labels)], ignore_index=True)
+        files.write_csv(output, done)
 
 
 @dataclass(frozen=True)
