@@ -127,7 +127,7 @@ class InterCLIP(nn.Module):
 class MotionEncoder(nn.Module):
     """A Transformer over frames; a learned query token reads the motion out."""
 
-    positions: Tensor
+    positions: Float[Tensor, "L D"]
 
     def __init__(self, sizes: InterClipConfig, inputs: int) -> None:
         super().__init__()

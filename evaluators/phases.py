@@ -89,7 +89,7 @@ class _Autoencoder(Phase):
     def _loss(self, batch: Batch) -> Float[Tensor, ""]:
         raise NotImplementedError
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
+    def training_step(self, batch: Batch, batch_idx: int) -> Float[Tensor, ""]:  # noqa: ARG002
         loss = self._loss(batch)
         self._note("train", loss)
         return loss
@@ -172,7 +172,7 @@ class Matching(Phase):
             return info_nce(text, motion, self.evaluator.network.latent_scale)
         return contrastive_margin(text, motion, self.settings.margin)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
+    def training_step(self, batch: Batch, batch_idx: int) -> Float[Tensor, ""]:  # noqa: ARG002
         loss = self._loss(self.evaluator.embed_text(batch), self.evaluator.embed_motion(batch))
         self._note("train", loss)
         return loss
@@ -231,7 +231,7 @@ class ShiftMatching(Phase):
         drawn = np.random.default_rng(derive(self.seed, self.name, "shift", split, self.current_epoch, batch_idx))
         return contrastive_shift(text, motion, self.recipe.margin, shift=int(drawn.integers(len(text) - 1)))
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Float[Tensor, ""]:
         loss = self._loss(*self._embed(batch), "train", batch_idx)
         self._note("train", loss)
         return loss

@@ -57,6 +57,9 @@ class Motion:
     """Offsets of joints from their parents, metres, of the body in the model's training; none: the project's neutral
     skeleton."""
 
+    def __repr__(self) -> str:
+        return f"Motion({self.caption!r}, {len(self.joints)} frames, seed {self.seed})"
+
     @property
     def caption(self) -> str:
         """The prompt's caption."""

@@ -76,3 +76,37 @@ def test_errors_raised_are_in_the_docstring() -> None:
             }
             missing += [f"{path.relative_to(ROOT)}: {name}: {one}" for one in raised & ERRORS if one not in text]
     assert not missing
+
+
+TENSORS = {"Tensor", "torch.Tensor", "np.ndarray"}
+
+
+def annotations(node: ast.AST) -> Iterator[ast.expr]:
+    """Of a function's parameters and result, or of a class's fields."""
+    if isinstance(node, ast.ClassDef):
+        yield from (one.annotation for one in node.body if isinstance(one, ast.AnnAssign))
+    elif isinstance(node, ast.FunctionDef):
+        found = [one.annotation for one in ast.walk(node.args) if isinstance(one, ast.arg)]
+        yield from filter(None, [*found, node.returns])
+
+
+def alternatives(annotation: ast.expr) -> Iterator[str]:
+    """Members of a union and items of a tuple; collections by name, such as weights, have no shape of their own."""
+    if isinstance(annotation, ast.BinOp):
+        yield from [*alternatives(annotation.left), *alternatives(annotation.right)]
+    elif isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value) == "tuple":
+        items = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
+        yield from (one for item in items for one in alternatives(item))
+    else:
+        yield ast.unparse(annotation)
+
+
+def test_tensors_have_a_shape() -> None:
+    """``"..."`` where any is accepted. Overloads repeat a function's parameters, whose shapes it states."""
+    assert not [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in modules()
+        for name, node in public(ast.parse(path.read_text()).body)
+        for annotation in annotations(node)
+        if TENSORS & set(alternatives(annotation))
+    ]

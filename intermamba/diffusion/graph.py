@@ -4,12 +4,13 @@ import warnings
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 Function = Callable[..., Tensor]
 
 
-def captured(function: Function, *examples: Tensor) -> Function:
+def captured(function: Function, *examples: Shaped[Tensor, "..."]) -> Function:
     """The function for arguments of the examples' shapes, or itself, with a warning, where it cannot be captured.
 
     The result of the captured function is overwritten by its next call, which may take it as an argument.

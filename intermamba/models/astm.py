@@ -11,7 +11,7 @@ from functools import partial
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -61,7 +61,7 @@ class Scan(nn.Module):
         """Rates A of the first ``channels``, all negative [Mamba]."""
         return -self.log_rate[:channels].exp()
 
-    def fuses(self, *tensors: Tensor) -> bool:
+    def fuses(self, *tensors: Shaped[Tensor, "..."]) -> bool:
         """Whether :meth:`of_product` takes such an input: sampling's pass has this discretisation only."""
         return self.backend == "auto" and self.discretisation == "mamba" and fuse.samples(*tensors)
 

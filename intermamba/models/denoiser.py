@@ -5,12 +5,12 @@ axis is called Q (``2B``) in the signatures of this package.
 """
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 from intermamba.config import ModelConfig
 from intermamba.models.layers import transformer, zeroed
-from intermamba.models.network import AdaptiveWeight, GuidedPass, Network
+from intermamba.models.network import AdaptiveWeight, GuidedPass, Network, PassArguments
 from intermamba.positions import sinusoids
 
 __all__ = ["AdaptiveWeight", "Denoiser", "GuidedPass", "Network", "TextEncoder", "both", "partner"]
@@ -87,7 +87,7 @@ class Denoiser(Network):
         """Exchange information between frames, features and persons."""
         raise NotImplementedError
 
-    def example(self, frames: int, batch: int = 1) -> tuple[Tensor, ...]:
+    def example(self, frames: int, batch: int = 1) -> PassArguments:
         return self.example_step(frames, batch, self.groups, self.text_width)
 
     def guidance(self, scale: float) -> tuple[GuidedPass, ...]:
@@ -95,7 +95,7 @@ class Denoiser(Network):
         return GuidedPass(scale, (True,)), GuidedPass(1 - scale, (False,))
 
 
-def both(per_clip: Tensor) -> Tensor:
+def both(per_clip: Shaped[Tensor, "B ..."]) -> Shaped[Tensor, "Q ..."]:
     """Repeat a tensor of B clips for the 2B persons."""
     return torch.cat((per_clip, per_clip))
 

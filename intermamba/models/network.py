@@ -5,12 +5,15 @@ from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from intermamba.config import DiffusionConfig
 from intermamba.errors import DataError
+
+PassArguments = tuple[Float[Tensor, "B T P F"], Int[Tensor, " B"], Float[Tensor, "B ..."], Bool[Tensor, "B T"]]
+"""Arguments of a denoising pass: motion, diffusion step, condition, mask."""
 
 
 class GuidedPass(NamedTuple):
@@ -62,8 +65,8 @@ class Network(nn.Module):
         """Arguments of one pass; cost does not depend on their values."""
         raise NotImplementedError
 
-    def example_step(self, frames: int, batch: int, *condition: int, persons: int = 2) -> tuple[Tensor, ...]:
-        """Arguments of a denoising pass: motion, diffusion step, a condition of that shape per clip, mask."""
+    def example_step(self, frames: int, batch: int, *condition: int, persons: int = 2) -> PassArguments:
+        """Arguments of a denoising pass, whose condition has the given shape per clip."""
         weight = next(self.parameters())
         return (
             weight.new_zeros(batch, frames, persons, self.features),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Shaped
 
 from intermamba.errors import DataError, InterMambaError, brief
 from intermamba.reading import content, opened
@@ -41,7 +42,7 @@ def reading(path: str | Path, kind: str) -> Iterator[None]:
         raise DataError(f"{path}: truncated or not {kind} ({brief(error)}).") from error
 
 
-def read_array(path: Path) -> np.ndarray:
+def read_array(path: Path) -> Shaped[np.ndarray, "..."]:
     """One ``.npy`` array; a file that its header does not describe and arrays of objects are refused."""
     with reading(path, "a .npy array of numbers"):
         return _array(content(path, MEMBER_LIMIT), str(path))
@@ -146,7 +147,7 @@ def parsed_header(head: bytes) -> tuple[tuple[int, ...], bool, "np.dtype[Any]", 
     return *read(stream), stream.tell()
 
 
-def check_numbers(path: Path, values: np.ndarray, prefix: str = "", axis: str = "frame") -> None:
+def check_numbers(path: Path, values: Shaped[np.ndarray, "..."], prefix: str = "", axis: str = "frame") -> None:
     """Refuse anything but floating-point numbers of at most :data:`LARGEST`; names the first bad entry of ``axis``.
 
     Raises:

@@ -18,7 +18,7 @@ from intermamba.ssm.threads import SINGLE, available, kernels, run, summed
 __all__ = ["available", "selective_scan", "supports"]
 
 
-def supports(u: Tensor, discretisation: str) -> bool:
+def supports(u: Float[Tensor, "B E L"], discretisation: str) -> bool:
     """Whether this backend supports an input: in main memory, of single precision or less, discretised as mamba."""
     return u.device.type == "cpu" and u.dtype in SINGLE and discretisation == "mamba"
 

@@ -12,7 +12,7 @@ from intermamba.ssm.inputs import Inputs
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
-def supports(u: Tensor, discretisation: str) -> bool:
+def supports(u: Float[Tensor, "B E L"], discretisation: str) -> bool:
     """Whether these backends support an input: on a GPU, of single precision or less, discretised as mamba."""
     return u.device.type == "cuda" and u.dtype in DTYPES and discretisation == "mamba"
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from intermamba.ssm import threads
@@ -13,12 +13,12 @@ WORK = 2
 """Cost of a value, in updates of a scan's state."""
 
 
-def samples(*tensors: Tensor) -> bool:
+def samples(*tensors: Shaped[Tensor, "..."]) -> bool:
     """Whether no gradient is needed and all tensors are in main memory, in float32."""
     return not torch.is_grad_enabled() and _fits(tensors)
 
 
-def takes(*tensors: Tensor) -> bool:
+def takes(*tensors: Shaped[Tensor, "..."]) -> bool:
     """Whether the passes over (B, T, D) take such tensors: in main memory, in float32, with D a multiple of 16."""
     return _fits(tensors) and tensors[0].shape[-1] % 16 == 0
 

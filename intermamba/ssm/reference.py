@@ -142,7 +142,7 @@ class Softplus(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Float[Tensor, "..."]) -> Tensor:
+    def backward(ctx: Any, grad: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         (x,) = ctx.saved_tensors
         return grad * x.sigmoid()
 

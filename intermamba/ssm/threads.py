@@ -8,6 +8,7 @@ from types import ModuleType
 
 import numpy as np
 import torch
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 SINGLE = (torch.float32, torch.bfloat16, torch.float16)
@@ -51,7 +52,7 @@ def run(kernel: Callable[..., None], updates: int, arguments: Iterable[Tensor | 
             helper.result()
 
 
-def check_channels(x: Tensor, *others: Tensor) -> None:
+def check_channels(x: Float[Tensor, "B E L"], *others: Shaped[Tensor, "_ ..."]) -> None:
     """Refuse shapes with which compiled loops, which do not check bounds, would leave the tensors' memory.
 
     Raises:
@@ -62,7 +63,7 @@ def check_channels(x: Tensor, *others: Tensor) -> None:
         raise ValueError(f"an input of {x.shape[1]} channels, with parameters of {counts}")
 
 
-def summed(parts: Tensor) -> Tensor:
+def summed(parts: Float[Tensor, "N ..."]) -> Float[Tensor, "..."]:
     """The sum over the first axis, in numpy's order, for any number of threads."""
     return torch.from_numpy(parts.numpy().sum(0))
 

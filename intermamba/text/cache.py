@@ -181,7 +181,7 @@ def write(
     captions: Sequence[str],
     precision: torch.dtype,
     words: Sequence[str] = (),
-    word_vectors: np.ndarray | None = None,
+    word_vectors: Float[np.ndarray, "V 300"] | None = None,
     progress: Progress = SILENT,
     *,
     width: int | None = None,

@@ -69,8 +69,8 @@ class TrainingModule(L.LightningModule):
         parts: weights of the trainings on which this one builds, by name.
     """
 
-    mean: Tensor
-    std: Tensor
+    mean: Float[Tensor, " F"]
+    std: Float[Tensor, " F"]
     groups = 1
     """Of the :class:`Share` of a batch as :meth:`terms` draws for it."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
@@ -235,7 +236,7 @@ def _stage(dataset: str, shown: Sequence[Gallery], labels: Mapping[str, str]) ->
     return {"dataset": dataset, "label": name, "fps": first.fps, "prompts": prompts, "methods": methods}
 
 
-def packed(joints: np.ndarray, floor: float) -> dict[str, Any]:
+def packed(joints: Float[np.ndarray, "T P J 3"], floor: float) -> dict[str, Any]:
     """A motion as little-endian 16-bit integers in base64, and metres per unit."""
     integers, scale = rounded(joints)
     return {"joints": _base64(integers.astype("<i2").tobytes()), "scale": scale, "floor": floor, "frames": len(joints)}

@@ -9,7 +9,7 @@ from intermamba.methods.com_mdm import ComMdmOptions
 from intermamba.methods.mdm.network import Mdm
 from intermamba.models.denoiser import both, partner
 from intermamba.models.layers import transformer
-from intermamba.models.network import GuidedPass, Network
+from intermamba.models.network import GuidedPass, Network, PassArguments
 from intermamba.positions import sinusoids
 
 BLOCK_LAYERS = 2
@@ -62,9 +62,9 @@ class ComMdm(Network):
         h = h + self.block(heard, src_key_padding_mask=None if padding is None else both(padding))
         return torch.stack(prior.out(h[:, 1:]).chunk(2), dim=2)
 
-    def example(self, frames: int, batch: int = 1) -> tuple[Tensor, ...]:
-        x, *rest = self.prior.example(frames, batch)
-        return x.expand(-1, -1, 2, -1), *rest
+    def example(self, frames: int, batch: int = 1) -> PassArguments:
+        x, timestep, cond, mask = self.prior.example(frames, batch)
+        return x.expand(-1, -1, 2, -1), timestep, cond, mask
 
     def guidance(self, scale: float) -> tuple[GuidedPass, ...]:  # noqa: ARG002
         """One pass: the released code samples with guidance 1."""

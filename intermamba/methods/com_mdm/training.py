@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from intermamba.config import DatasetConfig
@@ -65,8 +65,8 @@ class ComMdmTraining(MdmTraining):
         prediction: Float[Tensor, "B T P F"],
         x0: Float[Tensor, "B T P F"],
         noise: Float[Tensor, "B T P F"],
-        timestep: Tensor,
-        mask: Tensor,
+        timestep: Int[Tensor, " B"],
+        mask: Bool[Tensor, "B T"],
         counts: Counts,
     ) -> dict[str, Float[Tensor, ""]]:
         if self._person is None:

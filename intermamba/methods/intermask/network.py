@@ -36,7 +36,9 @@ class InterMask(Network):
         logits: Tensor = self.transformer(tokens, cond, real)
         return logits
 
-    def example(self, frames: int, batch: int = 1) -> tuple[Tensor, ...]:
+    def example(
+        self, frames: int, batch: int = 1
+    ) -> tuple[Int[Tensor, "B P A U"], Float[Tensor, "B W"], Bool[Tensor, "B U"]]:
         device, times = self.transformer.out.weight.device, -(-frames // UNIT)
         return (
             torch.zeros(batch, 2, PARTS, times, dtype=torch.long, device=device),

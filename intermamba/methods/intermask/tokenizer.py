@@ -9,7 +9,7 @@ from functools import cache
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -185,7 +185,7 @@ class Decoder(nn.Module):
 class Codebook(nn.Module):
     """Vectors of the tokens. They have no gradient: :class:`CodebookAverages` moves them in training."""
 
-    vectors: Tensor
+    vectors: Float[Tensor, "K D"]
 
     def __init__(self, sizes: TokenizerSizes) -> None:
         super().__init__()
@@ -207,9 +207,9 @@ class CodebookAverages(nn.Module):
     A rarely used entry is reset to a vector of the batch. Part of a training's state, not of a finished tokenizer.
     """
 
-    sums: Tensor
-    counts: Tensor
-    started: Tensor
+    sums: Float[Tensor, "K D"]
+    counts: Float[Tensor, " K"]
+    started: Bool[Tensor, ""]
     DECAY = 0.99
     """Decay of the moving averages, about a hundred steps [InterMask]."""
 
@@ -286,7 +286,7 @@ class Tokenizer(Network):
         """Reconstruction of a normalised motion from its tokens."""
         return self.motion(self.tokens(motion))
 
-    def example(self, frames: int, batch: int = 1) -> tuple[Tensor, ...]:
+    def example(self, frames: int, batch: int = 1) -> tuple[Float[Tensor, "B T F"]]:
         frames = -(-frames // UNIT) * UNIT
         return (self.codebook.vectors.new_zeros(batch, frames, self.features),)
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from intermamba.config import ModelConfig
 from intermamba.methods.mdm import MdmBackboneOptions, MdmOptions
 from intermamba.models.layers import transformer
-from intermamba.models.network import GuidedPass, Network
+from intermamba.models.network import GuidedPass, Network, PassArguments
 from intermamba.positions import sinusoids
 
 
@@ -92,7 +92,7 @@ class Mdm(Network):
         """
         self.check_length(x.shape[1])
 
-    def example(self, frames: int, batch: int = 1) -> tuple[Tensor, ...]:
+    def example(self, frames: int, batch: int = 1) -> PassArguments:
         return self.example_step(frames, batch, self.groups, self.text_width, persons=self.persons)
 
     def guidance(self, scale: float) -> tuple[GuidedPass, ...]:

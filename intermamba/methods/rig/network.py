@@ -11,7 +11,7 @@ from intermamba.config import ModelConfig
 from intermamba.methods.rig import RigOptions
 from intermamba.models.denoiser import both, partner
 from intermamba.models.layers import transformer, zeroed
-from intermamba.models.network import Network
+from intermamba.models.network import Network, PassArguments
 
 STEP_WIDTHS = 4
 """Width of the conditioning vector, in widths of a frame [RIG 2048 of 512]."""
@@ -157,7 +157,7 @@ class Rig(Network):
             h = block(h, tokens.unflatten(1, (-1, self.inner)), emb, real)
         return torch.stack(self.out(h[:, 1:]).chunk(2), dim=2)
 
-    def example(self, frames: int, batch: int = 1) -> tuple[Tensor, ...]:
+    def example(self, frames: int, batch: int = 1) -> PassArguments:
         return self.example_step(frames, batch, self.groups, TOKENS * self.inner + STEP_WIDTHS * self.width)
 
 

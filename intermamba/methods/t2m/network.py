@@ -334,7 +334,7 @@ class MovementAutoencoder(Network):
         movements = self.encoder(motion)
         return movements, self.decoder(movements)
 
-    def example(self, frames: int, batch: int = 1) -> tuple[Tensor, ...]:
+    def example(self, frames: int, batch: int = 1) -> tuple[Float[Tensor, "B T C"]]:
         weight = self.decoder.out.weight
         return (weight.new_zeros(batch, -(-frames // UNIT) * UNIT, 2 * self.features),)
 
@@ -365,7 +365,9 @@ class MotionGenerator(WordReader):
         motion: Tensor = self.generator.movement_decoder(made.movements, units)
         return motion.unflatten(2, (2, -1))
 
-    def example(self, frames: int, batch: int = 1) -> tuple[Tensor, ...]:
+    def example(
+        self, frames: int, batch: int = 1
+    ) -> tuple[Float[Tensor, "B S D"], Int[Tensor, " B"], Float[Tensor, "B U Z"]]:
         words, count = self.example_words(batch), -(-frames // UNIT)
         units = torch.full((batch,), count, device=words.device)
         return words, units, words.new_zeros(batch, count, self.sizes.latent)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -69,10 +69,10 @@ class GeneratorModule(T2MModule):
     """
 
     model: MotionGenerator
-    units: Tensor
-    best: Tensor
-    worse: Tensor
-    tried: Tensor
+    units: Int[Tensor, ""]
+    best: Float[Tensor, ""]
+    worse: Int[Tensor, ""]
+    tried: Int[Tensor, ""]
 
     def __init__(self, *given: Any, parts: Mapping[str, Mapping[str, Tensor]] | None = None, **named: Any) -> None:
         super().__init__(*given, **named)

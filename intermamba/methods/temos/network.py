@@ -136,7 +136,7 @@ class Temos(Network):
         """A normalised motion of the given length, zero after its end."""
         return self.decoder(latent, mask).unflatten(2, (2, -1))
 
-    def example(self, frames: int, batch: int = 1) -> tuple[Tensor, ...]:
+    def example(self, frames: int, batch: int = 1) -> tuple[Float[Tensor, "B D"], Bool[Tensor, "B T"]]:
         device = self.decoder.out.weight.device
         mask = torch.ones(batch, frames, dtype=torch.bool, device=device)
         return torch.zeros(batch, self.sizes.width, device=device), mask
