@@ -1,5 +1,7 @@
 """The tests' own checks of types and shapes: they find a mistake, and stop where they would only cost time."""
 
+import sys
+
 import jaxtyping
 import numpy as np
 import pytest
@@ -21,3 +23,10 @@ def test_later_calls_of_a_test_are_not_checked() -> None:
     assert unit(WRONG).shape == (3, 2)
     with pytest.raises(jaxtyping.TypeCheckError):
         turn("x", "not an angle")
+
+
+def test_modules_that_are_not_checked_keep_their_compiled_files() -> None:
+    specs = {name: getattr(module, "__spec__", None) for name, module in list(sys.modules.items())}
+    cached = {name: spec.cached for name, spec in specs.items() if spec and spec.cached}
+    assert "numpy" in cached
+    assert [name for name, file in cached.items() if ".opt-jaxtyping" in file] == []
