@@ -3,8 +3,9 @@
 Conventions, since the paper states none. Only trained parameters are counted, not the frozen text tower. MACs are those
 of one conditional pass of the denoiser over T frames of both persons at batch 1, in three parts that add up:
 
-- ``dense``: every matrix product and convolution (``torch.utils.flop_counter``'s FLOPs / 2, and the depthwise
-  convolutions, which are computed elementwise); other elementwise work is left out, as usual;
+- ``dense``: every matrix product and convolution (``torch.utils.flop_counter``'s FLOPs / 2, the depthwise
+  convolutions, which are computed elementwise, and GRUs, whose every weight is used once a step); other elementwise
+  work is left out, as usual;
 - ``attention``: the two products of every attention, of queries with keys and of weights with values;
 - ``scan``: 4.5 per batch, channel, step and state by mamba_ssm's own formula (9 FLOPs), and one for the skip.
 
@@ -22,11 +23,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -175,18 +177,23 @@ def count(name: str, sizes: Sizes) -> dict[str, int]:
 def count_macs(model: Network, frames: int) -> dict[str, int]:
     """``macs_dense``, ``macs_attention`` and ``macs_scan`` of one conditional pass, of a copy without data."""
     model = deepcopy(model).to("meta")
-    convolution = scan = 0
+    elsewhere = scan = 0
 
-    def elementwise(module: nn.Module, arguments: tuple[Any, ...], _: Any) -> None:
-        nonlocal convolution, scan
+    def uncounted(module: nn.Module, arguments: tuple[Any, ...], _: Any) -> None:
+        nonlocal elsewhere, scan
         match module:
             case ChannelConv():
-                convolution += arguments[0].numel() * module.kernel_size[0]
+                elsewhere += arguments[0].numel() * module.kernel_size[0]
+            case nn.GRU():
+                weights = sum(value.numel() for name, value in module.named_parameters() if "weight" in name)
+                elsewhere += arguments[0].shape[:-1].numel() * weights
             case Scan():
                 scan += arguments[0].numel() * (SCAN_FLOPS * module.log_rate.shape[1] + 2) // 2
 
     for module in model.modules():
-        module.register_forward_hook(elementwise)
+        module.register_forward_hook(uncounted)
+        if isinstance(module, nn.GRU):
+            module.forward = partial(_without_steps, module)  # type: ignore[method-assign, assignment]
     with _counted_products() as counter:
         model(*model.example(frames))
     by_module = counter.get_flop_counts()
@@ -196,8 +203,17 @@ def count_macs(model: Network, frames: int) -> dict[str, int]:
         for name, module in model.named_modules()
         if isinstance(module, nn.MultiheadAttention)
     )
-    dense = (counter.get_total_flops() - attention) // 2 + convolution
+    dense = (counter.get_total_flops() - attention) // 2 + elsewhere
     return {"macs_dense": dense, "macs_attention": attention // 2, "macs_scan": scan}
+
+
+def _without_steps(gru: nn.GRU, inputs: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Shapes of a GRU's results: thousands of small products without data take seconds."""
+    directions = 1 + gru.bidirectional
+    if state is None:
+        batch = inputs.shape[0 if gru.batch_first else 1]
+        state = inputs.new_empty(gru.num_layers * directions, batch, gru.hidden_size)
+    return inputs.new_empty(*inputs.shape[:-1], directions * gru.hidden_size), state
 
 
 def _text_macs(model: Network, tokens: int) -> int:

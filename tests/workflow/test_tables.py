@@ -64,6 +64,24 @@ def study(finished, tmp_path, monkeypatch):
     return config
 
 
+@pytest.fixture(scope="module")
+def printed(finished, tmp_path_factory):
+    """A study with its tables."""
+    source, config = finished
+    folder = tmp_path_factory.mktemp("tabled")
+    shutil.copytree(source, folder, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        enter(folder, patch)
+        run_stage("tables", config)
+    return folder
+
+
+@pytest.fixture
+def tabled(printed, monkeypatch):
+    """A study with its tables as the working directory; tests that share it change nothing there."""
+    enter(printed, monkeypatch)
+
+
 def cells(number):
     return pd.read_csv(
         path("table", profile="smoke", table=f"table{number}", format="csv"), dtype=str, keep_default_na=False
@@ -114,8 +132,7 @@ def test_only_table_3_depends_on_timings(study):
     assert changed == {"table3.tex", "table3.md", "table3.csv"}
 
 
-def test_rows_stand_where_the_paper_has_them_and_others_join_the_comparison(study):
-    run_stage("tables", study)
+def test_rows_stand_where_the_paper_has_them_and_others_join_the_comparison(tabled):
     assert methods(cells(1)) == ["real", "shuffled", "nearest", "intergen", "intermamba", OWN]
     assert methods(cells(2)) == ["real", "shuffled", "nearest", "intergen", "intermamba", "without_temporal"]
     assert methods(cells(3)) == ["intergen", "intermamba", OWN]
@@ -124,8 +141,7 @@ def test_rows_stand_where_the_paper_has_them_and_others_join_the_comparison(stud
     assert len(methods(cells(1), "reported")) == 11
 
 
-def test_each_block_has_its_own_best_and_second(study):
-    run_stage("tables", study)
+def test_each_block_has_its_own_best_and_second(tabled):
     table1 = cells(1)
     assert mark(table1, "reported", "InterMamba (Ours)", "top1") == "best"
     assert mark(table1, "reported", "InterMamba (light)", "top1") == "second"
@@ -139,8 +155,7 @@ def test_each_block_has_its_own_best_and_second(study):
     assert not table1.loc[table1["method"].isin(["Real", "real", "shuffled", "nearest"]), "mark"].any()
 
 
-def test_a_method_at_chance_gets_no_mark_where_captions_matter(study):
-    run_stage("tables", study)
+def test_a_method_at_chance_gets_no_mark_where_captions_matter(tabled):
     table4 = cells(4)
     assert mark(table4, "reproduced", "intermamba", "top1") == "best"
     assert mark(table4, "reproduced", "without_temporal", "top1") == ""  # 0.020, below the shuffled 0.030
@@ -162,15 +177,13 @@ def test_an_evaluator_that_does_not_know_real_motions_is_told_beneath(study, top
     assert found.text.startswith(f"The {told}") == blind
 
 
-def test_two_scales_in_one_printed_column_are_not_ranked(study):
-    run_stage("tables", study)
+def test_two_scales_in_one_printed_column_are_not_ranked(tabled):
     printed = cells(5).query("metric == 'printed'")
     assert list(printed["shown"]) == ["0.371", "0.409", "0.605", "0.705"]
     assert not printed["mark"].any()
 
 
-def test_the_heading_says_what_the_run_was(study):
-    run_stage("tables", study)
+def test_the_heading_says_what_the_run_was(tabled):
     for number in (1, 2, 4, 5):
         for part in ("synthetic", "-tiny/1", "text tower untrained", "profile smoke", "training seed 0"):
             assert part in text(number, "md")
@@ -179,8 +192,7 @@ def test_the_heading_says_what_the_run_was(study):
     assert ".031, .062, .094 in this run (batches of 32), .010, .021, .031 in the paper's rows" in text(1, "md")
 
 
-def test_the_heading_names_the_skeleton_where_there_is_one(study):
-    run_stage("tables", study)
+def test_the_heading_names_the_skeleton_where_there_is_one(tabled):
     assert "synthetic embedded split; skeleton neutral; protocol interx-tiny/1" in text(2, "md").lower()
     assert "skeleton" not in text(1, "md")
 
@@ -193,22 +205,19 @@ def test_a_fingerprint_that_looks_like_a_number_stays_text(study, fingerprint):
     assert f"Evaluator weights: {fingerprint}." in text(1, "md")
 
 
-def test_rows_that_were_not_run_are_named_beneath(study):
-    run_stage("tables", study)
+def test_rows_that_were_not_run_are_named_beneath(tabled):
     for number in (1, 3):
         assert "Not run in this profile: InterMamba (light)." in text(number, "md")
     assert "Not run" not in text(2, "md")
 
 
-def test_reported_numbers_keep_their_printed_digits(study):
-    run_stage("tables", study)
+def test_reported_numbers_keep_their_printed_digits(tabled):
     assert r"\textbf{0.4573}$^{\pm .004}$" in text(2, "tex")
     assert r"0.002$^{\pm .0002}$" in text(2, "tex")
     assert "8.5347 <sup>±.055</sup>" in text(2, "md")
 
 
-def test_a_cell_leads_to_the_files_behind_it(study):
-    run_stage("tables", study)
+def test_a_cell_leads_to_the_files_behind_it(tabled):
     for number in range(1, 6):
         frame = cells(number)
         sources = frame.loc[frame["mean"] != "", "source"]
@@ -301,8 +310,7 @@ def test_motions_of_other_projects_are_re_evaluated_rows(tmp_path, monkeypatch, 
     assert "theirs" not in text(3, "csv")  # their cost is not known
 
 
-def test_copying_is_set_beside_the_ground_truth(study):
-    run_stage("tables", study)
+def test_copying_is_set_beside_the_ground_truth(tabled):
     frame = pd.read_csv(path("table", profile="smoke", table="copying", format="csv"))
     assert methods(frame)[:3] == ["real", "nearest", "intermamba"]
     shown = frame[frame["dataset"].isin(["interhuman"])].pivot(index="method", columns="metric", values="shown")
@@ -314,8 +322,7 @@ def test_copying_is_set_beside_the_ground_truth(study):
     assert not frame["mark"].any()
 
 
-def test_a_study_without_official_checkpoints_has_no_such_block(study):
-    run_stage("tables", study)
+def test_a_study_without_official_checkpoints_has_no_such_block(tabled):
     assert set(cells(1)["block"]) == {"reported", "reproduced"}
 
 
@@ -374,8 +381,8 @@ class TestSensitivity:
             path("table", profile="smoke", table="sensitivity", format="csv"), dtype=str, keep_default_na=False
         )
 
-    def test_one_block_an_evaluator_and_one_row_a_damage(self, study):
-        run_stage("tables", study)
+    @pytest.mark.usefixtures("tabled")
+    def test_one_block_an_evaluator_and_one_row_a_damage(self):
         frame = self.cells()
         for dataset in ("interhuman", "interx"):
             rows = frame[frame["dataset"] == dataset]
@@ -384,8 +391,8 @@ class TestSensitivity:
         assert set(frame["block"]) == {"sensitivity"}
         assert "multimodality" not in set(frame["metric"])
 
-    def test_changes_and_marks(self, study):
-        run_stage("tables", study)
+    @pytest.mark.usefixtures("tabled")
+    def test_changes_and_marks(self):
         frame = self.cells().query("dataset == 'interhuman'").set_index(["method", "metric"])
         assert frame.loc[("real", "top1"), "shown"] == "0.450"
         assert frame.loc[("joints-1", "top1"), ["shown", "mark"]].tolist() == ["0.000", "blind"]
@@ -394,8 +401,8 @@ class TestSensitivity:
         assert frame.loc[("reversed", "diversity"), "mark"] == ""  # nearer or further, it moved
         assert float(frame.loc[("captions", "top1"), "mean"]) == pytest.approx(-0.045)
 
-    def test_signs_reach_every_format(self, study):
-        run_stage("tables", study)
+    @pytest.mark.usefixtures("tabled")
+    def test_signs_reach_every_format(self):
         plain, tex = (
             path("table", profile="smoke", table="sensitivity", format=form).read_text() for form in ("md", "tex")
         )
