@@ -38,7 +38,7 @@ METHODS = ("intermamba", "intermamba_light", "intergen", "in2in")
 """Models whose sampling time the paper gives (Table 3)."""
 FRAMES, BATCHES = (75, 150, 300, 600, 1200, 2400, 4096), (1, 8, 64)
 REPEATS, SECONDS = 10, 4.0
-"""Of a side of a measurement, and after how long it sits out: what fits into ten minutes."""
+"""Repeats of each side of a measurement, and seconds after which a side is dropped: what fits into ten minutes."""
 EVALUATIONS = 20
 
 

@@ -45,16 +45,16 @@ from workflow.publish.scale import RENAMED
 CLIPS: dict[Dataset, int] = {"interhuman": 7779, "interx": 11388}
 """Clips of the official datasets, all splits [InterHuman, Inter-X]."""
 SHARES = {"train": 0.78, "val": 0.08, "test": 0.14}
-"""Of the clips; about the official splits'."""
+"""Share of the clips in each split; about that of the official splits."""
 SECONDS = {
     "interhuman": {"usual": (1.0, 5.0), "short": (1.0, 1.6)},
     "interx": {"usual": (1.5, 5.0), "short": (1.5, 1.8)},
 }
 """Lengths; InterHuman's clips take three on average, and Inter-X's are cut to five."""
 PARTS = {"usual": (6, 3, 1), "short": (1,)}
-"""Of the generated clips of a length one in so many is used; a sixth has just enough test clips for the protocols."""
+"""One in so many of the generated clips of a length is used; a sixth has just enough test clips for the protocols."""
 SHORT = 4
-"""Of the official number of clips, one in so many is generated with short clips."""
+"""Short clips are generated for one in so many of the official number of clips."""
 NAMES = 10
 """Names of every clip in the largest dataset."""
 READING = ("fetch", "preprocess", "disk", "epoch")

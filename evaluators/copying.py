@@ -61,8 +61,8 @@ class CopiedSource(OnePerCaption):
 
     A copy is the clip's first window with the persons as recorded, cut to the length of the real clip, or holding its
     last pose up to it. Every caption of a training clip counts, as do those of mirrored copies where training uses
-    them. Of captions at equal distance the first one wins; of several clips with that caption, a draw from the repeat's
-    seed and the real clip's name.
+    them. Among captions at equal distance the first one is taken; among several clips with that caption, one is drawn
+    from the repeat's seed and the real clip's name.
 
     Args:
         real: gives captions and lengths.
@@ -75,20 +75,20 @@ class CopiedSource(OnePerCaption):
         split = HeldSplit(training, settings.max_frames)
         self._real, self._features = real, features
         self._clips = ClipDataset(split, settings, "fixed", seed=0)
-        self._told: dict[str, list[int]] = {}
+        self._clips_of: dict[str, list[int]] = {}
         for index in range(len(split)):
             for caption in split.captions(index):
-                self._tell(caption, index)
+                self._add(caption, index)
                 if settings.mirror:
-                    self._tell(exchange_sides(caption, settings.caption_swap), len(split) + index)
-        self._captions = list(self._told)
+                    self._add(exchange_sides(caption, settings.caption_swap), len(split) + index)
+        self._captions = list(self._clips_of)
         self._known = self._embedded(self._captions)
 
     def batches(self, repeat_seed: int) -> Iterator[Batch]:
         for batch in self._real.batches(repeat_seed):
             motion, length = torch.zeros_like(batch.motion), batch.length.clone()
-            for row, (clip, told) in enumerate(zip(batch.clip, self.nearest(batch.caption), strict=True)):
-                chosen = told[derive(repeat_seed, "copy", clip) % len(told)]
+            for row, (clip, candidates) in enumerate(zip(batch.clip, self.nearest(batch.caption), strict=True)):
+                chosen = candidates[derive(repeat_seed, "copy", clip) % len(candidates)]
                 copy = torch.from_numpy(self._clips[0, chosen].motion)
                 length[row] = min(int(length[row]), len(copy))
                 motion[row, : length[row]] = copy[: length[row]]
@@ -97,10 +97,10 @@ class CopiedSource(OnePerCaption):
     def nearest(self, captions: Sequence[str]) -> list[list[int]]:
         """For each caption, the indices of all training clips with the caption that is nearest to it."""
         found = cdist(self._embedded(captions), self._known).argmin(axis=1)
-        return [self._told[self._captions[index]] for index in found]
+        return [self._clips_of[self._captions[index]] for index in found]
 
-    def _tell(self, caption: str, index: int) -> None:
-        clips = self._told.setdefault(caption, [])
+    def _add(self, caption: str, index: int) -> None:
+        clips = self._clips_of.setdefault(caption, [])
         if index not in clips[-1:]:
             clips.append(index)
 

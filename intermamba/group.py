@@ -27,7 +27,7 @@ class Group:
         return self.rank == 0
 
     def sum(self, mine: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
-        """Of every process's tensor, on its device; each gives zeros where another one has the values."""
+        """Sum of all processes' tensors, on the device; each gives zeros where another one has the values."""
         if self.world > 1:
             distributed.all_reduce(mine)
         return mine

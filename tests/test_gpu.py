@@ -15,7 +15,7 @@ from intermamba.models.astm import Scan
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]
 SHAPES = ((1, 1, 1, 1), (2, 7, 33, 3), (3, 130, 300, 16), (2, 64, 1024, 64))
 TOLERANCES = {torch.float32: 2e-5, torch.bfloat16: 2e-2}
-"""Of the largest value; bfloat16 has eight bits."""
+"""Relative to the largest value; bfloat16 has eight bits."""
 
 
 def moved(model: Network) -> Network:

@@ -73,7 +73,7 @@ class Weights:
 
     @classmethod
     def of(cls, path: Path, title: str, keys: Mapping[str, str]) -> "Weights":
-        """Of a file with several state dicts; ``keys`` are theirs, by the prefix that their names get here.
+        """The weights of a file with several state dicts; ``keys`` has the key of each by the prefix of its names here.
 
         Raises:
             DataError: one is missing, or the file cannot be read safely.
@@ -93,7 +93,7 @@ class Weights:
         self.named = {name: value for name, value in self.named.items() if not name.startswith(beginnings)}
 
     def drop_positions(self, *names: str, width: int | None = None) -> None:
-        """Set aside tables of sinusoids, of ``width`` features if given, after a comparison with ours.
+        """Set aside tables of sinusoids, of ``width`` features if given, after a comparison with this project's.
 
         Raises:
             DataError: one is no such table.
@@ -109,7 +109,7 @@ class Weights:
                 raise DataError(f"{self.path}: {name} is not {what}.")
 
     def shape(self, name: str) -> torch.Size:
-        """Of a weight that tells sizes.
+        """Shape of a weight from which sizes are derived.
 
         Raises:
             DataError: it is not there.
@@ -119,7 +119,7 @@ class Weights:
         return self.named[name].shape
 
     def matrix(self, name: str) -> tuple[int, int]:
-        """Rows and columns of a weight that tells sizes.
+        """Rows and columns of a weight from which sizes are derived.
 
         Raises:
             DataError: it is not there, or no matrix.
@@ -164,7 +164,7 @@ def empty(released: Released, weights: Weights, **sizes: Any) -> Network:
 
 
 def fill(model: Network, *files: tuple[Weights, Mapping[str, str]]) -> Network:
-    """``model``, built on the device ``meta``, with the weights of files; each has official names by ours.
+    """``model``, built on the device ``meta``, with the weights of files, each with official names by this project's.
 
     Raises:
         DataError: a weight is missing, unknown or misshapen.

@@ -165,7 +165,7 @@ def check_numbers(path: Path, values: Shaped[np.ndarray, "..."], prefix: str = "
 
 
 def _small(values: np.ndarray) -> bool:
-    """Whether no value is NaN or beyond :data:`LARGEST`; for a real motion the sum of squares tells it in one pass."""
+    """Whether no value is NaN or beyond :data:`LARGEST`; for a real motion the sum of squares shows it in one pass."""
     flat = values.ravel(order="K")
     if flat.dtype in (np.float32, np.float64):
         with np.errstate(over="ignore", invalid="ignore"):

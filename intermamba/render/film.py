@@ -133,8 +133,8 @@ def save(path: str | Path, frames: Iterable[UInt8[np.ndarray, "height width 3"]]
 def _save_gif(path: Path, first: np.ndarray, rest: Iterator[np.ndarray], fps: int) -> None:
     from PIL import Image
 
-    # All frames share the first one's commonest colours: they show the same things. Of similar colours only one
-    # is kept, because Pillow would mistake them for each other, white for the palest grey.
+    # All frames share the first one's commonest colours: they show the same things. Only one of several similar
+    # colours is kept, because Pillow would mistake them for each other, white for the palest grey.
     colours, counts = np.unique(first.reshape(-1, 3), axis=0, return_counts=True)
     common = colours[np.argsort(-counts, kind="stable")]
     apart = np.sort(np.unique(common >> 3, axis=0, return_index=True)[1])[:256]

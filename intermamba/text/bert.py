@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 EPSILON = 1e-12
-"""Of the layer normalisations [BERT]."""
+"""Epsilon of the layer normalisations [BERT]."""
 
 
 class Bert(nn.Module):

@@ -72,7 +72,7 @@ class TrainingModule(L.LightningModule):
     mean: Float[Tensor, " F"]
     std: Float[Tensor, " F"]
     groups = 1
-    """Of the :class:`Share` of a batch as :meth:`terms` draws for it."""
+    """Times that a batch of :meth:`terms` holds its clips, as in :class:`Share`."""
 
     def __init__(
         self,

@@ -790,7 +790,7 @@ class TestMalformed:
 )
 def test_either_a_row_or_a_folder(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    with pytest.raises(ConfigError, match=r"either a trained row .* or a folder of motions"):
+    with pytest.raises(ConfigError, match=r"either a trained run .* or a folder of motions"):
         app(["evaluate", "--dataset", "interhuman", *words], standalone_mode=False)
 
 

@@ -124,7 +124,7 @@ def test_a_file_explains_itself(config: Config) -> None:
 
 
 def test_a_users_body_shapes_the_sample(config: Config) -> None:
-    """Of a model that was trained with a user's SMPL-X body, joints and exports have that body's bones."""
+    """Joints and exports of a model that was trained with a user's SMPL-X body have that body's bones."""
     weights = trained(config, "interx")
     bones = np.array(OFFSETS) * np.random.default_rng(0).uniform(0.8, 1.2, (55, 1))
     checkpoint.save(weights, replace(checkpoint.load(weights), offsets=bones))

@@ -290,7 +290,7 @@ def test_unknown_names_and_sizes_say_what_is_allowed():
 
 
 def test_noise_needs_a_width_of_all_features():
-    """Of white noise a linear output of rank W cannot explain more than W of F features."""
+    """A linear output of rank W cannot explain more than W of F features of white noise."""
     message = r"width 64 is less than the 262 features.*at least 76%.*methods\.rig\.model\.width"
     with pytest.raises(ConfigError, match=message):
         build("rig", **SIZES | {"width": 64, "heads": 4})

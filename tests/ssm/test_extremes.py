@@ -7,7 +7,7 @@ from extremes import NEGATIVE, STEPS, run
 from intermamba.ssm import selective_scan
 
 ROUNDING = {torch.float32: 5e-4, torch.bfloat16: 8e-3}
-"""Of values above a thousandth; the states of such a step are up to 1e30 times those of the others."""
+"""Relative error of values above a thousandth; the states of such a step are up to 1e30 times those of the others."""
 
 
 @pytest.mark.parametrize("dtype", list(ROUNDING), ids=str)
@@ -27,8 +27,8 @@ def test_equal_to_double_precision(step: float, softplus: bool, backend: str, dt
 
 @pytest.mark.parametrize("softplus", [False, True])
 def test_states_beyond_single_precision_are_not_finite_in_either_backend(softplus: bool) -> None:
-    """float64 holds them; what stays finite in single precision is equal to it. Of gradients at the largest number the
-    backends may lose different ones."""
+    """float64 holds them; what stays finite in single precision is equal to it. The backends may lose different
+    gradients at the largest number."""
     exact = run(3e38, softplus, torch.float32, "reference", double=True)
     found = [run(3e38, softplus, torch.float32, backend) for backend in ("reference", "cpu")]
     assert torch.equal(found[0][0].isfinite(), found[1][0].isfinite())

@@ -73,8 +73,8 @@ def test_models_were_trained_and_are_told_from_chance(monkeypatch: pytest.Monkey
 
 
 def test_stages_read_no_more_than_the_graph_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of this study ``<=`` for inputs: its records were written before stages recorded exactly what they declare. Once
-    it has been run again, this becomes equality, as tests/workflow/test_pipeline.py asks of every new run.
+    """``<=`` for the inputs of this study: its records were written before stages recorded exactly what they declare.
+    Once it has been run again, this becomes equality, as tests/workflow/test_pipeline.py asks of every new run.
     """
     monkeypatch.chdir(ROOT)
     for job in (job for stage in table(load(COMMITTED)).values() for job in stage.jobs()):

@@ -102,7 +102,9 @@ def export_(
 )
 def evaluate(
     dataset: DatasetOption,
-    variant: Annotated[str | None, typer.Option(help="A trained row, such as intermamba or intergen.")] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="The variant of a trained run, such as intermamba or intergen.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Training seed of the row \\[default: 0].")] = None,
     motions: Annotated[
         Path | None, typer.Option(help="Folder of another project's motions (docs/howto/own-motions.md).")
@@ -112,7 +114,7 @@ def evaluate(
     ] = None,
     profile: Profile = None,
 ) -> None:
-    """Evaluate a trained row, or a folder of motions, by the dataset's protocol, every repeat with its own seed."""
+    """Evaluate a trained run, or a folder of motions, by the dataset's protocol, every repeat with its own seed."""
     if motions is not None and variant is None and seed is None:
         config = open_profile(profile)
         from workflow.graph.stages import evaluation_of
@@ -130,7 +132,7 @@ def evaluate(
             job.run(config, progress=advance)
     else:
         raise ConfigError(
-            "evaluate takes either a trained row (--variant, --seed) or a folder of motions (--motions, --method)."
+            "evaluate takes either a trained run (--variant, --seed) or a folder of motions (--motions, --method)."
         )
 
 
@@ -169,7 +171,7 @@ def adopt(
     output: Annotated[Path | None, typer.Option(help="Where to write the adopted weights.")] = None,
     profile: Profile = None,
 ) -> None:
-    """Import a checkpoint of a method's authors: convert the profile's, or another, to our format."""
+    """Import a checkpoint of a method's authors: convert the profile's, or another, to this project's format."""
     given = (checkpoint, normalisation, beside, output)
     if not any(given):
         config, job = open_job(profile, "adopt", dataset=dataset, variant=variant)

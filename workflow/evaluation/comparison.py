@@ -1,4 +1,4 @@
-"""A method's result beside the finished rows of the study that were measured in the same way, for the terminal."""
+"""A method's result beside the methods of the study that were measured in the same way, for the terminal."""
 
 import pandas as pd
 from rich.console import Console

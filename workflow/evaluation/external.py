@@ -25,7 +25,7 @@ from workflow.graph import stages
 
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
-    """Evaluate the motions of a job, and print the result beside the finished rows that were measured in the same way.
+    """Evaluate the motions of a job, and print the result beside the methods that were measured in the same way.
 
     Clips, batches, captions, reference motions and seeds are those of the study's own rows on the dataset.
 

@@ -1,4 +1,4 @@
-"""Stage ``fusion``: quality of a trained row when its fusion weights, alpha and beta, are changed after training.
+"""Stage ``fusion``: quality of a run when its fusion weights, alpha and beta, are changed after training.
 
 The weights are constants of a network, so where along the diffusion they act is measured by exchanging them in a part
 of its steps only.

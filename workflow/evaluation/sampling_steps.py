@@ -1,4 +1,4 @@
-"""Stage ``steps``: quality of a trained row with fewer or more sampling steps, and with another solver."""
+"""Stage ``steps``: quality of a run with fewer or more sampling steps, and with another solver."""
 
 from evaluators.evaluation import Source
 from evaluators.sources import SingleSource

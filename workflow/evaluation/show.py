@@ -63,12 +63,12 @@ def run_reference(config: Config, job: Job) -> None:
 
 
 def run(config: Config, job: Job) -> None:
-    """Write one motion of a trained row for the caption and length of each chosen clip.
+    """Write one motion of a run for the caption and length of each chosen clip.
 
-    Sampled as in ``evaluate``. The noise of a clip is the same for every row.
+    Sampled as in ``evaluate``. The noise of a clip is the same for every run.
 
     Raises:
-        StateError: a stage before this one has not run, or the weights are those of another row.
+        StateError: a stage before this one has not run, or the weights are those of another run.
     """
     dataset = job.dataset
     root = derive(config.seed, "show", dataset)

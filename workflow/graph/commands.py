@@ -53,7 +53,7 @@ COMMANDS = {
     for one in (
         StageCommand(
             name="preprocess",
-            help="Process the raw files as officially into one memory-mapped file per split, with statistics.",
+            help="Process the raw files as the official code does: one memory-mapped file per split, and statistics.",
             fields=_DATASET,
             unit="clip",
         ),

@@ -15,6 +15,7 @@ import yaml
 from intermamba import config as configuration
 from intermamba import files
 from intermamba.config import Config
+from intermamba.errors import InterMambaError
 from intermamba.paths import committed
 from workflow.graph.stages import Item, Stage, table
 
@@ -124,7 +125,10 @@ def compile_document(config: Config) -> str:
 def main() -> None:
     """Write ``dvc.yaml`` for the profile of the first argument, else for the default one."""
     profile = sys.argv[1] if len(sys.argv) > 1 else None
-    files.write_text("dvc.yaml", compile_document(configuration.load(profile)))
+    try:
+        files.write_text("dvc.yaml", compile_document(configuration.load(profile)))
+    except InterMambaError as error:
+        raise SystemExit(f"error: {error}") from None
 
 
 if __name__ == "__main__":

@@ -140,8 +140,8 @@ def table(config: Config) -> dict[str, Stage]:
     """All stages of a profile by name, upstream stages first.
 
     Raises:
-        ConfigError: a row of the study needs captions that its dataset does not load; or motions are missing, or named
-            like another row.
+        ConfigError: a run of the study needs captions that its dataset does not load; or motions are missing, or named
+            like another method.
     """
     for name, method in config.external():
         where = f"motions.{name}.{method} of profile {config.profile!r} in params.yaml"

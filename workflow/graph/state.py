@@ -31,7 +31,7 @@ def file(job: Job) -> Path:
 def reported(job: Job, progress: Progress = SILENT) -> Iterator[Progress]:
     """Keep the state file of ``job`` while it runs; yields the ``progress`` to give to it.
 
-    Of several processes the first one writes it.
+    If there are several processes, the first one writes it.
     """
     if not processes.first():
         yield progress

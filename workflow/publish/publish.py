@@ -14,7 +14,7 @@ from pathlib import Path
 
 from intermamba import files
 from intermamba.config import load
-from intermamba.errors import ConfigError, StateError, unknown
+from intermamba.errors import ConfigError, InterMambaError, StateError, unknown
 from intermamba.paths import COMMITTED, RECORD, path, record_of
 from workflow.publish import demo, gpu, paper_size, readme, speed
 from workflow.tables import TABLES
@@ -89,4 +89,7 @@ def _without_places(command: str) -> str:
 
 def main() -> None:
     """The command."""
-    publish(*sys.argv[1:] or ["smoke"])
+    try:
+        publish(*sys.argv[1:] or ["smoke"])
+    except InterMambaError as error:
+        raise SystemExit(f"error: {error}") from None

@@ -1,4 +1,4 @@
-"""Differences between rows of a study, with intervals over trainings; pure functions of tables of numbers.
+"""Differences between methods of a study, with intervals over trainings; pure functions of tables of numbers.
 
 A training seed is a block of a randomised block design: with one seed all rows see the same order of data, the same
 noise and the same draws of the evaluation, so they are compared seed by seed (a paired comparison), and the error is
@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import stats
 
 CONFIDENCE = 0.95
-"""Of intervals."""
+"""Confidence level of intervals."""
 LEVEL = 0.05
 """Significance level of p-values, corrected for the comparisons made together."""
 

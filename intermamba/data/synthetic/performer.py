@@ -83,7 +83,7 @@ class Swing:
 
 @dataclass(frozen=True)
 class Ground:
-    """Where a body stands: what feet may aim at. ``stand`` is the heading's frame, ``translation`` the pelvis."""
+    """Where a body is, for feet to aim at. ``stand`` is the heading's frame, ``translation`` the pelvis."""
 
     stand: Float[np.ndarray, "T 3"]
     translation: Float[np.ndarray, "T 3"]

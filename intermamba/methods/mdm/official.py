@@ -31,7 +31,7 @@ def weights_of(released: Released, title: str) -> Weights:
 
 
 def official_name(name: str) -> str:
-    """Of one of our weights."""
+    """Official name of a weight."""
     for here, there in MODULES:
         if name.startswith(here):
             return there + name.removeprefix(here)
