@@ -105,7 +105,7 @@ def evaluate(
     variant: Annotated[
         str | None, typer.Option(help="The variant of a trained run, such as intermamba or intergen.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Training seed of the row \\[default: 0].")] = None,
+    seed: Annotated[int | None, typer.Option(help="Training seed of the run \\[default: 0].")] = None,
     motions: Annotated[
         Path | None, typer.Option(help="Folder of another project's motions (docs/howto/own-motions.md).")
     ] = None,
