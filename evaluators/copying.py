@@ -130,7 +130,8 @@ class TrainingClips:
         if not sound:
             raise DataError(f"{path}: not an index of training clips. Run `intermamba index-training` again.")
         self._embedding, self._joints = embedding, joints
-        self._squares = np.square(joints).sum(axis=(2, 3, 4))
+        parts = (joints[first : first + _CHUNK] for first in range(0, len(joints), _CHUNK))
+        self._squares = np.concatenate([np.square(part).sum(axis=(2, 3, 4)) for part in parts])
 
     def nearness(
         self, motion: Float[np.ndarray, "B K"], joints: Float[np.ndarray, "B T 2 J 3"], mask: Bool[np.ndarray, "B T"]
