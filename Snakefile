@@ -122,12 +122,14 @@ def through_slurm():
 
 def demand(stage, want):
     """Resources that a job requests, and more after an attempt that exceeded them."""
-    asked = getattr(getattr(STUDY.cluster, stage.work), want)
+    partition, asked = (getattr(getattr(STUDY.cluster, stage.work), name) for name in ("partition", want))
 
     def ask(wildcards, attempt):
         if attempt == 1 or not through_slurm():
             return asked
-        return asked * slurm.factor(want, stage.rule, wildcards, BEGAN, workflow.executor_settings.logdir)
+        grown = asked * slurm.factor(want, stage.rule, wildcards, BEGAN, workflow.executor_settings.logdir)
+        # A job longer than its partition allows would never start.
+        return max(asked, int(min(grown, slurm.longest(partition)))) if want == "minutes" else grown
 
     return ask
 
@@ -156,6 +158,8 @@ onstart:
             exclusive_slurm()
             if left := slurm.cancel_leftovers():
                 logger.warning(f"Cancelled the jobs that an earlier run left: {', '.join(left)}.")
+            for message in slurm.too_long(STUDY.cluster):
+                logger.warning(message)
     except InterMambaError as error:
         raise WorkflowError(str(error))
     # A GPU's stages are long, and its driver must not be forked; a batch system's run elsewhere.

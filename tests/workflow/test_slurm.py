@@ -1,9 +1,10 @@
 """What is asked of Slurm and read from its answers. The cluster itself is in benchmarks/slurm.py."""
 
+import math
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,44 @@ def test_a_machine_without_slurm_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(StateError, match=r"`squeue` failed.*needs Slurm's commands"):
         list(slurm.submitted())
+
+
+SINFO = "short|30:00\\nall*|1-12:00:00\\nall*|1-12:00:00\\nlong|infinite\\n"
+"""A partition has a line for each state of its nodes."""
+
+
+@pytest.fixture
+def partitions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    (tmp_path / "sinfo").write_text(f"#!/bin/sh\nprintf '{SINFO}'\n")
+    (tmp_path / "sinfo").chmod(stat.S_IRWXU)
+    slurm.limits.cache_clear()
+    yield
+    slurm.limits.cache_clear()
+
+
+@pytest.mark.usefixtures("partitions")
+def test_time_limits_of_partitions_are_read() -> None:
+    named = {name: slurm.longest(name) for name in (None, "short", "all", "long", "short,all", "unknown")}
+    assert named == {
+        None: 2160.0,
+        "short": 30.0,
+        "all": 2160.0,
+        "long": math.inf,
+        "short,all": 2160.0,
+        "unknown": math.inf,
+    }
+
+
+@pytest.mark.usefixtures("partitions")
+def test_a_time_that_no_job_would_get_is_told() -> None:
+    cluster = config.load("smoke").cluster
+    assert list(slurm.too_long(cluster)) == []
+    light = cluster.light.model_copy(update={"minutes": 31, "partition": "short"})
+    data = cluster.data.model_copy(update={"minutes": 2161})
+    one, two = slurm.too_long(cluster.model_copy(update={"light": light, "data": data}))
+    assert one.startswith("cluster.light.minutes is 31, and partition 'short' allows 30: Slurm may let")
+    assert two.startswith("cluster.data.minutes is 2161, and the default partition allows 2160: Slurm may let")
 
 
 def test_every_kind_of_work_has_a_demand_in_every_profile() -> None:

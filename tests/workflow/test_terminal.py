@@ -142,6 +142,21 @@ def test_a_batch_systems_reason_and_another_attempt_are_said(tmp_path: Path, mes
     assert screen.getvalue().splitlines() == expected
 
 
+def test_a_job_that_slurm_refuses_has_one_message_and_no_old_log(tmp_path: Path) -> None:
+    log = tmp_path / "train.log"
+    log.write_text("done, 960 steps\n")
+    logger = pipeline(screen := Screen())
+    for number in range(2):
+        begin(logger, number, "train", "train intermamba")
+        fields = {"event": "job_error", "jobid": number, "log": [str(log)], "rule_msg": "SLURM sbatch failed. No such."}
+        logger.error("Error in rule", extra=fields)
+    assert screen.getvalue().splitlines() == [
+        "FAILED: train intermamba",
+        "    SLURM sbatch failed. No such.",
+        "FAILED: train intermamba, as before",
+    ]
+
+
 def test_where_a_stage_said_nothing_the_log_of_its_job_is_shown(tmp_path: Path) -> None:
     (tmp_path / "train.log").touch()
     (tmp_path / "7.log").write_text("slurmstepd: error: Exceeded job memory limit\n")

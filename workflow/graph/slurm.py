@@ -1,9 +1,12 @@
-"""Additions to Snakemake's Slurm executor: why an attempt ended, and the jobs of a run that was killed.
+"""Additions to Snakemake's Slurm executor: why an attempt ended, jobs too long for their partition, and the jobs of a
+run that was killed.
 
 The reason that an attempt ended is read from its log. Slurm's own state does not give it: the executor runs a stage as
 a step of its job, and where a step runs out of memory, the job has merely failed.
 """
 
+import functools
+import math
 import re
 import subprocess
 import time
@@ -11,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from intermamba.config import ClusterConfig
 from intermamba.errors import StateError
 
 WANTED = {
@@ -59,6 +63,49 @@ def factor(want: str, rule: str, wildcards: Sequence[str], since: float, logs: P
     folder = (logs or LOGS) / f"{RULE}{rule}" / "_".join(wildcards)
     attempts = [log for log in folder.glob("*.log") if log.stat().st_mtime >= since]
     return 2 ** sum(bool(WANTED[want].search(log.read_text(encoding="utf-8", errors="replace"))) for log in attempts)
+
+
+@functools.cache
+def limits() -> dict[str | None, float]:
+    """Time limit of each partition in minutes; ``None`` is the default one.
+
+    Raises:
+        StateError: Slurm does not answer.
+    """
+    found: dict[str | None, float] = {}
+    for line in _ask("sinfo", "--all", "--noheader", "--format=%P|%l").splitlines():
+        name, limit = line.split("|")
+        found[name.rstrip("*")] = _minutes(limit)
+        if name.endswith("*"):
+            found[None] = _minutes(limit)
+    return found
+
+
+def longest(partition: str | None) -> float:
+    """Time limit of a job in minutes, in the partition, or list of partitions, that it requests."""
+    known = limits()
+    return max(known.get(name, math.inf) for name in (partition.split(",") if partition else [None]))
+
+
+def _minutes(limit: str) -> float:
+    """Minutes of a time limit as Slurm writes it: ``[[days-]hours:]minutes:seconds``, or a word for none."""
+    days, _, clock = limit.rpartition("-")
+    parts = clock.split(":")
+    if not all(part.isdigit() for part in parts):
+        return math.inf
+    hours, minutes, seconds = (int(part) for part in ["0", "0", *parts][-3:])
+    return int(days or 0) * 1440 + hours * 60 + minutes + seconds / 60
+
+
+def too_long(cluster: ClusterConfig) -> Iterator[str]:
+    """Messages on times that exceed the limit of their partition: Slurm would let such a job wait forever."""
+    for kind, asked in cluster:
+        if asked.minutes > (limit := longest(asked.partition)):
+            where = f"partition {asked.partition!r}" if asked.partition else "the default partition"
+            yield (
+                f"cluster.{kind}.minutes is {asked.minutes}, and {where} allows {limit:.0f}: Slurm may let such jobs "
+                "wait forever (PartitionTimeLimit). Set fewer minutes or another partition in params.yaml."
+            )
 
 
 def cancel_leftovers(sleep: Callable[[float], None] = time.sleep) -> list[str]:

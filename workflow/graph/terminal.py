@@ -22,6 +22,9 @@ NOISE = ("CalledProcessError in file", "no backup found", "Exiting because a job
 ADVICE = "For further error details"
 """Beginning of the last part of an executor's message."""
 
+REFUSED = "sbatch failed"
+"""Part of the Slurm executor's message on a job that it could not submit; its logs are those of an earlier attempt."""
+
 RETRY = "Trying to restart job"
 """Beginning of Snakemake's message on a failed job that it runs again."""
 
@@ -86,6 +89,7 @@ class Terminal(logging.Handler):
         super().__init__()
         self._default, self._profile = default, profile
         self._running: dict[int, tuple[str, str, float]] = {}
+        self._refused: dict[str, list[str]] = {}
         self._forecast, self._began = Forecast({}), time.monotonic()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -134,10 +138,14 @@ class Terminal(logging.Handler):
 
     def _fail(self, message: str, files: list[str], reason: str | None) -> None:
         """Show the first of ``files`` that is not empty: the stage's log, else the batch system's."""
-        self._print(f"FAILED: {message}")
         said = _gist(reason or "")
-        for line in said:
-            self._print(f"    {line}")
+        if said and said == self._refused.get(message):
+            self._print(f"FAILED: {message}, as before")
+            return
+        self._print("\n    ".join([f"FAILED: {message}", *said]))
+        if any(REFUSED in line for line in said):
+            self._refused[message] = said
+            return
         logs = [file for file in (_in_tree(name, self._profile) for name in files) if file.is_file()]
         texts = [file.read_text(encoding="utf-8", errors="replace").splitlines() for file in logs]
         if not logs:
