@@ -8,7 +8,7 @@ the whole window at once and, unless bidirectional, is causal along the features
 import math
 from collections.abc import Iterator
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Shaped
@@ -21,6 +21,17 @@ from intermamba.ssm import Discretisation, fuse, selective_scan
 
 SMALLEST_STEP, LARGEST_STEP = 1e-3, 1e-1
 """Range of the initial step sizes, log-uniform [Mamba]."""
+
+
+class ScanSizes(NamedTuple):
+    """Sizes of a branch that do not depend on its channels and steps."""
+
+    state: int
+    """N, states of a channel."""
+    rank: int
+    """R, rank of the step-size projection."""
+    kernel: int
+    """Taps of the causal convolution."""
 
 
 class Scan(nn.Module):
@@ -112,13 +123,11 @@ class Direction(nn.Module):
     With ``project``, the source of B, C and Delta has its own convolution and SiLU.
     """
 
-    def __init__(
-        self, channels: int, state: int, rank: int, kernel: int, discretisation: Discretisation, *, project: bool
-    ) -> None:
+    def __init__(self, channels: int, sizes: ScanSizes, discretisation: Discretisation, *, project: bool) -> None:
         super().__init__()
-        self.conv = ChannelConv(channels, kernel)
-        self.ssm = MixedSSM(channels, state, rank, discretisation)
-        self.conv_source = ChannelConv(channels, kernel) if project else None
+        self.conv = ChannelConv(channels, sizes.kernel)
+        self.ssm = MixedSSM(channels, sizes.state, sizes.rank, discretisation)
+        self.conv_source = ChannelConv(channels, sizes.kernel) if project else None
 
     def forward(
         self,
@@ -144,13 +153,11 @@ class Branch(nn.Module):
     through its own linear map and convolutions.
     """
 
-    def __init__(
-        self, channels: int, state: int, rank: int, kernel: int, options: AstmOptions, *, project: bool = False
-    ) -> None:
+    def __init__(self, channels: int, sizes: ScanSizes, options: AstmOptions, *, project: bool = False) -> None:
         super().__init__()
         if options.rank == "mamba":
-            rank = math.ceil(channels / 16)
-        one_way = partial(Direction, channels, state, rank, kernel, options.discretisation, project=project)
+            sizes = sizes._replace(rank=math.ceil(channels / 16))
+        one_way = partial(Direction, channels, sizes, options.discretisation, project=project)
         self.linear = ChannelLinear(channels, channels)
         self.ahead = one_way()
         self.back = one_way() if options.bidirectional else None
@@ -198,20 +205,11 @@ class Astm(nn.Module):
     """``alpha * temporal + beta * spatial`` with two learned scalars (Eq. 9 and 13)."""
 
     def __init__(
-        self,
-        width: int,
-        frames: int,
-        state: int,
-        rank: int,
-        kernel: int,
-        options: AstmOptions,
-        *,
-        project: bool = False,
+        self, width: int, frames: int, sizes: ScanSizes, options: AstmOptions, *, project: bool = False
     ) -> None:
         super().__init__()
-        shared = (state, rank, kernel, options)
-        self.temporal = Branch(width, *shared, project=project) if options.temporal else None
-        self.spatial = Branch(frames, *shared, project=project) if options.spatial else None
+        self.temporal = Branch(width, sizes, options, project=project) if options.temporal else None
+        self.spatial = Branch(frames, sizes, options, project=project) if options.spatial else None
         self.alpha = _weight(options.initial_alpha, options.adaptive) if options.temporal else None
         self.beta = _weight(options.initial_beta, options.adaptive) if options.spatial else None
 
@@ -264,9 +262,7 @@ class AstmBlock(nn.Module):
         self,
         width: int,
         frames: int,
-        state: int,
-        rank: int,
-        kernel: int,
+        sizes: ScanSizes,
         options: AstmOptions,
         *,
         cross: Literal["direct", "projected"] | None = None,
@@ -274,7 +270,7 @@ class AstmBlock(nn.Module):
         super().__init__()
         conditioned = options.normalisation == "adaln" and cross is None
         self.norm: nn.Module = AdaLN(width, width) if conditioned else UnconditionalNorm(width)
-        self.astm = Astm(width, frames, state, rank, kernel, options, project=cross == "projected")
+        self.astm = Astm(width, frames, sizes, options, project=cross == "projected")
         self.gate = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from intermamba.config import ModelConfig
 from intermamba.methods.intergen import InterGenOptions
-from intermamba.models.astm import AstmBlock
+from intermamba.models.astm import AstmBlock, ScanSizes
 from intermamba.models.denoiser import AdaptiveWeight, Denoiser, both, partner
 from intermamba.models.layers import AdaLN, zeroed
 
@@ -64,8 +64,8 @@ class Block(nn.Module):
         super().__init__()
         attention = options.self_mixer == "attention"
         self.self_attention = Attention(sizes, cross=False) if attention else None
-        astm = (sizes.width, frames, sizes.state, sizes.rank, sizes.kernel, options)
-        self.self_astm = None if attention else AstmBlock(*astm)
+        scan = ScanSizes(sizes.state, sizes.rank, sizes.kernel)
+        self.self_astm = None if attention else AstmBlock(sizes.width, frames, scan, options)
         self.cross_attention = Attention(sizes, cross=True)
         self.feedforward = FeedForward(sizes)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from intermamba.config import ModelConfig
 from intermamba.methods.intermamba import InterMambaOptions
-from intermamba.models.astm import AstmBlock
+from intermamba.models.astm import AstmBlock, ScanSizes
 from intermamba.models.denoiser import AdaptiveWeight, Denoiser, both
 from intermamba.models.layers import AdaLN
 from intermamba.ssm import fuse
@@ -57,14 +57,16 @@ class Block(nn.Module):
 
     def __init__(self, frames: int, sizes: ModelConfig, options: InterMambaOptions) -> None:
         super().__init__()
-        astm = (sizes.width, frames, sizes.state, sizes.rank, sizes.kernel, options)
-        self.self_astm = AstmBlock(*astm)
+        scan = ScanSizes(sizes.state, sizes.rank, sizes.kernel)
+        self.self_astm = AstmBlock(sizes.width, frames, scan, options)
         self.liia = (
             Liia(sizes.width, convolve=options.liia == "conv", per_person=options.liia_norm == "person")
             if options.cross
             else None
         )
-        self.cross_astm = AstmBlock(*astm, cross=options.h_inter) if options.cross else None
+        self.cross_astm = (
+            AstmBlock(sizes.width, frames, scan, options, cross=options.h_inter) if options.cross else None
+        )
 
     def forward(
         self, h: Float[Tensor, "Q T D"], emb: Float[Tensor, "B D"], mask: Bool[Tensor, "B T"]

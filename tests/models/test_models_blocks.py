@@ -11,7 +11,7 @@ from torch.nn import functional
 
 import ablations
 from intermamba.methods.intermamba import InterMambaOptions
-from intermamba.models.astm import Astm, AstmBlock, Branch, reverse
+from intermamba.models.astm import Astm, AstmBlock, Branch, ScanSizes, reverse
 from intermamba.models.denoiser import partner
 from intermamba.models.intermamba import Liia
 from intermamba.models.options import AstmOptions
@@ -20,7 +20,7 @@ B, T, D, LONGEST = 3, 9, 24, 20
 LENGTHS = torch.tensor([9, 6, 1])
 MASK = torch.arange(T) < LENGTHS.unsqueeze(1)
 FULL = torch.ones(B, T, dtype=torch.bool)
-SIZES = (3, 4, 4)  # state, rank, kernel
+SIZES = ScanSizes(state=3, rank=4, kernel=4)
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 
 READINGS = {"default": {}, "alternative": ablations.load()["intermamba_alternative"].changes}
@@ -45,7 +45,7 @@ def woken(module: nn.Module) -> nn.Module:
 
 def astm_block(cross: bool, **changes) -> nn.Module:
     options = InterMambaOptions(**changes)
-    return woken(AstmBlock(D, LONGEST, *SIZES, options, cross=options.h_inter if cross else None))
+    return woken(AstmBlock(D, LONGEST, SIZES, options, cross=options.h_inter if cross else None))
 
 
 def liia(per_person: bool, convolve: bool = True) -> nn.Module:
@@ -100,7 +100,7 @@ def test_a_temporal_branch_is_causal_over_frames_unless_bidirectional(cross, bid
 @self_and_cross
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_a_spatial_branch_sees_all_frames_and_is_causal_over_features_unless_bidirectional(cross, bidirectional):
-    astm = woken(Astm(D, LONGEST, *SIZES, AstmOptions(temporal=False, bidirectional=bidirectional)))
+    astm = woken(Astm(D, LONGEST, SIZES, AstmOptions(temporal=False, bidirectional=bidirectional)))
     h, _, inter = features()
     changed = h.clone()
     changed[:, 6, 5] += 1.0
@@ -112,7 +112,7 @@ def test_a_spatial_branch_sees_all_frames_and_is_causal_over_features_unless_bid
 
 def test_temporal_and_spatial_branches_are_one_structure():
     """Eq. 8: the spatial branch is the temporal one on the transposed input."""
-    astm = woken(Astm(T, T, *SIZES, AstmOptions()))
+    astm = woken(Astm(T, T, SIZES, AstmOptions()))
     astm.spatial.load_state_dict(astm.temporal.state_dict())
     x = torch.randn(B, T, T)
     torch.testing.assert_close(astm.spatial(x), astm.spatial(x, real=FULL))
@@ -130,7 +130,7 @@ def test_reversal_turns_real_steps_and_leaves_padded_ones_behind():
 
 @pytest.mark.parametrize("project", [False, True])
 def test_two_directions_alike_make_a_branch_that_commutes_with_reversal(project):
-    branch = woken(Branch(D, *SIZES, AstmOptions(bidirectional=True), project=project))
+    branch = woken(Branch(D, SIZES, AstmOptions(bidirectional=True), project=project))
     branch.back.load_state_dict(branch.ahead.state_dict())
     x, source = torch.randn(2, B, D, T)
     forth = branch(x, source, steps=MASK)
@@ -141,7 +141,7 @@ def test_two_directions_alike_make_a_branch_that_commutes_with_reversal(project)
 
 def test_a_direction_that_gives_nothing_leaves_the_other():
     """Directions are added before the norm: without D and C the second scan adds zero."""
-    two, one = (Branch(D, *SIZES, AstmOptions(bidirectional=both)) for both in (True, False))
+    two, one = (Branch(D, SIZES, AstmOptions(bidirectional=both)) for both in (True, False))
     one.load_state_dict({key: value for key, value in two.state_dict().items() if "back." not in key})
     two.back.ssm.scan.skip.zero_()
     two.back.ssm.project.weight.zero_()
@@ -151,7 +151,7 @@ def test_a_direction_that_gives_nothing_leaves_the_other():
 
 def test_projected_h_inter_is_mapped_convolved_and_activated():
     """Against the direct reading on what PyTorch's own layers make of h_inter."""
-    projected, direct = (woken(Branch(D, *SIZES, AstmOptions(), project=project)) for project in (True, False))
+    projected, direct = (woken(Branch(D, SIZES, AstmOptions(), project=project)) for project in (True, False))
     direct.load_state_dict({key: value for key, value in projected.state_dict().items() if "source" not in key})
     x, inter = torch.randn(2, B, D, T)
     mapped = functional.linear(inter.mT, projected.linear_source.weight, projected.linear_source.bias).mT
