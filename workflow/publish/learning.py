@@ -64,7 +64,7 @@ def noise() -> str:
         cells = [
             f"{cell} of {features}" if one[0] == "lost" else cell for cell, one in zip(cells, columns, strict=True)
         ]
-        body.append([variants()[str(method)].label, str(width), str(rows["weights"].nunique()), *cells])
+        body.append([variants()[str(method)].label, f"{width:.0f}", str(rows["weights"].nunique()), *cells])
     return f"{made_by(NOISE)}. Means over trainings.\n\n{grid(head, body)}"
 
 
