@@ -62,7 +62,7 @@ def noise() -> str:
         values = rows.groupby(["measure", "at"])["value"].mean()
         cells = [decimals(values[one], DIGITS[one[0]]) if one in values else MISSING for one in columns]
         cells = [
-            f"{cell} of {features}" if one[0] == "lost" else cell for cell, one in zip(cells, columns, strict=True)
+            f"{cell} of {features:.0f}" if one[0] == "lost" else cell for cell, one in zip(cells, columns, strict=True)
         ]
         body.append([variants()[str(method)].label, f"{width:.0f}", str(rows["weights"].nunique()), *cells])
     return f"{made_by(NOISE)}. Means over trainings.\n\n{grid(head, body)}"
