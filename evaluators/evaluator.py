@@ -2,7 +2,7 @@
 
 import typing
 from collections.abc import Callable, Hashable, Sequence
-from itertools import islice, repeat
+from itertools import repeat
 from pathlib import Path
 
 import torch
@@ -50,31 +50,46 @@ class Remembering:
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
-        self._texts: dict[Hashable, Tensor] = {}
-        self._motions: dict[Hashable, Tensor] = {}
+        self._texts, self._motions = _Kept(), _Kept()
 
     def embed_text(self, batch: Batch) -> Float[Tensor, "B K"]:
         keys = list(zip(batch.caption, batch.tokens, strict=True)) if batch.tokens else list(batch.caption)
-        return _recalled(self._texts, keys, batch, self._evaluator.embed_text)
+        return self._texts.recalled(keys, batch, self._evaluator.embed_text)
 
     def embed_motion(self, batch: Batch) -> Float[Tensor, "B K"]:
         frames = batch.motion.contiguous().cpu().numpy()
         shown = zip(batch.clip, batch.length.tolist(), frames, strict=True)
         keys = [(clip, length, hash(motion[:length].tobytes())) for clip, length, motion in shown]
-        return _recalled(self._motions, keys, batch, self._evaluator.embed_motion)
+        return self._motions.recalled(keys, batch, self._evaluator.embed_motion)
 
 
-def _recalled(
-    known: dict[Hashable, Tensor], keys: Sequence[Hashable], batch: Batch, embed: Callable[[Batch], Tensor]
-) -> Float[Tensor, "B K"]:
-    """Embeddings of a batch whose examples have ``keys``; those that ``known`` lacks are embedded and kept there."""
-    new = {key: row for row, key in enumerate(keys) if key not in known}
-    if new:
-        known.update(zip(new, embed(batch.take(list(new.values()))).cpu(), strict=True))
-    found = torch.stack([known[key] for key in keys])
-    for oldest in list(islice(known, max(0, len(known) - REMEMBERED))):
-        del known[oldest]
-    return found
+class _Kept:
+    """Embeddings by key, in one array, whose memory is taken as rows are written.
+
+    Each in an array of its own, they would lie between the arrays of all batches, and the heap would grow to many
+    times what is kept.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[Hashable, int] = {}
+        self._values = torch.empty(0)
+
+    def recalled(
+        self, keys: Sequence[Hashable], batch: Batch, embed: Callable[[Batch], Tensor]
+    ) -> Float[Tensor, "B K"]:
+        """Embeddings of a batch whose examples have ``keys``; those that are new are embedded and kept."""
+        new = {key: row for row, key in enumerate(keys) if key not in self._rows}
+        if not new:
+            return self._values[[self._rows[key] for key in keys]]
+        embedded = dict(zip(new, embed(batch.take(list(new.values()))).cpu(), strict=True))
+        found = torch.stack([embedded[key] if key in new else self._values[self._rows[key]] for key in keys])
+        if not self._rows:
+            self._values = found.new_empty(REMEMBERED, found.shape[1])
+        for key, value in embedded.items():
+            full = len(self._rows) == REMEMBERED
+            self._rows[key] = row = self._rows.pop(next(iter(self._rows))) if full else len(self._rows)
+            self._values[row] = value
+        return found
 
 
 class InterClipEvaluator(nn.Module):
