@@ -10,6 +10,7 @@ from places import ROOT
 
 from intermamba.config import load
 from intermamba.cost.complexity import SCAN_FLOPS
+from workflow.graph.commands import COMMANDS
 from workflow.publish import readme
 from workflow.results import reported
 
@@ -53,6 +54,13 @@ def test_every_number_of_the_prose_is_checked(monkeypatch: pytest.MonkeyPatch) -
     for none in (r"^ {4}.*$", r"`[^`]*`", r"\]\([^)]*\)", r"^\d\. ", r"(Tables?|Figures?) \d( to \d)?"):
         prose = re.sub(none, "", prose, flags=re.MULTILINE)
     assert not re.findall(r".*(?<![A-Za-z])\d.*", prose)
+
+
+def test_the_architecture_lists_every_stage() -> None:
+    section = (ROOT / "docs/explanation/architecture.md").read_text().partition("## Stages")[2].partition("## ")[0]
+    rows = re.findall(r"^\| (`[^|]*`) \|", section, re.MULTILINE)
+    described = [name for row in rows for name in re.findall(r"`([\w-]+)`", row)]
+    assert sorted(described) == sorted({"fetch", "evaluate", "adopt", "complexity", *COMMANDS})
 
 
 def test_the_readmes_example_is_a_valid_variant(tmp_path: Path) -> None:
