@@ -65,8 +65,8 @@ def test_guides_add_rows_and_keep_the_others(study: Path, monkeypatch: pytest.Mo
     before = {file: file.stat().st_mtime_ns for file in Path("results/smoke").rglob("weights.safetensors")}
 
     (place,) = re.findall(r"Write `(ablations/[^`]*)`", VARIANT)
-    variant, line = map(textwrap.dedent, re.findall(r"```yaml\n(.*?)^ *```", VARIANT, re.MULTILINE | re.DOTALL))
-    Path(place).write_text(variant)
+    variant, line, recipe = map(textwrap.dedent, re.findall(r"```yaml\n(.*?)^ *```", VARIANT, re.MULTILINE | re.DOTALL))
+    Path(place).write_text(variant + recipe)
     add_to_profile(line)
 
     fill = {"FOLDER": "submissions/mine", "WEIGHTS": TRAINED}
