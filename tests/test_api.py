@@ -115,7 +115,9 @@ def test_guidance_and_steps_reach_the_sampler(model: Model) -> None:
 
 
 def test_joints_are_of_people_in_metres(model: Model) -> None:
-    joints = model.generate(BOW, seed=0).joints
+    motion = model.generate(BOW, seed=0)
+    assert repr(motion) == f"Motion({BOW!r}, {model.recipe.max_frames} frames, seed 0)"
+    joints = motion.joints
     assert len(joints) == model.recipe.max_frames
     heights = joints[..., 1].max(-1) - joints[..., 1].min(-1)
     assert 1.2 < np.median(heights) < 2.2
