@@ -103,11 +103,11 @@ def measure(config: Config, dataset: Dataset, output: Path, repeats: int | None)
         key = {"dataset": dataset, "method": variant, "training_seed": seed}
         if not weights.exists() or (done[list(key)] == pd.Series(key)).all(axis=1).any():
             continue
-        method, trained = find(variant).method, checkpoints.load(weights)
-        own = own_tower(config, method.name)
+        row, trained = find(variant), checkpoints.load(weights)
+        own = own_tower(config, row.base)
         text = path("own_text", tower=own, **where) if own else path("text", **where)
-        generator = MotionGenerator(trained, TextCache(text), config.of(method.name).diffusion, "cpu")
-        parts = [path("part_log", part=f"{method.name}.{one.name}", seed=seed, **where) for one in method.parts]
+        generator = MotionGenerator(trained, TextCache(text), row.configured(config).diffusion, "cpu")
+        parts = [path("part_log", part=f"{row.base}.{one.name}", seed=seed, **where) for one in row.method.parts]
         labels = {
             **key,
             "tower": trained.tower,

@@ -61,7 +61,7 @@ def main() -> None:
             for steps, eta in product(asked.steps, ETAS):
                 if (at := f"{steps} steps, eta {eta:g}") not in set(known["at"]):
                     update = {"sampling_steps": steps, "eta": eta}
-                    settings = config.of(trained.variant).diffusion.model_copy(update=update)
+                    settings = trained.recipe.variant.configured(config).diffusion.model_copy(update=update)
                     found += [(name, at, value) for name, value in sampled(asked.run, config, trained, settings)]
             about = {"weights": digest, "method": trained.variant, "width": trained.recipe.sizes.width}
             rows = pd.DataFrame(found, columns=["measure", "at", "value"])
@@ -80,7 +80,8 @@ def predicted(run: Path, config: Config, trained: Trained) -> Iterator[tuple[str
     mask, generator = batch.mask, torch.Generator().manual_seed(0)
     motion = (batch.motion - trained.mean) / trained.std * mask[:, :, None, None]
     cond = conditions(model, text(config, trained), batch.caption, batch.individual)
-    diffusion = Diffusion(config.of(trained.variant).diffusion, process=trained.recipe.variant.method.process)
+    variant = trained.recipe.variant
+    diffusion = Diffusion(variant.configured(config).diffusion, process=variant.method.process)
     for step in STEPS:
         noise = torch.randn(motion.shape, generator=generator)
         timestep = torch.full((CLIPS,), step)
