@@ -82,7 +82,7 @@ TENSORS = {"Tensor", "torch.Tensor", "np.ndarray"}
 
 
 def annotations(node: ast.AST) -> Iterator[ast.expr]:
-    """Of a function's parameters and result, or of a class's fields."""
+    """Annotations of a function's parameters and result, or of a class's fields."""
     if isinstance(node, ast.ClassDef):
         yield from (one.annotation for one in node.body if isinstance(one, ast.AnnAssign))
     elif isinstance(node, ast.FunctionDef):

@@ -28,6 +28,6 @@ def compiled(precision: str) -> dict[str, dict[str, int]]:
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_no_kernel_spills(precision):
     found = compiled(precision)
-    assert len(found) > 3 * 2 * 5 * 3
+    assert all(sum(f", {architecture}, " in key for key in found) > 2 * 5 * 3 for architecture in (80, 90, 100))
     assert {key: one for key, one in found.items() if one["stack"]} == {}
     assert all(16 < one["registers"] <= 255 for one in found.values())
