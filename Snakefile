@@ -17,6 +17,7 @@ from intermamba.errors import ConfigError, InterMambaError, unknown
 from intermamba.job import digest
 from workflow.graph import slurm, store, warm
 from workflow.graph.lock import RUNNER, check, exclusive, exclusive_slurm
+from workflow.graph.machine import has_gpu
 from workflow.graph.stages import as_wildcards, devices, table, targets
 from workflow.graph.terminal import take_over
 
@@ -88,7 +89,6 @@ def threads(stage):
     """Processor threads of a job; of each of its processes, where they are on several nodes."""
 
     def count(wildcards):
-        # Which executor runs is known when the graph is built, not yet while this file is read.
         if stage.threads == "machine" and workflow.local_exec:
             return workflow.cores
         nodes, each = devices(STUDY, stage, wildcards)
@@ -97,11 +97,17 @@ def threads(stage):
     return 1 if stage.threads == "one" else count
 
 
+def on_gpu():
+    """Whether jobs can find a GPU. Machines of a batch system have one if the profile allows it, as far as is known here."""
+    return STUDY.runtime.accelerator == "auto" and (has_gpu() or not workflow.local_exec)
+
+
 def gpus(stage):
     """GPUs of a job on each of its nodes."""
-    if stage.devices == "none" or STUDY.runtime.accelerator == "cpu":
+    if stage.devices == "none":
         return 0
-    return lambda wildcards: devices(STUDY, stage, wildcards)[1]
+    # Which executor runs is known when the graph is built, not yet while this file is read.
+    return lambda wildcards: devices(STUDY, stage, wildcards)[1] if on_gpu() else 0
 
 
 def outputs(stage):
@@ -164,7 +170,7 @@ onstart:
         raise WorkflowError(str(error))
     # A GPU's stages are long, and its driver must not be forked; a batch system's run elsewhere.
     # Where a command starts others, these must be commands themselves.
-    alone = STUDY.runtime.accelerator == "cpu" and STUDY.runtime.devices == 1
+    alone = not on_gpu() and STUDY.runtime.devices == 1
     if workflow.local_exec and alone and warm.available() and len(workflow.dag) >= warm.WORTH:
         modules = dict.fromkeys(stage.function.partition(":")[0] for stage in STAGES.values() if stage.items)
         warm.start(modules, STUDY.runtime.threads)
