@@ -30,6 +30,12 @@ class Job(NamedTuple):
     knobs: frozenset[str]
 
 
+class Resolved(NamedTuple):
+    jobs: set[Job]
+    gpus: int
+    """Number of jobs that request a GPU."""
+
+
 def of_table(profile: str) -> set[Job]:
     stages = table(config.load(profile)).values()
     return {
@@ -44,7 +50,9 @@ import json, sys
 from pathlib import Path
 from snakemake.api import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings, SnakemakeApi
 from snakemake.settings.types import Quietness
+from workflow.graph import machine
 
+machine.DRIVERS = sys.argv[2:]
 with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
     flow = api.workflow(
         snakefile=Path("Snakefile"),
@@ -54,24 +62,30 @@ with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
     flow.dag(DAGSettings(forceall=True)).execute_workflow(executor="dryrun")
     jobs = [job for job in flow._workflow.dag.jobs if job.shellcmd]
     print(json.dumps([
-        [job.shellcmd, list(map(str, job.input)), list(map(str, job.output)), [*job.params]] for job in jobs
+        [job.shellcmd, list(map(str, job.input)), list(map(str, job.output)), [*job.params], job.resources.gpu]
+        for job in jobs
     ]))
 """
 
 
-def of_snakemake(profile: str) -> set[Job]:
-    """Jobs Snakemake would run in a tree without artefacts, as Snakemake itself resolved them."""
-    done = subprocess.run([sys.executable, "-c", _ASK_SNAKEMAKE, profile], capture_output=True, text=True, check=False)
+def of_snakemake(profile: str, *drivers: str) -> Resolved:
+    """Jobs Snakemake would run in a tree without artefacts, as Snakemake itself resolved them, on a machine whose GPUs
+    have the device files ``drivers``.
+    """
+    command = [sys.executable, "-c", _ASK_SNAKEMAKE, profile, *drivers]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return {
+    resolved = json.loads(done.stdout)
+    jobs = {
         Job(
             re.sub(r" > \S+ 2>&1$", "", shell),
             frozenset(inputs),
             frozenset(outputs),
             frozenset(knob.split()[0] for knob in knobs if not shell.startswith(knob)),  # a name and a hash each
         )
-        for shell, inputs, outputs, knobs in json.loads(done.stdout)
+        for shell, inputs, outputs, knobs, _ in resolved
     }
+    return Resolved(jobs, sum(gpus > 0 for *_, gpus in resolved))
 
 
 def of_dvc(tree: Path, expected: set[Job]) -> set[Job]:
@@ -107,8 +121,15 @@ def dvc_names(tree: Path) -> set[str]:
 def test_one_graph(study: Path, profile: str) -> None:
     (study / "dvc.yaml").write_text(compiler.compile_document(config.load(profile)))
     expected = of_table(profile)
-    assert of_snakemake(profile) == expected
+    assert of_snakemake(profile) == (expected, 0)
     assert of_dvc(study, expected) == expected
+
+
+def test_jobs_request_a_gpu_where_there_is_one(study: Path) -> None:
+    computing = [stage for stage in table(config.load("paper")).values() if stage.devices != "none"]
+    gpu = of_snakemake("paper", str(study / "no-driver"), str(study / "params.yaml")).gpus
+    assert gpu == sum(1 for stage in computing for _ in stage.jobs())
+    assert of_snakemake("smoke", str(study / "params.yaml")).gpus == 0  # its accelerator is the processor
 
 
 def test_official_checkpoints_join_the_graph_where_a_profile_names_them(
@@ -124,7 +145,7 @@ def test_official_checkpoints_join_the_graph_where_a_profile_names_them(
     expected = of_table("smoke")
     official = [job for job in expected if job.command.startswith(("intermamba adopt", "intermamba re-evaluate"))]
     assert len(official) == 4
-    assert of_snakemake("smoke") == expected
+    assert of_snakemake("smoke").jobs == expected
     assert of_dvc(study, expected) == expected
     assert {"adopt@interhuman-intergen", "re-evaluate@interhuman-in2in"} <= dvc_names(study)
     (aggregate,) = (job for job in expected if job.command.startswith("intermamba aggregate"))
@@ -146,7 +167,7 @@ def test_motions_join_the_graph_where_a_profile_names_them(
     assert job.command.endswith("--dataset interhuman --method theirs")
     assert "submissions/theirs" in job.inputs
     assert "results/smoke/interhuman/theirs/motions/metrics.csv" in job.outputs
-    assert of_snakemake("smoke") == expected
+    assert of_snakemake("smoke").jobs == expected
     assert of_dvc(study, expected) == expected
     (aggregate,) = (one for one in expected if one.command.startswith("intermamba aggregate"))
     assert "results/smoke/interhuman/theirs/motions/metrics.csv" in aggregate.inputs
