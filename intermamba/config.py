@@ -396,6 +396,22 @@ class StepsConfig(Section):
     """Repeats of the protocol, in place of its own."""
 
 
+class GuidanceConfig(Section):
+    """Measurement of rows that are sampled with several scales of guidance."""
+
+    variants: dict[Dataset, tuple[str, ...]]
+    """Variants that are sampled with guidance, by dataset; ``[]``: nothing is measured there."""
+    scales: tuple[Annotated[float, Field(ge=0)], ...]
+    """Scales, in place of the row's own; 1 is none."""
+    repeats: Annotated[int, Field(ge=2)]
+    """Repeats of the protocol, in place of its own."""
+
+    @field_validator("variants")
+    @classmethod
+    def _without_empty(cls, variants: dict[Dataset, tuple[str, ...]]) -> dict[Dataset, tuple[str, ...]]:
+        return {dataset: names for dataset, names in variants.items() if names}
+
+
 class FusionConfig(Section):
     """Measurement of rows whose fusion weights are changed after training."""
 
@@ -551,6 +567,8 @@ class Config(Section):
     """Measurement of the evaluators' sensitivity to damaged motion."""
     steps: StepsConfig
     """Measurement of quality over sampling steps."""
+    guidance: GuidanceConfig
+    """Measurement of quality over scales of guidance."""
     fusion: FusionConfig
     """Measurement of what the fusion weights do after training."""
     complexity: ComplexityConfig

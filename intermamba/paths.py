@@ -23,6 +23,7 @@ TEMPLATES = {
     "part_log": "results/{profile}/{dataset}/parts/{part}/seed{seed}/training.csv",
     "run_metrics": "results/{profile}/{dataset}/{variant}/seed{seed}/metrics.csv",
     "steps": "results/{profile}/{dataset}/{variant}/seed{seed}/steps.csv",
+    "guidance": "results/{profile}/{dataset}/{variant}/seed{seed}/guidance.csv",
     "fusion": "results/{profile}/{dataset}/{variant}/seed{seed}/fusion.csv",
     "official_weights": "results/{profile}/{dataset}/{variant}/official/weights.safetensors",
     "official_metrics": "results/{profile}/{dataset}/{variant}/official/metrics.csv",

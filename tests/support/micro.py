@@ -30,6 +30,7 @@ MICRO = {
     },
     "sensitivity": {"repeats": 2},
     "steps": {"solvers": {"ddim": [1, 2], "dpm-solver++": [2, 3]}, "repeats": 2},
+    "guidance": {"variants": {"interhuman": ["intermamba"], "interx": []}, "scales": [1.0, 2.0], "repeats": 2},
     "complexity": {"frames": 24, "repeats": {"cpu": 1}},
     "report": {"prompts": 2},
 }

@@ -117,6 +117,8 @@ def write(study: Config) -> None:
         files.write_csv(path("training_log", **where), losses(seed))
         if variant == "intermamba":
             files.write_csv(path("steps", **where), over_steps(dataset))
+        if variant in study.guidance.variants.get(dataset, ()):
+            files.write_csv(path("guidance", **where), over_guidance(dataset, variant))
         if variant in study.fusion.variants.get(dataset, ()):
             files.write_csv(path("fusion", **where), fused(dataset))
     for dataset, variant in study.adopted():
@@ -195,6 +197,15 @@ def over_steps(dataset: str) -> pd.DataFrame:
         frame = metrics(dataset, "intermamba", 0)
         frames.append(frame.assign(value=frame["value"] * (1 + steps / 100), solver=solver, steps=steps))
     return pd.concat(frames, ignore_index=True)
+
+
+def over_guidance(dataset: str, method: str) -> pd.DataFrame:
+    """Metrics of a row sampled with two scales of guidance."""
+    frame = metrics(dataset, method, 0)
+    return pd.concat(
+        [frame.assign(value=frame["value"] * (1 + scale / 100), guidance=scale) for scale in (1.0, 3.5)],
+        ignore_index=True,
+    )
 
 
 def fused(dataset: str) -> pd.DataFrame:

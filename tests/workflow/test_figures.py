@@ -22,6 +22,7 @@ from workflow.figures.figure2 import Panel, Point, figure2, measured_panels, rep
 from workflow.figures.figure7 import equally_far, figure7, moments
 from workflow.figures.figure8 import figure8
 from workflow.figures.fusion import changed_weights
+from workflow.figures.guidance import scales
 from workflow.figures.learning import learning
 from workflow.figures.sampling_steps import few_steps
 from workflow.figures.sensitivity import BLIND, FOOLED, responses
@@ -102,7 +103,7 @@ def finished(tmp_path, monkeypatch):
 
 def test_the_stage_draws_from_the_aggregated_results(finished):
     run_stage("figures", finished)
-    for name in ("figure2", "figure7", "figure8", "learning", "steps", "sensitivity", "fusion"):
+    for name in ("figure2", "figure7", "figure8", "learning", "steps", "sensitivity", "fusion", "guidance"):
         for suffix, start in (("pdf", b"%PDF"), ("png", b"\x89PNG")):
             assert path("figure", profile="smoke", figure=name, format=suffix).read_bytes().startswith(start)
 
@@ -245,6 +246,19 @@ def test_figures_of_a_study_without_the_full_model_say_so(finished):
     for figure in (figure8(curves().iloc[:0], ORIGINS, "smoke"), few_steps(pd.DataFrame(), pd.DataFrame(), "smoke")):
         assert any("runs no 'intermamba'" in text.get_text() for text in figure.texts)
     assert any("runs no variant" in text.get_text() for text in changed_weights(pd.DataFrame(), "smoke").texts)
+
+
+def test_quality_over_guidance_has_a_line_a_method(finished):
+    study = read(finished, made_up.VARIANTS)
+    measured = pd.concat([made_up.over_guidance("interhuman", name) for name in ("intermamba", "intergen")])
+    with themed():
+        figure = scales(measured, study)
+    lines = {one.get_label(): one.lines[0] for one in figure.axes[0].containers}
+    assert set(lines) == {"InterMamba", "InterGen"}
+    assert list(lines["InterGen"].get_xdata()) == [1.0, 3.5]
+    values = lines["InterGen"].get_ydata()
+    assert values[1] / values[0] == pytest.approx(1.035 / 1.01)
+    assert any("runs no variant" in text.get_text() for text in scales(pd.DataFrame(), study).texts)
 
 
 def test_figure7_has_a_strip_a_method_for_each_prompt():

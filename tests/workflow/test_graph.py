@@ -256,7 +256,7 @@ def test_targets_are_the_results_a_user_is_promised() -> None:
             "summary.json",
             *(
                 f"figures/{name}.{kind}"
-                for name in ("figure2", "figure7", "figure8", "learning", "steps", "sensitivity", "fusion")
+                for name in ("figure2", "figure7", "figure8", "learning", "steps", "sensitivity", "fusion", "guidance")
                 for kind in ("pdf", "png")
             ),
             *(

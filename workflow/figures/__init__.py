@@ -77,6 +77,15 @@ FIGURES = numbered(
             inputs=("fusion.metrics",),
             needs="fusion.variants",
         ),
+        Exhibit(
+            name="guidance",
+            title="Scale of guidance",
+            text="R-precision (top 3) and FID of trained rows sampled with several scales of guidance, with the steps "
+            "of their profile. Bars: 95% intervals over repeats.",
+            function="workflow.figures.guidance:draw",
+            inputs=("guidance.metrics",),
+            needs="guidance.variants",
+        ),
     )
 )
 """This project's, by name."""

@@ -113,6 +113,12 @@ COMMANDS = {
             unit="repeat",
         ),
         StageCommand(
+            name="guidance",
+            help="Evaluate a trained run with other scales of guidance.",
+            fields=_RUN,
+            unit="repeat",
+        ),
+        StageCommand(
             name="fusion",
             help="Evaluate a trained run with its fusion weights averaged, exchanged or set to one.",
             fields=_RUN,

@@ -40,7 +40,7 @@ FLOAT = 4
 STATE = 4 * FLOAT
 """Bytes per weight in training: the weight, its gradient, and AdamW's two moments."""
 GIB = 2**30
-SAMPLED = ("evaluate", "re-evaluate", "steps", "show")
+SAMPLED = ("evaluate", "re-evaluate", "steps", "guidance", "show")
 """Stages whose time is that of sampling."""
 SAMPLING = "macs_sampling"
 
@@ -213,6 +213,8 @@ def _samplings(config: Config, stage: str, dataset: Dataset) -> float:
     if stage == "steps":
         numbers = [number for steps in config.steps.solvers.values() for number in steps]
         return drawn(config.steps.repeats) * sum(numbers) / config.diffusion.sampling_steps
+    if stage == "guidance":
+        return float(drawn(config.guidance.repeats) * len(config.guidance.scales))
     return float(drawn(protocol.repeats))
 
 

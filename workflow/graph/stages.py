@@ -268,12 +268,9 @@ def declare(config: Config) -> dict[str, Stage]:
     own_captions = tuple(captions(*one) for one in dict.fromkeys(towers))
     adopted = tuple(official(data, name) for data, name in config.adopted())
     given = tuple(external(data, method) for data, method in config.external())
-    performers = tuple(
-        row
-        for row in rows
-        if int(row["seed"]) == config.runs[row["dataset"]][row["variant"]][0]
-        and not variant_of(row["variant"]).ablation
-    )
+    first = tuple(row for row in rows if int(row["seed"]) == config.runs[row["dataset"]][row["variant"]][0])
+    performers = tuple(row for row in first if not variant_of(row["variant"]).ablation)
+    guided = {(data, variant_of(name).name) for data, names in config.guidance.variants.items() for name in names}
     fusing = {(data, variant_of(name).name) for data, names in config.fusion.variants.items() for name in names}
     full = tuple(row for row in performers if row["variant"] == FULL_MODEL)
     recipes = tuple(dict.fromkeys(recipe(name) for name in sorted({row["variant"] for row in rows})))
@@ -418,12 +415,23 @@ def declare(config: Config) -> dict[str, Stage]:
     )
     stage(
         "steps",
-        "workflow.evaluation.sampling_steps:run",
+        "workflow.evaluation.sampling:run_steps",
         "sample {variant} on {dataset} in fewer and more steps",
         inputs={**evaluation, **own_text, "weights": at("weights")},
         outputs={"metrics": at("steps")},
         knobs=(*protocol, "diffusion", "methods.{base}", "steps"),
         items=full,
+        **on_run,
+        **sampling,
+    )
+    stage(
+        "guidance",
+        "workflow.evaluation.sampling:run_guidance",
+        "sample {variant} on {dataset} with other scales of guidance",
+        inputs={**evaluation, **own_text, "weights": at("weights")},
+        outputs={"metrics": at("guidance")},
+        knobs=(*protocol, "diffusion", "methods.{base}", "guidance"),
+        items=tuple(row for row in first if (row["dataset"], row["variant"]) in guided),
         **on_run,
         **sampling,
     )

@@ -1,0 +1,81 @@
+"""Stages ``steps`` and ``guidance``: quality of a run that is sampled in other ways than its profile's.
+
+All settings see the same clips, captions and noise.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from evaluators.evaluation import Source
+from evaluators.sources import SingleSource
+from intermamba import files
+from intermamba.config import Config
+from intermamba.generate import MotionGenerator
+from intermamba.group import Group, together
+from intermamba.job import Job
+from intermamba.progress import SILENT, Progress
+from intermamba.text.cache import features_of
+from workflow.evaluation.generated import GeneratedSource, load
+from workflow.evaluation.setup import EvaluationSetup
+
+Settings = Mapping[tuple[Any, ...], Mapping[str, Any]]
+"""Knobs of ``diffusion`` that differ from the row's own, by what identifies them in the results."""
+
+
+def run_steps(config: Config, job: Job, progress: Progress = SILENT) -> None:
+    """Evaluate a row with every solver and number of steps.
+
+    Raises:
+        StateError: a stage before this one has not run.
+    """
+    settings: Settings = {
+        (solver, count): {"solver": solver, "sampling_steps": count, "eta": 0.0}
+        for solver, counts in config.steps.solvers.items()
+        for count in counts
+    }
+    _run(config, job, ("solver", "steps"), settings, config.steps.repeats, progress)
+
+
+def run_guidance(config: Config, job: Job, progress: Progress = SILENT) -> None:
+    """Evaluate a row with every scale of guidance.
+
+    Raises:
+        StateError: a stage before this one has not run.
+    """
+    settings: Settings = {(scale,): {"guidance": scale} for scale in config.guidance.scales}
+    _run(config, job, ("guidance",), settings, config.guidance.repeats, progress)
+
+
+def _run(
+    config: Config, job: Job, columns: tuple[str, ...], settings: Settings, repeats: int, progress: Progress
+) -> None:
+    with together(config.runtime) as group:
+        _measure(config, job, columns, settings, repeats, progress if group.first else SILENT, group)
+
+
+def _measure(
+    config: Config,
+    job: Job,
+    columns: tuple[str, ...],
+    settings: Settings,
+    repeats: int,
+    progress: Progress,
+    group: Group,
+) -> None:
+    setup = EvaluationSetup(config, job, repeats, group.device)
+    trained = load(config, job)
+    own = trained.recipe.variant.configured(config).diffusion
+    with job.recorded(config, setup.seeds) as notes:
+        sources: dict[str, Source] = {}
+        for number, changes in enumerate(settings.values()):
+            sampling = own.model_copy(update=changes)
+            generator = MotionGenerator(trained, features_of(job), sampling, setup.device, config.runtime.sampler)
+            sources[str(number)] = SingleSource(
+                GeneratedSource(generator, setup.real, config.runtime.sampling_batch, group)
+            )
+        found = setup.measure(sources, "reproduced", job.seed, progress)
+        which = list(settings)
+        values = {name: [which[int(number)][place] for number in found["method"]] for place, name in enumerate(columns)}
+        if group.first:
+            files.write_csv(job["metrics"], found.assign(method=job.variant, **values))
+        notes.update(setup.notes)
