@@ -56,7 +56,7 @@ FIGURES = numbered(
             text="R-precision (top 3) and FID of the full model by number of sampling steps, with DDIM and "
             "DPM-Solver++. Bars: 95% intervals over repeats.",
             function="workflow.figures.sampling_steps:draw",
-            inputs=("steps",),
+            inputs=("steps.metrics",),
         ),
         Exhibit(
             name="sensitivity",

@@ -17,7 +17,7 @@ LOOKS = {
 
 def draw(study: Study, job: Job) -> Figure:
     """From the results of a profile."""
-    return few_steps(joined(job.all("steps")), study.summary, study.config.profile)
+    return few_steps(joined(job.all("steps.metrics")), study.summary, study.config.profile)
 
 
 def few_steps(measured: pd.DataFrame, summary: pd.DataFrame, profile: str) -> Figure:

@@ -553,7 +553,6 @@ def declare(config: Config) -> dict[str, Stage]:
         **measured,
         **{name: at(name) for name in ("metrics", "alpha_beta", "learning", "claims", "paper_text", "context")},
         "sensitivity": sensitivity,
-        "steps": [at("steps", **item) for item in full],
         "shown": [at("real_shown", **item) for item in datasets] + [at("shown", **item) for item in performers],
         "variants": recipes,
         "reported": reported,

@@ -11,10 +11,11 @@ import pandas as pd
 
 from intermamba import files
 from intermamba.config import Config, load
+from intermamba.job import Job
 from intermamba.models import variants
 from intermamba.names import dataset_name
 from intermamba.paths import COMMITTED, path
-from workflow.figures import figures
+from workflow.figures import FIGURES, figures
 from workflow.graph.stages import table
 from workflow.publish import (
     commands,
@@ -33,6 +34,7 @@ from workflow.publish import (
 from workflow.report.lineage import Lineage
 from workflow.results import towers
 from workflow.results.headline import headline
+from workflow.results.lessons import Results, lessons
 from workflow.results.reproduced import Study, read
 from workflow.tables import TABLES
 from workflow.tables import build as tables
@@ -83,10 +85,12 @@ def study() -> str:
     config = load(COMMITTED)
     results = read(config, variants())
     claims = pd.read_csv(path("claims", profile=COMMITTED))
-    made = tables.build(results, table(config)["tables"].job(), SHOWN)
+    stages = table(config)
+    made = tables.build(results, stages["tables"].job(), SHOWN)
+    learned = _lessons(results, claims, stages["figures"].job())
     first, *others = _pictures()
     return (
-        f"{_about(facts(config), config)}\n\n{_sentences(results)}\n\n{_scatter(results.summary)}\n\n{first}"
+        f"{_about(facts(config), config)}\n\n{_sentences(results)}\n\n{first}## What the study shows\n\n{learned}\n\n"
         f"## The paper's claims, here\n\n{balance(claims)}. 'Inconclusive' is not evidence against the paper. "
         f"p-values are Holm-corrected across all claims.\n\n{_claims(claims)}\n## Tables\n\n"
         f"{''.join(map(_shown, made))}## Figures\n\n{''.join(others)}"
@@ -108,16 +112,14 @@ def _pictures() -> list[str]:
     ]
 
 
-def _scatter(summary: pd.DataFrame) -> str:
-    """The scatter between training seeds, as a multiple of the printed interval."""
-    rows = summary[(summary["block"] == "reproduced") & (summary["seeds"] > 1)]
-    times = (rows["seed_std"] / rows["interval"]).groupby(rows["metric"]).median()
-    return (
-        "The interval that papers print, over repeats of the evaluation, is not the error of a method: the standard "
-        f"deviation between training seeds (σ in the tables) is {times['fid']:.1f} times that interval for FID and "
-        f"{times['top3']:.1f} times for R-precision (top 3), in the median of the rows. "
-        "See [why InterGen follows the text less here](docs/explanation/decisions.md#which-methods-use-the-captions)."
-    )
+def _lessons(results: Study, claims: pd.DataFrame, drawn: Job) -> str:
+    """What the study shows, a line for each topic, with the table or figure that has the numbers."""
+    profile = results.config.profile
+    metrics = pd.read_csv(path("metrics", profile=profile))
+    places = {one.name: path("table", profile=profile, table=one.name, format="md") for one in TABLES.values()}
+    places |= {one.name: path("figure", profile=profile, figure=one.name, format="png") for one in FIGURES.values()}
+    found = lessons(Results.of(results, metrics, claims, drawn))
+    return "\n".join(f"- **[{one.topic}]({places[one.exhibit]}).** {one.text}" for one in found)
 
 
 def _claims(claims: pd.DataFrame) -> str:

@@ -20,6 +20,7 @@ from workflow.report.lineage import Lineage
 from workflow.report.page import TITLE, Download, Picture, Report, render
 from workflow.results import towers
 from workflow.results.headline import Headline, headline
+from workflow.results.lessons import Lesson, Results, lessons
 from workflow.results.reproduced import Study, measured_on, read
 from workflow.tables import build as tables
 from workflow.tables import latex, pdf
@@ -53,7 +54,8 @@ def run(config: Config, job: Job) -> tuple[Path, str]:
         drawn = stages["figures"].job()
         pictures = tuple(_picture(one, config.profile, one.say(study, drawn)) for one in figures(config).values())
         held_back = towers.held_back(config.profile)
-        summary = _summary(facts, headlines, balance(claims), held_back)
+        learned = lessons(Results.of(study, metrics, claims, drawn))
+        summary = _summary(facts, headlines, learned, balance(claims), held_back)
         files.write_text(document, _document(made, config.profile, pictures, summary))
         printed, notes["pdf"] = _printed(document)
         report = Report(
@@ -61,6 +63,7 @@ def run(config: Config, job: Job) -> tuple[Path, str]:
             origins=_origins(study),
             facts=facts,
             headlines=headlines,
+            lessons=learned,
             tables=made,
             pictures=pictures,
             motions=tuple(_motions(inputs)),
@@ -163,7 +166,7 @@ def _facts(study: Study, lineage: Lineage) -> dict[str, str]:
 
 
 def _summary(
-    facts: Mapping[str, str], headlines: Iterable[Headline], claims: str, held_back: str
+    facts: Mapping[str, str], headlines: Iterable[Headline], learned: Iterable[Lesson], claims: str, held_back: str
 ) -> list[tuple[str, str]]:
     """The PDF's summary: heading and text of each paragraph, the first one without heading."""
     results = [(f"Result on {one.dataset}", one.text) for one in headlines]
@@ -172,6 +175,7 @@ def _summary(
     return [
         ("", facts["lead"]),
         *results,
+        *((one.topic, one.text) for one in learned if one.exhibit != "claims"),
         *([("The text tower", f"{held_back}.")] if held_back else []),
         ("The paper's claims", f"{claims}. 'Inconclusive' is not evidence against the paper."),
         *((name, f"{text}.") for name, text in shown),

@@ -22,6 +22,7 @@ from intermamba.skeleton import BODY, BODY_PARENTS
 from workflow.evaluation.gallery import REAL, Gallery, rounded
 from workflow.report.lineage import Lineage
 from workflow.results.headline import Headline
+from workflow.results.lessons import Lesson
 from workflow.tables.claims import balance, topics
 from workflow.tables.tabular import ARROWS, MISSING, SIGNS, Block, Cell, Column, Table
 
@@ -68,6 +69,7 @@ class Report:
     """Origins of the datasets: ``synthetic`` or ``official``."""
     facts: Mapping[str, str]
     headlines: tuple[Headline, ...]
+    lessons: tuple[Lesson, ...]
     tables: tuple[Table, ...]
     pictures: tuple[Picture, ...]
     motions: tuple[Gallery, ...]
@@ -105,6 +107,8 @@ def render(report: Report) -> str:
     return page.render(
         report=report,
         title=TITLE,
+        anchors={one.name: f"table{one.number}" for one in report.tables}
+        | {one.name: one.name for one in report.pictures},
         tables=tables,
         claims_number=claims.number,
         claims_caption=claims.caption,

@@ -45,12 +45,15 @@ def effects(measured: pd.DataFrame) -> pd.DataFrame:
 
 def paragraph(study: Study, job: Job) -> str:
     """What changing the weights does on each dataset, with numbers; empty where nothing was measured."""
-    measured = joined(job.all("fusion.metrics"))
+    return sentences(joined(job.all("fusion.metrics")), study.label)
+
+
+def sentences(measured: pd.DataFrame, label: Callable[[str], str]) -> str:
+    """Likewise, from rows of every ``fusion.csv`` and the printed names of methods."""
     if measured.empty:
         return ""
-    found = effects(measured)
-    groups = found.groupby(["dataset", "method"], sort=False)
-    return " ".join(sentence for (_, _), one in groups for sentence in _sentences(one, study.label))
+    groups = effects(measured).groupby(["dataset", "method"], sort=False)
+    return " ".join(sentence for (_, _), one in groups for sentence in _sentences(one, label))
 
 
 def _sentences(found: pd.DataFrame, label: Callable[[str], str]) -> Iterator[str]:

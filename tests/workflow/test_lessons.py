@@ -1,0 +1,97 @@
+"""What a study shows: each sentence has the numbers of its table or figure, and is missing where they are."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import workflow_study as made_up
+from stages import run as run_stage
+
+import ablations
+from intermamba.models import variants
+from intermamba.paths import path
+from workflow.graph.stages import table
+from workflow.results import aggregate, claims
+from workflow.results.lessons import PARTS, TAUGHT, Results, lessons
+from workflow.results.reproduced import read
+
+RUNS = {
+    "interhuman": {
+        "intermamba": (0, 1),
+        "intermamba_printed": (0, 1),
+        "intergen": (0, 1),
+        "t2m": (0, 1),
+        "t2m_given": (0, 1),
+    },
+    "interx": {"intermamba": (0, 1), "intergen": (0, 1)},
+}
+MEANS = {
+    "intermamba_printed": made_up.MEANS["my_idea_100%"],
+    "t2m": made_up.MEANS["theirs"],
+    "t2m_given": tuple(value and 1.1 * value for value in made_up.MEANS["theirs"]),
+}
+LOSSES = made_up.losses
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
+    """A study with every measurement that sentences are made of."""
+    tree = tmp_path_factory.mktemp("lessons")
+    shutil.copytree(made_up.ROOT / "results/paper/reported", tree / "results/paper/reported")
+    guidance = made_up.config().guidance.model_copy(update={"variants": dict.fromkeys(RUNS, ("intermamba",))})
+    config = made_up.config(RUNS).model_copy(update={"guidance": guidance})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tree)
+        patch.setattr(made_up, "VARIANTS", variants())
+        patch.setattr(made_up, "MEANS", made_up.MEANS | MEANS)
+        patch.setattr(made_up, "losses", lambda seed: LOSSES(seed).assign(length=1.0))  # of T2M's last part
+        for module in (aggregate, claims):
+            patch.setattr(module, "variants", ablations.load)
+        made_up.write(config)
+        for stage in ("aggregate", "claims"):
+            run_stage(stage, config)
+        measured = (pd.read_csv(path(name, profile="smoke")) for name in ("metrics", "claims"))
+        yield Results.of(read(config, variants()), *measured, table(config)["figures"].job())
+
+
+def text(results: Results, topic: str) -> str:
+    return {one.topic: one.text for one in lessons(results)}.get(topic, "")
+
+
+def test_every_topic_is_taught_by_a_study_that_measured_it(results: Results) -> None:
+    parts = [{**results.claims.iloc[0], "topic": PARTS, "verdict": verdict} for verdict in ("holds", "does not hold")]
+    decided = pd.concat([results.claims, pd.DataFrame(parts)])
+    found = lessons(replace(results, claims=decided))
+    assert [one.topic for one in found] == [topic for topic, *_ in TAUGHT]
+    assert all(one.text.endswith(".") and "nan" not in one.text for one in found)
+
+
+def test_the_best_rows_are_compared_with_the_ground_truth(results: Results) -> None:
+    summary = results.study.summary.query("dataset == 'interhuman'").set_index(["method", "metric"])["mean"]
+    share = summary["intermamba", "top3"] / summary["real", "top3"]
+    assert f"{summary['intermamba', 'top3']:.3f} of InterMamba, is {share:.0%} of" in text(
+        results, "How good the models are"
+    )
+    times = summary[["t2m", "intergen", "intermamba"]].xs("fid", level="metric").min() / summary["real", "fid"]
+    assert f"is {times:,.0f} times that between two draws" in text(results, "How good the models are")
+
+
+def test_a_range_has_its_ends_and_their_places(results: Results) -> None:
+    values = results.guidance.query("dataset == 'interhuman' and metric == 'top3'").groupby("guidance")["value"].mean()
+    said = text(results, "Guidance")
+    assert f"R-precision (top 3) is {values[1.0]:.3f} to {values[3.5]:.3f}, highest at 3.5" in said
+    assert "highest with 10 steps of DDIM and lowest with 5 steps of DDIM" in text(results, "Sampling steps")
+
+
+def test_rows_are_compared_over_training_seeds(results: Results) -> None:
+    assert "differs by +0.050 (95%: +0.050 to +0.050)" in text(results, "Lengths of motions")
+
+
+def test_what_was_not_measured_is_not_said(results: Results) -> None:
+    none = pd.DataFrame()
+    fewer = replace(results, steps=none, guidance=none, fusion=none)
+    topics = {one.topic for one in lessons(fewer)}
+    assert not topics & {"Guidance", "Sampling steps", "Fusion weights"}
+    assert {"How good the models are", "Copying"} <= topics

@@ -1,0 +1,234 @@
+"""What a study teaches, in about ten sentences, each with its numbers and the table or figure that holds them.
+
+The page, the PDF and the documents say it in these words. A sentence whose measurement a profile does not make is left
+out. Differences between rows are those of :mod:`workflow.results.contrasts`, over training seeds.
+"""
+
+import typing
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from evaluators.results import METRICS, NEAREST, BlockName
+from intermamba import datasets
+from intermamba.config import Dataset
+from intermamba.job import Job
+from intermamba.names import dataset_name, solver_name
+from workflow.results import fusion
+from workflow.results.contrasts import Blocks, trainings
+from workflow.results.reproduced import Study, joined
+from workflow.tables.claims import balance
+from workflow.tables.tabular import decimals, signed
+
+PRECISION, DISTANCE = "top3", "fid"
+FULL, PRINTED = "intermamba", "intermamba_printed"
+ESTIMATED, GIVEN = "t2m", "t2m_given"
+"""T2M with lengths that it estimates, and with those of the test clips."""
+PARTS = "Contribution of each part"
+"""The topic of claims about parts of the model."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is learned about one topic."""
+
+    topic: str
+    text: str
+    """A sentence for each dataset."""
+    exhibit: str
+    """Name of the table or figure with the numbers."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """What lessons are read from."""
+
+    study: Study
+    metrics: pd.DataFrame
+    """``metrics.csv``."""
+    claims: pd.DataFrame
+    """``claims.csv``."""
+    steps: pd.DataFrame
+    guidance: pd.DataFrame
+    fusion: pd.DataFrame
+    """Rows of every file of these stages; empty where the profile has none."""
+
+    @classmethod
+    def of(cls, study: Study, metrics: pd.DataFrame, claims: pd.DataFrame, drawn: Job) -> "Results":
+        """With the measurements that ``drawn``, the job of the figures, reads."""
+        stages = ("steps", "guidance", "fusion")
+        measured = {name: joined(drawn.inputs.get(f"{name}.metrics", ())) for name in stages}
+        return cls(study, metrics, claims, **measured)
+
+    def mean(self, dataset: Dataset, block: BlockName, method: str, metric: str) -> float:
+        """A number of the summary."""
+        found = self.study.results(dataset, block, method)
+        return float(found.loc[found["metric"] == metric, "mean"].iloc[0])
+
+    def runs(self, dataset: Dataset, *methods: str) -> bool:
+        """Whether all of ``methods`` are rows of a dataset."""
+        return set(methods) <= set(self.study.config.runs.get(dataset, {}))
+
+    def best(self, dataset: Dataset, metric: str) -> tuple[str, float]:
+        """The compared row that is best in R-precision or FID, and its value."""
+        compared = self.study.members(datasets.dataset(dataset).comparison, dataset)
+        values = {name: self.mean(dataset, "reproduced", name, metric) for name in compared}
+        name = (max if METRICS[metric].direction == "up" else min)(values, key=values.__getitem__)
+        return name, values[name]
+
+
+def lessons(results: Results) -> tuple[Lesson, ...]:
+    """All that this study can teach."""
+    found = ((topic, exhibit, " ".join(teach(results))) for topic, exhibit, teach in TAUGHT)
+    return tuple(Lesson(topic, text, exhibit) for topic, exhibit, text in found if text)
+
+
+def _quality(results: Results) -> Iterator[str]:
+    for dataset in results.study.config.runs:
+        (precise, precision), (near, distance) = (results.best(dataset, metric) for metric in (PRECISION, DISTANCE))
+        real, floor = (results.mean(dataset, "reference", "real", metric) for metric in (PRECISION, DISTANCE))
+        yield (
+            f"On {dataset_name(dataset)} the highest R-precision (top 3), {_value(precision, PRECISION)} of "
+            f"{results.study.label(precise)}, is {precision / real:.0%} of the ground truth's, and the lowest FID, "
+            f"{_value(distance, DISTANCE)} of {results.study.label(near)}, is {distance / floor:,.0f} times that "
+            "between two draws of the ground truth."
+        )
+
+
+def _claims(results: Results) -> Iterator[str]:
+    yield f"{balance(results.claims)}."
+
+
+def _parts(results: Results) -> Iterator[str]:
+    about = results.claims[results.claims["topic"] == PARTS]
+    for verdict, words in (("holds", "hold"), ("does not hold", "do not hold")):
+        if len(found := about[about["verdict"] == verdict]):
+            yield f"These claims {words}: {'; '.join(_claim(row) for row in found.to_dict('records'))}."
+
+
+def _claim(row: Mapping[Hashable, typing.Any]) -> str:
+    metric = METRICS[row["metric"]]
+    effect = float(row["effect"])
+    size = f"×{decimals(effect, 3)}" if row["scale"] == "ratio" else signed(effect, metric.digits)
+    return f"{row['claim']} ({metric.label} {size})"
+
+
+def _seeds(results: Results) -> Iterator[str]:
+    summary = results.study.summary
+    rows = summary[(summary["block"] == "reproduced") & (summary["seeds"] > 1)]
+    if len(rows):
+        times = (rows["seed_std"] / rows["interval"]).groupby(rows["metric"]).median()
+        yield (
+            "The interval that papers print, over repeats of the evaluation, is not the error of a method: the "
+            f"standard deviation between training seeds is {times[DISTANCE]:.1f} times that interval for FID and "
+            f"{times[PRECISION]:.1f} times for R-precision (top 3), in the median of the rows."
+        )
+
+
+def _recipe(results: Results) -> Iterator[str]:
+    for dataset in results.study.config.runs:
+        if results.runs(dataset, FULL, PRINTED):
+            (own, printed), (near, far) = (
+                [_value(results.mean(dataset, "reproduced", name, metric), metric) for name in (FULL, PRINTED)]
+                for metric in (PRECISION, DISTANCE)
+            )
+            yield (
+                f"With the noise levels, sampling steps and guidance of the paper, {results.study.label(FULL)} on "
+                f"{dataset_name(dataset)} has an R-precision (top 3) of {printed} in place of {own} and an FID of "
+                f"{far} in place of {near}."
+            )
+
+
+def _guidance(results: Results) -> Iterator[str]:
+    for dataset, means in _sampled(results.guidance, ["guidance"]):
+        yield (
+            f"With {means.index.min():g} to {means.index.max():g} on {dataset_name(dataset)}, R-precision (top 3) is "
+            f"{_range(means[PRECISION], PRECISION)}, highest at {means[PRECISION].idxmax():g}, and FID "
+            f"{_range(means[DISTANCE], DISTANCE)}, lowest at {means[DISTANCE].idxmin():g}."
+        )
+
+
+def _steps(results: Results) -> Iterator[str]:
+    for dataset, means in _sampled(results.steps, ["solver", "steps"]):
+        yield (
+            f"On {dataset_name(dataset)}, R-precision (top 3) is {_range(means[PRECISION], PRECISION)}, highest with "
+            f"{_solver(means[PRECISION].idxmax())} and lowest with {_solver(means[PRECISION].idxmin())}, and FID "
+            f"{_range(means[DISTANCE], DISTANCE)}, lowest with {_solver(means[DISTANCE].idxmin())}."
+        )
+
+
+def _lengths(results: Results) -> Iterator[str]:
+    for dataset in results.study.config.runs:
+        if results.runs(dataset, ESTIMATED, GIVEN) and (change := _difference(results, dataset, GIVEN, ESTIMATED)):
+            yield (
+                f"Given the lengths of the test clips in place of its own estimates, T2M on {dataset_name(dataset)} "
+                f"has an R-precision (top 3) that differs by {change}."
+            )
+
+
+def _copying(results: Results) -> Iterator[str]:
+    for dataset in results.study.config.runs if results.study.config.copying else ():
+        best, _ = results.best(dataset, PRECISION)
+        label = results.study.label(best)
+        (shown, own_shown), (new, own_new), (near, own_near) = (
+            (results.mean(dataset, "reference", NEAREST, metric), results.mean(dataset, "reproduced", best, metric))
+            for metric in ("top3_shown", "top3_held_out", "nearest_joints")
+        )
+        yield (
+            f"Copies of the training clip with the nearest caption have an R-precision (top 3) of "
+            f"{_value(shown, PRECISION)} on {dataset_name(dataset)} for combinations that training shows and "
+            f"{_value(new, PRECISION)} for others, {label} {_value(own_shown, PRECISION)} and "
+            f"{_value(own_new, PRECISION)}; joints are {near:.1f} and {own_near:.1f} cm from the nearest training clip."
+        )
+
+
+def _fusion(results: Results) -> Iterator[str]:
+    if len(results.fusion):
+        yield fusion.sentences(results.fusion, results.study.label)
+
+
+TAUGHT: tuple[tuple[str, str, Callable[[Results], Iterator[str]]], ...] = (
+    ("How good the models are", "table1", _quality),
+    ("The paper's claims", "claims", _claims),
+    ("The parts of the model", "claims", _parts),
+    ("Training seeds", "table1", _seeds),
+    ("The recipe as printed", "table1", _recipe),
+    ("Guidance", "guidance", _guidance),
+    ("Sampling steps", "steps", _steps),
+    ("Lengths of motions", "table1", _lengths),
+    ("Copying", "copying", _copying),
+    ("Fusion weights", "fusion", _fusion),
+)
+"""Topic, table or figure, and sentences, in the order of the page."""
+
+
+def _sampled(measured: pd.DataFrame, by: list[str]) -> Iterator[tuple[Dataset, pd.DataFrame]]:
+    """Means of both metrics of the full model by setting, for each dataset."""
+    if len(measured):
+        found = measured[(measured["method"] == FULL) & measured["metric"].isin((PRECISION, DISTANCE))]
+        for dataset, values in found.groupby("dataset", sort=False):
+            yield str(dataset), values.pivot_table("value", by, "metric")
+
+
+def _difference(results: Results, dataset: Dataset, first: str, second: str) -> str:
+    """Of R-precision over training seeds, with its interval; empty where rows were trained once."""
+    try:
+        found = Blocks(trainings(results.metrics, dataset, PRECISION)).difference(first, second)
+    except ValueError:
+        return ""
+    digits = METRICS[PRECISION].digits
+    return f"{signed(found.effect, digits)} (95%: {signed(found.low, digits)} to {signed(found.high, digits)})"
+
+
+def _value(value: float, metric: str) -> str:
+    return decimals(value, METRICS[metric].digits)
+
+
+def _range(values: "pd.Series[float]", metric: str) -> str:
+    return f"{_value(values.min(), metric)} to {_value(values.max(), metric)}"
+
+
+def _solver(setting: Hashable) -> str:
+    name, steps = typing.cast("tuple[str, int]", setting)
+    return f"{steps} steps of {solver_name(name)}"
