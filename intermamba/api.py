@@ -71,6 +71,11 @@ class Model:
         seed: root of the seeds of noise; none: the checkpoint's.
         sampler: how a GPU runs a sampling step (``runtime.sampler``).
         batch: motions generated at once.
+
+    Raises:
+        ConfigError: a ``batch`` below one.
+        StateError: no such file.
+        DataError: not a checkpoint of this version.
     """
 
     def __init__(
@@ -84,6 +89,8 @@ class Model:
         sampler: Sampler = "plain",
         batch: int = BATCH,
     ) -> None:
+        if batch < 1:
+            raise ConfigError(f"batch {batch}: at least 1.")
         self.path = Path(path)
         self._trained = checkpoints.load(path)
         self.recipe = self._trained.recipe
@@ -153,7 +160,8 @@ class Model:
             frames: number of frames, at 30 per second; none: the model's maximum.
             seed: seed of the noise.
             persons: what person a and person b do, one pair per prompt; for models that read it (in2IN).
-            guidance: scale of classifier-free guidance; none: the checkpoint's default.
+            guidance: scale of classifier-free guidance, 0 or more: 0 ignores the prompt, 1 uses it as it is, more
+                exaggerates its effect; none: the checkpoint's default.
             steps: steps of the sampler; none: the checkpoint's default.
 
         Raises:

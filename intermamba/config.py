@@ -18,6 +18,8 @@ from intermamba.reading.documents import checked, explained, problems, read_yaml
 Positive = Annotated[int, Field(gt=0, lt=1 << 31)]
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0)]
+"""Factor of a term in a sum, such as a loss."""
 
 
 def _known(name: str) -> str:
@@ -168,15 +170,20 @@ class DiffusionConfig(Section):
     1000 for ten steps, where pure noise is not what the denoiser was trained on [Lin et al. 2024]."""
     eta: Fraction
     """Noise that DDIM adds at each step; DPM-Solver++ adds none."""
-    guidance: float
-    """Weight of classifier-free guidance; 1 uses the caption alone [paper 5.1: 3.5]."""
+    guidance: Weight
+    """Scale of classifier-free guidance: 0 ignores the caption, 1 uses it as it is, more exaggerates its effect
+    [paper 5.1: 3.5]."""
     null_probability: Fraction
     """Share of training examples whose caption is dropped [InterGen 0.1]."""
     sampling_precision: Literal["float32", "bfloat16"]
     """Precision of the denoiser's matrix products while sampling on a GPU; a CPU samples in float32."""
 
     @model_validator(mode="after")
-    def _deterministic_solver(self) -> "DiffusionConfig":
+    def _consistent(self) -> "DiffusionConfig":
+        if self.sampling_steps > self.steps:
+            raise ValueError(
+                f"sampling_steps {self.sampling_steps} exceeds the {self.steps} steps of the noise schedule"
+            )
         if self.eta > 0 and self.solver != "ddim":
             raise ValueError(f"eta is {self.eta}, but {self.solver} adds no noise: set it to 0, or solver to ddim")
         return self
@@ -185,19 +192,19 @@ class DiffusionConfig(Section):
 class LossConfig(Section):
     """Weights of InterGen's losses; the geometric ones act only for diffusion steps up to ``geometric_until``."""
 
-    simple: float
+    simple: Weight
     """Weight of the squared error of normalised features [InterGen 1]."""
-    velocity: float
+    velocity: Weight
     """Weight of the squared error of joints' steps between frames, m² [InterGen 30]."""
-    bone_length: float
+    bone_length: Weight
     """Weight of the squared error of bone lengths, m² [InterGen 10]."""
-    foot_contact: float
+    foot_contact: Weight
     """Weight of the squared step of predicted feet that are low and slow, m² [InterGen 30]."""
-    distance_map: float
+    distance_map: Weight
     """Weight of the squared error of the persons' joint distances predicted below 1 m, m² [InterGen 3]."""
-    joint_affinity: float
+    joint_affinity: Weight
     """Weight of the squared predicted distance of joints that touch in the data, m² [InterGen 3]."""
-    relative_orientation: float
+    relative_orientation: Weight
     """Weight of the squared error of the persons' relative facing, as a quaternion [InterGen 0.01]."""
     geometric_until: Count
     """Last diffusion step at which the geometric losses, all but ``simple``, act [InterGen 700]."""
@@ -327,8 +334,8 @@ class EvaluatorTrainingConfig(Section):
     """The authors' recipe; Inter-X only."""
     epochs: Positive
     """Passes over the training split; Inter-X's movement encoder is trained first, for a quarter of as many."""
-    batch: Positive
-    """Clips per step."""
+    batch: Annotated[int, Field(gt=1)]
+    """Clips per step, each of which is contrasted with the others."""
     learning_rate: Annotated[float, Field(gt=0)]
     """Peak learning rate of AdamW."""
     weight_decay: Annotated[float, Field(ge=0)]
@@ -625,12 +632,18 @@ class Config(Section):
                     raise ValueError(
                         f"{section}.{name}: needs rows of {name} under runs, whose data and evaluator it shares"
                     )
-        if self.model.width % self.model.heads:
-            raise ValueError(f"model.width {self.model.width} is not a multiple of model.heads {self.model.heads}")
-        if self.text.width % self.model.text_heads:
-            raise ValueError(
-                f"text.width {self.text.width} is not a multiple of model.text_heads {self.model.text_heads}"
-            )
+        divided = {"model.width": "model.heads", "evaluator.interclip.width": "evaluator.interclip.heads"}
+        readers = ["model.text_heads", "evaluator.interclip.text_heads"]
+        readers += ["text.heads"] if self.text.tower == "untrained" else []
+        for width, heads in (*divided.items(), *(("text.width", heads) for heads in readers)):
+            if self.section(width) % self.section(heads):
+                raise ValueError(f"{width} {self.section(width)} is not a multiple of {heads} {self.section(heads)}")
+        most = self.diffusion.steps
+        for solver, counts in self.steps.solvers.items():
+            if max(counts, default=0) > most:
+                raise ValueError(f"steps.solvers.{solver}: {max(counts)} exceeds diffusion.steps {most}")
+        if self.fusion.bins > most:
+            raise ValueError(f"fusion.bins {self.fusion.bins} exceeds diffusion.steps {most}")
         for method in self.methods:
             self.of(method)
         if self.profile == "paper" and self.text.tower != "clip":

@@ -1,14 +1,13 @@
 """Prompts and their checks, without torch, so that errors appear at once."""
 
 import hashlib
-import math
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from intermamba.checkpoints.recipe import Recipe
+from intermamba.checkpoints.recipe import GUIDANCE, Recipe
 from intermamba.errors import ConfigError, DataError, shown
 from intermamba.reading import lines
 from intermamba.requests import Request
@@ -164,8 +163,10 @@ def check_request(
         raise ConfigError(f"a request needs {longest} frames; {who} generates at most {recipe.max_frames}.")
     if steps is not None and not 1 <= steps <= recipe.diffusion.steps:
         raise ConfigError(f"steps {steps}: 1 to {recipe.diffusion.steps}, the length of the noise schedule of {who}.")
-    if guidance is not None and not math.isfinite(guidance):
-        raise ConfigError(f"guidance {guidance}: a finite number, for example 3.5.")
+    if guidance is not None and not 0 <= guidance <= GUIDANCE:
+        raise ConfigError(
+            f"guidance {guidance}: 0 to {GUIDANCE:g}, for example 3.5; 0 ignores the prompt, 1 uses it as it is."
+        )
     method = recipe.variant.method
     if guidance is not None and method.guided != "scale":
         why = "has its own guidance weights" if method.guided == "own" else "samples without guidance"

@@ -114,6 +114,19 @@ def test_guidance_and_steps_reach_the_sampler(model: Model) -> None:
         assert not np.array_equal(other.joints, usual.joints)
 
 
+def test_without_guidance_the_prompt_has_no_effect(model: Model) -> None:
+    """The lower bound: at 0 the guided prediction is the unconditional one, and there is nothing below it."""
+    bow, hug = (model.generate(prompt, frames=20, guidance=0.0).joints for prompt in (BOW, "They hug each other."))
+    np.testing.assert_allclose(bow, hug, atol=1e-4)
+    with pytest.raises(ConfigError, match=r"guidance -1\.0: 0 to"):
+        model.generate(BOW, guidance=-1.0)
+
+
+def test_a_batch_of_no_motions_is_refused() -> None:
+    with pytest.raises(ConfigError, match="batch 0: at least 1"):
+        Model(DEMO, batch=0)
+
+
 def test_joints_are_of_people_in_metres(model: Model) -> None:
     motion = model.generate(BOW, seed=0)
     assert repr(motion) == f"Motion({BOW!r}, {model.recipe.max_frames} frames, seed 0)"

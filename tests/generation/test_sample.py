@@ -241,7 +241,8 @@ def test_an_adopted_official_checkpoint_is_like_any_other(config: Config) -> Non
         ([BOW], {"formats": ("avi",)}, "format 'avi' in --format.*Allowed: bvh, gif, glb, mp4"),
         ([BOW], {"steps": 0}, "steps 0: 1 to 1000, the length of the noise schedule"),
         ([BOW], {"steps": 1001}, "steps 1001"),
-        ([BOW], {"guidance": float("nan")}, "guidance nan: a finite number"),
+        ([BOW], {"guidance": float("nan")}, r"guidance nan: 0 to 1e\+06"),
+        ([BOW], {"guidance": -1.0}, r"guidance -1\.0: 0 to 1e\+06, .*0 ignores the prompt"),
     ],
 )
 def test_a_wrong_request_says_what_is_allowed(config: Config, prompts: list[str], options: dict, message: str) -> None:

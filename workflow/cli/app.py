@@ -60,7 +60,7 @@ def options(
 Profile = Annotated[str | None, typer.Option(help="Profile of params.yaml; default: the one named there.")]
 DatasetOption = Annotated[str, typer.Option("--dataset", help="A dataset of the profile: interhuman or interx.")]
 VariantOption = Annotated[str, typer.Option("--variant", help="A variant, such as intermamba or intergen.")]
-SeedOption = Annotated[int, typer.Option("--seed", help="Training seed of the run.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Training seed of the run.")]
 PartOption = Annotated[str, typer.Option("--part", help="A method and one of its trainings, such as com_mdm.prior.")]
 TowerOption = Annotated[str, typer.Option("--tower", help="A text tower that a method uses instead of the profile's.")]
 MethodOption = Annotated[str, typer.Option("--method", help="A name under `motions` in params.yaml.")]

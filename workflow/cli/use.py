@@ -35,7 +35,9 @@ def sample(
     formats: Annotated[
         str, typer.Option("--format", help="Formats besides npz, separated by commas: mp4, gif, bvh, glb.")
     ] = "mp4",
-    guidance: Annotated[float | None, typer.Option(help="Scale of guidance; default: the checkpoint's.")] = None,
+    guidance: Annotated[
+        float | None, typer.Option(help="Scale of guidance, 0 or more; default: the checkpoint's.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the sampler; default: the checkpoint's.")] = None,
     profile: Annotated[
         str | None,
@@ -105,7 +107,7 @@ def evaluate(
     variant: Annotated[
         str | None, typer.Option(help="The variant of a trained run, such as intermamba or intergen.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Training seed of the run \\[default: 0].")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Training seed of the run \\[default: 0].")] = None,
     motions: Annotated[
         Path | None, typer.Option(help="Folder of another project's motions (docs/howto/own-motions.md).")
     ] = None,

@@ -14,6 +14,8 @@ from workflow.tables.markdown import pipes
 
 PROFILES = ("paper", "study-gpu", "study", "smoke")
 """Profiles whose values are listed; ``paper`` has those of ``base``, and the real datasets."""
+LARGE = 1 << 31
+"""Limits from here on only keep a number within the computer's; they are left out."""
 _SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
 _WORDS = {bool: "true or false", int: "integer", float: "number", str: "text", type(None): "null", Any: "value"}
 
@@ -115,7 +117,8 @@ def _kind(annotation: Any, bounds: Sequence[Any] = ()) -> str:
         return f"list of: {_kind(inner[0])}" if ... in inner else f"{len(inner)} of: {_kind(inner[0])}"
     if origin is dict:
         return f"for each {_kind(inner[0])}: {_kind(inner[1])}"
-    limits = [f"{sign} {getattr(one, name):g}" for one in bounds for name, sign in _SIGNS.items() if hasattr(one, name)]
+    given = [(sign, getattr(one, name)) for one in bounds for name, sign in _SIGNS.items() if hasattr(one, name)]
+    limits = [f"{sign} {limit:g}" for sign, limit in given if limit < LARGE]
     return " ".join([_WORDS[annotation], ", ".join(limits)]).strip()
 
 

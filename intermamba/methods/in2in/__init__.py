@@ -1,5 +1,6 @@
 """in2IN (Ruiz-Ponce et al. 2024): InterGen with a caption for each person besides the caption of the pair."""
 
+from intermamba.config import Weight
 from intermamba.methods.intergen import InterGenOptions
 from intermamba.methods.method import Method
 
@@ -7,11 +8,11 @@ from intermamba.methods.method import Method
 class In2InOptions(InterGenOptions):
     """Choices of in2IN; guidance is a weighted sum over passes with other captions [``configs/models/in2IN.yaml``]."""
 
-    guidance_all: float = 3.0
+    guidance_all: Weight = 3.0
     """Weight of the pass that sees all three captions."""
-    guidance_pair: float = 3.0
+    guidance_pair: Weight = 3.0
     """Weight of the pass that sees only the caption of the pair."""
-    guidance_persons: float = 1.0
+    guidance_persons: Weight = 1.0
     """Weight of the pass that sees only the captions of the persons; the null pass gets the rest, up to one."""
 
 

@@ -4,10 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from intermamba.config import Fraction, Section
+from intermamba.config import Fraction, Section, Weight
 from intermamba.methods.method import Options
 
-Weight = Annotated[float, Field(ge=0)]
 Graph = Literal["as_released", "fixed"]
 UNIT = 4
 """Frames of a token."""

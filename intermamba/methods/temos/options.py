@@ -4,10 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from intermamba.config import Fraction, Section
+from intermamba.config import Fraction, Section, Weight
 from intermamba.methods.method import Options
-
-Weight = Annotated[float, Field(ge=0)]
 
 
 class TemosSizes(Section):
