@@ -25,7 +25,8 @@ from intermamba.errors import DataError, StateError
 from intermamba.paths import path, record_of
 from workflow.figures import build as figures
 from workflow.report import build
-from workflow.report.page import Report, packed, render, sortable
+from workflow.report.lineage import Lineage
+from workflow.report.page import Book, Report, packed, render, sortable
 from workflow.results import aggregate, claims, towers
 from workflow.tables import build as tables
 from workflow.tables import pdf
@@ -148,6 +149,18 @@ def test_every_number_of_this_run_leads_to_a_record(page: str) -> None:
     assert weights in record["inputs"]
     assert data["records"][data["made"][weights]]["stage"] == "train"
     assert cell["details"]["mean"] == pytest.approx(11.2, rel=0.01)
+
+
+def test_a_number_over_several_trainings_leads_to_each_of_them() -> None:
+    runs = [f"results/smoke/interhuman/intermamba/seed{seed}/metrics.csv" for seed in range(3)]
+    book = Book(Lineage({}, dict.fromkeys(runs, "record")))
+    book.enter("over trainings", Cell("0.454", details={"source": " ".join(runs), "mean": 0.454}))
+    book.enter("second-hand", Cell("5.535", details={"source": "in2IN, CVPR workshops 2024"}))
+    book.enter("of two files", Cell("3", details={"source": "table1.csv; table2.csv"}))
+    assert [cell["sources"] for cell in book.cells] == [
+        runs, ["in2IN, CVPR workshops 2024"], ["table1.csv", "table2.csv"]
+    ]  # fmt: skip
+    assert book.cells[0]["details"] == {"mean": 0.454}
 
 
 def test_motions_are_those_of_their_files(finished: Config, page: str) -> None:

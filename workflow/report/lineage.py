@@ -34,10 +34,6 @@ class Lineage:
                 made |= dict.fromkeys(map(str, job.outputs.values()), record)
         return cls(records, made)
 
-    def note(self, name: str) -> list[str]:
-        """Every value of a note, such as ``origin``, among all records."""
-        return sorted({str(record["notes"][name]) for record in self.records.values() if record["notes"].get(name)})
-
     @property
     def revisions(self) -> list[str]:
         """Code revisions (:func:`revision_name`)."""
