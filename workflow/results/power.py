@@ -18,34 +18,33 @@ from workflow.results.contrasts import LEVEL, Blocks, trainings
 POWER = 0.8
 """Probability with which an effect shall be found."""
 MOST = 1000
-"""Numbers of seeds beyond this are not told apart."""
+"""Larger numbers of seeds are not computed."""
 
 
-def power(seeds: int, effect: float, scatter: float, level: float = LEVEL) -> float:
-    """Probability that a two-sided paired t test finds a true difference.
+def power(seeds: int, effect: float, scatter: float) -> float:
+    """Probability that a two-sided paired t test at :data:`LEVEL` finds a true difference.
 
     Args:
         seeds: trainings of each of the two rows.
         effect: the true mean of the differences.
         scatter: standard deviation of the difference of two trainings with one seed.
-        level: significance level.
     """
     if seeds < 2:
         return 0.0
     freedom, shift = seeds - 1, abs(effect) / scatter * math.sqrt(seeds)
-    bound = stats.t.ppf(1 - level / 2, freedom)
+    bound = stats.t.ppf(1 - LEVEL / 2, freedom)
     # The difference is found with its own sign, or with the other one.
     return float(stats.nct.sf(bound, freedom, shift)) + float(stats.nct.sf(bound, freedom, -shift))
 
 
-def seeds_needed(effect: float, scatter: float, wanted: float = POWER, level: float = LEVEL) -> int | None:
-    """Fewest training seeds of each row with which the test has the power ``wanted``; ``None``: above :data:`MOST`."""
-    if power(MOST, effect, scatter, level) < wanted:
+def seeds_needed(effect: float, scatter: float) -> int | None:
+    """Fewest training seeds of each row with which the test has the power :data:`POWER`; ``None``: above :data:`MOST`."""
+    if power(MOST, effect, scatter) < POWER:
         return None
     few, enough = 1, MOST
     while enough - few > 1:  # power grows with the number of seeds
         middle = (few + enough) // 2
-        few, enough = (few, middle) if power(middle, effect, scatter, level) >= wanted else (middle, enough)
+        few, enough = (few, middle) if power(middle, effect, scatter) >= POWER else (middle, enough)
     return enough
 
 
