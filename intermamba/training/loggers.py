@@ -34,7 +34,7 @@ class Loggers:
             if find_spec(name) is None:
                 raise ConfigError(
                     f"runtime.loggers: {name!r} needs its package, which is not installed. Install it with "
-                    f"`pip install 'intermamba[{name}]'`, or take it out of the list."
+                    f"`pip install -e '.[{name}]'` in this project's folder, or take it out of the list."
                 )
         if not processes.first():
             return

@@ -78,7 +78,7 @@ def test_wandb(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("study")
 def test_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loggers, "find_spec", lambda _: None)
-    with pytest.raises(ConfigError, match=r"'wandb' needs its package.*pip install 'intermamba\[wandb\]'"):
+    with pytest.raises(ConfigError, match=r"'wandb' needs its package.*pip install -e '\.\[wandb\]'"):
         Loggers(*asked("wandb"))
 
 
