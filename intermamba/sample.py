@@ -52,7 +52,7 @@ def run(
         formats: formats besides npz: mp4, gif, bvh, glb.
         guidance: scale of classifier-free guidance; none: the default.
         steps: steps of the sampler; none: the default.
-        progress: called after every motion.
+        progress: counts the motions.
         remark: called with each remark on the result.
 
     Raises:
@@ -74,6 +74,7 @@ def run(
     if config is not None:
         check_profile(config, recipe, weights)
     _check_writable(Path(output))
+    progress.start(len(prompts) * seeds)
     # Torch is imported from here on.
     model = _open(weights, config)
     if remark:

@@ -4,7 +4,7 @@ Everything is measured in one process on random data. The compared functions tak
 machine's load affects all alike. A function that this machine cannot run has a row with the reason.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from intermamba.cost import models, scans
 from intermamba.cost.complexity import cores, device, threads, timed_rows
 from intermamba.cost.timing import exponent
 from intermamba.paths import path
+from intermamba.progress import SILENT, Progress
 from intermamba.seeds import derive
 
 TABLES = ("scan", "models", "growth", "exponents")
@@ -26,14 +27,14 @@ KNOBS = ("bench", "complexity", "model", "diffusion", "training", "losses", "tex
 PEERS = ("mamba-ssm", "mambapy", "einops", "triton")
 
 
-def run(config: Config, mamba_ssm: Path | None = None, advance: Callable[[int], None] | None = None) -> None:
+def run(config: Config, mamba_ssm: Path | None = None, progress: Progress = SILENT) -> None:
     """Measure everything, then write ``scan.csv``, ``models.csv``, ``growth.csv`` and ``exponents.csv``.
 
     Every measurement has the columns of :func:`intermamba.cost.timing.summary`, ``device`` and ``note``, which gives
     the reason for a missing number.
 
-    ``mamba_ssm`` is the folder of mamba_ssm's package, if it is not installed. ``advance`` is called with 1
-    after each group of measurements that take turns (:func:`groups` is their number).
+    ``mamba_ssm`` is the folder of mamba_ssm's package, if it is not installed. ``progress`` counts groups of
+    measurements that take turns.
     """
     outputs = {name: path("bench", profile=config.profile, table=name, format="csv") for name in TABLES}
     seed = derive(config.seed, "bench")
@@ -46,18 +47,14 @@ def run(config: Config, mamba_ssm: Path | None = None, advance: Callable[[int], 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             torch.set_num_threads(of_scans)
-            found = {"scan": _table(scans.measure(config.bench, where, mamba_ssm), advance)}
+            progress.start(2 * len(config.bench.shapes) + 2 + 2)
+            found = {"scan": _table(scans.measure(config.bench, where, mamba_ssm), progress)}
             torch.set_num_threads(of_models)
-            found["models"] = _table(models.costs(config, names, where), advance)
-            found["growth"] = _table(models.growth(config, names, where), advance)
+            found["models"] = _table(models.costs(config, names, where), progress)
+            found["growth"] = _table(models.growth(config, names, where), progress)
             found["exponents"] = exponents(found["growth"])
         for name, output in outputs.items():
             files.write_csv(output, found[name])
-
-
-def groups(config: Config) -> int:
-    """Number of groups of measurements."""
-    return 2 * len(config.bench.shapes) + 2 + 2
 
 
 def exponents(growth: pd.DataFrame) -> pd.DataFrame:
@@ -71,13 +68,12 @@ def exponents(growth: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(fits)
 
 
-def _table(rows: Iterator[list[dict[str, Any]]], advance: Callable[[int], None] | None) -> pd.DataFrame:
+def _table(rows: Iterator[list[dict[str, Any]]], progress: Progress) -> pd.DataFrame:
     """The rows of all groups; each group is measured when it is asked for."""
     found: list[dict[str, Any]] = []
     for group in rows:
         found += group
-        if advance:
-            advance(1)
+        progress()
     return pd.DataFrame(found)
 
 

@@ -19,7 +19,7 @@ batch.
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -40,6 +40,7 @@ from intermamba.job import Job
 from intermamba.models import PAPER, TEXT_WIDTH, Network, build, find, sizes_of
 from intermamba.models.astm import Scan
 from intermamba.models.layers import ChannelConv
+from intermamba.progress import SILENT, Progress
 from intermamba.representation import representation
 from intermamba.seeds import derive
 
@@ -121,15 +122,15 @@ def run(
     *,
     timed: bool = True,
     steps: int | None = None,
-    advance: Callable[[int], None] | None = None,
+    progress: Progress = SILENT,
 ) -> None:
     """Measure every model of the study; write counts to ``complexity.csv`` and times, which differ between runs, to
     ``complexity_time.csv``.
 
     The first has two rows per model, with ``sizes`` ``profile`` or ``paper``: see :func:`count`. The second has one row
     per sampling, written at once, so that an interrupted run keeps its measurements: see :func:`samplings`.
-    Needs no data. ``timed=False`` counts only; ``steps`` are those of :func:`samplings`; ``advance`` is called with 1
-    after each timed sampling.
+    Needs no data. ``timed=False`` counts only; ``steps`` are those of :func:`samplings`; ``progress`` counts timed
+    samplings.
     """
     names = list(dict.fromkeys(variant for _, variant, _ in config.rows()))
     counts, times = job["complexity"], job["complexity_time"]
@@ -146,13 +147,13 @@ def run(
             with torch.random.fork_rng():
                 torch.manual_seed(seed)
                 models = {name: _build(name, sizes[name]["profile"], device(config)) for name in timed_rows(config)}
+            progress.start(len(models) * repeats(config))
             done: list[dict[str, Any]] = []
             files.write_csv(times, pd.DataFrame(columns=TIME_COLUMNS))
             for row in samplings(models, config, steps):
                 done.append(row)
                 files.write_csv(times, pd.DataFrame(done, columns=TIME_COLUMNS))
-                if advance:
-                    advance(1)
+                progress()
 
 
 def count(name: str, sizes: Sizes) -> dict[str, int]:

@@ -6,7 +6,7 @@ a CPU the resident set.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -28,6 +28,7 @@ from intermamba.errors import ConfigError, StateError
 from intermamba.methods.method import load
 from intermamba.models import build_for, find
 from intermamba.paths import path
+from intermamba.progress import SILENT, Progress
 from intermamba.representation import representation
 from intermamba.seeds import derive
 from intermamba.trainer import quiet, trainer
@@ -47,12 +48,12 @@ def run(
     steps: int,
     warmup: int,
     batch: int | None = None,
-    advance: Callable[[int], None] | None = None,
+    progress: Progress = SILENT,
 ) -> pd.DataFrame:
     """Measure each variant in a process of its own; write ``budget.csv`` row by row.
 
     Columns: those of :func:`measure` and of :func:`whole_training`. ``batch`` lowers the clips per step on a machine
-    that cannot hold them all; the estimate is then scaled per clip. ``advance`` is called with 1 after each variant.
+    that cannot hold them all; the estimate is then scaled per clip. ``progress`` counts variants.
 
     Raises:
         ConfigError: a number is not positive, or the batch exceeds that of a training.
@@ -67,13 +68,13 @@ def run(
     output = path("budget", profile=config.profile)
     knobs = {name: config.section(name) for name in KNOBS}
     rows = []
+    progress.start(len(variants))
     with provenance.recorded("budget", [output], config=knobs, seeds={"root": config.seed}):
         for variant in variants:
             row = _apart(config, variant, steps, warmup, batch or own[variant].clips_a_pass())
             rows.append({**row, **whole_training(own[variant], row["seconds_median"], row["batch"])})
             files.write_csv(output, pd.DataFrame(rows))
-            if advance:
-                advance(1)
+            progress()
     return pd.DataFrame(rows)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from counted import Counted
 from places import ROOT
 
 from intermamba.config import Config, load
@@ -68,9 +69,9 @@ def standin(tmp_path: Path) -> Path:
 
 
 def test_everything_is_measured_or_says_why_not(tiny: Config, standin: Path) -> None:
-    done: list[int] = []
-    bench.run(tiny, standin, done.append)
-    assert sum(done) == bench.groups(tiny)
+    done = Counted()
+    bench.run(tiny, standin, done)
+    assert [total for total, *_ in done.parts] == [len(done.steps)]
     found = {name: pd.read_csv(path("bench", profile="smoke", table=name, format="csv")) for name in bench.TABLES}
     for name in ("scan", "models", "growth"):
         here = found[name]["device"] == "cpu"

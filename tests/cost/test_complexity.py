@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pytest
 import torch
+from counted import Counted
 
 import ablations
 from intermamba.config import load
@@ -115,8 +116,8 @@ def tiny(tmp_path, monkeypatch):
 
 
 def test_stage_writes_counts_and_times_apart(tiny):
-    done = []
-    stages.job(tiny, "complexity").run(tiny, advance=done.append)
+    done = Counted()
+    stages.job(tiny, "complexity").run(tiny, progress=done)
     counts, times = path("complexity", profile="smoke"), path("complexity_time", profile="smoke")
     first = counts.read_bytes()
     table = pd.read_csv(counts)
@@ -128,7 +129,7 @@ def test_stage_writes_counts_and_times_apart(tiny):
     assert seconds["method"].tolist() == ["intermamba", "intergen"] * 3
     assert seconds["repeat"].tolist() == [0, 0, 1, 1, 2, 2]
     assert (seconds["seconds"] > 0).all()
-    assert len(done) == len(seconds)
+    assert (done.parts, len(done.steps)) == ([(len(seconds), 0, "")], len(seconds))
     record = json.loads(counts.with_name("complexity.csv.prov.json").read_text())
     assert len(record["outputs"]) == 2
     stages.job(tiny, "complexity").run(tiny)
@@ -151,10 +152,11 @@ def test_counting_alone_writes_no_times(tiny):
 
 
 def test_what_was_timed_before_an_interruption_is_kept(tiny):
-    def stop(_: int) -> None:
-        raise KeyboardInterrupt
+    class Stop(Counted):
+        def __call__(self, *_: object) -> None:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        stages.job(tiny, "complexity").run(tiny, advance=stop)
+        stages.job(tiny, "complexity").run(tiny, progress=Stop())
     assert len(pd.read_csv(path("complexity_time", profile="smoke"))) == 1
     assert not path("complexity", profile="smoke").with_name("complexity.csv.prov.json").exists()

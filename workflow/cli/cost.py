@@ -28,9 +28,8 @@ def complexity(
     config, job = open_job(profile, "complexity")
     from intermamba.cost import complexity as stage
 
-    planned = len(stage.timed_rows(config)) * stage.repeats(config)
-    with progress("complexity", planned, "timing", still=True) as advance:
-        stage.run(config, job, timed=not counts_only, steps=steps, advance=advance)
+    with progress("complexity", unit="timing", still=True) as advance:
+        stage.run(config, job, timed=not counts_only, steps=steps, progress=advance)
 
 
 @app.command(rich_help_panel=COST, epilog="Example: intermamba budget --profile paper --variant intermamba --steps 10")
@@ -49,8 +48,8 @@ def budget(
     from intermamba.cost.complexity import timed_rows
 
     names = variant or timed_rows(config)
-    with progress("budget", len(names), "model", still=True) as advance:
-        found = stage.run(config, names, steps=steps, warmup=warmup, batch=batch, advance=advance)
+    with progress("budget", unit="model", still=True) as advance:
+        found = stage.run(config, names, steps=steps, warmup=warmup, batch=batch, progress=advance)
     shown = ["method", "seconds_median", "memory_gib", "batch", "training_hours"]
     typer.echo(found[shown].to_string(index=False, float_format="{:.3g}".format))
 
@@ -68,7 +67,7 @@ def bench(
     from intermamba.cost import bench as stage
     from workflow.publish import speed as report
 
-    with progress("bench", stage.groups(config), "group", still=True) as advance:
+    with progress("bench", unit="group", still=True) as advance:
         stage.run(config, mamba_ssm, advance)
     typer.echo(report.write(config.profile))
 

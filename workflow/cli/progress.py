@@ -17,22 +17,17 @@ REDRAW = 0.5
 
 
 @contextmanager
-def progress(
-    what: str, total: int | None = None, unit: str = "step", *, still: bool = False, interval: float = INTERVAL
-) -> Iterator[Progress]:
+def progress(what: str, unit: str = "step", *, still: bool = False, interval: float = INTERVAL) -> Iterator[Progress]:
     """Show the progress of some work: a bar on a terminal, else a line at the start, every ``interval`` and at the end.
 
     Args:
         what: name of the work, which begins every line.
-        total: units of work, if known in advance; else the work calls ``start`` when it knows them.
         unit: what is counted, in the singular.
         still: draw only when progress is reported, so that nothing runs beside a measurement.
         interval: seconds between two lines of a log.
     """
     shown = _Bar(what, unit, still) if sys.stderr.isatty() else _Lines(what, unit, interval)
     try:
-        if total is not None:
-            shown.start(total)
         yield shown
         shown.finish()
     finally:

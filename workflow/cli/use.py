@@ -56,7 +56,7 @@ def sample(
     captions = [*(prompt or []), *(read_prompts(prompts) if prompts and not asked else [])]
     every = [*pair_up(captions, person_a or [], person_b or []), *from_requests(asked)]
     remarks: list[str] = []
-    with progress("sample", len(every) * seeds, "motion") as advance:
+    with progress("sample", unit="motion") as advance:
         written = command.run(
             None if profile is None else load(profile),
             checkpoint,

@@ -38,7 +38,7 @@ def power(seeds: int, effect: float, scatter: float) -> float:
 
 
 def seeds_needed(effect: float, scatter: float) -> int | None:
-    """Fewest training seeds of each row with which the test has the power :data:`POWER`; ``None``: above :data:`MOST`."""
+    """Fewest training seeds of each row that give the test the power :data:`POWER`; ``None``: above :data:`MOST`."""
     if power(MOST, effect, scatter) < POWER:
         return None
     few, enough = 1, MOST
