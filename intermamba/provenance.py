@@ -55,10 +55,10 @@ def code_revision() -> dict[str, Any]:
     return {"revision": revision, "dirty": None if changed is None else bool(changed)}
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that affect results, where installed."""
+def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
+    """Versions of Python and of the packages, by default those that affect results, where installed."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in packages:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -5,7 +5,6 @@ machine's load affects all alike. A function that this machine cannot run has a 
 """
 
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import torch
 from intermamba import files, provenance
 from intermamba.config import Config
 from intermamba.cost import models, scans
-from intermamba.cost.complexity import cores, device, threads, timed_rows
+from intermamba.cost.complexity import cores, device, timed_rows
 from intermamba.cost.timing import exponent
 from intermamba.paths import path
 from intermamba.progress import SILENT, Progress
@@ -41,8 +40,12 @@ def run(config: Config, mamba_ssm: Path | None = None, progress: Progress = SILE
     knobs = {name: config.section(name) for name in KNOBS}
     names = timed_rows(config)
     with provenance.recorded("bench", outputs.values(), config=knobs, seeds={"weights": seed}) as notes:
-        where, of_scans, of_models = device(config), cores(config.bench.threads), threads(config)
-        notes.update(device=where, packages=_versions(), compared=scans.origin(mamba_ssm))
+        where, of_scans, of_models = device(config), cores(config.bench.threads), cores(config.runtime.threads)
+        notes.update(
+            device=where,
+            packages=dict.fromkeys(PEERS, "not installed") | provenance.versions(PEERS),
+            compared=scans.origin(mamba_ssm),
+        )
         notes.update(threads={"scan": of_scans, "models": of_models})
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -75,13 +78,3 @@ def _table(rows: Iterator[list[dict[str, Any]]], progress: Progress) -> pd.DataF
         found += group
         progress()
     return pd.DataFrame(found)
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in PEERS:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found

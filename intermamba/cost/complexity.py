@@ -143,7 +143,7 @@ def run(
         ]
         files.write_csv(counts, pd.DataFrame(rows))
         if timed:
-            torch.set_num_threads(threads(config))
+            torch.set_num_threads(cores(config.runtime.threads))
             with torch.random.fork_rng():
                 torch.manual_seed(seed)
                 models = {name: _build(name, sizes[name]["profile"], device(config)) for name in timed_rows(config)}
@@ -293,13 +293,10 @@ def repeats(config: Config) -> int:
     return int(getattr(config.complexity.repeats, device(config)))
 
 
-def threads(config: Config) -> int:
-    """The profile's threads, but at most one per core: more would slow a measurement down."""
-    return cores(config.runtime.threads)
-
-
 def cores(wanted: int) -> int:
-    """The wanted number of threads, but at most one per core that this process may use."""
+    """The wanted number of threads, but at most one per core that this process may use: more would slow a measurement
+    down.
+    """
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(wanted, usable)
 

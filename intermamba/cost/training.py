@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 
 from intermamba import files, provenance
 from intermamba.config import Config
-from intermamba.cost.complexity import DATASET, device, threads
+from intermamba.cost.complexity import DATASET, cores, device
 from intermamba.data.dataset import Batch
 from intermamba.errors import ConfigError, StateError
 from intermamba.methods.method import load
@@ -87,7 +87,7 @@ def measure(config: Config, variant: str, steps: int, warmup: int, batch: int) -
     Raises:
         StateError: the model does not fit in the memory of the GPU.
     """
-    torch.set_num_threads(threads(config))
+    torch.set_num_threads(cores(config.runtime.threads))
     module, clips = example(config, variant, batch)
     clock = _Clock()
     with quiet():

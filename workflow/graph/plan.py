@@ -42,7 +42,6 @@ STATE = 4 * FLOAT
 GIB = 2**30
 SAMPLED = ("evaluate", "re-evaluate", "steps", "guidance", "show")
 """Stages whose time is that of sampling."""
-SAMPLING = "macs_sampling"
 
 
 @dataclass(frozen=True)
