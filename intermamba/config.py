@@ -30,6 +30,14 @@ def _known(name: str) -> str:
 
 Dataset = Annotated[str, AfterValidator(_known)]
 """Name of an entry of :mod:`intermamba.datasets`."""
+
+
+def _without_empty(variants: dict[Dataset, tuple[str, ...]]) -> dict[Dataset, tuple[str, ...]]:
+    return {dataset: names for dataset, names in variants.items() if names}
+
+
+VariantsOfDatasets = Annotated[dict[Dataset, tuple[str, ...]], AfterValidator(_without_empty)]
+"""Variants by dataset; a dataset without any is left out."""
 OfficialModel = Literal[
     "intergen", "in2in", "t2m", "t2m_given", "intermask", "mdm", "mdm_fixed", "mdm_gru", "mdm_gru_fixed",
     "com_mdm", "com_mdm_few",
@@ -406,33 +414,23 @@ class StepsConfig(Section):
 class GuidanceConfig(Section):
     """Measurement of rows that are sampled with several scales of guidance."""
 
-    variants: dict[Dataset, tuple[str, ...]]
+    variants: VariantsOfDatasets
     """Variants that are sampled with guidance, by dataset; ``[]``: nothing is measured there."""
-    scales: tuple[Annotated[float, Field(ge=0)], ...]
+    scales: tuple[Weight, ...]
     """Scales, in place of the row's own; 1 is none."""
     repeats: Annotated[int, Field(ge=2)]
     """Repeats of the protocol, in place of its own."""
-
-    @field_validator("variants")
-    @classmethod
-    def _without_empty(cls, variants: dict[Dataset, tuple[str, ...]]) -> dict[Dataset, tuple[str, ...]]:
-        return {dataset: names for dataset, names in variants.items() if names}
 
 
 class FusionConfig(Section):
     """Measurement of rows whose fusion weights are changed after training."""
 
-    variants: dict[Dataset, tuple[str, ...]]
+    variants: VariantsOfDatasets
     """Variants with fusion weights, by dataset; ``[]``: nothing is measured there."""
     bins: Positive
     """Ranges of diffusion steps, in each of which alpha and beta are exchanged alone."""
     repeats: Annotated[int, Field(ge=2)]
     """Repeats of the protocol, in place of its own."""
-
-    @field_validator("variants")
-    @classmethod
-    def _without_empty(cls, variants: dict[Dataset, tuple[str, ...]]) -> dict[Dataset, tuple[str, ...]]:
-        return {dataset: names for dataset, names in variants.items() if names}
 
 
 class RepeatsConfig(Section):
