@@ -30,7 +30,7 @@ NUMBERS = [
 TENSORS = [
     ("intermamba.data.preprocess intermamba.text.cache intermamba.checkpoints.adopt intermamba.api", {"torch"}),
     ("workflow.evaluation.generated workflow.evaluation.external workflow.evaluation.show", {"torch", "pandas"}),
-    ("workflow.evaluation.sampling_steps intermamba.cost.complexity", {"torch", "pandas"}),
+    ("workflow.evaluation.sampling intermamba.cost.complexity", {"torch", "pandas"}),
 ]
 
 ASK = """
