@@ -25,7 +25,7 @@ def scales(measured: pd.DataFrame, study: Study) -> Figure:
     if measured.empty:
         return absent(title, "This profile runs no variant whose guidance this figure changes.")
     looks = {name: Look(study.label(name), colour) for name, colour in colours_of(measured["method"]).items()}
-    figure = quality(measured, study.summary, "guidance", "method", looks, title)
+    figure = quality(measured, study.summary, "guidance", "method", looks, title, "linear")
     for panel in figure.axes[-2:]:
         panel.set_xlabel("Scale of guidance (1: none)")
     return figure

@@ -24,7 +24,13 @@ class Look(NamedTuple):
 
 
 def quality(
-    measured: pd.DataFrame, summary: pd.DataFrame, over: str, lines: str, looks: Mapping[str, Look], title: str
+    measured: pd.DataFrame,
+    summary: pd.DataFrame,
+    over: str,
+    lines: str,
+    looks: Mapping[str, Look],
+    title: str,
+    scale: str,
 ) -> Figure:
     """A row of panels per dataset, a line with 95% intervals over repeats per value of a column.
 
@@ -35,6 +41,7 @@ def quality(
         lines: the column whose values have lines.
         looks: how each of these is drawn.
         title: of the figure.
+        scale: of the horizontal axis: linear or log.
     """
     datasets = list(measured["dataset"].unique())
     figure = Figure(figsize=(7.2, 0.7 + 2.4 * len(datasets)), layout="constrained")
@@ -43,7 +50,7 @@ def quality(
         here = measured[measured["dataset"] == dataset]
         known = summary[summary["dataset"] == dataset].set_index(["method", "metric"])["mean"]
         for panel, metric in zip(row, SHOWN, strict=True):
-            _panel(panel, here[here["metric"] == metric], over, lines, looks)
+            _panel(panel, here[here["metric"] == metric], over, lines, looks, scale)
             for method, style in ((REAL, ":"), (SHUFFLED, "-.")):
                 if (method, metric) in known.index and (metric != "fid" or method == REAL):
                     label = "chance" if method == SHUFFLED else "ground truth"
@@ -57,7 +64,7 @@ def quality(
     return figure
 
 
-def _panel(panel: Axes, rows: pd.DataFrame, over: str, lines: str, looks: Mapping[str, Look]) -> None:
+def _panel(panel: Axes, rows: pd.DataFrame, over: str, lines: str, looks: Mapping[str, Look], scale: str) -> None:
     for name, found in rows.groupby(lines, sort=False):
         look = looks[str(name)]
         values = found.groupby(over)["value"]
@@ -73,7 +80,7 @@ def _panel(panel: Axes, rows: pd.DataFrame, over: str, lines: str, looks: Mappin
             capsize=2,
             label=look.label,
         )
-    panel.set_xscale("log")
+    panel.set_xscale(scale)
     panel.set_xticks(sorted(rows[over].unique()))
     panel.minorticks_off()
     panel.xaxis.set_major_formatter("{x:g}")

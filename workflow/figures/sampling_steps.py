@@ -31,7 +31,7 @@ def few_steps(measured: pd.DataFrame, summary: pd.DataFrame, profile: str) -> Fi
     title = f"InterMamba in fewer and more sampling steps (profile {profile})"
     if measured.empty:
         return absent(title, "This profile runs no 'intermamba', whose sampling steps this figure compares.")
-    figure = quality(measured, summary, "steps", "solver", LOOKS, title)
+    figure = quality(measured, summary, "steps", "solver", LOOKS, title, "log")
     for panel in figure.axes[-2:]:
         panel.set_xlabel("Sampling steps")
     return figure
