@@ -14,6 +14,12 @@ from places import ROOT
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--exhaustive", action="store_true", help="all combinations, where tests take some of them (minutes)"
+    )
+
+
 @pytest.fixture(autouse=True)
 def _check_first_calls_again() -> None:
     first_calls.calls.clear()

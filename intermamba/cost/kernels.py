@@ -7,8 +7,7 @@ resources of the compiled kernel.
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,19 +64,6 @@ def resources(which: str, architecture: int, precision: str, states: int, tile: 
         done = subprocess.run([_TOOL, "--dump-resource-usage", binary.name], capture_output=True, text=True, check=True)
     found = {name: int(re.search(rf"\b{name}:(\d+)", done.stdout)[1]) for name in ("REG", "STACK")}  # type: ignore[index]
     return Resources(found["REG"], found["STACK"], compiled.metadata.shared, warps)
-
-
-def every(
-    architectures: Sequence[int] = ARCHITECTURES,
-    precisions: Sequence[str] = tuple(PRECISIONS),
-    states: Sequence[int] = STATES,
-) -> dict[tuple[str, int, str, int, tuple[int, int]], Resources]:
-    """Resources of each kernel with each candidate tile, by the arguments of :func:`resources`."""
-    return {
-        (which, architecture, precision, count, tile): resources(which, architecture, precision, count, tile)
-        for which, architecture, precision, count in product(KERNELS, architectures, precisions, states)
-        for tile in tiles(count)
-    }
 
 
 def _kind(name: str, precision: str, constants: dict[str, Any]) -> str:

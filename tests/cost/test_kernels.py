@@ -4,30 +4,28 @@ import json
 import subprocess
 import sys
 from importlib.util import find_spec
+from itertools import product
 
 import pytest
+from places import ROOT
 
+PROGRAM = ROOT / "tests/support/compiled_kernels.py"
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton has no package for this system")
-
-
-def compiled(precision: str) -> dict[str, dict[str, int]]:
-    """Resources of every kernel and tile; in a process of its own, without the checks that tests put into functions."""
-    code = (
-        "import json\nfrom intermamba.cost import kernels\n"
-        f"found = kernels.every((80, 90, 100), [{precision!r}], (4, 8, 16, 32, 64))\n"
-        "print(json.dumps({str(key): value._asdict() for key, value in found.items()}))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 @needs_triton
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_no_kernel_spills(precision):
-    found = compiled(precision)
-    assert all(sum(f", {architecture}, " in key for key in found) > 2 * 5 * 3 for architecture in (80, 90, 100))
-    assert {key: one for key, one in found.items() if one["stack"]} == {}
-    assert all(16 < one["registers"] <= 255 for one in found.values())
+def test_no_kernel_spills(precision: str, pytestconfig: pytest.Config) -> None:
+    """Each tile for one architecture, and the extremes for all; with ``--exhaustive``, all for all."""
+    exhaustive = pytestconfig.getoption("exhaustive")
+    words = [sys.executable, str(PROGRAM), precision, *["exhaustive"] * exhaustive]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = {tuple(map(str, cell)): needed for cell, needed in json.loads(done.stdout.splitlines()[-1])}
+    states = ("4", "8", "16", "32", "64") if exhaustive else ("4", "64")
+    crossed = product(("forward", "backward"), ("80", "90", "100"), [precision], states)
+    assert set(crossed) <= {cell[:4] for cell in found}
+    assert {cell: needed for cell, needed in found.items() if needed["stack"]} == {}
+    assert all(16 < needed["registers"] <= 255 for needed in found.values())
