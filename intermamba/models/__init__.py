@@ -5,6 +5,7 @@ Importing this package imports no torch; :class:`Denoiser` and the model classes
 
 import inspect
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,8 +72,13 @@ def variants() -> dict[str, Variant]:
             if name in found and found[name] != variant:
                 raise ConfigError(f"variant {name!r} from {point.value} is already taken; rename one of the two.")
             found[name] = variant
-    bare = {name: Variant(name=name, label=name, base=name, hypothesis="") for name in methods()}
-    return bare | found
+    return {name: _bare(name) for name in methods()} | found
+
+
+@cache
+def _bare(name: str) -> Variant:
+    """A method without changes."""
+    return Variant(name=name, label=name, base=name, hypothesis="")
 
 
 def find(name: str) -> Variant:

@@ -8,7 +8,7 @@ in braces such as ``{dataset}``: wildcards in Snakemake, items of a ``foreach`` 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module, resources
 from itertools import product
 from pathlib import Path
@@ -97,9 +97,14 @@ class Stage:
         """Template of its provenance record."""
         return str(record_of(next(iter(self.outputs.values()))))
 
+    @cached_property
+    def jobs_by_item(self) -> tuple[tuple[Item, Job], ...]:
+        """The jobs of the study with their items; made once, since the graph goes through them many times."""
+        return tuple((item, self._job(item)) for item in self.items)
+
     def jobs(self) -> Iterator[Job]:
         """The jobs of the study."""
-        return map(self._job, self.items)
+        return (job for _, job in self.jobs_by_item)
 
     def job(self, **identity: str) -> Job:
         """The job of one item, also of one that is not in the study.
@@ -107,13 +112,14 @@ class Stage:
         Raises:
             ConfigError: the item cannot be completed: an unknown variant, a checkpoint that no profile names.
         """
-        for item in self.items:
+        for item, job in self.jobs_by_item:
             if identity.items() <= item.items():
-                return self._job(item)
+                return job
         return self._job(self.complete(**identity))
 
     def _job(self, item: Item) -> Job:
-        inputs = {name: tuple(Path(text.format(**item)) for text in texts) for name, texts in self.filled(item).items()}
+        places = {name: (text.format(**item) for text in texts) for name, texts in self.inputs.items()}
+        inputs = {name: tuple(Path(place) for place in some if place) for name, some in places.items()}
         return Job(
             stage=self.name,
             command=self.command.format(**item),
