@@ -8,8 +8,8 @@ from pathlib import Path
 import compiled_once  # noqa: F401  # before anything that it and the next change
 import first_calls
 import pytest
-from micro import write_tree
-from places import ROOT
+from micro import enter, run_all, shrink, write_tree
+from once import once
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -45,11 +45,22 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working tree of the study's own files, without artefacts, as the current directory."""
     tree = tmp_path / "study"
     write_tree(tree)
-    monkeypatch.chdir(tree)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.delenv("DVC_STAGE", raising=False)
-    monkeypatch.delenv("INTERMAMBA_RUNNER", raising=False)
+    enter(tree, monkeypatch)
     return tree
+
+
+@pytest.fixture(scope="session")
+def complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A micro study after its whole pipeline, for tests to read or to copy."""
+
+    def make(tree: Path) -> None:
+        write_tree(tree)
+        shrink(tree)
+        with pytest.MonkeyPatch.context() as patch:
+            enter(tree, patch)
+            run_all()
+
+    return once(tmp_path_factory, "complete", make)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from data_folders import config_for, write_interhuman
 from micro import shrink
+from once import once
 from stages import run as run_stage
 
 from intermamba import files, provenance
@@ -89,8 +90,14 @@ def namespaces() -> None:
 
 
 @pytest.fixture
-def fetched(micro: Path) -> Mapping[str, bytes]:
-    done(command(*FETCH))
+def fetched(micro: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bytes]:
+    """The data of one command, in the study of each test."""
+
+    def make(folder: Path) -> None:
+        done(command(*FETCH))
+        shutil.move("data", folder)
+
+    shutil.copytree(once(tmp_path_factory, "fetched", make) / "data", "data")
     return artefacts("data")
 
 

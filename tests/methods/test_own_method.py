@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from micro import MICRO
+from micro import MICRO, begin, missing
 from places import ROOT
+from towers import UNTRAINED
 from typer.testing import CliRunner
 
 import intermamba.methods
@@ -23,7 +24,6 @@ from intermamba.models import variants
 from intermamba.paths import path
 from workflow.cli.commands import app
 from workflow.figures.figure2 import measured_panels
-from workflow.graph.stages import table
 from workflow.results.reproduced import read
 
 PAGE = (ROOT / "docs/howto/own-method.md").read_text()
@@ -43,7 +43,9 @@ def guide(study: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (package / "my_method.py").write_text(written)
     (study / "ablations" / "my_method.yaml").write_text(row)
     document = yaml.safe_load(Path("params.yaml").read_text())
-    document["profiles"]["smoke"] = merged(document["profiles"]["smoke"], MICRO) | {"runs": {}}
+    document["profiles"]["smoke"] = merged(
+        document["profiles"]["smoke"], MICRO | {"text": MICRO["text"] | UNTRAINED}
+    ) | {"runs": {}}
     document["base"]["runs"] = {"interhuman": {"my_method": [0]}}
     Path("params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     monkeypatch.syspath_prepend(str(package.parent))
@@ -67,12 +69,12 @@ def guide(study: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_method_of_another_package_runs_everywhere(guide: Path) -> None:
+def test_a_method_of_another_package_runs_everywhere(guide: Path, complete: Path) -> None:
     """Trainer, evaluation, tables, Figure 2, learning curves, costs, report, command line and Python API."""
+    begin(guide, complete)
     loaded = config.load()
-    for stage in table(loaded).values():
-        for job in stage.jobs():
-            job.run(loaded)
+    for job in missing(loaded):
+        job.run(loaded)
     where = {"profile": "smoke", "dataset": "interhuman", "variant": "my_method", "seed": 0}
     metrics = pd.read_csv(path("run_metrics", **where))
     assert set(metrics["method"]) == {"my_method"}

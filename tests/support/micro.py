@@ -1,15 +1,17 @@
 """A study whose whole pipeline takes seconds: knobs that differ from the profile ``smoke``, and its working tree."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from places import ROOT
 from towers import UNTRAINED
 
-from intermamba.config import merged
+from intermamba.config import Config, load, merged
+from intermamba.job import Job
 
 FILES = ("Snakefile", "params.yaml", "dvc.yaml", "profiles", "ablations", "results/paper/reported")
 """Of a study itself, beside the packages."""
@@ -55,6 +57,14 @@ def write_tree(tree: Path) -> None:
         module.unlink()  # the package comes from the checkout
 
 
+def enter(tree: Path, patch: pytest.MonkeyPatch) -> None:
+    """Make a working tree the current directory, and find the packages in the checkout."""
+    patch.chdir(tree)
+    patch.setenv("PYTHONPATH", str(ROOT))
+    patch.delenv("DVC_STAGE", raising=False)
+    patch.delenv("INTERMAMBA_RUNNER", raising=False)
+
+
 def shrink(tree: Path, runs: Mapping[str, Any] = RUNS) -> None:
     """Make the smoke profile of a working tree micro, with official checkpoints to adopt."""
     import official_files  # imports torch
@@ -69,6 +79,33 @@ def shrink(tree: Path, runs: Mapping[str, Any] = RUNS) -> None:
         folder = tree / "official" / variant
         folder.mkdir(parents=True)
         official_files.write(folder, names, variant, text_width=MICRO["text"]["width"])
+
+
+def missing(config: Config) -> Iterator[Job]:
+    """Jobs of the graph in order, but for those whose results are there when it is their turn."""
+    from workflow.graph.stages import table
+
+    for stage in table(config).values():
+        for job in stage.jobs():
+            if not all(place.exists() for place in job.outputs.values()):
+                yield job
+
+
+def run_all() -> None:
+    """The whole graph, each job by its own command line, in this process: imports are paid once."""
+    from workflow.cli.commands import app
+
+    for job in missing(load()):
+        app(job.command.split()[1:], standalone_mode=False)
+
+
+def begin(tree: Path, complete: Path) -> None:
+    """Take data, evaluators and reference metrics, all that comes before the first training, from a complete study."""
+    shutil.copytree(complete / "data", tree / "data")
+    for dataset in ("interhuman", "interx"):
+        for folder in ("evaluator", "real"):
+            place = f"results/smoke/{dataset}/{folder}"
+            shutil.copytree(complete / place, tree / place)
 
 
 def repeatable(stages: Mapping[str, Any]) -> list[Path]:

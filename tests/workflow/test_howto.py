@@ -10,26 +10,16 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
-from micro import MICRO
+from micro import enter
 from places import ROOT
 
-from intermamba import config, files
-from intermamba.config import merged
+from intermamba import files
 from intermamba.paths import RECORD, path
 from workflow.cli.commands import app
-from workflow.graph.stages import table
 
 VARIANT = (ROOT / "docs/howto/own-variant.md").read_text()
 MOTIONS = (ROOT / "docs/howto/own-motions.md").read_text()
 TRAINED = "results/smoke/interhuman/intermamba/seed0/weights.safetensors"
-
-
-def run_all() -> None:
-    """Every job of the graph in order, each by its own command line, in this process: imports are paid once."""
-    for stage in table(config.load()).values():
-        for job in stage.jobs():
-            app(job.command.split()[1:], standalone_mode=False)
 
 
 def add_to_profile(line: str) -> None:
@@ -53,15 +43,12 @@ def for_readers() -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)  # some twelve processes, each of which imports torch
-def test_guides_add_rows_and_keep_the_others(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_guides_add_rows_and_keep_the_others(complete: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = shutil.copytree(complete, tmp_path / "study")
+    enter(study, monkeypatch)
     # The package of variants is that of the tree, as in a checkout.
     shutil.copy(ROOT / "ablations/__init__.py", study / "ablations/__init__.py")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(study), str(ROOT)]))
-    document = yaml.safe_load(Path("params.yaml").read_text())
-    document["profiles"]["smoke"] = merged(document["profiles"]["smoke"], MICRO)
-    document["base"]["runs"] = {"interhuman": {"intermamba": [0], "intergen": [0]}}
-    Path("params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-    run_all()
     before = {file: file.stat().st_mtime_ns for file in Path("results/smoke").rglob("weights.safetensors")}
 
     (place,) = re.findall(r"Write `(ablations/[^`]*)`", VARIANT)
@@ -85,7 +72,7 @@ def test_guides_add_rows_and_keep_the_others(study: Path, monkeypatch: pytest.Mo
     assert after == before  # nothing else was trained again
     rows = pd.read_csv(path("table", profile="smoke", table="table1", format="csv")).groupby("block")["method"].agg(set)
     assert rows["reproduced"] == {"real", "shuffled", "nearest", "intermamba", "intergen", "my_idea"}
-    assert rows["re-evaluated"] == {"real", "shuffled", "nearest", "my_method"}
+    assert rows["re-evaluated"] == {"real", "shuffled", "nearest", "intergen", "in2in", "my_method"}
     page = path("report", profile="smoke").read_text()
     (label,) = re.findall(r"^label: (.*)$", variant, flags=re.MULTILINE)
     assert label in page

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from micro import repeatable, shrink
+from micro import enter, repeatable, run_all, shrink, write_tree
+from once import once
 
 from evaluators.protocol import load as load_protocol
 from intermamba import config
@@ -23,32 +24,15 @@ from workflow.cli.commands import app
 from workflow.graph.stages import table
 
 
-@pytest.fixture
-def micro(study: Path) -> Path:
-    """A study that runs in seconds, as its smoke profile."""
-    shrink(study)
-    return study
-
-
-def run_all() -> None:
-    """Every job of the graph in order, each by its own command line, in this process: imports are paid once."""
-    for stage in table(config.load()).values():
-        for job in stage.jobs():
-            app(job.command.split()[1:], standalone_mode=False)
-
-
-def deterministic(stages: dict) -> dict[str, bytes]:
-    """Bytes of every artefact that must not differ between runs."""
-    return {str(name): name.read_bytes() for name in repeatable(stages)}
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # two whole runs, perhaps beside other work
-def test_the_graph_repeats_byte_for_byte(micro: Path) -> None:
+def test_the_graph_repeats_byte_for_byte(study: Path, complete: Path) -> None:
     """Two runs from nothing give the same bytes, and results that say what they were made on."""
-    stages = table(config.load())
+    shrink(study)
     run_all()
-    first = deterministic(stages)
+    stages = table(config.load())
+    names = repeatable(stages)
+    assert [name for name in names if name.read_bytes() != (complete / name).read_bytes()] == []
 
     metrics = pd.read_csv(path("metrics", profile="smoke"))
     assert metrics.groupby("block")["method"].unique().map(set).to_dict() == {
@@ -78,53 +62,83 @@ def test_the_graph_repeats_byte_for_byte(micro: Path) -> None:
         assert record["config"] == values(config.load(), job.knobs), job.command
     app(["validate"], standalone_mode=False)
 
-    for folder in ("data", "results/smoke"):
-        shutil.rmtree(folder)
-    run_all()
-    assert deterministic(stages) == first
-
     weights = path("weights", profile="smoke", dataset="interx", variant="intermamba", seed=0)
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
     with pytest.raises(DataError, match=r"weights\.safetensors: changed after `intermamba train"):
         app(["validate"], standalone_mode=False)
 
 
-@pytest.mark.slow
-def test_a_killed_training_goes_on_to_the_same_weights(micro: Path) -> None:
-    where = {"profile": "smoke", "dataset": "interhuman", "variant": "intermamba", "seed": 0}
-    outputs = [path(name, **where) for name in ("weights", "training_log", "adaptive_log")]
-    words = ["train", "--dataset", "interhuman", "--variant", "intermamba"]
-    for stage in ("fetch", "preprocess", "encode-text"):
-        app([stage, "--dataset", "interhuman"], standalone_mode=False)
-    app(words, standalone_mode=False)
-    expected = [output.read_bytes() for output in outputs]
-    for output in outputs:
-        output.unlink()
+TRAINED = {"profile": "smoke", "dataset": "interhuman", "variant": "intermamba", "seed": 0}
+OUTPUTS = [path(name, **TRAINED) for name in ("weights", "training_log", "adaptive_log")]
+TRAIN = ["train", "--dataset", "interhuman", "--variant", "intermamba"]
 
+
+def snakemake(*targets: Path) -> "subprocess.Popen[str]":
+    """The pipeline up to some files, started as a user starts it, with all its jobs in one process group."""
+    words = [sys.executable, "-m", "snakemake", "--cores", "2", *map(str, targets)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+
+
+def done(process: "subprocess.Popen[str]") -> None:
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
+
+
+def prepare(tree: Path) -> None:
+    """A study in which Snakemake has run all stages before a training."""
+    write_tree(tree)
+    shrink(tree)
+    with pytest.MonkeyPatch.context() as patch:
+        enter(tree, patch)
+        training = table(config.load())["train"].job(dataset="interhuman", variant="intermamba", seed="0")
+        done(snakemake(*(file for file in training.reads if not file.exists())))
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study that tests copy."""
+    return once(tmp_path_factory, "prepared", prepare)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> list[bytes]:
+    """What the training gives when nobody disturbs it."""
+
+    def train(tree: Path) -> None:
+        shutil.copytree(prepared, tree, dirs_exist_ok=True)
+        with pytest.MonkeyPatch.context() as patch:
+            enter(tree, patch)
+            app(TRAIN, standalone_mode=False)
+
+    tree = once(tmp_path_factory, "undisturbed", train)
+    return [(tree / output).read_bytes() for output in OUTPUTS]
+
+
+@pytest.fixture
+def tree(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the prepared study as the current directory."""
+    made = shutil.copytree(prepared, tmp_path / "study")
+    enter(made, monkeypatch)
+    return made
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_to_the_same_weights(tree: Path, undisturbed: list[bytes]) -> None:
     # Killed as soon as the first checkpoint of several is there.
-    process = subprocess.Popen([sys.executable, "-m", "workflow.cli", *words])
-    resume = outputs[0].parent / "resume"
+    process = subprocess.Popen([sys.executable, "-m", "workflow.cli", *TRAIN])
+    resume = OUTPUTS[0].parent / "resume"
     while not list(resume.glob("*.ckpt")) and process.poll() is None:
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert not outputs[0].exists()
+    assert not OUTPUTS[0].exists()
     assert list(resume.glob("*.ckpt"))
 
-    app(words, standalone_mode=False)
-    assert [output.read_bytes() for output in outputs] == expected
-    record = json.loads(outputs[0].with_name("weights.safetensors.prov.json").read_text())
+    app(TRAIN, standalone_mode=False)
+    assert [output.read_bytes() for output in OUTPUTS] == undisturbed
+    record = json.loads(OUTPUTS[0].with_name("weights.safetensors.prov.json").read_text())
     assert record["notes"]["resumed"]
     assert not resume.exists()
-
-
-TRAINED = {"profile": "smoke", "dataset": "interhuman", "variant": "intermamba", "seed": 0}
-
-
-def snakemake() -> "subprocess.Popen[str]":
-    """The pipeline up to one training, started as a user starts it, with all its jobs in one process group."""
-    words = [sys.executable, "-m", "snakemake", "--cores", "2", str(path("weights", **TRAINED))]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
 
 def stages_of(process: "subprocess.Popen[str]") -> list[int]:
@@ -136,10 +150,14 @@ def stages_of(process: "subprocess.Popen[str]") -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victims", ["snakemake", "stages", "both"])
-def test_a_killed_pipeline_starts_again_as_if_nothing_had_happened(micro: Path, victims: str) -> None:
-    outputs = [path(name, **TRAINED) for name in ("weights", "training_log", "adaptive_log")]
-    process = snakemake()
-    resume = outputs[0].parent / "resume"
+def test_a_killed_pipeline_starts_again_as_if_nothing_had_happened(
+    tree: Path, undisturbed: list[bytes], victims: str
+) -> None:
+    if victims == "snakemake":  # from nothing there is enough to do for a warm process, whose stage outlives Snakemake
+        for folder in ("data", ".snakemake"):
+            shutil.rmtree(folder)
+    process = snakemake(OUTPUTS[0])
+    resume = OUTPUTS[0].parent / "resume"
     while process.poll() is None and not list(resume.glob("*.ckpt")):
         time.sleep(0.02)
     assert process.poll() is None, process.stdout.read() if process.stdout else ""
@@ -148,11 +166,5 @@ def test_a_killed_pipeline_starts_again_as_if_nothing_had_happened(micro: Path, 
     for victim in {"snakemake": [process.pid], "stages": stages_of(process), "both": []}[victims]:
         os.kill(victim, signal.SIGKILL)
     process.communicate()
-    again = snakemake()
-    said, _ = again.communicate()
-    assert again.returncode == 0, said
-    resumed = [output.read_bytes() for output in outputs]
-    for output in outputs:
-        output.unlink()
-    app(["train", "--dataset", "interhuman", "--variant", "intermamba"], standalone_mode=False)
-    assert [output.read_bytes() for output in outputs] == resumed
+    done(snakemake(OUTPUTS[0]))
+    assert [output.read_bytes() for output in OUTPUTS] == undisturbed

@@ -135,15 +135,12 @@ def here() -> dict[str, bytes]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_run_with_storage(client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_with_storage(client: Any, complete: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It gives the bytes of a local one; a second tree takes them from the store and runs only what is missing."""
-    tree(tmp_path / "local", monkeypatch)
-    run()
-    expected = here()
-    assert TARGET in expected
-
     tree(tmp_path / "first", monkeypatch)
     run(*STORAGE)
+    expected = {name: (complete / name).read_bytes() for name in here()}
+    assert TARGET in expected
     found = stored(client)
     assert {name: found[name] for name in expected} == expected
     assert here() == expected
