@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from intermamba import config
 from intermamba.config import merged
 from intermamba.errors import ConfigError
 from intermamba.paths import path
+from workflow.cli.commands import app
 
 pytestmark = pytest.mark.timeout(1200)  # each process imports everything anew, perhaps beside other work
 
@@ -44,6 +46,11 @@ class Trainer:
     folder: Path
 
     def run(self, *words: str) -> None:
+        """A command that starts no other process, in this one, which has imported everything."""
+        with chdir(self.folder):
+            app(list(words), standalone_mode=False)
+
+    def run_apart(self, *words: str) -> None:
         """A command as a user gives it."""
         process = self.start(*words)
         said, _ = process.communicate()
@@ -69,7 +76,7 @@ class Trainer:
     def train(self, **runtime: Any) -> dict[str, bytes]:
         """The outputs of a training with these knobs of ``runtime``, which are taken away."""
         self.change(runtime=ALONE | runtime)
-        self.run("train", *ROW)
+        (self.run_apart if "devices" in runtime else self.run)("train", *ROW)
         return self.take()
 
     def take(self) -> dict[str, bytes]:
@@ -97,6 +104,12 @@ def alone(trainer: Trainer) -> dict[str, bytes]:
     return trainer.train()
 
 
+@pytest.fixture(scope="module")
+def by_two(trainer: Trainer) -> dict[str, bytes]:
+    """What two processes make."""
+    return trainer.train(devices=2)
+
+
 def read(folder: Path, outputs: dict[str, bytes]) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     for name, content in outputs.items():
         (folder / name).write_bytes(content)
@@ -110,10 +123,14 @@ def read(folder: Path, outputs: dict[str, bytes]) -> tuple[pd.DataFrame, dict[st
     ids=str,
 )
 def test_steps_do_not_depend_on_who_takes_them(
-    trainer: Trainer, alone: dict[str, bytes], tmp_path: Path, runtime: dict[str, Any]
+    request: pytest.FixtureRequest,
+    trainer: Trainer,
+    alone: dict[str, bytes],
+    tmp_path: Path,
+    runtime: dict[str, Any],
 ) -> None:
     log, weights = read(tmp_path, alone)
-    shared = trainer.train(**runtime)
+    shared = request.getfixturevalue("by_two") if runtime == {"devices": 2} else trainer.train(**runtime)
     assert ("recompute" in runtime) == (shared == alone)
     shared_log, shared_weights = read(tmp_path, shared)
     assert log["step"].max() == 50
@@ -126,8 +143,8 @@ def test_steps_do_not_depend_on_who_takes_them(
 
 
 @pytest.mark.slow
-def test_a_lost_process_ends_the_others_and_the_training_goes_on(trainer: Trainer) -> None:
-    expected = trainer.train(devices=2)
+def test_a_lost_process_ends_the_others_and_the_training_goes_on(trainer: Trainer, by_two: dict[str, bytes]) -> None:
+    trainer.change(runtime=ALONE | {"devices": 2})
     for victim in ("started", "first"):
         first, second = _two(trainer)
         os.kill(first.pid if victim == "first" else second, signal.SIGKILL)
@@ -138,11 +155,11 @@ def test_a_lost_process_ends_the_others_and_the_training_goes_on(trainer: Traine
             time.sleep(0.1)
         assert not _alive(second)
         assert not trainer.output("weights").exists()
-    trainer.run("train", *ROW)
+    trainer.run_apart("train", *ROW)
     record = json.loads(trainer.output("weights").with_name("weights.safetensors.prov.json").read_text())
     assert record["notes"]["resumed"]
     assert record["config"]["runtime"]["devices"] == 2
-    assert trainer.take() == expected
+    assert trainer.take() == by_two
 
 
 def _two(trainer: Trainer) -> "tuple[subprocess.Popen[str], int]":
@@ -164,15 +181,15 @@ def _alive(process: int) -> bool:
 
 
 @pytest.mark.slow
-def test_a_terminated_training_saves_its_step(trainer: Trainer) -> None:
-    expected = trainer.train(devices=2)
+def test_a_terminated_training_saves_its_step(trainer: Trainer, by_two: dict[str, bytes]) -> None:
+    trainer.change(runtime=ALONE | {"devices": 2})
     first, _ = _two(trainer)
     first.send_signal(signal.SIGTERM)
     said, _ = first.communicate(timeout=300)
     assert first.returncode == 130, said
     assert "continue from step" in said
-    trainer.run("train", *ROW)
-    assert trainer.take() == expected
+    trainer.run_apart("train", *ROW)
+    assert trainer.take() == by_two
 
 
 @pytest.mark.slow
@@ -186,16 +203,17 @@ def test_watching_changes_nothing(trainer: Trainer, alone: dict[str, bytes]) -> 
 
 
 @pytest.mark.slow
-def test_an_evaluation_in_shares_gives_the_same_bytes(trainer: Trainer) -> None:
+def test_an_evaluation_in_shares_gives_the_same_bytes(trainer: Trainer, alone: dict[str, bytes]) -> None:
     trainer.change(runtime=ALONE | {"sampling_batch": 5})
     for stage in ("train-evaluator", "index-training"):
         trainer.run(stage, "--dataset", "interhuman")
-    trainer.run("train", *ROW)
     metrics = trainer.output("run_metrics")
+    metrics.parent.mkdir()
+    trainer.output("weights").write_bytes(alone["weights"])
     found = []
-    for devices in (1, 2):
+    for devices, run in ((1, trainer.run), (2, trainer.run_apart)):
         trainer.change(runtime={"devices": devices})
-        trainer.run("evaluate", *ROW)
+        run("evaluate", *ROW)
         found.append(metrics.read_bytes())
         metrics.unlink()
     assert found[0] == found[1]
