@@ -150,7 +150,7 @@ def test_embeddings_do_not_depend_on_the_batch(study: tuple[Config, str], traine
 
 def test_equal_seeds_give_equal_weights_and_leave_the_global_generator_alone(study: tuple[Config, str]) -> None:
     config, dataset = study
-    settings = config.evaluator.training[dataset].model_copy(update={"epochs": 2})
+    settings = config.evaluator.training[dataset].model_copy(update={"epochs": 1})
     evaluator = config.evaluator.model_copy(update={"training": {dataset: settings}})
     config = config.model_copy(update={"evaluator": evaluator})
     where = {"profile": "smoke", "dataset": dataset}

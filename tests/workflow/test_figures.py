@@ -89,15 +89,24 @@ def test_equal_data_give_equal_bytes_in_any_order(tmp_path, suffix):
     assert (tmp_path / f"first.{suffix}").read_bytes() == (tmp_path / f"second.{suffix}").read_bytes()
 
 
+@pytest.fixture(scope="module")
+def aggregated(tmp_path_factory):
+    """A finished study, up to the stage before the figures, that tests copy."""
+    config, folder = made_up.config(), tmp_path_factory.mktemp("aggregated")
+    shutil.copytree(made_up.ROOT / "results/paper/reported", folder / "results/paper/reported")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        made_up.write(config)
+        run_stage("aggregate", config)
+    return folder, config
+
+
 @pytest.fixture
-def finished(tmp_path, monkeypatch):
-    """A finished study, up to the stage before the figures."""
-    config = made_up.config()
-    shutil.copytree(made_up.ROOT / "results/paper/reported", tmp_path / "results/paper/reported")
+def finished(aggregated, tmp_path, monkeypatch):
+    folder, config = aggregated
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(figures, "variants", lambda: made_up.VARIANTS)
-    made_up.write(config)
-    run_stage("aggregate", config)
     return config
 
 
