@@ -52,30 +52,34 @@ from snakemake.api import ConfigSettings, DAGSettings, OutputSettings, ResourceS
 from snakemake.settings.types import Quietness
 from workflow.graph import machine
 
-machine.DRIVERS = sys.argv[2:]
-with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
-    flow = api.workflow(
-        snakefile=Path("Snakefile"),
-        resource_settings=ResourceSettings(cores=2),
-        config_settings=ConfigSettings(config={"profile": sys.argv[1]}),
-    )
-    flow.dag(DAGSettings(forceall=True)).execute_workflow(executor="dryrun")
-    jobs = [job for job in flow._workflow.dag.jobs if job.shellcmd]
-    print(json.dumps([
-        [job.shellcmd, list(map(str, job.input)), list(map(str, job.output)), [*job.params], job.resources.gpu]
-        for job in jobs
-    ]))
+found = []
+for profile, *machine.DRIVERS in json.loads(sys.argv[1]):
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        flow = api.workflow(
+            snakefile=Path("Snakefile"),
+            resource_settings=ResourceSettings(cores=2),
+            config_settings=ConfigSettings(config={"profile": profile}),
+        )
+        flow.dag(DAGSettings(forceall=True)).execute_workflow(executor="dryrun")
+        found.append([
+            [job.shellcmd, list(map(str, job.input)), list(map(str, job.output)), [*job.params], job.resources.gpu]
+            for job in flow._workflow.dag.jobs if job.shellcmd
+        ])
+print(json.dumps(found))
 """
 
 
-def of_snakemake(profile: str, *drivers: str) -> Resolved:
-    """Jobs Snakemake would run in a tree without artefacts, as Snakemake itself resolved them, on a machine whose GPUs
-    have the device files ``drivers``.
+def of_snakemake(*questions: tuple[str, ...]) -> list[Resolved]:
+    """Jobs Snakemake would run in a tree without artefacts, as Snakemake itself resolved them, for each profile on a
+    machine whose GPUs have the device files that follow it. One process answers all: it takes seconds to import.
     """
-    command = [sys.executable, "-c", _ASK_SNAKEMAKE, profile, *drivers]
+    command = [sys.executable, "-c", _ASK_SNAKEMAKE, json.dumps(questions)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    resolved = json.loads(done.stdout)
+    return list(map(_resolved, json.loads(done.stdout)))
+
+
+def _resolved(found: list) -> Resolved:
     jobs = {
         Job(
             re.sub(r" > \S+ 2>&1$", "", shell),
@@ -83,9 +87,9 @@ def of_snakemake(profile: str, *drivers: str) -> Resolved:
             frozenset(outputs),
             frozenset(knob.split()[0] for knob in knobs if not shell.startswith(knob)),  # a name and a hash each
         )
-        for shell, inputs, outputs, knobs, _ in resolved
+        for shell, inputs, outputs, knobs, _ in found
     }
-    return Resolved(jobs, sum(gpus > 0 for *_, gpus in resolved))
+    return Resolved(jobs, sum(gpus > 0 for *_, gpus in found))
 
 
 def of_dvc(tree: Path, expected: set[Job]) -> set[Job]:
@@ -117,19 +121,20 @@ def dvc_names(tree: Path) -> set[str]:
         return {stage.addressing for stage in repo.index.stages}
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_one_graph(study: Path, profile: str) -> None:
-    (study / "dvc.yaml").write_text(compiler.compile_document(config.load(profile)))
-    expected = of_table(profile)
-    assert of_snakemake(profile) == (expected, 0)
-    assert of_dvc(study, expected) == expected
-
-
-def test_jobs_request_a_gpu_where_there_is_one(study: Path) -> None:
+def test_one_graph(study: Path) -> None:
+    drivers = str(study / "no-driver"), str(study / "params.yaml")
+    *found, on_gpus, not_asked_to = of_snakemake(
+        *((one,) for one in PROFILES), ("paper", *drivers), ("smoke", *drivers)
+    )
+    for profile, resolved in zip(PROFILES, found, strict=True):
+        expected = of_table(profile)
+        assert resolved == (expected, 0)
+        (study / "dvc.yaml").write_text(compiler.compile_document(config.load(profile)))
+        assert of_dvc(study, expected) == expected
+    # Jobs request a GPU where there is one, but for those of a profile whose accelerator is the processor.
     computing = [stage for stage in table(config.load("paper")).values() if stage.devices != "none"]
-    gpu = of_snakemake("paper", str(study / "no-driver"), str(study / "params.yaml")).gpus
-    assert gpu == sum(1 for stage in computing for _ in stage.jobs())
-    assert of_snakemake("smoke", str(study / "params.yaml")).gpus == 0  # its accelerator is the processor
+    assert on_gpus.gpus == sum(1 for stage in computing for _ in stage.jobs())
+    assert not_asked_to.gpus == 0
 
 
 def test_official_checkpoints_join_the_graph_where_a_profile_names_them(
@@ -145,7 +150,8 @@ def test_official_checkpoints_join_the_graph_where_a_profile_names_them(
     expected = of_table("smoke")
     official = [job for job in expected if job.command.startswith(("intermamba adopt", "intermamba re-evaluate"))]
     assert len(official) == 4
-    assert of_snakemake("smoke").jobs == expected
+    (found,) = of_snakemake(("smoke",))
+    assert found.jobs == expected
     assert of_dvc(study, expected) == expected
     assert {"adopt@interhuman-intergen", "re-evaluate@interhuman-in2in"} <= dvc_names(study)
     (aggregate,) = (job for job in expected if job.command.startswith("intermamba aggregate"))
@@ -167,7 +173,8 @@ def test_motions_join_the_graph_where_a_profile_names_them(
     assert job.command.endswith("--dataset interhuman --method theirs")
     assert "submissions/theirs" in job.inputs
     assert "results/smoke/interhuman/theirs/motions/metrics.csv" in job.outputs
-    assert of_snakemake("smoke").jobs == expected
+    (found,) = of_snakemake(("smoke",))
+    assert found.jobs == expected
     assert of_dvc(study, expected) == expected
     (aggregate,) = (one for one in expected if one.command.startswith("intermamba aggregate"))
     assert "results/smoke/interhuman/theirs/motions/metrics.csv" in aggregate.inputs
