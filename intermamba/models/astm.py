@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
-from intermamba.models.layers import AdaLN, ChannelConv, ChannelLinear, ChannelNorm, UnconditionalNorm, added
+from intermamba.models.layers import AdaLN, ChannelConv, ChannelLinear, ChannelNorm, UnconditionalNorm, added, leading
 from intermamba.models.options import AstmOptions
 from intermamba.ssm import Discretisation, fuse, selective_scan
 
@@ -61,7 +61,7 @@ class Scan(nn.Module):
             self.rates(u.shape[1]),
             b,
             c,
-            self.skip[: u.shape[1]],
+            leading(self.skip, u.shape[1]),
             delta_bias=offset,
             delta_softplus=True,
             backend=self.backend,
@@ -70,7 +70,7 @@ class Scan(nn.Module):
 
     def rates(self, channels: int) -> Float[Tensor, "E N"]:
         """Rates A of the first ``channels``, all negative [Mamba]."""
-        return -self.log_rate[:channels].exp()
+        return -leading(self.log_rate, channels).exp()
 
     def fuses(self, *tensors: Shaped[Tensor, "..."]) -> bool:
         """Whether :meth:`of_product` takes such an input: sampling's pass has this discretisation only."""
@@ -88,7 +88,7 @@ class Scan(nn.Module):
         """:meth:`forward` with ``weight @ low`` for ``delta``."""
         channels = u.shape[1]
         weight = weight.expand(len(u), -1, -1)
-        return fuse.scan_of_product(u, weight, low, self.rates(channels), b, c, self.skip[:channels], offset)
+        return fuse.scan_of_product(u, weight, low, self.rates(channels), b, c, leading(self.skip, channels), offset)
 
 
 class MixedSSM(nn.Module):
@@ -111,7 +111,7 @@ class MixedSSM(nn.Module):
     ) -> Float[Tensor, "B E L"]:
         b, c, low = self.project(source).split(self.sizes, dim=1)
         channels = u.shape[1]
-        offset = self.scan.step_offset[:channels] + self.norm.bias[:channels]
+        offset = leading(self.scan.step_offset, channels) + leading(self.norm.bias, channels)
         if self.scan.fuses(u, low):
             return self.scan.of_product(u, *self.norm.factors(self.widen, low, channels, real), b, c, offset)
         return self.scan(u, self.norm.of_product(self.widen, low, channels, real), b, c, offset)
@@ -192,8 +192,8 @@ class Branch(nn.Module):
         channels = x.shape[1]
         x, shift_source = self.linear(x, channels, real), None
         if source is not None and self.linear_source is not None:
-            source, shift_source = self.linear_source(source, channels), self.linear_source.bias[:channels]
-        shifts = (self.linear.bias[:channels], shift_source)
+            source, shift_source = self.linear_source(source, channels), leading(self.linear_source.bias, channels)
+        shifts = (leading(self.linear.bias, channels), shift_source)
         y = self.ahead(x, source, real, shifts=shifts)
         if self.back is not None:
             source = None if source is None else reverse(source, steps)
@@ -238,7 +238,7 @@ class Astm(nn.Module):
         temporal = self.temporal.scanned(h.mT, None if source is None else source.mT, steps=mask).mT
         spatial = self.spatial.scanned(h, source, real=mask)
         along, across, frames = self.temporal.norm, self.spatial.norm, h.shape[1]
-        weights = (along.weight, along.bias, across.weight[:frames], across.bias[:frames])
+        weights = (along.weight, along.bias, leading(across.weight, frames), leading(across.bias, frames))
         raw = functional.linear(h, gate.weight)
         return fuse.gated_sum(temporal, spatial, raw, gate.bias, weights, self.alpha, self.beta, mask, across.eps)
 

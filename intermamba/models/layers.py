@@ -1,12 +1,13 @@
 """Small layers shared by the denoisers."""
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
 from intermamba.ssm.conv import causal_conv_silu
-from intermamba.ssm.norm import masked_norm
+from intermamba.ssm.norm import masked_norm, norm_of_product
+from intermamba.ssm.threads import compiles
 
 
 class AdaLN(nn.Module):
@@ -49,7 +50,9 @@ class ChannelLinear(nn.Linear):
     def forward(
         self, x: Float[Tensor, "B E L"], channels_out: int | None = None, real: Bool[Tensor, "B E"] | None = None
     ) -> Float[Tensor, "B G L"]:
-        weight = self.weight[:channels_out, : x.shape[1]]
+        weight = leading(self.weight, channels_out)
+        if x.shape[1] < weight.shape[1]:
+            weight = weight[:, : x.shape[1]]
         if real is None and x.stride(1) == 1:  # channels are contiguous: the output's too
             return functional.linear(x.mT, weight).mT
         # One product per sequence; a single one for all would need a transpose. The weight is smaller than x.
@@ -74,7 +77,8 @@ class ChannelConv(nn.Conv1d):
         """``shift`` is added to ``x`` first."""
         channels = x.shape[1]
         assert self.bias is not None
-        return causal_conv_silu(x, self.weight[:channels, 0], self.bias[:channels], real, shift)
+        filters = leading(self.weight.flatten(1), channels)
+        return causal_conv_silu(x, filters, leading(self.bias, channels), real, shift)
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -87,25 +91,22 @@ class ChannelNorm(nn.LayerNorm):
         if real is None:
             return super().forward(x.mT).mT
         channels = x.shape[1]
-        return masked_norm(x, self.weight[:channels], self.bias[:channels], real, self.eps)
+        return masked_norm(x, leading(self.weight, channels), leading(self.bias, channels), real, self.eps)
 
     def of_product(
         self, linear: ChannelLinear, low: Float[Tensor, "B R L"], channels: int, real: Bool[Tensor, "B E"] | None
     ) -> Float[Tensor, "B E L"]:
         """``linear`` of ``low``, normalised, without this layer's bias."""
-        if low.device.type != "cpu":
+        wide, weight = leading(linear.weight, channels), leading(self.weight, channels)
+        if real is None and not compiles(low, wide, weight):
             x = linear(low, channels_out=channels)
-            if real is None:
-                return functional.layer_norm(x.mT, (channels,), self.weight, None, self.eps).mT
-            return masked_norm(x, self.weight[:channels], torch.zeros_like(self.bias[:channels]), real, self.eps)
-        with torch.autocast("cpu", enabled=False):  # half precision is too coarse for a variance
-            weight, short = self.factors(linear, low, channels, real)
-        return functional.linear(short.mT, weight).mT if real is None else weight @ short
+            return functional.layer_norm(x.mT, (channels,), weight, None, self.eps).mT
+        return norm_of_product(wide, low, weight, real, self.eps)
 
     def factors(
         self, linear: ChannelLinear, low: Float[Tensor, "B R L"], channels: int, real: Bool[Tensor, "B E"] | None
     ) -> tuple[Float[Tensor, "*B E R"], Float[Tensor, "B R L"]]:
-        """Two matrices whose product is :meth:`of_product`, without computing the linear map's output.
+        """Two matrices whose product is :meth:`of_product`, without computing the linear map's output; for sampling.
 
         Its mean over channels is the mean row of the weight times ``low``, and its variance an R by R quadratic form in
         ``low``. With both merged into weight and ``low``, no pass over E by L remains.
@@ -121,6 +122,11 @@ class ChannelNorm(nn.LayerNorm):
             spread = centred.mT @ (centred * share.unsqueeze(2))
         variance = (short * (spread @ short)).sum(1, keepdim=True)
         return centred * self.weight[:channels, None], short * torch.rsqrt(variance + self.eps)
+
+
+def leading(weight: Shaped[Tensor, "E ..."], count: int | None) -> Shaped[Tensor, "G ..."]:
+    """The first ``count`` rows; the tensor itself if these are all, since a view costs time in the backward pass."""
+    return weight if count in (None, len(weight)) else weight[:count]
 
 
 def added(h: Float[Tensor, "B T D"], linear: nn.Linear, x: Float[Tensor, "B T E"]) -> Float[Tensor, "B T D"]:

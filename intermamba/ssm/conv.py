@@ -29,14 +29,12 @@ def causal_conv_silu(
     Compiled where ``fused`` and the input allow it (main memory, float32 or less; numba), else in plain PyTorch, which
     ``torch.compile`` fuses elsewhere. Computed in float32 at least.
     """
-    if fused and x.device.type == "cpu" and x.dtype in threads.SINGLE and threads.available():
+    if fused and threads.compiles(x):
         real = torch.ones(x.shape[:2], dtype=torch.bool) if real is None else real.contiguous()
         threads.check_channels(x, weight, bias, real[0], bias if shift is None else shift)
-        weight, bias, start = weight.float().contiguous(), bias.float().contiguous(), torch.zeros_like(bias).float()
-        if shift is not None:  # on all steps, also those before the first, which must stay zero
-            start = -shift.float()
-            bias = torch.addcmul(bias, weight.sum(1), -start)
-        out: Tensor = _PASS(x.float(), weight, bias, start, real)
+        shift = torch.zeros_like(bias) if shift is None else shift
+        parameters = (value.float().contiguous() for value in (weight, bias, shift))
+        out: Tensor = _PASS(x.float(), *parameters, real)
         return out
     if shift is not None:
         x = x + shift[:, None]
@@ -53,29 +51,36 @@ def _forward(
     x: Float[Tensor, "B E L"],
     weight: Float[Tensor, "E K"],
     bias: Float[Tensor, " E"],
-    start: Float[Tensor, " E"],
+    shift: Float[Tensor, " E"],
     real: Bool[Tensor, "B E"],
 ) -> Float[Tensor, "B E L"]:
-    """``start`` is the value of the steps before the first."""
     y = torch.empty_like(x)
-    threads.run(threads.kernels().conv_forward, WORK * x.numel(), [x, weight, bias, start, real, y])
+    threads.run(threads.kernels().conv_forward, WORK * x.numel(), [x, weight, *_shifted(weight, bias, shift), real, y])
     return y
+
+
+def _shifted(
+    weight: Float[Tensor, "E K"], bias: Float[Tensor, " E"], shift: Float[Tensor, " E"]
+) -> tuple[Float[Tensor, " E"], Float[Tensor, " E"]]:
+    """The bias that shifts all steps, also those before the first, and their value, with which they stay zero."""
+    return torch.addcmul(bias, weight.sum(1), shift), -shift
 
 
 def _backward(
     x: Float[Tensor, "B E L"],
     weight: Float[Tensor, "E K"],
     bias: Float[Tensor, " E"],
-    start: Float[Tensor, " E"],
+    shift: Float[Tensor, " E"],
     real: Bool[Tensor, "B E"],
     grad: Float[Tensor, "B E L"],
 ) -> tuple[Float[Tensor, "B E L"], Float[Tensor, "E K"], Float[Tensor, " E"], Float[Tensor, " E"]]:
     """Computes the convolution again instead of keeping it."""
     by_x = torch.empty_like(x)
-    by_weight, by_bias, by_start = (torch.empty(len(x), *value.shape) for value in (weight, bias, start))
-    arguments = [x, weight, bias, start, real, grad, by_x, by_weight, by_bias, by_start]
+    parts = [torch.empty(len(x), *value.shape) for value in (weight, bias, shift)]
+    arguments = [x, weight, *_shifted(weight, bias, shift), real, grad, by_x, *parts]
     threads.run(threads.kernels().conv_backward, 2 * WORK * x.numel(), arguments)
-    return by_x, threads.summed(by_weight), threads.summed(by_bias), threads.summed(by_start)
+    by_weight, by_bias, by_start = map(threads.summed, parts)
+    return by_x, by_weight + (by_bias * shift)[:, None], by_bias, by_bias * weight.sum(1) - by_start
 
 
 def _keep(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG001
@@ -83,14 +88,14 @@ def _keep(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa
 
 
 _PASS_BACK = operator(
-    "conv_silu_backward(Tensor x, Tensor weight, Tensor bias, Tensor start, Tensor real, Tensor grad) "
+    "conv_silu_backward(Tensor x, Tensor weight, Tensor bias, Tensor shift, Tensor real, Tensor grad) "
     "-> (Tensor, Tensor, Tensor, Tensor)",
     _backward,
-    lambda x, weight, bias, start, *_: tuple(map(torch.empty_like, (x, weight, bias, start))),
+    lambda *tensors: tuple(map(torch.empty_like, tensors[:4])),
     device="CPU",
 )
 _PASS = operator(
-    "conv_silu(Tensor x, Tensor weight, Tensor bias, Tensor start, Tensor real) -> Tensor",
+    "conv_silu(Tensor x, Tensor weight, Tensor bias, Tensor shift, Tensor real) -> Tensor",
     _forward,
     lambda x, *_: torch.empty_like(x),
     device="CPU",

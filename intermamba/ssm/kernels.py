@@ -119,6 +119,59 @@ def store(_typing: Any, array: Any, _row: Any, _value: Any) -> Any:
     return void(array, types.intp, lanes), emit
 
 
+def _at(context: Any, builder: Any, array_type: Any, array: Any, indices: Any) -> Any:
+    """Pointer to the vector that starts at an element. A slice would first look for indices from the end."""
+    made = context.make_array(array_type)(context, builder, array)
+    place = builder.bitcast(made.data, ir.IntType(8).as_pointer())
+    for axis, index in enumerate(indices):
+        together = array_type.layout == "C" and axis == array_type.ndim - 1
+        step = ir.Constant(ir.IntType(64), 4) if together else builder.extract_value(made.strides, axis)
+        place = builder.gep(place, [builder.mul(index, step)])
+    return builder.bitcast(place, VECTOR.as_pointer())
+
+
+@intrinsic
+def load_from(_typing: Any, array: Any, _first: Any) -> Any:
+    """The vector from element ``first`` of a row on."""
+
+    def emit(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return builder.load(_at(context, builder, array, values[0], values[1:]), align=4)
+
+    return lanes(array, types.intp), emit
+
+
+@intrinsic
+def store_from(_typing: Any, array: Any, _first: Any, _value: Any) -> Any:
+    """Write a vector from element ``first`` of a row on."""
+
+    def emit(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        builder.store(values[2], _at(context, builder, array, values[0], values[1:2]), align=4)
+        return context.get_dummy_value()
+
+    return void(array, types.intp, lanes), emit
+
+
+@intrinsic
+def load_at(_typing: Any, array: Any, _i: Any, _e: Any, _t: Any) -> Any:
+    """The vector from element ``[i, e, t]`` on, whose elements are side by side."""
+
+    def emit(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return builder.load(_at(context, builder, array, values[0], values[1:]), align=4)
+
+    return lanes(array, *[types.intp] * 3), emit
+
+
+@intrinsic
+def store_at(_typing: Any, array: Any, _i: Any, _e: Any, _t: Any, _value: Any) -> Any:
+    """Write a vector from element ``[i, e, t]`` on."""
+
+    def emit(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        builder.store(values[4], _at(context, builder, array, values[0], values[1:4]), align=4)
+        return context.get_dummy_value()
+
+    return void(array, *[types.intp] * 3, lanes), emit
+
+
 @intrinsic
 def put(_typing: Any, array: Any, _place: Any, _value: Any) -> Any:
     """Write one number; without the check for a negative place, for which loops become slow scattered writes."""
@@ -138,12 +191,24 @@ def transpose(_typing: Any, array: Any, _row: Any) -> Any:
     def emit(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         places = _square(context, builder, array, *values)
         rows = [builder.load(place, align=4) for place in places]
-        half = WIDTH // 2
-        low = [lane + side for lane in range(half) for side in (0, WIDTH)]
-        high = [pick + half for pick in low]
-        for _ in range(WIDTH.bit_length() - 1):  # interleave rows i and i + half, log2(WIDTH) times
-            pairs = list(zip(rows[:half], rows[half:], strict=True))
-            rows = [_shuffle(builder, a, b, picks) for a, b in pairs for picks in (low, high)]
+        # Within blocks of four by four, by two steps of one instruction each; then whole blocks.
+        steps = (
+            (1, (0, WIDTH, 1, WIDTH + 1), (2, WIDTH + 2, 3, WIDTH + 3)),
+            (2, (0, 1, WIDTH, WIDTH + 1), (2, 3, WIDTH + 2, WIDTH + 3)),
+        )
+        for apart, *sides in steps:
+            picks = [[at + pick for at in range(0, WIDTH, 4) for pick in side] for side in sides]
+            pairs = [(rows[i], rows[i + apart]) for i in range(WIDTH) if not i & apart]
+            rows = [_shuffle(builder, a, b, side) for a, b in pairs for side in picks]
+        apart = 4
+        while apart < WIDTH:
+            low = [lane + (WIDTH - apart if lane & apart else 0) for lane in range(WIDTH)]
+            high = [lane + (WIDTH if lane & apart else apart) for lane in range(WIDTH)]
+            for i in range(WIDTH):
+                if not i & apart:
+                    a, b = rows[i], rows[i + apart]
+                    rows[i], rows[i + apart] = _shuffle(builder, a, b, low), _shuffle(builder, a, b, high)
+            apart *= 2
         for place, value in zip(places, rows, strict=True):
             builder.store(value, place, align=4)
         return context.get_dummy_value()
@@ -353,12 +418,12 @@ def gather(rows, source, i, e, t, width, steps):
     if width == WIDTH and source.strides[1] == 4:  # channels side by side
         done = steps
         for s in range(done):
-            store(rows, s, load(source[i, e : e + WIDTH, t + s], 0))
+            store(rows, s, load_at(source, i, e, t + s))
     elif source.strides[2] == 4:  # steps side by side
         done = steps // WIDTH * WIDTH
         for s in range(0, done, WIDTH):
             for w in range(width):
-                store(rows, s + w, load(source[i, e + w, t + s : t + s + WIDTH], 0))
+                store(rows, s + w, load_at(source, i, e + w, t + s))
             transpose(rows, s)
     for w in range(width):
         for s in range(done, steps):
@@ -372,13 +437,13 @@ def scatter(rows, target, i, e, t, width, steps):
     if width == WIDTH and target.strides[1] == 4:
         done = steps
         for s in range(done):
-            store(target[i, e : e + WIDTH, t + s], 0, load(rows, s))
+            store_at(target, i, e, t + s, load(rows, s))
     elif target.strides[2] == 4:
         done = steps // WIDTH * WIDTH
         for s in range(0, done, WIDTH):
             transpose(rows, s)
             for w in range(width):
-                store(target[i, e + w, t + s : t + s + WIDTH], 0, load(rows, s + w))
+                store_at(target, i, e + w, t + s, load(rows, s + w))
     for w in range(width):
         for s in range(done, steps):
             target[i, e + w, t + s] = rows[s * WIDTH + w]
@@ -705,7 +770,7 @@ def convolved_row(row, weight, bias, s):
     """The convolution at WIDTH steps from ``s`` on, of one channel whose earliest step is at the start of ``row``."""
     raw = splat(bias)
     for k in range(len(weight)):
-        raw += load(row[s + k :], 0) * weight[k]
+        raw += load_from(row, s + k) * weight[k]
     return raw
 
 
@@ -787,11 +852,11 @@ def conv_backward(x, weight, bias, start, real, dy, dx, dweight, dbias, dstart, 
                 by_offset = splat(0.0)
                 for s in range(0, length, WIDTH):
                     raw = convolved_row(rows, weight[channel], bias[channel], s)
-                    by_raw = load(grad[s:], 0) * slope_of_silu(raw) * np.float32(real[i, channel])
-                    store(grad[s:], 0, by_raw)
+                    by_raw = load_from(grad, s) * slope_of_silu(raw) * np.float32(real[i, channel])
+                    store_from(grad, s, by_raw)
                     by_offset += by_raw
                     for k in range(taps):
-                        store(by_filter, k, load(by_filter, k) + by_raw * load(rows[s + k :], 0))
+                        store(by_filter, k, load(by_filter, k) + by_raw * load_from(rows, s + k))
                 after = -(-length // WIDTH) * WIDTH
                 grad[after : after + before] = 0
                 by_start = np.float32(0)
@@ -801,8 +866,8 @@ def conv_backward(x, weight, bias, start, real, dy, dx, dweight, dbias, dstart, 
                 for s in range(0, length, WIDTH):
                     by_x = splat(0.0)
                     for k in range(taps):
-                        by_x += load(grad[s + before - k :], 0) * weight[channel, k]
-                    store(rows[s:], 0, by_x)
+                        by_x += load_from(grad, s + before - k) * weight[channel, k]
+                    store_from(rows, s, by_x)
                 write_row(dx[i, channel], rows, length)
                 dbias[i, channel] = total(by_offset)
                 dstart[i, channel] = by_start
@@ -897,6 +962,30 @@ def norm_forward(x, weight, bias, real, eps, y, counter):
         scatter(rows, y, i, t, 0, width, channels)
 
 
+@compiled
+def before_norm(rows, grad, weight, by_weight, real, i, share, eps):
+    """``rows``, the input of the normalisation, becomes its gradient; ``grad``, that of the output, is overwritten."""
+    channels = len(weight)
+    mean = mean_of(rows, real, i, share)
+    scale = scale_of(rows, mean, real, i, share, eps)
+    by_mean, by_scale = splat(0.0), splat(0.0)
+    for e in range(channels):
+        normal, by_normal = (load(rows, e) - mean) * scale, load(grad, e)
+        store(by_weight, e, load(by_weight, e) + by_normal * normal)
+        by_normal *= weight[e]
+        by_mean += by_normal
+        by_scale += by_normal * normal
+        store(rows, e, normal)
+        store(grad, e, by_normal)
+    by_mean *= share
+    by_scale *= share
+    for e in range(channels):
+        by_x = load(grad, e)
+        if real[i, e]:
+            by_x = by_x - by_mean - load(rows, e) * by_scale
+        store(rows, e, by_x * scale)
+
+
 @kernel(SEQUENCE, float32[::1], boolean[:, ::1], float64, SEQUENCE, SEQUENCE, *[float32[:, ::1]] * 2, COUNTER)
 def norm_backward(x, weight, real, eps, dy, dx, dweight, dbias, counter):
     """Write ``dx``, and the share of each sequence, a task here, of the other gradients: (B, E)."""
@@ -913,29 +1002,110 @@ def norm_backward(x, weight, real, eps, dy, dx, dweight, dbias, counter):
             width = min(WIDTH, length - t)
             gather(rows, x, i, t, 0, width, channels)
             gather(grad, dy, i, t, 0, width, channels)
-            mean = mean_of(rows, real, i, share)
-            scale = scale_of(rows, mean, real, i, share, eps)
-            by_mean, by_scale = splat(0.0), splat(0.0)
             for e in range(channels):
-                normal, by_normal = (load(rows, e) - mean) * scale, load(grad, e)
-                store(by_weight, e, load(by_weight, e) + by_normal * normal)
-                store(by_bias, e, load(by_bias, e) + by_normal)
-                by_normal *= weight[e]
-                by_mean += by_normal
-                by_scale += by_normal * normal
-                store(rows, e, normal)
-                store(grad, e, by_normal)
-            by_mean *= share
-            by_scale *= share
-            for e in range(channels):
-                by_x = load(grad, e)
-                if real[i, e]:
-                    by_x = by_x - by_mean - load(rows, e) * by_scale
-                store(rows, e, by_x * scale)
+                store(by_bias, e, load(by_bias, e) + load(grad, e))
+            before_norm(rows, grad, weight, by_weight, real, i, share, eps)
             scatter(rows, dx, i, t, 0, width, channels)
         for e in range(channels):
             dweight[i, e] = total(load(by_weight, e))
             dbias[i, e] = total(load(by_bias, e))
+
+
+@compiled
+def multiplied(rows, short, wide):
+    """``rows`` become ``wide`` times the rows of ``short``, four at once: a sum alone would wait for itself."""
+    channels, rank = wide.shape
+    whole = channels // 4 * 4
+    for e in range(0, whole, 4):
+        sum_0, sum_1, sum_2, sum_3 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+        for r in range(rank):
+            one = load(short, r)
+            sum_0 += one * wide[e, r]
+            sum_1 += one * wide[e + 1, r]
+            sum_2 += one * wide[e + 2, r]
+            sum_3 += one * wide[e + 3, r]
+        store(rows, e, sum_0)
+        store(rows, e + 1, sum_1)
+        store(rows, e + 2, sum_2)
+        store(rows, e + 3, sum_3)
+    for e in range(whole, channels):
+        sum_0 = splat(0.0)
+        for r in range(rank):
+            sum_0 += load(short, r) * wide[e, r]
+        store(rows, e, sum_0)
+
+
+@kernel(SEQUENCE, float32[:, ::1], float32[::1], boolean[:, ::1], float64, SEQUENCE, COUNTER)
+def product_forward(low, wide, weight, real, eps, y, counter):
+    """:func:`norm_forward`, without bias, of the product of ``wide``, (E, R), and ``low``, (B, L, R)."""
+    (batch, length, rank), channels = low.shape, len(weight)
+    tasks = -(-length // WIDTH)  # of one sequence
+    rows, short = buffer(channels), buffer(rank)
+    while True:
+        task = take(counter)
+        if task >= batch * tasks:
+            return
+        i, t = task // tasks, task % tasks * WIDTH
+        width = min(WIDTH, length - t)
+        share = share_of(real, i)
+        gather(short, low, i, t, 0, width, rank)
+        multiplied(rows, short, wide)
+        mean = mean_of(rows, real, i, share)
+        scale = scale_of(rows, mean, real, i, share, eps)
+        for e in range(channels):
+            store(rows, e, (load(rows, e) - mean) * scale * weight[e])
+        scatter(rows, y, i, t, 0, width, channels)
+
+
+@kernel(
+    SEQUENCE, float32[:, ::1], float32[::1], boolean[:, ::1], float64, *[SEQUENCE] * 2, *[float32[:, ::1]] * 2, COUNTER
+)
+def product_backward(low, wide, weight, real, eps, dy, dlow, dwide, dweight, counter):
+    """Write ``dlow``, and the share of each sequence, a task here, of the other gradients: (B, E R) and (B, E).
+
+    The rows of ``dwide`` are filled up to whole vectors.
+    """
+    (batch, length, rank), channels = low.shape, len(weight)
+    rows, grad, by_weight, short = buffer(channels), buffer(channels), buffer(channels), buffer(rank)
+    blocks = -(-length // WIDTH)
+    by_product, factor = buffer(channels * blocks), buffer((rank + 3) * blocks)  # of a whole sequence
+    by_wide = buffer(dwide.shape[1] + 3)
+    while True:
+        i = take(counter)
+        if i >= batch:
+            return
+        by_weight[:] = 0
+        share = share_of(real, i)
+        for t in range(0, length, WIDTH):
+            width = min(WIDTH, length - t)
+            gather(short, low, i, t, 0, width, rank)
+            gather(grad, dy, i, t, 0, width, channels)
+            multiplied(rows, short, wide)
+            before_norm(rows, grad, weight, by_weight, real, i, share, eps)
+            for e in range(channels):
+                store(by_product, e * blocks + t // WIDTH, load(rows, e))
+            for r in range(rank):
+                store(factor, r * blocks + t // WIDTH, load(short, r))
+            multiplied(short, rows, wide.T)
+            scatter(short, dlow, i, t, 0, width, rank)
+        for e in range(channels):
+            for r in range(0, rank, 4):  # what is behind the last is zero, and overwritten by the next channel
+                sum_0, sum_1, sum_2, sum_3 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+                for t in range(blocks):
+                    one, place = load(by_product, e * blocks + t), r * blocks + t
+                    sum_0 += one * load(factor, place)
+                    sum_1 += one * load(factor, place + blocks)
+                    sum_2 += one * load(factor, place + 2 * blocks)
+                    sum_3 += one * load(factor, place + 3 * blocks)
+                place = e * rank + r
+                store(by_wide, place, sum_0)
+                store(by_wide, place + 1, sum_1)
+                store(by_wide, place + 2, sum_2)
+                store(by_wide, place + 3, sum_3)
+        for k in range(0, dwide.shape[1], WIDTH):
+            store_from(dwide[i], k, totals(by_wide, k))
+        for e in range(channels):
+            dweight[i, e] = total(load(by_weight, e))
 
 
 # --- what follows ASTM's branches and precedes Cross-ASTM -------------------------------------------------------------

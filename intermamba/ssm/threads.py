@@ -27,6 +27,11 @@ def available() -> bool:
     return True
 
 
+def compiles(*tensors: Shaped[Tensor, "..."]) -> bool:
+    """Whether compiled passes take such tensors: in main memory, in float32 or less."""
+    return all(value.device.type == "cpu" and value.dtype in SINGLE for value in tensors) and available()
+
+
 def kernels() -> ModuleType:
     """The compiled kernels; loads numba."""
     from intermamba.ssm import kernels

@@ -11,7 +11,7 @@ from torch._subclasses import FakeTensorMode
 
 from intermamba.ssm import fuse, selective_scan
 from intermamba.ssm.conv import causal_conv_silu
-from intermamba.ssm.norm import masked_norm
+from intermamba.ssm.norm import masked_norm, norm_of_product
 
 
 def draw(*shape: int) -> Tensor:
@@ -41,6 +41,10 @@ PASSES = {
     "LIIA": (
         lambda h, scale, shift, *filters: fuse.aggregate(h, scale, shift, filters, REAL, 1e-5),
         [(4, 20, 32), (2, 64), (2, 64), (2, 2, 1, 1), (2,), (1, 2, 3, 3), (1,)],
+    ),
+    "norm of a product": (
+        lambda low, wide, weight: norm_of_product(wide, low, weight, REAL, 1e-5),
+        [(2, 4, 70), (20, 4), (20,)],
     ),
     "normalisation": (lambda *tensors: masked_norm(*tensors, REAL, 1e-5), [SEQUENCE, (20,), (20,)]),
 }

@@ -13,7 +13,7 @@ from intermamba.models.intermamba import Liia
 from intermamba.models.layers import ChannelLinear, ChannelNorm
 from intermamba.ssm import fuse, selective_scan, threads
 from intermamba.ssm.conv import causal_conv_silu
-from intermamba.ssm.norm import masked_norm
+from intermamba.ssm.norm import masked_norm, norm_of_product
 
 SHAPES = [(1, 1, 1), (2, 3, 5), (2, 16, 16), (3, 37, 45), (2, 48, 64), (1, 70, 300), (2, 5, 1030)]
 """Batch, channels, steps."""
@@ -56,6 +56,19 @@ def normalisation(shape: tuple[int, int, int], masked: bool) -> tuple[Callable[.
     return partial(masked_norm, real=real, eps=1e-5), values
 
 
+def product(shape: tuple[int, int, int], masked: bool, rank: int = 4) -> tuple[Callable[..., Tensor], list[Tensor]]:
+    """The normalisation of ``wide @ low``."""
+    batch, channels, length = shape
+    low, _ = sequences((batch, rank, length), False)
+    _, real = sequences(shape, masked)
+    wide = 0.3 + torch.randn(channels, rank, generator=torch.Generator().manual_seed(1))
+
+    def function(low: Tensor, wide: Tensor, weight: Tensor, *, fused: bool = True) -> Tensor:
+        return norm_of_product(wide, low, weight, real, 1e-5, fused=fused)
+
+    return function, [low, wide, torch.linspace(0.5, 2, channels)]
+
+
 def sequences(shape: tuple[int, int, int], masked: bool) -> tuple[Tensor, Tensor | None]:
     """Standard normal sequences, and channels that count: fewer in each next one."""
     batch, channels, _ = shape
@@ -72,7 +85,8 @@ def outcome(function: Callable[..., Tensor], values: list[Tensor], weight: Tenso
 
 def check(function: Callable[..., Tensor], values: list[Tensor], arrange: Callable[[Tensor], Tensor]) -> None:
     """Within rounding of float64, relative to each tensor's largest value."""
-    weight = arrange((torch.arange(values[0].numel()) % 7 - 3.0).reshape(values[0].shape))
+    y = function(*values)
+    weight = arrange((torch.arange(y.numel()) % 7 - 3.0).reshape(y.shape))
     exact = outcome(partial(function, fused=False), [value.double() for value in values], weight)
     found = outcome(function, [arrange(values[0]), *values[1:]], weight)
     for value, expected in zip(found, exact, strict=True):
@@ -82,15 +96,15 @@ def check(function: Callable[..., Tensor], values: list[Tensor], arrange: Callab
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("make", [convolution, normalisation])
+@pytest.mark.parametrize("make", [convolution, normalisation, product])
 def test_fused_passes_agree_over_shapes(make, shape, masked):
-    if make is normalisation and shape[1] == 1:
+    if make is not convolution and shape[1] == 1:
         pytest.skip("one channel has no deviation")
     check(*make(shape, masked), steps_last)
 
 
 @pytest.mark.parametrize("arrange", [channels_last, spread])
-@pytest.mark.parametrize("make", [convolution, normalisation])
+@pytest.mark.parametrize("make", [convolution, normalisation, product])
 def test_fused_passes_agree_over_memory_layouts(make, arrange):
     check(*make((3, 37, 45), True), arrange)
 
@@ -107,17 +121,17 @@ def test_convolution_is_the_literal_sum():
     torch.testing.assert_close(y, raw * raw.sigmoid())
 
 
-@pytest.mark.parametrize("make", [convolution, normalisation])
+@pytest.mark.parametrize("make", [convolution, normalisation, product])
 def test_plain_gradients_are_those_of_finite_differences(make):
     function, values = make((2, 4, 3), True)
     leaves = tuple(value.double().requires_grad_() for value in values)
     assert torch.autograd.gradcheck(partial(function, fused=False), leaves)
 
 
-@pytest.mark.parametrize("make", [convolution, normalisation])
+@pytest.mark.parametrize("make", [convolution, normalisation, product])
 def test_threads_and_modes_of_torch_change_no_byte(make, monkeypatch):
     function, values = make((3, 37, 45), True)
-    weight = values[0].cos()
+    weight = function(*values).cos()
     expected = outcome(function, values, weight)
     with torch.autocast("cpu", torch.bfloat16):
         assert all(map(torch.equal, outcome(function, values, weight), expected))
@@ -126,6 +140,13 @@ def test_threads_and_modes_of_torch_change_no_byte(make, monkeypatch):
     monkeypatch.setattr(threads, "WORTH_A_THREAD", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     assert all(map(torch.equal, outcome(function, values, weight), expected))
+
+
+@pytest.mark.parametrize(("wide", "weight", "real"), [((5, 2), 5, 5), ((5, 3), 4, 5), ((5, 3), 5, 6)])
+def test_factors_and_parameters_that_do_not_fit_are_refused_before_they_are_read(wide, weight, real):
+    unchecked = inspect.unwrap(norm_of_product)
+    with pytest.raises(ValueError, match="of shapes"):
+        unchecked(torch.zeros(wide), torch.zeros(1, 3, 4), torch.zeros(weight), torch.ones(1, real) > 0, 1e-5)
 
 
 @pytest.mark.parametrize("function", [causal_conv_silu, masked_norm])
