@@ -27,9 +27,9 @@ install: .venv/installed
 reproduce: install
 	@snakemake --cores all --config profile=$(PROFILE)
 
-# All tests except the slow ones (`pytest -m slow`).
+# All tests except the slow ones (`pytest -m slow`). Compiled modules with checks are kept for the next run.
 test: install
-	@pytest -n 2 --dist worksteal -m "not slow"
+	@PYTHONDONTWRITEBYTECODE= pytest -n 2 --dist worksteal -m "not slow"
 
 # All readers on damaged files, for about an hour; failing inputs are kept beside the table.
 fuzz: install
