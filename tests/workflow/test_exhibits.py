@@ -36,8 +36,8 @@ from workflow.tables.tabular import Block, Cell, Column, Row, Table
 
 
 def rows(study, job):
-    steps = pd.read_csv(job.all("steps")[0])["steps"].unique()
-    row = Row("Steps", {"count": Cell(str(len(steps)), details={"source": str(job.all("steps")[0])})})
+    steps = pd.read_csv(job.all("steps.metrics")[0])["steps"].unique()
+    row = Row("Steps", {"count": Cell(str(len(steps)), details={"source": str(job.all("steps.metrics")[0])})})
     return Table((Column("count", "Count"),), (Block("counted", "Counted", (row,)),))
 
 
@@ -62,7 +62,9 @@ def count(config, job):
         pd.read_csv(job["metrics"]).groupby("method").size().to_csv(job["rows"])
 
 
-TABLE = Exhibit(name="counted", title="How many steps.", function="theirs:rows", inputs=("steps",), knobs=("steps",))
+TABLE = Exhibit(
+    name="counted", title="How many steps.", function="theirs:rows", inputs=("steps.metrics",), knobs=("steps",)
+)
 FIGURE = Exhibit(name="bars", title="Rows", text="One bar.", function="theirs:draw", inputs=("count.rows",), timed=True)
 COUNT = StageCommand(name="count", help="Count the rows of every method.", declare="theirs:declare")
 BROKEN = Exhibit(name="broken", title="", function="theirs:draw", inputs=("metrisc",))
@@ -96,7 +98,7 @@ def test_they_are_in_the_graph_the_results_and_the_report(
     install(tmp_path / "installed", monkeypatch, "theirs", SOURCE, **own)
     assert list(table_entries.tables())[-1] == "counted"
     assert table_entries.tables()["counted"].number == 12
-    assert figure_entries.figures()["bars"].number == 13
+    assert figure_entries.figures()["bars"].number == 14
 
     stages = table(study)
     files = [f"results/smoke/tables/counted.{form}" for form in ("tex", "md", "csv")]
@@ -106,7 +108,7 @@ def test_they_are_in_the_graph_the_results_and_the_report(
     assert [job.command for job in stages["count"].jobs()] == ["intermamba count --profile smoke"]
     assert stages["figures"].job()["count.rows"] == Path("results/smoke/rows.csv")
     assert "cmd: intermamba count" in dvc.compile_document(study)
-    assert set(stages["tables"].job().all("steps")) <= set(stages["tables"].job().reads)
+    assert set(stages["tables"].job().all("steps.metrics")) <= set(stages["tables"].job().reads)
     assert "steps" in stages["tables"].knobs
     assert {"bars.pdf", "bars.png"} <= stages["figures"].job().measured
 
@@ -118,7 +120,7 @@ def test_they_are_in_the_graph_the_results_and_the_report(
     page = path("report", profile="smoke").read_text(encoding="utf-8")
     document = path("report_document", profile="smoke").read_text(encoding="utf-8")
     assert "Table 12. How many steps." in page
-    assert "Figure 13. Rows" in page
+    assert "Figure 14. Rows" in page
     assert "../tables/counted.tex" in document
     assert "../figures/bars.pdf" in document
     assert '"count"' in page
