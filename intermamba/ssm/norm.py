@@ -136,10 +136,6 @@ def _keep_product(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  #
     ctx.save_for_backward(*tensors)
 
 
-def _product_gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    return *_PRODUCT_BACK(*ctx.saved_tensors, ctx.eps, grad), None, None
-
-
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001
     x, weight, _, real, ctx.eps = inputs
     ctx.save_for_backward(x, weight, real)
@@ -172,5 +168,5 @@ _PRODUCT = operator(
     _like_product,
     device="CPU",
     keep=_keep_product,
-    backward=_product_gradients,
+    backward=lambda ctx, grad: (*_PRODUCT_BACK(*ctx.saved_tensors, ctx.eps, grad), None, None),
 )

@@ -11,7 +11,7 @@ from evaluators.sources import SingleSource
 from intermamba import files
 from intermamba.config import Config
 from intermamba.generate import MotionGenerator
-from intermamba.group import Group, together
+from intermamba.group import together
 from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
 from intermamba.text.cache import features_of
@@ -50,32 +50,20 @@ def _run(
     config: Config, job: Job, columns: tuple[str, ...], settings: Settings, repeats: int, progress: Progress
 ) -> None:
     with together(config.runtime) as group:
-        _measure(config, job, columns, settings, repeats, progress if group.first else SILENT, group)
+        setup = EvaluationSetup(config, job, repeats, group.device)
+        trained, features = load(config, job), features_of(job)
+        own = trained.recipe.variant.configured(config).diffusion
 
-
-def _measure(
-    config: Config,
-    job: Job,
-    columns: tuple[str, ...],
-    settings: Settings,
-    repeats: int,
-    progress: Progress,
-    group: Group,
-) -> None:
-    setup = EvaluationSetup(config, job, repeats, group.device)
-    trained = load(config, job)
-    own = trained.recipe.variant.configured(config).diffusion
-    with job.recorded(config, setup.seeds) as notes:
-        sources: dict[str, Source] = {}
-        for number, changes in enumerate(settings.values()):
+        def source(changes: Mapping[str, Any]) -> Source:
             sampling = own.model_copy(update=changes)
-            generator = MotionGenerator(trained, features_of(job), sampling, setup.device, config.runtime.sampler)
-            sources[str(number)] = SingleSource(
-                GeneratedSource(generator, setup.real, config.runtime.sampling_batch, group)
-            )
-        found = setup.measure(sources, "reproduced", job.seed, progress)
-        which = list(settings)
-        values = {name: [which[int(number)][place] for number in found["method"]] for place, name in enumerate(columns)}
-        if group.first:
-            files.write_csv(job["metrics"], found.assign(method=job.variant, **values))
-        notes.update(setup.notes)
+            generator = MotionGenerator(trained, features, sampling, setup.device, config.runtime.sampler)
+            return SingleSource(GeneratedSource(generator, setup.real, config.runtime.sampling_batch, group))
+
+        with job.recorded(config, setup.seeds) as notes:
+            sources = {str(number): source(changes) for number, changes in enumerate(settings.values())}
+            found = setup.measure(sources, "reproduced", job.seed, progress if group.first else SILENT)
+            which = [list(settings)[int(number)] for number in found["method"]]
+            values = {name: [one[place] for one in which] for place, name in enumerate(columns)}
+            if group.first:
+                files.write_csv(job["metrics"], found.assign(method=job.variant, **values))
+            notes.update(setup.notes)

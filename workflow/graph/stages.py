@@ -276,8 +276,10 @@ def declare(config: Config) -> dict[str, Stage]:
     given = tuple(external(data, method) for data, method in config.external())
     first = tuple(row for row in rows if int(row["seed"]) == config.runs[row["dataset"]][row["variant"]][0])
     performers = tuple(row for row in first if not variant_of(row["variant"]).ablation)
-    guided = {(data, variant_of(name).name) for data, names in config.guidance.variants.items() for name in names}
-    fusing = {(data, variant_of(name).name) for data, names in config.fusion.variants.items() for name in names}
+    guided, fusing = (
+        {(data, variant_of(name).name) for data, names in one.variants.items() for name in names}
+        for one in (config.guidance, config.fusion)
+    )
     full = tuple(row for row in performers if row["variant"] == FULL_MODEL)
     recipes = tuple(dict.fromkeys(recipe(name) for name in sorted({row["variant"] for row in rows})))
     protocols = local(Path(str(resources.files("evaluators"))) / "protocols.yaml")
