@@ -10,6 +10,7 @@ import workflow_study as made_up
 from stages import run as run_stage
 
 import ablations
+from evaluators.results import BY_COMBINATION
 from intermamba.models import variants
 from intermamba.paths import path
 from workflow.graph.stages import table
@@ -87,6 +88,13 @@ def test_a_range_has_its_ends_and_their_places(results: Results) -> None:
 
 def test_rows_are_compared_over_training_seeds(results: Results) -> None:
     assert "differs by +0.050 (95%: +0.050 to +0.050)" in text(results, "Lengths of motions")
+
+
+def test_data_without_known_combinations_have_no_sentence_on_copying(results: Results) -> None:
+    study = results.study
+    official = study.summary[~study.summary["metric"].isin(BY_COMBINATION)]
+    topics = {one.topic for one in lessons(replace(results, study=replace(study, summary=official)))}
+    assert topics == {one.topic for one in lessons(results)} - {"Copying"}
 
 
 def test_what_was_not_measured_is_not_said(results: Results) -> None:

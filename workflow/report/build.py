@@ -25,7 +25,6 @@ from workflow.results.reproduced import Study, measured_on, read
 from workflow.tables import build as tables
 from workflow.tables import latex, pdf
 from workflow.tables import tables as registry
-from workflow.tables.claims import balance
 from workflow.tables.tabular import Table
 
 EMBEDDED = 64 * 1024
@@ -55,7 +54,7 @@ def run(config: Config, job: Job) -> tuple[Path, str]:
         pictures = tuple(_picture(one, config.profile, one.say(study, drawn)) for one in figures(config).values())
         held_back = towers.held_back(config.profile)
         learned = lessons(Results.of(study, metrics, claims, drawn))
-        summary = _summary(facts, headlines, learned, balance(claims), held_back)
+        summary = _summary(facts, headlines, learned, held_back)
         files.write_text(document, _document(made, config.profile, pictures, summary))
         printed, notes["pdf"] = _printed(document)
         report = Report(
@@ -166,7 +165,7 @@ def _facts(study: Study, lineage: Lineage) -> dict[str, str]:
 
 
 def _summary(
-    facts: Mapping[str, str], headlines: Iterable[Headline], learned: Iterable[Lesson], claims: str, held_back: str
+    facts: Mapping[str, str], headlines: Iterable[Headline], learned: Iterable[Lesson], held_back: str
 ) -> list[tuple[str, str]]:
     """The PDF's summary: heading and text of each paragraph, the first one without heading."""
     results = [(f"Result on {one.dataset}", one.text) for one in headlines]
@@ -175,9 +174,8 @@ def _summary(
     return [
         ("", facts["lead"]),
         *results,
-        *((one.topic, one.text) for one in learned if one.exhibit != "claims"),
+        *((one.topic, one.text) for one in learned),
         *([("The text tower", f"{held_back}.")] if held_back else []),
-        ("The paper's claims", f"{claims}. 'Inconclusive' is not evidence against the paper."),
         *((name, f"{text}.") for name, text in shown),
         ("Reading", f"{tables.APART} {numbers}"),
     ]

@@ -6,12 +6,11 @@ rules of :mod:`workflow.results.contrasts`; where rows were trained once, no dif
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from evaluators.results import METRICS, SHUFFLED, BlockName
+from evaluators.results import METRICS, SHUFFLED
 from intermamba import datasets
 from intermamba.config import Dataset
 from intermamba.names import dataset_name
@@ -87,17 +86,17 @@ def headline(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> Headline:
         dataset: one that the profile runs.
     """
     methods = study.members(datasets.dataset(dataset).comparison, dataset)
-    real, chance = (float(_result(study, dataset, "reference", name, PRECISION)["mean"]) for name in ("real", SHUFFLED))
+    real, chance = (study.mean(dataset, "reference", name, PRECISION) for name in ("real", SHUFFLED))
     ranking = _ranking(study, metrics, dataset, methods, PRECISION)
     lost = at_chance(study, metrics, dataset)
     bars = []
     for name in methods:
-        row = _result(study, dataset, "reproduced", name, PRECISION)
+        row = study.result(dataset, "reproduced", name, PRECISION)
         value, half = float(row["mean"]), float(row["interval"])
         low, high = _over_seeds(metrics, dataset, name) or (value - half, value + half)
         above = None if lost is None else name not in lost
         bars.append(Bar(study.label(name), value, low, high, name in ranking.leaders and above is not False, above))
-    precision = f"{_precision(study, dataset, ranking, lost, chance)} The ground truth has {_shown(real, PRECISION)}."
+    precision = f"{_precision(study, dataset, ranking, lost, chance)} The ground truth has {shown(real, PRECISION)}."
     return Headline(
         dataset_name(dataset),
         chance,
@@ -110,7 +109,7 @@ def headline(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> Headline:
 
 def at_chance(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> list[str] | None:
     """Rows that are not above chance in R-precision over training seeds; ``None`` where rows were trained once."""
-    chance = float(_result(study, dataset, "reference", SHUFFLED, PRECISION)["mean"])
+    chance = study.mean(dataset, "reference", SHUFFLED, PRECISION)
     try:
         blocks = Blocks(trainings(metrics, dataset, PRECISION))
         return [name for name in study.config.runs[dataset] if not above_chance(blocks.against(name, chance))]
@@ -127,7 +126,7 @@ def _over_seeds(metrics: pd.DataFrame, dataset: Dataset, method: str) -> tuple[f
 
 
 def _ranking(study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Sequence[str], metric: str) -> _Ranking:
-    values = {name: float(_result(study, dataset, "reproduced", name, metric)["mean"]) for name in methods}
+    values = {name: study.mean(dataset, "reproduced", name, metric) for name in methods}
     sign = -1 if METRICS[metric].direction == "up" else 1
     best, *others = sorted(methods, key=lambda name: sign * values[name])
     found = trainings(metrics, dataset, metric)
@@ -141,7 +140,7 @@ def _ranking(study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Seq
 
 
 def _precision(study: Study, dataset: Dataset, ranking: _Ranking, lost: Sequence[str] | None, chance: float) -> str:
-    level = _shown(chance, PRECISION)
+    level = shown(chance, PRECISION)
     if lost is None:
         once = f"Rows were trained once, which cannot establish differences between them or from chance ({level})."
         return f"{_leading(study, dataset, ranking.leaders, PRECISION)} {once}"
@@ -156,28 +155,24 @@ def _precision(study: Study, dataset: Dataset, ranking: _Ranking, lost: Sequence
 
 def _distance(study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Sequence[str]) -> str:
     ranking = _ranking(study, metrics, dataset, methods, "fid")
-    floor = _shown(float(_result(study, dataset, "reference", "real", "fid")["mean"]), "fid")
+    floor = shown(study.mean(dataset, "reference", "real", "fid"), "fid")
     return f"{_leading(study, dataset, ranking.leaders, 'fid')} Two draws of the ground truth are {floor} apart."
 
 
 def _leading(study: Study, dataset: Dataset, leaders: Sequence[str], metric: str) -> str:
     name = "R-precision (top 3)" if metric == PRECISION else METRICS[metric].label
     best = "highest" if METRICS[metric].direction == "up" else "lowest"
-    values = [_shown(float(_result(study, dataset, "reproduced", one, metric)["mean"]), metric) for one in leaders]
+    values = [shown(study.mean(dataset, "reproduced", one, metric), metric) for one in leaders]
     if len(leaders) == 1:
         return f"{study.label(leaders[0])} has the {best} {name}, {values[0]}."
     names = [f"{study.label(one)} ({value})" for one, value in zip(leaders, values, strict=True)]
     return f"{_listed(names)} have the {best} {name} and are not distinguishable."
 
 
-def _shown(value: float, metric: str) -> str:
+def shown(value: float, metric: str) -> str:
+    """A value of a metric as the tables print it."""
     return decimals(value, METRICS[metric].digits)
 
 
 def _listed(words: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-
-
-def _result(study: Study, dataset: Dataset, block: BlockName, method: str, metric: str) -> "pd.Series[Any]":
-    found = study.results(dataset, block, method)
-    return found[found["metric"] == metric].iloc[0]

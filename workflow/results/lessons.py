@@ -10,18 +10,19 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from evaluators.results import METRICS, NEAREST, BlockName
+from evaluators.results import BY_COMBINATION, METRICS, NEAREST
 from intermamba import datasets
 from intermamba.config import Dataset
 from intermamba.job import Job
 from intermamba.names import dataset_name, solver_name
 from workflow.results import fusion
 from workflow.results.contrasts import Blocks, trainings
+from workflow.results.headline import shown
 from workflow.results.reproduced import Study, joined
 from workflow.tables.claims import balance
 from workflow.tables.tabular import decimals, signed
 
-PRECISION, DISTANCE = "top3", "fid"
+PRECISION, DISTANCE, NEAR = "top3", "fid", "nearest_joints"
 FULL, PRINTED = "intermamba", "intermamba_printed"
 ESTIMATED, GIVEN = "t2m", "t2m_given"
 """T2M with lengths that it estimates, and with those of the test clips."""
@@ -61,11 +62,6 @@ class Results:
         measured = {name: joined(drawn.inputs.get(f"{name}.metrics", ())) for name in stages}
         return cls(study, metrics, claims, **measured)
 
-    def mean(self, dataset: Dataset, block: BlockName, method: str, metric: str) -> float:
-        """A number of the summary."""
-        found = self.study.results(dataset, block, method)
-        return float(found.loc[found["metric"] == metric, "mean"].iloc[0])
-
     def runs(self, dataset: Dataset, *methods: str) -> bool:
         """Whether all of ``methods`` are rows of a dataset."""
         return set(methods) <= set(self.study.config.runs.get(dataset, {}))
@@ -73,7 +69,7 @@ class Results:
     def best(self, dataset: Dataset, metric: str) -> tuple[str, float]:
         """The compared row that is best in R-precision or FID, and its value."""
         compared = self.study.members(datasets.dataset(dataset).comparison, dataset)
-        values = {name: self.mean(dataset, "reproduced", name, metric) for name in compared}
+        values = {name: self.study.mean(dataset, "reproduced", name, metric) for name in compared}
         name = (max if METRICS[metric].direction == "up" else min)(values, key=values.__getitem__)
         return name, values[name]
 
@@ -87,17 +83,17 @@ def lessons(results: Results) -> tuple[Lesson, ...]:
 def _quality(results: Results) -> Iterator[str]:
     for dataset in results.study.config.runs:
         (precise, precision), (near, distance) = (results.best(dataset, metric) for metric in (PRECISION, DISTANCE))
-        real, floor = (results.mean(dataset, "reference", "real", metric) for metric in (PRECISION, DISTANCE))
+        real, floor = (results.study.mean(dataset, "reference", "real", metric) for metric in (PRECISION, DISTANCE))
         yield (
-            f"On {dataset_name(dataset)} the highest R-precision (top 3), {_value(precision, PRECISION)} of "
+            f"On {dataset_name(dataset)} the highest R-precision (top 3), {shown(precision, PRECISION)} of "
             f"{results.study.label(precise)}, is {precision / real:.0%} of the ground truth's, and the lowest FID, "
-            f"{_value(distance, DISTANCE)} of {results.study.label(near)}, is {distance / floor:,.0f} times that "
+            f"{shown(distance, DISTANCE)} of {results.study.label(near)}, is {distance / floor:,.0f} times that "
             "between two draws of the ground truth."
         )
 
 
 def _claims(results: Results) -> Iterator[str]:
-    yield f"{balance(results.claims)}."
+    yield f"{balance(results.claims)}. 'Inconclusive' is not evidence against the paper."
 
 
 def _parts(results: Results) -> Iterator[str]:
@@ -130,7 +126,7 @@ def _recipe(results: Results) -> Iterator[str]:
     for dataset in results.study.config.runs:
         if results.runs(dataset, FULL, PRINTED):
             (own, printed), (near, far) = (
-                [_value(results.mean(dataset, "reproduced", name, metric), metric) for name in (FULL, PRINTED)]
+                [shown(results.study.mean(dataset, "reproduced", name, metric), metric) for name in (FULL, PRINTED)]
                 for metric in (PRECISION, DISTANCE)
             )
             yield (
@@ -169,17 +165,19 @@ def _lengths(results: Results) -> Iterator[str]:
 
 def _copying(results: Results) -> Iterator[str]:
     for dataset in results.study.config.runs if results.study.config.copying else ():
+        if not set(BY_COMBINATION) <= set(results.study.results(dataset, "reference", NEAREST)["metric"]):
+            continue  # only the embedded data know their combinations
         best, _ = results.best(dataset, PRECISION)
-        label = results.study.label(best)
-        (shown, own_shown), (new, own_new), (near, own_near) = (
-            (results.mean(dataset, "reference", NEAREST, metric), results.mean(dataset, "reproduced", best, metric))
-            for metric in ("top3_shown", "top3_held_out", "nearest_joints")
-        )
+        measured = (*BY_COMBINATION, NEAR)
+        copied = {one: results.study.mean(dataset, "reference", NEAREST, one) for one in measured}
+        own = {one: results.study.mean(dataset, "reproduced", best, one) for one in measured}
+        seen, new = BY_COMBINATION
         yield (
             f"Copies of the training clip with the nearest caption have an R-precision (top 3) of "
-            f"{_value(shown, PRECISION)} on {dataset_name(dataset)} for combinations that training shows and "
-            f"{_value(new, PRECISION)} for others, {label} {_value(own_shown, PRECISION)} and "
-            f"{_value(own_new, PRECISION)}; joints are {near:.1f} and {own_near:.1f} cm from the nearest training clip."
+            f"{shown(copied[seen], seen)} on {dataset_name(dataset)} for combinations that training shows and "
+            f"{shown(copied[new], new)} for others, {results.study.label(best)} {shown(own[seen], seen)} and "
+            f"{shown(own[new], new)}; joints are {shown(copied[NEAR], NEAR)} and {shown(own[NEAR], NEAR)} cm from the "
+            "nearest training clip."
         )
 
 
@@ -221,12 +219,8 @@ def _difference(results: Results, dataset: Dataset, first: str, second: str) -> 
     return f"{signed(found.effect, digits)} (95%: {signed(found.low, digits)} to {signed(found.high, digits)})"
 
 
-def _value(value: float, metric: str) -> str:
-    return decimals(value, METRICS[metric].digits)
-
-
 def _range(values: "pd.Series[float]", metric: str) -> str:
-    return f"{_value(values.min(), metric)} to {_value(values.max(), metric)}"
+    return f"{shown(values.min(), metric)} to {shown(values.max(), metric)}"
 
 
 def _solver(setting: Hashable) -> str:

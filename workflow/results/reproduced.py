@@ -115,6 +115,15 @@ class Study:
             )
         return chosen
 
+    def result(self, dataset: Dataset, block: BlockName, method: str, metric: str) -> "pd.Series[Any]":
+        """The row of the summary of one method and metric."""
+        found = self.results(dataset, block, method)
+        return found[found["metric"] == metric].iloc[0]
+
+    def mean(self, dataset: Dataset, block: BlockName, method: str, metric: str) -> float:
+        """Its mean over repeats and training seeds."""
+        return float(self.result(dataset, block, method, metric)["mean"])
+
     def counts(self, method: str, sizes: Sizes) -> Mapping[str, Any]:
         """Counts of one method at the profile's own sizes or at the paper's.
 
