@@ -1,16 +1,19 @@
 """A small study with made-up results, for tests of aggregation and tables."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pytest
 from places import ROOT
 from stages import run as run_stage
 
 import ablations
 from evaluators.perturbations import catalogue
 from evaluators.results import METRICS
-from intermamba import files
+from intermamba import files, models
 from intermamba.config import Config, MotionsConfig, OfficialConfig, load
 from intermamba.datasets import family
 from intermamba.methods.variant import Variant
@@ -55,6 +58,19 @@ VARIANTS = {
     ),
     "my_idea_100%": variant("my_idea_100%", "My idea & 100% of_it", changes={"spatial": False}),
 }
+
+
+class _Source(NamedTuple):
+    """An entry point of variants."""
+
+    load: Callable[[], Callable[[], dict[str, Variant]]]
+    value: str = "workflow_study"
+
+
+def known(patch: pytest.MonkeyPatch, *more: Variant) -> None:
+    """Make the variants of this study, those under ablations/ and ``more`` all that are known."""
+    found = ablations.load() | VARIANTS | {one.name: one for one in more}
+    patch.setattr(models, "points", lambda _: [_Source(lambda: lambda: found)])
 
 
 def config(runs=None, official=None, motions=None) -> Config:

@@ -6,11 +6,10 @@ import pytest
 import workflow_study as made_up
 from stages import run as run_stage
 
-import ablations
-from intermamba import files, models
+from intermamba import files
 from intermamba.errors import ConfigError
 from intermamba.paths import path
-from workflow.results import aggregate, claims
+from workflow.results import claims
 from workflow.results.reproduced import read
 
 ROWS = {"intermamba": (0, 1, 2), "intergen": (0, 1, 2), "without_temporal": (0, 1, 2), "my_idea_100%": (0,)}
@@ -23,8 +22,7 @@ def study(tmp_path, monkeypatch):
     files_of_paper = made_up.ROOT / "results" / "paper"
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "paper").symlink_to(files_of_paper)
-    for module in (models, aggregate):
-        monkeypatch.setattr(module, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
+    made_up.known(monkeypatch)
     config = made_up.config({"interhuman": ROWS})
     made_up.write(config)
     run_stage("aggregate", config)
@@ -162,8 +160,7 @@ def test_a_broken_claim_is_named(tmp_path):
         claims.load(file)
 
 
-def test_the_stage_writes_a_row_a_claim_and_again_to_the_byte(study, monkeypatch):
-    monkeypatch.setattr(claims, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
+def test_the_stage_writes_a_row_a_claim_and_again_to_the_byte(study):
     run_stage("claims", study)
     file = path("claims", profile="smoke")
     first = files.sha256(file)

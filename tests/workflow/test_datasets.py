@@ -11,19 +11,14 @@ import yaml
 from packages import install
 from stages import run as run_stage
 
-import ablations
 from intermamba import config as configuration
 from intermamba.config import Config
 from intermamba.data import inventory
 from intermamba.data.splits import SplitFile
 from intermamba.errors import ConfigError
 from intermamba.paths import path
-from workflow.figures import build as figures
 from workflow.graph import dvc
 from workflow.graph.stages import table
-from workflow.report import build
-from workflow.results import aggregate, claims
-from workflow.tables import build as tables
 
 SOURCE = """
 from dataclasses import replace
@@ -58,10 +53,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     base["runs"] = {name: {"intermamba": [0], "intergen": [0]} for name in ("interhuman", "duet")}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     monkeypatch.chdir(tmp_path)
-    for module in (tables, figures, build):
-        monkeypatch.setattr(module, "variants", lambda: made_up.VARIANTS)
-    for module in (aggregate, claims):
-        monkeypatch.setattr(module, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
+    made_up.known(monkeypatch)
     return configuration.load("smoke")
 
 

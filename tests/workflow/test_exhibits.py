@@ -12,20 +12,15 @@ import workflow_study as made_up
 from packages import install
 from stages import run as run_stage
 
-import ablations
 from intermamba.config import Config
 from intermamba.errors import ConfigError
 from intermamba.paths import path
 from workflow import figures as figure_entries
 from workflow import tables as table_entries
 from workflow.exhibits import numbering
-from workflow.figures import build as figures
 from workflow.graph import dvc
 from workflow.graph.commands import COMMANDS
 from workflow.graph.stages import table, targets
-from workflow.report import build
-from workflow.results import aggregate, claims
-from workflow.tables import build as tables
 
 SOURCE = """
 import pandas as pd
@@ -82,10 +77,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     (tmp_path / "study/evaluators").mkdir()
     shutil.copy(made_up.ROOT / "evaluators/protocols.yaml", tmp_path / "study/evaluators")
     monkeypatch.chdir(tmp_path / "study")
-    for module in (tables, figures, build):
-        monkeypatch.setattr(module, "variants", lambda: made_up.VARIANTS)
-    for module in (aggregate, claims):
-        monkeypatch.setattr(module, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
+    made_up.known(monkeypatch)
     return made_up.config()
 
 

@@ -17,7 +17,6 @@ from intermamba.errors import StateError
 from intermamba.methods.method import CLEAN_MOTION, Error
 from intermamba.paths import path
 from intermamba.render.camera import Camera
-from workflow.figures import build as figures
 from workflow.figures.figure2 import Panel, Point, figure2, measured_panels, reported_panel
 from workflow.figures.figure7 import equally_far, figure7, moments
 from workflow.figures.figure8 import figure8
@@ -106,7 +105,7 @@ def finished(aggregated, tmp_path, monkeypatch):
     folder, config = aggregated
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(figures, "variants", lambda: made_up.VARIANTS)
+    made_up.known(monkeypatch)
     return config
 
 

@@ -9,12 +9,10 @@ import pytest
 import workflow_study as made_up
 from stages import run as run_stage
 
-import ablations
 from evaluators.results import BY_COMBINATION
 from intermamba.models import variants
 from intermamba.paths import path
 from workflow.graph.stages import table
-from workflow.results import aggregate, claims
 from workflow.results.lessons import PARTS, TAUGHT, Results, lessons
 from workflow.results.reproduced import read
 
@@ -48,8 +46,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
         patch.setattr(made_up, "VARIANTS", variants())
         patch.setattr(made_up, "MEANS", made_up.MEANS | MEANS)
         patch.setattr(made_up, "losses", lambda seed: LOSSES(seed).assign(length=1.0))  # of T2M's last part
-        for module in (aggregate, claims):
-            patch.setattr(module, "variants", ablations.load)
         made_up.write(config)
         for stage in ("aggregate", "claims"):
             run_stage(stage, config)

@@ -18,17 +18,14 @@ import workflow_study as made_up
 from places import PHONE
 from stages import run as run_stage
 
-import ablations
 from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import DataError, StateError
 from intermamba.paths import path, record_of
-from workflow.figures import build as figures
 from workflow.report import build
 from workflow.report.lineage import Lineage
 from workflow.report.page import Book, Report, packed, render, sortable
-from workflow.results import aggregate, claims, towers
-from workflow.tables import build as tables
+from workflow.results import towers
 from workflow.tables import pdf
 from workflow.tables.tabular import Cell
 
@@ -46,10 +43,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
         (tree / "evaluators").mkdir()
         shutil.copy(made_up.ROOT / "evaluators/protocols.yaml", tree / "evaluators")
         patch.chdir(tree)
-        for module in (tables, figures, build):
-            patch.setattr(module, "variants", lambda: made_up.VARIANTS)
-        for module in (aggregate, claims):
-            patch.setattr(module, "variants", lambda: {**ablations.load(), **made_up.VARIANTS})
+        made_up.known(patch)
         made_up.finish(config)
         run_stage("report", config)
         yield config
