@@ -93,7 +93,7 @@ def _quality(results: Results) -> Iterator[str]:
 
 
 def _claims(results: Results) -> Iterator[str]:
-    yield f"{balance(results.claims)}. 'Inconclusive' is not evidence against the paper."
+    yield f"{balance(results.claims)}."
 
 
 def _parts(results: Results) -> Iterator[str]:
