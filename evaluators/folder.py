@@ -25,7 +25,7 @@ from intermamba.data import interhuman, interx, plausibility
 from intermamba.data.dataset import Batch, EpochSampler, Item, collate
 from intermamba.data.splits import SplitFile
 from intermamba.datasets import family
-from intermamba.errors import DataError, shortened, shown
+from intermamba.errors import DataError, quoted, shortened
 from intermamba.reading.arrays import check_numbers, read_archive
 from intermamba.representation import representation
 from intermamba.rotations import matrix_to_columns, matrix_to_rows
@@ -349,5 +349,5 @@ def _described(value: np.ndarray | None) -> str:
     if value is None:
         return "none"
     return (
-        f"{value.dtype!s:.60} of shape {value.shape}" if value.shape else f"{value.dtype!s:.20} {shown(value.item())}"
+        f"{value.dtype!s:.60} of shape {value.shape}" if value.shape else f"{value.dtype!s:.20} {quoted(value.item())}"
     )

@@ -11,7 +11,7 @@ import pandas as pd
 
 from evaluators import protocol as protocols
 from intermamba import files
-from intermamba.errors import DataError, brief, shown, unknown
+from intermamba.errors import DataError, brief, quoted, unknown
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def validated(frame: pd.DataFrame, where: str | Path) -> pd.DataFrame:
     if set(frame.columns) != set(COLUMNS):
         missing, extra = sorted(set(COLUMNS) - set(frame.columns)), sorted(set(frame.columns) - set(COLUMNS))
         raise DataError(
-            f"{where}: not a table of metrics (missing columns: {shown(missing)}, unexpected: {shown(extra)})."
+            f"{where}: not a table of metrics (missing columns: {quoted(missing)}, unexpected: {quoted(extra)})."
         )
     try:
         # An empty column reads as floats, which become integers only by way of their own type.

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import to_jsonable_python
 
 from intermamba.datasets import datasets
-from intermamba.errors import ConfigError, shortened, shown, unknown
+from intermamba.errors import ConfigError, quoted, shortened, unknown
 from intermamba.reading.documents import checked, explained, problems, read_yaml
 
 Positive = Annotated[int, Field(gt=0, lt=1 << 31)]
@@ -785,7 +785,7 @@ def read(path: str | Path = "params.yaml") -> dict[str, Any]:
     document = read_yaml(path)
     keys = set(Document.model_fields)
     if not isinstance(document, dict) or set(document) != keys:
-        found = ", ".join(map(shown, document)) if isinstance(document, dict) else shown(document)
+        found = ", ".join(map(quoted, document)) if isinstance(document, dict) else quoted(document)
         raise ConfigError(f"{path}: needs exactly the keys profile, base, profiles; found {found:.200}.")
     whole: Document = checked(Document, document, str(path), error=ConfigError)
     return whole.model_dump()

@@ -54,7 +54,7 @@ class _Short(Repr):
 _SHORT = _Short()
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """``value`` for a message: its ``repr``, shortened where it is long or deep."""
     return _SHORT.repr(value)
 
@@ -129,4 +129,4 @@ def unknown(kind: str, value: object, allowed: Iterable[str], where: str) -> str
     names = sorted(allowed)
     near = get_close_matches(str(value)[:_LONGEST_REASON], names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"unknown {kind} {shown(value)} in {where}.{hint} Allowed: {', '.join(names) or '(none)'}."
+    return f"unknown {kind} {quoted(value)} in {where}.{hint} Allowed: {', '.join(names) or '(none)'}."

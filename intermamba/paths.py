@@ -30,8 +30,8 @@ TEMPLATES = {
     "motions_metrics": "results/{profile}/{dataset}/{method}/motions/metrics.csv",
     "reference_metrics": "results/{profile}/{dataset}/real/metrics.csv",
     # the motions of the report's prompts
-    "real_shown": "results/{profile}/{dataset}/real/shown.safetensors",
-    "shown": "results/{profile}/{dataset}/{variant}/seed{seed}/shown.safetensors",
+    "real_gallery": "results/{profile}/{dataset}/real/gallery.safetensors",
+    "gallery": "results/{profile}/{dataset}/{variant}/seed{seed}/gallery.safetensors",
     "complexity": "results/{profile}/complexity.csv",
     "complexity_time": "results/{profile}/complexity_time.csv",
     "budget": "results/{profile}/budget.csv",
@@ -51,7 +51,7 @@ TEMPLATES = {
     # the paper's own numbers, transcribed
     "paper_text": "results/paper/reported/consistency.csv",
     "reported": "results/paper/reported/table{number}.csv",
-    "context": "results/paper/reported/context.csv",
+    "newer_methods": "results/paper/reported/newer_methods.csv",
     "claims_list": "results/paper/reported/claims.yaml",
 }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from intermamba.checkpoints.recipe import GUIDANCE, Recipe
-from intermamba.errors import ConfigError, DataError, shown
+from intermamba.errors import ConfigError, DataError, quoted
 from intermamba.reading import lines
 from intermamba.requests import Request
 
@@ -112,7 +112,7 @@ def check_prompts(prompts: Sequence[Prompt]) -> None:
             if len(text) > LONGEST:
                 raise ConfigError(f"prompt {text[:40] + '...'!r}: {len(text)} characters; at most {LONGEST}.")
             if not any(map(str.isalnum, text)):
-                raise ConfigError(f"prompt {shown(text)} has no words. Say what the two people do.")
+                raise ConfigError(f"prompt {quoted(text)} has no words. Say what the two people do.")
 
 
 def check_folders(prompts: Sequence[Prompt]) -> None:

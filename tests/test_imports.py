@@ -29,7 +29,10 @@ NUMBERS = [
 ]
 TENSORS = [
     ("intermamba.data.preprocess intermamba.text.cache intermamba.checkpoints.adopt intermamba.api", {"torch"}),
-    ("workflow.evaluation.generated workflow.evaluation.external workflow.evaluation.show", {"torch", "pandas"}),
+    (
+        "workflow.evaluation.generated workflow.evaluation.external workflow.evaluation.gallery_motions",
+        {"torch", "pandas"},
+    ),
     ("workflow.evaluation.sampling intermamba.cost.complexity", {"torch", "pandas"}),
 ]
 

@@ -15,7 +15,7 @@ import torch
 
 from intermamba import files
 from intermamba.data import normalisation
-from intermamba.errors import ConfigError, DataError, shown, system_problem
+from intermamba.errors import ConfigError, DataError, quoted, system_problem
 from intermamba.reading import content, lines, text
 from intermamba.reading.arrays import LARGEST, check_numbers, read_members
 from intermamba.reading.documents import read_csv, read_json, read_yaml
@@ -190,7 +190,7 @@ def test_values_in_messages_are_cut() -> None:
     for _ in range(60):
         nested = [nested, nested]
     for value in (nested, "a" * 10**6, 10**5000, {"a": {"b": {"c": {"d": {}}}}}, list(range(10**5))):
-        assert len(shown(value)) < 400
+        assert len(quoted(value)) < 400
 
 
 def test_what_the_system_refuses_is_one_line() -> None:

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Size, Tensor, nn
 
-from intermamba.errors import DataError, brief, shortened, shown
+from intermamba.errors import DataError, brief, quoted, shortened
 from intermamba.reading import opened, regular
 from intermamba.reading.arrays import open_archive
 
@@ -91,7 +91,7 @@ def state_dict(path: str | Path, value: Any) -> dict[str, Tensor]:
     for name, tensor in value.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise DataError(
-                f"{path}: {shown(name)} is {type(tensor).__name__} where a state dict has a tensor by its name."
+                f"{path}: {quoted(name)} is {type(tensor).__name__} where a state dict has a tensor by its name."
             )
         if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
             kind = f"{tensor.layout} on {tensor.device}".replace("torch.", "")

@@ -17,7 +17,7 @@ from intermamba.data import manifest as manifests
 from intermamba.data.layouts import Layout, layout
 from intermamba.data.layouts.base import is_clip_id
 from intermamba.data.manifest import Entry, Manifest
-from intermamba.errors import DataError, shortened, shown
+from intermamba.errors import DataError, quoted, shortened
 from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
 from intermamba.reading import lines
@@ -160,7 +160,7 @@ def _read_splits(place: Layout, found: list[str]) -> dict[str, list[str]]:
             continue
         if not ids:
             found.append(f"{path}: no clip id; needs one per line.")
-        found.extend(f"{path}: {shown(clip)} is not a clip id." for clip in ids if not is_clip_id(clip))
+        found.extend(f"{path}: {quoted(clip)} is not a clip id." for clip in ids if not is_clip_id(clip))
         found.extend(f"{path}: {clip} appears {count} times." for clip, count in Counter(ids).items() if count > 1)
         found.extend(f"{path}: {clip} is in {owner[clip]}.txt as well." for clip in dict.fromkeys(ids) if clip in owner)
         splits[split] = [clip for clip in dict.fromkeys(ids) if is_clip_id(clip) and clip not in owner]

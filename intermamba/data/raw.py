@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from jaxtyping import Float, Float64
 
-from intermamba.errors import DataError, shown
+from intermamba.errors import DataError, quoted
 from intermamba.reading import regular
 from intermamba.reading.arrays import MEMBER_LIMIT, check_numbers, read_array, read_members, reading
 from intermamba.reading.pickles import read_pickle
@@ -118,7 +118,7 @@ def read_word_vectors(folder: Path) -> tuple[tuple[str, ...], Float[np.ndarray, 
     ]
     if wrong:
         raise DataError(
-            f"{path}: the row of {shown(wrong[0])} is {shown(rows[wrong[0]])}; hhi_vab_data.npy has "
+            f"{path}: the row of {quoted(wrong[0])} is {quoted(rows[wrong[0]])}; hhi_vab_data.npy has "
             f"{len(vectors)} rows."
         )
     absent = [word for word in ("sos", "eos", "unk") if word not in rows]

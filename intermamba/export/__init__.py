@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from intermamba import files
-from intermamba.errors import DataError, shown
+from intermamba.errors import DataError, quoted
 from intermamba.export import bvh, glb
 from intermamba.export.pose import animate
 from intermamba.reading.arrays import check_numbers, read_members
@@ -76,5 +76,5 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
     if not len(joints) or names.dtype.kind != "U" or content["caption"].dtype.kind != "U":
         raise DataError(f"{path}: no frame, or names or caption are not text.")
     if content["fps"].dtype.kind not in "iu" or not 1 <= content["fps"] <= MOST_FPS:
-        raise DataError(f"{path}: fps {shown(content['fps'].item())}; 1 to {MOST_FPS}.")
+        raise DataError(f"{path}: fps {quoted(content['fps'].item())}; 1 to {MOST_FPS}.")
     return content

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import TypeAdapter, ValidationError
 
-from intermamba.errors import ConfigError, DataError, InterMambaError, brief, shortened, shown, unknown
+from intermamba.errors import ConfigError, DataError, InterMambaError, brief, quoted, shortened, unknown
 from intermamba.reading import content, text
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _check_yaml(written: str, loader: Any) -> None:
         if waiting and (within := waiting[-1]).keys is not None:
             if within.key_next and isinstance(event, yaml.ScalarEvent) and event.value != "<<":
                 if event.value in within.keys:
-                    refuse(f"the key {shown(event.value)} appears twice")
+                    refuse(f"the key {quoted(event.value)} appears twice")
                 within.keys.add(event.value)
             within.key_next = not within.key_next
         if isinstance(event, yaml.AliasEvent):
@@ -204,6 +204,6 @@ def problems(
         if known is not None and problem["type"] == "extra_forbidden":
             found.append(unknown("key", problem["loc"][-1], known(problem["loc"][:-1]), place))
             continue
-        given = "" if problem["type"] in ("missing", "value_error") else f" (given: {shown(problem['input'])})"
+        given = "" if problem["type"] in ("missing", "value_error") else f" (given: {quoted(problem['input'])})"
         found.append(f"{place + ': ' if place else ''}{problem['msg'].removeprefix('Value error, ')}{given}")
     return found

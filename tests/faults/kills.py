@@ -211,7 +211,7 @@ def summary(rows: list[dict[str, Any]], artefacts: int) -> dict[str, Any]:
 STAGES = {
     "fetch", "preprocess", "encode-text", "encode-own-text", "train-evaluator", "train-part", "train",
     "evaluate-reference", "sensitivity", "evaluate", "steps", "adopt", "re-evaluate", "complexity", "aggregate",
-    "claims", "show-reference", "show", "tables", "figures", "report",
+    "claims", "gallery-reference", "gallery", "tables", "figures", "report",
 }  # fmt: skip
 
 

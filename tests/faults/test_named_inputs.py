@@ -345,7 +345,7 @@ def test_a_manifest_without_files_and_of_another_kind(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["dataset", "fps", "clips", "captions", "individual"])
 @pytest.mark.parametrize("value", [None, "null", "x", "[[3]]"])
 def test_shown_motions_without_their_metadata(tmp_path: Path, key: str, value: str | None) -> None:
-    path = tmp_path / "shown.safetensors"
+    path = tmp_path / "gallery.safetensors"
     gallery.write(path, workflow_study.performed("interhuman", gallery.REAL))
     arrays, metadata = files.read_arrays(path)
     del metadata[key]

@@ -22,7 +22,7 @@ from intermamba.representation import representation
 from intermamba.training.module import TrainingModule
 from workflow.graph.stages import table
 
-STAGES = ("encode-own-text", "train-part", "train", "evaluate", "show")
+STAGES = ("encode-own-text", "train-part", "train", "evaluate", "gallery")
 """From the first of their own on."""
 TRAININGS = [
     *(("temos", None), ("intermask", "tokenizer"), ("intermask", None)),

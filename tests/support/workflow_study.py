@@ -165,10 +165,10 @@ def write(study: Config) -> None:
     ).assign(device="some CPU", dtype="float32")
     for dataset, variants in study.runs.items():
         where = {"profile": profile, "dataset": dataset}
-        gallery.write(path("real_shown", **where), performed(dataset, gallery.REAL))
+        gallery.write(path("real_gallery", **where), performed(dataset, gallery.REAL))
         for variant, seeds in variants.items():
             if not VARIANTS[variant].ablation:
-                gallery.write(path("shown", variant=variant, seed=seeds[0], **where), performed(dataset, variant))
+                gallery.write(path("gallery", variant=variant, seed=seeds[0], **where), performed(dataset, variant))
     files.write_csv(path("complexity", profile=profile), counts)
     files.write_csv(path("complexity_time", profile=profile), times)
 

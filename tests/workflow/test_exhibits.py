@@ -106,7 +106,7 @@ def test_they_are_in_the_graph_the_results_and_the_report(
 
     made_up.finish(study)
     assert all(Path(file).exists() for file in files)
-    assert pd.read_csv(files[2])["shown"].item() > 1
+    assert pd.read_csv(files[2])["printed"].item() > 1
     assert "**Table 12.** How many steps." in Path(files[1]).read_text()
     run_stage("report", study)
     page = path("report", profile="smoke").read_text(encoding="utf-8")

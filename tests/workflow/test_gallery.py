@@ -10,7 +10,7 @@ import torch
 from intermamba import files
 from intermamba.errors import DataError, StateError
 from workflow.evaluation.gallery import Gallery, read, write
-from workflow.evaluation.show import choose
+from workflow.evaluation.gallery_motions import choose
 
 
 def shown(*motions: np.ndarray, method: str = "real") -> Gallery:
@@ -35,8 +35,8 @@ def test_the_choice_does_not_see_words_order_or_case() -> None:
 def test_a_file_keeps_positions_to_its_rounding(tmp_path: Path, size: float) -> None:
     random = np.random.default_rng(0)
     motions = [random.uniform(-size, size, (frames, 2, 22, 3)).astype(np.float32) for frames in (3, 5)]
-    write(tmp_path / "shown.safetensors", shown(*motions))
-    found = read(tmp_path / "shown.safetensors")
+    write(tmp_path / "gallery.safetensors", shown(*motions))
+    found = read(tmp_path / "gallery.safetensors")
     assert replace(found, joints=()) == replace(shown(*motions), joints=())
     for motion, kept in zip(motions, found.joints, strict=True):
         np.testing.assert_allclose(kept, motion, atol=0.51 * size / 32767, rtol=0)
@@ -51,7 +51,7 @@ def test_equal_motions_give_equal_bytes(tmp_path: Path) -> None:
 
 def test_what_is_no_motion_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="intergen on interhuman, clip clip0: the motion is not finite"):
-        write(tmp_path / "shown", shown(np.full((2, 2, 22, 3), np.nan, dtype=np.float32), method="intergen"))
+        write(tmp_path / "gallery", shown(np.full((2, 2, 22, 3), np.nan, dtype=np.float32), method="intergen"))
     files.write_tensors(tmp_path / "other", {"weight": torch.zeros(2)})
     with pytest.raises(DataError, match=r"not a gallery of motions \(no floor, joints, scale, start\)"):
         read(tmp_path / "other")

@@ -131,7 +131,7 @@ def test_every_number_of_this_run_leads_to_a_record(page: str) -> None:
     assert {source for cell in paper for source in cell["sources"]} == {
         *(f"results/paper/reported/table{number}.csv" for number in range(1, 6)),
         "results/paper/reported/consistency.csv",
-        *pd.read_csv("results/paper/reported/context.csv")["source"],
+        *pd.read_csv("results/paper/reported/newer_methods.csv")["source"],
     }
     assert len(run) > 50
     for cell in run:

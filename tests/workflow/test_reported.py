@@ -116,7 +116,7 @@ def test_values_are_numbers_as_printed(number):
 
 
 def test_what_others_report_is_shown_as_its_source_gives_it_and_never_ranked() -> None:
-    table = newer_methods.table(None, reading(context=path("context")))
+    table = newer_methods.table(None, reading(newer_methods=path("newer_methods")))
     rows = {row.label: row for row in table.blocks[0].rows}
     assert rows["InterMask, abstract"].cells["fid"].text == "5.154"
     assert rows["InterMask, abstract"].cells["standing"].text == "paper"
@@ -137,7 +137,7 @@ def test_what_others_report_is_shown_as_its_source_gives_it_and_never_ranked() -
 
 
 def test_every_report_has_one_standing_and_every_metric_once() -> None:
-    frame = pd.read_csv(FOLDER / "context.csv", dtype=str, keep_default_na=False)
+    frame = pd.read_csv(FOLDER / "newer_methods.csv", dtype=str, keep_default_na=False)
     report = ["dataset", "method", "how", "source"]
     assert not frame.duplicated([*report, "metric"]).any()
     assert (frame.groupby(report)["standing"].nunique() == 1).all()
@@ -153,9 +153,9 @@ def test_every_report_has_one_standing_and_every_metric_once() -> None:
     ],
 )
 def test_a_broken_transcription_is_refused(tmp_path, monkeypatch, old, new, message) -> None:
-    file = tmp_path / path("context")
+    file = tmp_path / path("newer_methods")
     file.parent.mkdir(parents=True)
-    file.write_text((FOLDER / "context.csv").read_text().replace(old, new, 1))
+    file.write_text((FOLDER / "newer_methods.csv").read_text().replace(old, new, 1))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=message):
-        newer_methods.table(None, reading(context=path("context")))
+        newer_methods.table(None, reading(newer_methods=path("newer_methods")))

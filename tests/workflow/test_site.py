@@ -118,7 +118,7 @@ CSV = {
     "results/study/tables/table3.csv": "Tables",
     "results/paper/reported/table1.csv": "Tables",
     "results/paper/reported/consistency.csv": "Tables",
-    "results/paper/reported/context.csv": "Tables",
+    "results/paper/reported/newer_methods.csv": "Tables",
 }
 """One file of each kind, and the part of the reference that explains its columns."""
 

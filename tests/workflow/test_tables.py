@@ -174,7 +174,7 @@ def test_an_evaluator_that_does_not_know_real_motions_is_told_beneath(study, top
 
 def test_two_scales_in_one_printed_column_are_not_ranked(tabled):
     printed = cells(5).query("metric == 'printed'")
-    assert list(printed["shown"]) == ["0.371", "0.409", "0.605", "0.705"]
+    assert list(printed["printed"]) == ["0.371", "0.409", "0.605", "0.705"]
     assert not printed["mark"].any()
 
 
@@ -295,7 +295,7 @@ def test_motions_of_other_projects_are_re_evaluated_rows(tmp_path, monkeypatch, 
         "theirs",
     ]
     row = frame.query("method == 'theirs' and metric == 'top3'").iloc[0]
-    assert (row["label"], row["shown"]) == ("Theirs & co_", "0.500")
+    assert (row["label"], row["printed"]) == ("Theirs & co_", "0.500")
     assert row["shown_interval"]
     assert row["source"] == "results/smoke/interhuman/theirs/motions/metrics.csv"
     document = text(1, "md")
@@ -308,9 +308,9 @@ def test_motions_of_other_projects_are_re_evaluated_rows(tmp_path, monkeypatch, 
 def test_copying_is_set_beside_the_ground_truth(tabled):
     frame = pd.read_csv(path("table", profile="smoke", table="copying", format="csv"))
     assert methods(frame)[:3] == ["real", "nearest", "intermamba"]
-    shown = frame[frame["dataset"].isin(["interhuman"])].pivot(index="method", columns="metric", values="shown")
+    shown = frame[frame["dataset"].isin(["interhuman"])].pivot(index="method", columns="metric", values="printed")
     assert shown.loc["real", "nearest_joints"] == 9.0
-    ratios = frame[frame["metric"].str.endswith("_ratio")].set_index(["method", "metric"])["shown"].astype(float)
+    ratios = frame[frame["metric"].str.endswith("_ratio")].set_index(["method", "metric"])["printed"].astype(float)
     for name in ("nearest_joints", "nearest_embedding"):
         assert set(ratios["real", f"{name}_ratio"]) == {1.0}
         assert set(ratios["nearest", f"{name}_ratio"]) <= {round(0.1 / 1.2, 2), round(0.5 / 9.0, 2)}
@@ -389,10 +389,10 @@ class TestSensitivity:
     @pytest.mark.usefixtures("tabled")
     def test_changes_and_marks(self):
         frame = self.cells().query("dataset == 'interhuman'").set_index(["method", "metric"])
-        assert frame.loc[("real", "top1"), "shown"] == "0.450"
-        assert frame.loc[("joints-1", "top1"), ["shown", "mark"]].tolist() == ["0.000", "blind"]
-        assert frame.loc[("captions", "top1"), ["shown", "mark"]].tolist() == ["−0.045", ""]
-        assert frame.loc[("reversed", "fid"), ["shown", "mark"]].tolist() == ["−0.149", "fooled"]
+        assert frame.loc[("real", "top1"), "printed"] == "0.450"
+        assert frame.loc[("joints-1", "top1"), ["printed", "mark"]].tolist() == ["0.000", "blind"]
+        assert frame.loc[("captions", "top1"), ["printed", "mark"]].tolist() == ["−0.045", ""]
+        assert frame.loc[("reversed", "fid"), ["printed", "mark"]].tolist() == ["−0.149", "fooled"]
         assert frame.loc[("reversed", "diversity"), "mark"] == ""  # nearer or further, it moved
         assert float(frame.loc[("captions", "top1"), "mean"]) == pytest.approx(-0.045)
 

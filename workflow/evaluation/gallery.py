@@ -1,7 +1,7 @@
 """Motions of a few test prompts, reference or generated, for figures and the report, which read them without torch.
 
-The stages ``show-reference`` and ``show`` (:mod:`workflow.evaluation.show`) write the file. Joints are 16-bit integers,
-each motion with its own scale: 4 m from the origin, that rounds to a tenth of a millimetre.
+The stages ``gallery-reference`` and ``gallery`` (:mod:`workflow.evaluation.gallery_motions`) write the file. Joints are
+16-bit integers, each motion with its own scale: 4 m from the origin, that rounds to a tenth of a millimetre.
 """
 
 import json

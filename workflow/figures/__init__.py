@@ -28,7 +28,7 @@ FIGURES = numbered(
             text="Three moments of each motion: ground truth, and samples of the models for the same caption. The "
             "camera's distance is the same for all motions of a row.",
             function="workflow.figures.figure7:draw",
-            inputs=("shown",),
+            inputs=("gallery",),
         ),
         Exhibit(
             name="figure8",

@@ -29,14 +29,14 @@ def draw(study: Study, job: Job) -> Figure:
     labels = {REAL: reference_name(study.config.origins[first])} | {
         name: one.label for name, one in study.variants.items()
     }
-    return figure7([one for one in map(read, job.all("shown")) if one.dataset == first], labels)
+    return figure7([one for one in map(read, job.all("gallery")) if one.dataset == first], labels)
 
 
 def figure7(motions: Sequence[Gallery], labels: Mapping[str, str]) -> Figure:
     """A row per prompt; side by side its ground truth and those of the methods that were run, each at three moments.
 
-    The prompts are the first ones of :func:`workflow.evaluation.show.choose`: no one picks what looks good. Each
-    motion is seen from its own side, and all of a row from the same distance.
+    The prompts are the first ones of :func:`workflow.evaluation.gallery_motions.choose`: no one picks what looks good.
+    Each motion is seen from its own side, and all of a row from the same distance.
 
     Args:
         motions: of one dataset, the ground truth among them, all for the same prompts.

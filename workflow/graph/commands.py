@@ -125,12 +125,12 @@ COMMANDS = {
             unit="repeat",
         ),
         StageCommand(
-            name="show-reference",
+            name="gallery-reference",
             help="Save the real motions of a few test clips, chosen by their captions, for the report's gallery.",
             fields=_DATASET,
         ),
         StageCommand(
-            name="show",
+            name="gallery",
             help="Generate motions for the captions of the same test clips, for the report's gallery.",
             fields=_RUN,
         ),

@@ -40,7 +40,7 @@ FLOAT = 4
 STATE = 4 * FLOAT
 """Bytes per weight in training: the weight, its gradient, and AdamW's two moments."""
 GIB = 2**30
-SAMPLED = ("evaluate", "re-evaluate", "steps", "guidance", "show")
+SAMPLED = ("evaluate", "re-evaluate", "steps", "guidance", "gallery")
 """Stages whose time is that of sampling."""
 
 
@@ -200,7 +200,7 @@ def _by_frames(basis: Basis, config: Config, dataset: Dataset, frames: int) -> t
 
 def _samplings(config: Config, stage: str, dataset: Dataset) -> float:
     """Motions that a stage draws, in samplings of the profile's number of steps."""
-    if stage == "show":
+    if stage == "gallery":
         return float(config.report.prompts)
     protocol = protocols.load(config.protocol[dataset])
     variations = protocol.multimodality

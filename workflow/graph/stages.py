@@ -455,20 +455,20 @@ def declare(config: Config) -> dict[str, Stage]:
         **evaluating,
     )
     stage(
-        "show-reference",
-        "workflow.evaluation.show:run_reference",
+        "gallery-reference",
+        "workflow.evaluation.gallery_motions:run_reference",
         "save reference motions of {dataset} for the report",
         inputs=test,
-        outputs={"shown": at("real_shown")},
+        outputs={"gallery": at("real_gallery")},
         knobs=("report", "datasets.{dataset}", "seed"),
         **on_dataset,
     )
     stage(
-        "show",
-        "workflow.evaluation.show:run",
+        "gallery",
+        "workflow.evaluation.gallery_motions:run",
         "generate motions of {variant} on {dataset} for the report",
         inputs={**test, **text, **own_text, "weights": at("weights")},
-        outputs={"shown": at("shown")},
+        outputs={"gallery": at("gallery")},
         knobs=("report", "diffusion", "methods.{base}", "datasets.{dataset}", "runtime", "seed"),
         items=performers,
         **on_run,
@@ -559,9 +559,9 @@ def declare(config: Config) -> dict[str, Stage]:
             for name in one.outputs
         },
         **measured,
-        **{name: at(name) for name in ("metrics", "alpha_beta", "learning", "claims", "paper_text", "context")},
+        **{name: at(name) for name in ("metrics", "alpha_beta", "learning", "claims", "paper_text", "newer_methods")},
         "sensitivity": sensitivity,
-        "shown": [at("real_shown", **item) for item in datasets] + [at("shown", **item) for item in performers],
+        "gallery": [at("real_gallery", **item) for item in datasets] + [at("gallery", **item) for item in performers],
         "variants": recipes,
         "reported": reported,
         "protocols": protocols,

@@ -18,7 +18,7 @@ from intermamba.errors import StateError, brief
 from intermamba.job import Job, values
 from intermamba.paths import path as path_of
 
-REPORTED = path_of("context").parent
+REPORTED = path_of("newer_methods").parent
 """The paper's transcribed numbers: files of every working tree in the folder of the results of a profile."""
 
 

@@ -105,7 +105,7 @@ def _picture(figure: Exhibit, profile: str, said: str) -> Picture:
 
 def _motions(inputs: Iterable[Path]) -> list[Gallery]:
     """Motions of each dataset, ground truth first, then the models in the order of params.yaml."""
-    return [gallery.read(one) for one in inputs if one.name == "shown.safetensors"]
+    return [gallery.read(one) for one in inputs if one.name == "gallery.safetensors"]
 
 
 def _downloads(page: Path, inputs: Iterable[Path]) -> list[Download]:

@@ -96,7 +96,7 @@ def headline(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> Headline:
         low, high = _over_seeds(metrics, dataset, name) or (value - half, value + half)
         above = None if lost is None else name not in lost
         bars.append(Bar(study.label(name), value, low, high, name in ranking.leaders and above is not False, above))
-    precision = f"{_precision(study, dataset, ranking, lost, chance)} The ground truth has {shown(real, PRECISION)}."
+    precision = f"{_precision(study, dataset, ranking, lost, chance)} The ground truth has {printed(real, PRECISION)}."
     return Headline(
         dataset_name(dataset),
         chance,
@@ -140,7 +140,7 @@ def _ranking(study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Seq
 
 
 def _precision(study: Study, dataset: Dataset, ranking: _Ranking, lost: Sequence[str] | None, chance: float) -> str:
-    level = shown(chance, PRECISION)
+    level = printed(chance, PRECISION)
     if lost is None:
         once = f"Rows were trained once, which cannot establish differences between them or from chance ({level})."
         return f"{_leading(study, dataset, ranking.leaders, PRECISION)} {once}"
@@ -155,21 +155,21 @@ def _precision(study: Study, dataset: Dataset, ranking: _Ranking, lost: Sequence
 
 def _distance(study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Sequence[str]) -> str:
     ranking = _ranking(study, metrics, dataset, methods, "fid")
-    floor = shown(study.mean(dataset, "reference", "real", "fid"), "fid")
+    floor = printed(study.mean(dataset, "reference", "real", "fid"), "fid")
     return f"{_leading(study, dataset, ranking.leaders, 'fid')} Two draws of the ground truth are {floor} apart."
 
 
 def _leading(study: Study, dataset: Dataset, leaders: Sequence[str], metric: str) -> str:
     name = "R-precision (top 3)" if metric == PRECISION else METRICS[metric].label
     best = "highest" if METRICS[metric].direction == "up" else "lowest"
-    values = [shown(study.mean(dataset, "reproduced", one, metric), metric) for one in leaders]
+    values = [printed(study.mean(dataset, "reproduced", one, metric), metric) for one in leaders]
     if len(leaders) == 1:
         return f"{study.label(leaders[0])} has the {best} {name}, {values[0]}."
     names = [f"{study.label(one)} ({value})" for one, value in zip(leaders, values, strict=True)]
     return f"{_listed(names)} have the {best} {name} and are not distinguishable."
 
 
-def shown(value: float, metric: str) -> str:
+def printed(value: float, metric: str) -> str:
     """A value of a metric as the tables print it."""
     return decimals(value, METRICS[metric].digits)
 

@@ -17,7 +17,7 @@ from intermamba.job import Job
 from intermamba.names import dataset_name, solver_name
 from workflow.results import fusion
 from workflow.results.contrasts import Blocks, trainings
-from workflow.results.headline import shown
+from workflow.results.headline import printed
 from workflow.results.reproduced import Study, joined
 from workflow.tables.claims import balance
 from workflow.tables.tabular import decimals, signed
@@ -85,9 +85,9 @@ def _quality(results: Results) -> Iterator[str]:
         (precise, precision), (near, distance) = (results.best(dataset, metric) for metric in (PRECISION, DISTANCE))
         real, floor = (results.study.mean(dataset, "reference", "real", metric) for metric in (PRECISION, DISTANCE))
         yield (
-            f"On {dataset_name(dataset)} the highest R-precision (top 3), {shown(precision, PRECISION)} of "
+            f"On {dataset_name(dataset)} the highest R-precision (top 3), {printed(precision, PRECISION)} of "
             f"{results.study.label(precise)}, is {precision / real:.0%} of the ground truth's, and the lowest FID, "
-            f"{shown(distance, DISTANCE)} of {results.study.label(near)}, is {distance / floor:,.0f} times that "
+            f"{printed(distance, DISTANCE)} of {results.study.label(near)}, is {distance / floor:,.0f} times that "
             "between two draws of the ground truth."
         )
 
@@ -126,7 +126,7 @@ def _recipe(results: Results) -> Iterator[str]:
     for dataset in results.study.config.runs:
         if results.runs(dataset, FULL, PRINTED):
             (own, printed), (near, far) = (
-                [shown(results.study.mean(dataset, "reproduced", name, metric), metric) for name in (FULL, PRINTED)]
+                [printed(results.study.mean(dataset, "reproduced", name, metric), metric) for name in (FULL, PRINTED)]
                 for metric in (PRECISION, DISTANCE)
             )
             yield (
@@ -174,10 +174,10 @@ def _copying(results: Results) -> Iterator[str]:
         seen, new = BY_COMBINATION
         yield (
             f"Copies of the training clip with the nearest caption have an R-precision (top 3) of "
-            f"{shown(copied[seen], seen)} on {dataset_name(dataset)} for combinations that training shows and "
-            f"{shown(copied[new], new)} for others, {results.study.label(best)} {shown(own[seen], seen)} and "
-            f"{shown(own[new], new)}; joints are {shown(copied[NEAR], NEAR)} and {shown(own[NEAR], NEAR)} cm from the "
-            "nearest training clip."
+            f"{printed(copied[seen], seen)} on {dataset_name(dataset)} for combinations that training shows and "
+            f"{printed(copied[new], new)} for others, {results.study.label(best)} {printed(own[seen], seen)} and "
+            f"{printed(own[new], new)}; joints are {printed(copied[NEAR], NEAR)} and {printed(own[NEAR], NEAR)} cm "
+            "from the nearest training clip."
         )
 
 
@@ -220,7 +220,7 @@ def _difference(results: Results, dataset: Dataset, first: str, second: str) -> 
 
 
 def _range(values: "pd.Series[float]", metric: str) -> str:
-    return f"{shown(values.min(), metric)} to {shown(values.max(), metric)}"
+    return f"{printed(values.min(), metric)} to {printed(values.max(), metric)}"
 
 
 def _solver(setting: Hashable) -> str:

@@ -71,10 +71,10 @@ TABLES = numbered(
             function="workflow.tables.build:physical",
         ),
         Exhibit(
-            name="context",
+            name="newer_methods",
             title="Newer methods, as reported by others.",
             function="workflow.tables.newer_methods:table",
-            inputs=("context",),
+            inputs=("newer_methods",),
         ),
         Exhibit(
             name="copying",

@@ -235,7 +235,7 @@ def physical(study: Study, _job: Job) -> Table:
 
 
 def tidy(table: Table) -> pd.DataFrame:
-    """One row per cell: the text shown, its mark, the value at full precision and its source."""
+    """One row per cell: the text printed, its mark, the value at full precision and its source."""
     rows = [
         {
             "table": table.number,
@@ -243,9 +243,9 @@ def tidy(table: Table) -> pd.DataFrame:
             "method": row.method,
             "label": row.label,
             "metric": column.key,
-            "shown": cell.text,
-            "shown_interval": cell.interval,
-            "shown_seed_std": cell.scatter,
+            "printed": cell.text,
+            "printed_interval": cell.interval,
+            "printed_seed_std": cell.scatter,
             "mark": cell.mark,
             **{name: cell.details.get(name) for name in DETAILS},
         }

@@ -34,7 +34,7 @@ def table(_study: object, job: Job) -> Table:
         StateError: the transcription is missing.
         DataError: it has other columns, or an unknown metric or standing.
     """
-    file = job["context"]
+    file = job["newer_methods"]
     frame = reported.transcription(file)
     if list(frame.columns) != COLUMNS:
         raise DataError(f"{file}: columns {', '.join(frame.columns)}; expected {', '.join(COLUMNS)}.")
@@ -49,7 +49,9 @@ def table(_study: object, job: Job) -> Table:
         rows.setdefault(text["dataset"], {}).setdefault((label, text["source"]), []).append(text)
     blocks = [
         Block(
-            "context", f"On {dataset_name(dataset)}", tuple(_row(label, cells) for (label, _), cells in found.items())
+            "newer_methods",
+            f"On {dataset_name(dataset)}",
+            tuple(_row(label, cells) for (label, _), cells in found.items()),
         )
         for dataset, found in rows.items()
     ]

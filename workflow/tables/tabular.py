@@ -114,19 +114,19 @@ def ranked(block: Block, columns: Sequence[Column]) -> Block:
 
 
 def _marks(rows: Sequence[Row], column: Column) -> dict[int, Mark]:
-    def shown(kind: Kind) -> dict[int, Decimal]:
+    def values(kind: Kind) -> dict[int, Decimal]:
         found = {index: row.cells.get(column.key) for index, row in enumerate(rows) if row.kind == kind}
         return {index: Decimal(cell.text) for index, cell in found.items() if cell and cell.text != MISSING}
 
     if not column.direction:
         return {}
-    methods = shown("method")
-    loss = _loss(column.direction, list(shown("real").values()))
+    methods = values("method")
+    loss = _loss(column.direction, list(values("real").values()))
     if loss is None or len(methods) < 2:
         return {}
     losses = {index: loss(value) for index, value in methods.items()}
     if column.chance:
-        for level in shown("chance").values():
+        for level in values("chance").values():
             losses = {index: value for index, value in losses.items() if value < loss(level)}
     order = sorted(set(losses.values()))[:2]
     names: tuple[Mark, Mark] = ("best", "second")

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from intermamba.data import HELD_OUT_CLIPS, UNSEEN_CAPTIONS
 from intermamba.data.splits import Clip
-from intermamba.errors import DataError, shown
+from intermamba.errors import DataError, quoted
 from intermamba.reading import lines
 
 CLIP_ID = re.compile(r"\w[\w.-]*")
@@ -142,8 +142,8 @@ def checked_caption(caption: str, where: str) -> str:
     """
     if len(caption) > LONGEST_CAPTION:
         raise DataError(
-            f"{where}: a caption of {len(caption):,} characters, {shown(caption)}; at most {LONGEST_CAPTION:,}."
+            f"{where}: a caption of {len(caption):,} characters, {quoted(caption)}; at most {LONGEST_CAPTION:,}."
         )
     if len(caption) > LONGEST_WORD and (longest := max(map(len, caption.split()), default=0)) > LONGEST_WORD:
-        raise DataError(f"{where}: a word of {longest:,} characters in {shown(caption)}; at most {LONGEST_WORD:,}.")
+        raise DataError(f"{where}: a word of {longest:,} characters in {quoted(caption)}; at most {LONGEST_WORD:,}.")
     return caption

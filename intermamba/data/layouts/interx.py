@@ -14,7 +14,7 @@ from intermamba.data import interx, pos_tags
 from intermamba.data.layouts.base import Layout, check_equal_lengths, checked_caption, problems, read_captions
 from intermamba.data.raw import Poses, read_skeleton, read_word_vectors
 from intermamba.data.splits import Clip
-from intermamba.errors import ConfigError, DataError, shown
+from intermamba.errors import ConfigError, DataError, quoted
 from intermamba.paths import SPLITS
 from intermamba.reading import lines
 from intermamba.reading.arrays import read_archive
@@ -121,7 +121,7 @@ class _InterXLayout(Layout):
             if not (isinstance(actor, int | float | np.generic) and actor in (0, 1))
         ]
         if wrong:
-            raise DataError(f"{path}: {wrong[0]:.60} has {shown(table[wrong[0]])}; needs 0 (P1 acts) or 1 (P2 acts).")
+            raise DataError(f"{path}: {wrong[0]:.60} has {quoted(table[wrong[0]])}; needs 0 (P1 acts) or 1 (P2 acts).")
         return {clip: int(actor) for clip, actor in table.items()}
 
     def _actor(self, clip: str) -> int | None:
@@ -214,7 +214,7 @@ def _processed_captions(path: Path) -> tuple[tuple[str, ...], tuple[tuple[str, .
         fields = line.split("#")
         words = fields[1].split() if len(fields) == 4 else []
         if not fields[0].strip() or not words or not all(map(_TOKEN.fullmatch, words)):
-            raise DataError(f"{path}: line {number} is not 'caption#word/POS word/POS ...#0.0#0.0': {shown(line)}.")
+            raise DataError(f"{path}: line {number} is not 'caption#word/POS word/POS ...#0.0#0.0': {quoted(line)}.")
         if any(field.strip() not in ("0.0", "0", "nan") for field in fields[2:]):
             raise DataError(
                 f"{path}: line {number} describes a part of the clip ({fields[2]:.20} to {fields[3]:.20}); only "

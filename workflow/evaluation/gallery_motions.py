@@ -1,4 +1,4 @@
-"""Stages ``show-reference`` and ``show``: motions of a few test prompts, reference and generated, to look at.
+"""Stages ``gallery-reference`` and ``gallery``: motions of a few test prompts, reference and generated, to look at.
 
 A rule chooses the prompts from the captions alone, so that nobody selects motions that look good.
 """
@@ -58,7 +58,7 @@ def run_reference(config: Config, job: Job) -> None:
         items = prompts(config, dataset, split)
         motions = [torch.from_numpy(item.motion) for item in items]
         body = representation(dataset, split.offsets)
-        write(job["shown"], _gallery(dataset, REAL, split.origin, "", items, motions, body))
+        write(job["gallery"], _gallery(dataset, REAL, split.origin, "", items, motions, body))
         notes.update(origin=split.origin, clips=[item.clip for item in items])
 
 
@@ -71,7 +71,7 @@ def run(config: Config, job: Job) -> None:
         StateError: a stage before this one has not run, or the weights are those of another run.
     """
     dataset = job.dataset
-    root = derive(config.seed, "show", dataset)
+    root = derive(config.seed, "gallery", dataset)
     with job.recorded(config, {"root": root}) as notes:
         prepare_processor(config.runtime.threads)
         split, cache, trained = SplitFile(job["test"]), features_of(job), load(config, job)
@@ -86,7 +86,7 @@ def run(config: Config, job: Job) -> None:
         made = generator.generate(cond, lengths, frames, seeds).cpu()
         motions = [motion[:length] for motion, length in zip(made, lengths.tolist(), strict=True)]
         body = representation(dataset, split.offsets)
-        write(job["shown"], _gallery(dataset, job.variant, trained.origin, trained.tower, items, motions, body))
+        write(job["gallery"], _gallery(dataset, job.variant, trained.origin, trained.tower, items, motions, body))
         notes.update(origin=trained.origin, tower=trained.tower, clips=[item.clip for item in items])
 
 
