@@ -268,7 +268,7 @@ def test_targets_are_the_results_a_user_is_promised() -> None:
             ),
             *(
                 f"tables/{name}.{kind}"
-                for name in ("sensitivity", "consistency", "claims", "physical", "context", "copying")
+                for name in ("sensitivity", "consistency", "claims", "physical", "newer_methods", "copying")
                 for kind in ("tex", "md", "csv")
             ),
             "report/index.html",
