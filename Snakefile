@@ -2,7 +2,7 @@
 # on is declared in workflow/graph/stages.py, from which dvc.yaml is compiled as well.
 #
 #   snakemake --cores all                             the profile params.yaml names (smoke)
-#   snakemake --cores all --config profile=study      another one
+#   snakemake --cores all --config profile=study-cpu      another one
 
 import signal
 import sys

@@ -1,7 +1,7 @@
 """Use of captions by a trained denoiser: error on test clips by noise level, with the clip's caption, with another
 clip's, and without.
 
-    python benchmarks/captions.py study [--dataset interx] [--seed 0]
+    python benchmarks/captions.py study-cpu [--dataset interx] [--seed 0]
 
 Reads finished trainings of a profile. If a row does not follow the text, its errors are the same.
 """

@@ -59,9 +59,14 @@ class Lever(BaseModel):
     """Training seeds by dataset and variant."""
 
 
-def levers() -> dict[str, Lever]:
-    """The levers of the file, by name."""
-    return checked(dict[str, Lever], read_yaml(LEVERS), str(LEVERS))
+class Levers(BaseModel):
+    """What is measured."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base: Mapping[str, Any]
+    """Differences of every lever from the profile, in training and sampling."""
+    levers: Mapping[str, Lever]
 
 
 def main() -> None:
@@ -73,14 +78,16 @@ def main() -> None:
     arguments.add_argument("--repeats", type=int, default=5)
     asked = arguments.parse_args()
     output = asked.output.resolve()
-    known = levers()
+    known = checked(Levers, read_yaml(LEVERS), str(LEVERS))
     os.chdir(asked.run)  # the stages' paths are relative
     output = Path(os.path.relpath(output))  # a record names no place of the machine
-    base = load(asked.profile)
+    base = load(asked.profile, changes=known.base)
     torch.set_num_threads(base.runtime.threads)
-    for name in asked.only or known:
+    for name in asked.only or known.levers:
         with recorded("levers", [output], [], base.model_dump(mode="json")) as notes:
-            measure(name, known[name], asked.profile, output, asked.repeats)
+            lever = known.levers[name]
+            whole = lever.model_copy(update={"train": merged(known.base, lever.train)})
+            measure(name, whole, asked.profile, output, asked.repeats)
             notes["run"] = asked.run.name
 
 

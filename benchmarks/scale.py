@@ -201,9 +201,9 @@ def rename(source: Path, target: Path, names: int) -> None:
 
 
 def write_parameters(place: Path, dataset: Dataset) -> None:
-    """``params.yaml`` with the profile ``study`` by another name, on the folder ``raw``, with the paper's frames."""
+    """``params.yaml`` with the profile ``study-cpu``, renamed, on the folder ``raw`` and with the paper's frames."""
     known = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8"))
-    profile = known["profiles"]["study"]
+    profile = known["profiles"]["study-cpu"]
     profile["datasets"] = {dataset: {"source": "raw", "max_frames": known["base"]["datasets"][dataset]["max_frames"]}}
     profile["evaluator"]["training"][dataset]["epochs"] = 1
     files.write_text(place, yaml.safe_dump({**known, "profiles": {PROFILE: profile}, "profile": PROFILE}))

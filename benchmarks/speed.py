@@ -434,7 +434,9 @@ def main() -> None:
     parser.add_argument("--ggml", type=Path, help="the folder of ggml's shared libraries")
     parser.add_argument("--beside", default="", help="what of others ran, and in what version, for the record")
     parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--profiles", nargs="+", default=("smoke", "study", "paper"), help="sizes of a training step")
+    parser.add_argument(
+        "--profiles", nargs="+", default=("smoke", "study-cpu", "paper"), help="sizes of a training step"
+    )
     parser.add_argument("--batch", type=int, default=2, help="clips of a training step at the paper's size")
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, help="steps of the scans")
     parser.add_argument("--output", type=Path, default=Path("docs/bench"))

@@ -1,6 +1,6 @@
 """Comparison of text towers: denoisers trained with different towers, measured by one evaluator and on free prompts.
 
-    python benchmarks/towers.py study --evaluator RUN --trained RUN [RUN ...] --output towers.csv
+    python benchmarks/towers.py study-cpu --evaluator RUN --trained RUN [RUN ...] --output towers.csv
 
 A RUN is a folder in which stages of the profile have run (with ``data/`` and ``results/`` in it). The evaluator, the
 test split and the captions that the evaluator reads are those of ``--evaluator``. Each denoiser of ``--trained`` reads

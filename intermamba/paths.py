@@ -70,7 +70,7 @@ SAMPLES = Path("results/samples")
 DEMO = Path(__file__).parent / "demo" / "weights.safetensors"
 """The demo checkpoint, part of the package."""
 
-COMMITTED = "study"
+COMMITTED = "study-cpu"
 """The profile whose results are part of the repository."""
 
 SPLITS = ("train", "val", "test")

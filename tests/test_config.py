@@ -9,7 +9,7 @@ from intermamba import config
 from intermamba.errors import ConfigError
 from intermamba.methods import methods
 
-PROFILES = ("smoke", "study", "study-cpu", "study-gpu", "paper")
+PROFILES = ("smoke", "study-cpu", "study-gpu", "paper")
 
 
 def edited(tmp_path: Path, old: str, new: str) -> Path:

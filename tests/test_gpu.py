@@ -52,7 +52,7 @@ def test_scan_and_gradients_equal_the_float64_reference(backend: str, shape: tup
 
 @pytest.mark.parametrize("name", ["intermamba", "intermamba_light", "intergen", "in2in"])
 def test_a_graph_samples_what_the_loop_samples(name: str):
-    config = load("study")
+    config = load("study-cpu")
     settings = config.diffusion.model_copy(update={"sampling_steps": 5})
     model = moved(untrained(name, config, 48, "cpu")).cuda()
     cond = torch.randn(2, model.groups, model.text_width, device="cuda")
@@ -90,7 +90,7 @@ def test_a_model_and_its_gradients_are_those_of_the_cpu(name: str):
 
 
 def test_a_training_step_in_bfloat16_is_finite():
-    config = load("study")
+    config = load("study-cpu")
     config = config.model_copy(update={"training": config.training.model_copy(update={"precision": "bf16-mixed"})})
     training_steps(config, "intermamba", 4, "cuda")["auto"]()
 

@@ -31,7 +31,7 @@ def test_every_row_named_is_one_of_the_transcribed_tables():
             assert place.row in set(reported["method"]), f"{variant.name}: table {place.table} has no {place.row!r}"
 
 
-@pytest.mark.parametrize("profile", ["smoke", "study", "paper"])
+@pytest.mark.parametrize("profile", ["smoke", "study-cpu", "paper"])
 def test_every_row_of_the_study_is_known(profile):
     known = ablations.load()
     assert all(variant in known for _, variant, _ in load(profile).rows())
@@ -78,7 +78,7 @@ def test_a_broken_file_is_named_with_its_problem(tmp_path, change, message):
 
 def test_a_row_has_a_recipe_of_its_own(tmp_path):
     """Its method's knobs remain where the row does not change them."""
-    config = load("study")
+    config = load("study-cpu")
     variant = ablations.load()["mdm"].model_copy(update={"recipe": {"diffusion": {"guidance": 7.0}}})
     method, row = config.of("mdm"), variant.configured(config)
     assert row.diffusion == method.diffusion.model_copy(update={"guidance": 7.0})
@@ -95,7 +95,7 @@ def test_a_row_has_a_recipe_of_its_own(tmp_path):
 def test_a_recipe_that_is_none_is_named(tmp_path, recipe, message):
     (tmp_path / "row.yaml").write_text(yaml.safe_dump({**GOOD, "recipe": recipe}))
     with pytest.raises(ConfigError, match=message):
-        ablations.read(tmp_path)["row"].configured(load("study"))
+        ablations.read(tmp_path)["row"].configured(load("study-cpu"))
 
 
 def test_a_file_that_is_no_yaml_is_named(tmp_path):

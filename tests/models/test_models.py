@@ -297,7 +297,7 @@ def test_noise_needs_a_width_of_all_features():
     build("mdm", **SIZES | {"width": 64, "heads": 4})  # motion fits through less
 
 
-@pytest.mark.parametrize("profile", ["smoke", "study"])
+@pytest.mark.parametrize("profile", ["smoke", "study-cpu"])
 def test_every_row_can_be_built_at_the_sizes_of_a_profile(profile):
     loaded = load(profile)
     base = load("paper")

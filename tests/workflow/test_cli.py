@@ -93,7 +93,7 @@ def test_init_starts_a_study_and_overwrites_nothing(tmp_path: Path, monkeypatch:
         assert not (tmp_path / "mine" / name).is_symlink()
         assert (tmp_path / "mine" / name).read_bytes() == (ROOT / name).read_bytes()
     monkeypatch.chdir(tmp_path / "mine")
-    assert load("study").profile == "study"
+    assert load("study-cpu").profile == "study-cpu"
     for kept in written[1:]:
         (tmp_path / kept).unlink()
     Path("Snakefile").write_text("my own")

@@ -36,7 +36,7 @@ def put(config: Config, path: Path, variant: str = "intermamba") -> None:
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.chdir(tmp_path)
-    return load("study", ROOT / "params.yaml")
+    return load("study-cpu", ROOT / "params.yaml")
 
 
 def test_weights_of_the_profile_are_taken(study: Config) -> None:
@@ -48,9 +48,11 @@ def test_weights_of_the_profile_are_taken(study: Config) -> None:
 def test_weights_of_another_profile_are_refused(study: Config) -> None:
     job = stages.job(study, "evaluate", **ITEM)
     put(load("smoke", ROOT / "params.yaml"), job["weights"])
-    wrong = r"not trained with profile 'study': model.state 4 in place of 8, model.rank 4 in place of 8"
-    again = "Delete it and run `intermamba train --profile study --dataset interhuman --variant intermamba --seed 0`"
-    with pytest.raises(StateError, match=rf"{paths.path('weights', profile='study', **ITEM)}: {wrong}.*{again}"):
+    wrong = r"not trained with profile 'study-cpu': model.state 4 in place of 8, model.rank 4 in place of 8"
+    again = (
+        "Delete it and run `intermamba train --profile study-cpu --dataset interhuman --variant intermamba --seed 0`"
+    )
+    with pytest.raises(StateError, match=rf"{paths.path('weights', profile='study-cpu', **ITEM)}: {wrong}.*{again}"):
         generated.load(study, job)
 
 

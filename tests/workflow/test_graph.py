@@ -20,7 +20,7 @@ from workflow.graph import dvc as compiler
 from workflow.graph.lock import exclusive
 from workflow.graph.stages import table, targets
 
-PROFILES = ("smoke", "study", "paper")
+PROFILES = ("smoke", "study-cpu", "paper")
 
 
 class Job(NamedTuple):
@@ -205,11 +205,11 @@ def test_committed_dvc_yaml_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_git_ignores_what_is_not_committed_and_dvc_leaves_the_rest_to_git(study: Path) -> None:
-    outputs = sorted(path for job in of_table("study") for path in job.outputs)
+    outputs = sorted(path for job in of_table("study-cpu") for path in job.outputs)
     asked = ["git", "check-ignore", "--stdin", "--no-index"]
     done = subprocess.run(asked, cwd=ROOT, input="\n".join(outputs), capture_output=True, text=True, check=False)
     assert [path for path in outputs if not committed(path)] == done.stdout.splitlines()
-    (study / "dvc.yaml").write_text(compiler.compile_document(config.load("study")))
+    (study / "dvc.yaml").write_text(compiler.compile_document(config.load("study-cpu")))
     with Repo.init(str(study), no_scm=True, force=True) as repo:
         kept = {str(out.def_path): out.use_cache for stage in repo.index.stages for out in stage.outs}
     assert kept == {path: not committed(path) for path in outputs}

@@ -12,7 +12,7 @@ import ablations
 from intermamba import files
 from intermamba.cost import complexity
 from intermamba.errors import ConfigError, StateError
-from intermamba.paths import path
+from intermamba.paths import COMMITTED, path
 from intermamba.provenance import recorded
 from workflow.publish import learning, levers, paper_size, publish, text_towers
 
@@ -32,7 +32,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("docs", "results/paper/reported"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "README.md", tmp_path)
-    (tmp_path / "results/study").symlink_to(ROOT / "results/study")
+    (tmp_path / "results" / COMMITTED).symlink_to(ROOT / "results" / COMMITTED)
     for name in ("params.yaml", "pyproject.toml", "ablations", "evaluators", "data"):
         (tmp_path / name).symlink_to(ROOT / name)
     for name in ("complexity_time.csv", "budget.csv", "budget.csv.prov.json"):

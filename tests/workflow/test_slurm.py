@@ -150,7 +150,7 @@ def test_a_time_that_no_job_would_get_is_told() -> None:
 
 def test_every_kind_of_work_has_a_demand_in_every_profile() -> None:
     """And a larger profile never asks for less."""
-    smoke, study, paper = (config.load(name).cluster for name in ("smoke", "study", "paper"))
+    smoke, study, paper = (config.load(name).cluster for name in ("smoke", "study-cpu", "paper"))
     for kind in Work.__args__:
         demands = [getattr(profile, kind) for profile in (smoke, study, paper)]
         for want in ("minutes", "memory"):

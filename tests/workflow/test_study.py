@@ -43,7 +43,7 @@ def test_everything_that_git_keeps_is_there_and_as_recorded(finished: Path) -> N
 def test_a_changed_input_is_reported_by_name(finished: Path) -> None:
     file = finished / "results/paper/reported/claims.yaml"
     file.write_text(file.read_text() + "# changed\n")
-    wrong = r"results/paper/reported/claims.yaml: changed after `intermamba claims --profile study` read it"
+    wrong = r"results/paper/reported/claims.yaml: changed after `intermamba claims --profile study-cpu` read it"
     with pytest.raises(DataError, match=wrong):
         validate.run(load(COMMITTED))
 

@@ -27,7 +27,7 @@ def copy(tmp_path: Path) -> Path:
     """The files of the project, with a small profile ``smoke`` under the name that YAML refers to it by."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, listed.split("\0")):
-        if not name.startswith(("tests/", "docs/", "results/study/")) and (ROOT / name).is_file():
+        if not name.startswith(("tests/", "docs/", "results/study-cpu/")) and (ROOT / name).is_file():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     params = tmp_path / "params.yaml"

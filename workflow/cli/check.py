@@ -22,7 +22,7 @@ def init(
     typer.echo("Edit params.yaml, then run there: snakemake --cores all")
 
 
-@app.command(rich_help_panel=STUDY, epilog="Example: intermamba validate --profile study")
+@app.command(rich_help_panel=STUDY, epilog="Example: intermamba validate --profile study-cpu")
 def validate(profile: Profile = None) -> None:
     """Check params.yaml, the variants of the study, and every artefact present against its provenance record."""
     config = load(profile)

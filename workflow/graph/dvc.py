@@ -21,7 +21,7 @@ from workflow.graph.stages import Item, Stage, table
 
 HEADER = """\
 # Compiled from workflow/graph/stages.py by `make dvc.yaml`; edit the table there. For another profile:
-# `make dvc.yaml PROFILE=study`.
+# `make dvc.yaml PROFILE=study-cpu`.
 # The same graph as the Snakefile (tests/workflow/test_graph.py compares them). Use only one of the two tools in a
 # working tree.
 """

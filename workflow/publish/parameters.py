@@ -12,7 +12,7 @@ from evaluators import protocol
 from intermamba.config import Config, Dataset, Section, load
 from workflow.tables.markdown import pipes
 
-PROFILES = ("paper", "study-gpu", "study-cpu", "study", "smoke")
+PROFILES = ("paper", "study-gpu", "study-cpu", "smoke")
 """Profiles whose values are listed; ``paper`` has those of ``base``, and the real datasets."""
 LARGE = 1 << 31
 """Limits from here on only keep a number within the computer's; they are left out."""

@@ -2,7 +2,7 @@
 
 ``smoke`` publishes a whole run of that profile, ``paper`` the measurements at the paper's sizes, which need no data,
 ``bench`` those of ``intermamba bench --profile smoke``, and ``gpu`` those of ``make gpu``. ``study`` copies nothing:
-the results of that profile are committed where the pipeline writes them. ``demo`` puts one of its trainings into the
+the results of the committed profile are where the pipeline writes them. ``demo`` puts one of its trainings into the
 package. A test compares the README with all of them.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from intermamba import files
 from intermamba.config import load
 from intermamba.errors import ConfigError, InterMambaError, StateError, unknown
-from intermamba.paths import COMMITTED, RECORD, path, record_of
+from intermamba.paths import RECORD, path, record_of
 from workflow.publish import demo, gpu, paper_size, readme, speed
 from workflow.tables import TABLES
 
@@ -50,9 +50,9 @@ def publish(what: str) -> None:
         _copy([*shown, *map(record_of, (shown[0], *shown[-2:]))], gpu.FOLDER, "make gpu")
     elif what == "demo":
         demo.publish()
-    elif what != COMMITTED:
+    elif what != "study":
         raise ConfigError(
-            unknown("results", what, ("smoke", "paper", "bench", "gpu", COMMITTED, "demo"), "workflow.publish")
+            unknown("results", what, ("smoke", "paper", "bench", "gpu", "study", "demo"), "workflow.publish")
         )
     readme.write()
 
