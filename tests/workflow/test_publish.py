@@ -19,6 +19,7 @@ from workflow.publish import learning, levers, paper_size, publish, text_towers
 VARIANTS = ablations.load()
 
 
+@pytest.mark.slow
 def test_the_published_counts_are_the_codes() -> None:
     published = pd.read_csv(ROOT / "docs/paper/complexity.csv").query("sizes == 'paper'").drop(columns="sizes")
     for row in published.to_dict("records"):
