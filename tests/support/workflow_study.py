@@ -1,8 +1,7 @@
 """A small study with made-up results, for tests of aggregation and tables."""
 
-from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -60,17 +59,15 @@ VARIANTS = {
 }
 
 
-class _Source(NamedTuple):
-    """An entry point of variants."""
-
-    load: Callable[[], Callable[[], dict[str, Variant]]]
-    value: str = "workflow_study"
-
-
 def known(patch: pytest.MonkeyPatch, *more: Variant) -> None:
     """Make the variants of this study, those under ablations/ and ``more`` all that are known."""
-    found = ablations.load() | VARIANTS | {one.name: one for one in more}
-    patch.setattr(models, "points", lambda _: [_Source(lambda: lambda: found)])
+    for one in more:
+        patch.setitem(VARIANTS, one.name, one)
+    patch.setattr(models, "points", lambda group: [EntryPoint("made_up", f"{__name__}:_known", group)])
+
+
+def _known() -> dict[str, Variant]:
+    return ablations.load() | VARIANTS
 
 
 def config(runs=None, official=None, motions=None) -> Config:
