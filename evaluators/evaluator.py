@@ -58,8 +58,8 @@ class Remembering:
 
     def embed_motion(self, batch: Batch) -> Float[Tensor, "B K"]:
         frames = batch.motion.contiguous().cpu().numpy()
-        shown = zip(batch.clip, batch.length.tolist(), frames, strict=True)
-        keys = [(clip, length, hash(motion[:length].tobytes())) for clip, length, motion in shown]
+        clips = zip(batch.clip, batch.length.tolist(), frames, strict=True)
+        keys = [(clip, length, hash(motion[:length].tobytes())) for clip, length, motion in clips]
         return self._motions.recalled(keys, batch, self._evaluator.embed_motion)
 
 

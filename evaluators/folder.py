@@ -106,8 +106,8 @@ class MotionFolder:
         chosen = self._sets[self._repeat[repeat_seed] % self.sets]
         order = self._order(repeat_seed)
         for first in range(0, self.protocol.evaluated(len(order)), self.protocol.batch):
-            shown = order[first : first + self.protocol.batch]
-            yield self._batch([chosen[index] for index in shown], keep=self.sets == 1)
+            places = order[first : first + self.protocol.batch]
+            yield self._batch([chosen[index] for index in places], keep=self.sets == 1)
 
     def variations(self, repeat_seed: int, captions: int, samples: int) -> Iterator[Batch] | None:
         """``None`` if no file has a ``sample``."""
@@ -123,11 +123,11 @@ class MotionFolder:
         sampler = EpochSampler(len(self.split), self.protocol.draws(repeat_seed))
         return [index for _, index in sampler]
 
-    def _batch(self, shown: Sequence[MotionFile], keep: bool) -> Batch:
+    def _batch(self, motions: Sequence[MotionFile], keep: bool) -> Batch:
         """With ``keep``, items stay in memory for later repeats: reading files is the slow part."""
-        items = [self._kept.get(file.path) or self._item(file) for file in shown]
+        items = [self._kept.get(file.path) or self._item(file) for file in motions]
         if keep:
-            self._kept |= {file.path: item for file, item in zip(shown, items, strict=True)}
+            self._kept |= {file.path: item for file, item in zip(motions, items, strict=True)}
         return collate(items, self.settings.max_frames)
 
     def _item(self, file: MotionFile) -> Item:

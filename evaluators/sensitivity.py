@@ -48,8 +48,8 @@ def changes(frame: pd.DataFrame) -> pd.DataFrame:
                 f"{metric} under {method!r}: damaged and undamaged motions are compared repeat by repeat, in two or "
                 "more; some are missing. Run `intermamba sensitivity` again."
             )
-        shown = whole if method == REAL else values - whole
-        mean, interval, blur, found = float(shown.mean()), half_width(shown), float("nan"), ""
+        compared = whole if method == REAL else values - whole
+        mean, interval, blur, found = float(compared.mean()), half_width(compared), float("nan"), ""
         if method != REAL:
             blur = max(interval, half_width(whole), 0.5 * 10 ** -METRICS[metric].digits)
             found = verdict(metric, mean, blur)

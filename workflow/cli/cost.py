@@ -50,8 +50,8 @@ def budget(
     names = variant or timed_rows(config)
     with progress("budget", unit="model", still=True) as advance:
         found = stage.run(config, names, steps=steps, warmup=warmup, batch=batch, progress=advance)
-    shown = ["method", "seconds_median", "memory_gib", "batch", "training_hours"]
-    typer.echo(found[shown].to_string(index=False, float_format="{:.3g}".format))
+    columns = ["method", "seconds_median", "memory_gib", "batch", "training_hours"]
+    typer.echo(found[columns].to_string(index=False, float_format="{:.3g}".format))
 
 
 @app.command(rich_help_panel=COST, epilog="Example: intermamba bench --profile smoke")

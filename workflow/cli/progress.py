@@ -26,12 +26,12 @@ def progress(what: str, unit: str = "step", *, still: bool = False, interval: fl
         still: draw only when progress is reported, so that nothing runs beside a measurement.
         interval: seconds between two lines of a log.
     """
-    shown = _Bar(what, unit, still) if sys.stderr.isatty() else _Lines(what, unit, interval)
+    display = _Bar(what, unit, still) if sys.stderr.isatty() else _Lines(what, unit, interval)
     try:
-        yield shown
-        shown.finish()
+        yield display
+        display.finish()
     finally:
-        shown.close()
+        display.close()
 
 
 class _Lines:

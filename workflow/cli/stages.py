@@ -44,7 +44,7 @@ def fetch(
     if dataset is None:
         raise ConfigError("fetch: give --dataset interhuman or --dataset interx, or --check to list present files.")
     config, job = open_job(profile, "fetch", dataset=dataset)
-    with progress(f"fetch {dataset}", unit="clip") as shown, reported(job, shown) as advance:
+    with progress(f"fetch {dataset}", unit="clip") as display, reported(job, display) as advance:
         job.run(config, progress=advance)
 
 
@@ -54,7 +54,7 @@ def _register(stage: StageCommand) -> None:
     def command(profile: str | None = None, **item: object) -> None:
         config, job = open_job(profile, stage.name, **item)
         if stage.unit:
-            with progress(stage.title.format(**item), unit=stage.unit) as shown, reported(job, shown) as advance:
+            with progress(stage.title.format(**item), unit=stage.unit) as display, reported(job, display) as advance:
                 job.run(config, progress=advance)
         else:
             with reported(job):

@@ -43,9 +43,9 @@ def show(found: pd.DataFrame, others: pd.DataFrame) -> None:
     for name in measured:
         table.add_column(_HEADINGS.get(name) or METRICS[name].label.replace(" (", "\n("), justify="right")
     methods = dict.fromkeys([one["method"], *REFERENCES, *others["method"]])
-    shown = [name for name in methods if name in summary.index]
-    last = [name for name in shown if name in REFERENCES][-1:]
-    for method in shown:
+    present = [name for name in methods if name in summary.index]
+    last = [name for name in present if name in REFERENCES][-1:]
+    for method in present:
         rows = summary.loc[method]
         cells = [_cell(rows.loc[name], name) if name in rows.index else "" for name in measured]
         table.add_row(_label(method, one["origin"]), *cells, end_section=method in (one["method"], *last))

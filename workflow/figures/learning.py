@@ -56,8 +56,8 @@ def learning(
     looks = _looks(list(errors))
     for (row, kind), (column, dataset) in product(enumerate(kinds), enumerate(datasets)):
         panel = panels[row, column]
-        shown = [method for method, error in errors.items() if error.meaning == kind]
-        here = curves[(curves["dataset"] == dataset) & curves["method"].isin(shown)]
+        alike = [method for method, error in errors.items() if error.meaning == kind]
+        here = curves[(curves["dataset"] == dataset) & curves["method"].isin(alike)]
         if here.empty:
             panel.set_axis_off()
         else:

@@ -612,17 +612,19 @@ def declare(config: Config) -> dict[str, Stage]:
     )
     # The last stage shows the outputs of reported stages with their inputs, and is the only one that reads records.
     before = [job for one in stages.values() for job in one.jobs()]
-    shown = [job for job in before if stages[job.stage].reported]
+    exhibited = [job for job in before if stages[job.stage].reported]
     stage(
         "report",
         "workflow.report.build:run",
         "write the report",
         inputs={
-            "shown": list(dict.fromkeys(str(path) for job in shown for path in (*job.outputs.values(), *job.reads))),
+            "exhibits": list(
+                dict.fromkeys(str(path) for job in exhibited for path in (*job.outputs.values(), *job.reads))
+            ),
             "records": [str(job.record) for job in before],
         },
         outputs={"page": at("report"), "document": at("report_document")},
-        knobs=tuple(dict.fromkeys(knob for job in shown for knob in job.knobs)),
+        knobs=tuple(dict.fromkeys(knob for job in exhibited for knob in job.knobs)),
         category="Report",
     )
     return stages

@@ -26,22 +26,22 @@ def show(profile: str, found: Sequence[Status], *, every: bool = False) -> Rende
 
 
 def _stages(found: Sequence[Status]) -> Table:
-    shown = Table("stage", *STATES)
+    overview = Table("stage", *STATES)
     for stage in dict.fromkeys(one.stage for one in found):
         counts = Counter(one.state for one in found if one.stage == stage)
-        shown.add_row(stage, *(f"[{COLOURS.get(name, 'none')}]{counts[name] or ''}[/]" for name in STATES))
-    return shown
+        overview.add_row(stage, *(f"[{COLOURS.get(name, 'none')}]{counts[name] or ''}[/]" for name in STATES))
+    return overview
 
 
 def _jobs(found: Sequence[Status]) -> Table:
-    shown = Table("job", "state", "since", "host", "progress", "left", "")
+    overview = Table("job", "state", "since", "host", "progress", "left", "")
     for one in found:
         name = " ".join([one.stage, *one.item.values()])
         progress = "" if one.total is None else f"{one.done}/{one.total}"
         rest = "" if one.left is None else duration(one.left)
         state = f"[{COLOURS.get(one.state, 'none')}]{one.state}[/]"
-        shown.add_row(name, state, _time(one.since), one.host, progress, rest, (one.note or one.message)[:200])
-    return shown
+        overview.add_row(name, state, _time(one.since), one.host, progress, rest, (one.note or one.message)[:200])
+    return overview
 
 
 def _time(iso: str) -> str:

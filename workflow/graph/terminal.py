@@ -206,10 +206,10 @@ def logs(profile: str) -> str:
 
 def where(profile: str) -> list[str]:
     """Paths of those main results that exist."""
-    shown = {
+    results = {
         "report": path("report", profile=profile),
         "as PDF": path("report_document", profile=profile).with_suffix(".pdf"),
         "tables": path("document", profile=profile).parent,
         "numbers": path("summary", profile=profile),
     }
-    return [f"  {name:<8} {place}" for name, place in shown.items() if place.exists()]
+    return [f"  {name:<8} {place}" for name, place in results.items() if place.exists()]

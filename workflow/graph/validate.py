@@ -37,7 +37,7 @@ def run(config: Config) -> None:
     for name in config.protocol.values():
         load_protocol(name)
 
-    shown = Table(
+    overview = Table(
         "stage", "done", "code revision", "data and weights", title=f"profile {config.profile}", title_justify="left"
     )
     sha256 = cache(files.sha256)  # the output of one job is the input of others
@@ -56,13 +56,13 @@ def run(config: Config) -> None:
             for key in ("origin", "skeleton", "tower")
             if record["notes"].get(key)
         }
-        shown.add_row(
+        overview.add_row(
             stage.name,
             f"{len(records)}/{len(jobs)}",
             ", ".join(sorted(map(revision_name, records))[-1:]),
             ", ".join(sorted(notes)),
         )
-    Console().print(shown)
+    Console().print(overview)
     if absent := sum(not path.exists() and _left_out(path) for job in finished for path in job.writes):
         Console().print(f"{absent} files of data and weights are absent: they are not part of the repository.")
     if wrong:

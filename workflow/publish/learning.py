@@ -76,14 +76,14 @@ def _rows(rows: pd.DataFrame) -> str:
     body = []
     for name in [*REFERENCES, *(name for name in variants() if name in set(trained["method"]))]:
         seeds = rows[rows["method"] == name]
-        shown = [mean_and_deviation(seeds[METRIC], 3), mean_and_deviation(seeds[FID], 0)]
+        quality = [mean_and_deviation(seeds[METRIC], 3), mean_and_deviation(seeds[FID], 0)]
         if name in REFERENCES:
-            body.append([REFERENCES[name], MISSING, MISSING, *shown, MISSING, MISSING])
+            body.append([REFERENCES[name], MISSING, MISSING, *quality, MISSING, MISSING])
             continue
         steps = "".join(f"{one:.0f}" for one in seeds["steps"].unique())
         apart = model.against(name, chance) if model and len(seeds) > 1 else None
         verdict = "above chance" if apart and above_chance(apart) else "not above chance" if apart else "one training"
-        body.append([variants()[name].label, str(len(seeds)), steps, *shown, _interval(apart), verdict])
+        body.append([variants()[name].label, str(len(seeds)), steps, *quality, _interval(apart), verdict])
     head = ["Row", "Trainings", "Steps", "R-precision, top 3", "FID", "above chance by (95% interval)", "verdict"]
     return grid(head, body)
 

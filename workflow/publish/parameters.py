@@ -32,7 +32,7 @@ def protocols() -> str:
         name: one for name, one in protocol.Protocol.model_fields.items() if name not in ("name", "dataset", "source")
     }
     values = {name: [_shown(one[name]) for one in found.values()] for name in fields}
-    common = {name: shown[0] if len(set(shown)) == 1 else "see below" for name, shown in values.items()}
+    common = {name: texts[0] if len(set(texts)) == 1 else "see below" for name, texts in values.items()}
     meanings = [[f"`{name}`", _plain(one.description or ""), common[name]] for name, one in fields.items()]
     differing = [name for name in fields if common[name] == "see below"]
     rows = [[f"`{name}`", *(values[key][i] for key in differing)] for i, name in enumerate(found)]

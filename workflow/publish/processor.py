@@ -177,10 +177,10 @@ def crossing(ratio: pd.Series) -> float:
 
 def plot(rows: pd.DataFrame, target: Path) -> None:
     """Time and memory of both layers over steps."""
-    shown = {"cpu_median": "milliseconds", "memory_mib": "MiB"}
+    panels = {"cpu_median": "milliseconds", "memory_mib": "MiB"}
     with themed():
         figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
-        for panel, (value, label) in zip(axes, shown.items(), strict=True):
+        for panel, (value, label) in zip(axes, panels.items(), strict=True):
             sns.lineplot(rows, x="steps", y=value, hue="side", marker="o", ax=panel)
             panel.set(xscale="log", yscale="log", xlabel="steps", ylabel=label)
             panel.set_xticks([16, 64, 300, 1024, 4096], ["16", "64", "300", "1024", "4096"])

@@ -170,12 +170,12 @@ def _summary(
     """The PDF's summary: heading and text of each paragraph, the first one without heading."""
     results = [(f"Result on {one.dataset}", one.text) for one in headlines]
     numbers = " ".join(numbering(*one) for one in (("Tables", registry().values()), ("Figures", figures().values())))
-    shown = [(name, facts[name]) for name in ("Data", "Text tower", "Trainings", "Code revisions", "Date", "Device")]
+    origins = [(name, facts[name]) for name in ("Data", "Text tower", "Trainings", "Code revisions", "Date", "Device")]
     return [
         ("", facts["lead"]),
         *results,
         *((one.topic, one.text) for one in learned),
         *([("The text tower", f"{held_back}.")] if held_back else []),
-        *((name, f"{text}.") for name, text in shown),
+        *((name, f"{text}.") for name, text in origins),
         ("Reading", f"{tables.APART} {numbers}"),
     ]

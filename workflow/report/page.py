@@ -134,9 +134,9 @@ class Book:
         sources = self._files(str(details.pop("source", "")))
         if not any(source in self.lineage.made for source in sources):
             details = {name: details[name] for name in details if name == "note"}  # what is printed is all there is
-        shown = cell.text + (f" ± {cell.interval}" if cell.interval else "")
-        shown += f", σ {cell.scatter}" if cell.scatter else ""
-        self.cells.append({"title": title, "shown": shown, "details": details, "sources": sources})
+        text = cell.text + (f" ± {cell.interval}" if cell.interval else "")
+        text += f", σ {cell.scatter}" if cell.scatter else ""
+        self.cells.append({"title": title, "shown": text, "details": details, "sources": sources})
         return len(self.cells) - 1
 
     def _files(self, source: str) -> list[str]:
@@ -184,15 +184,15 @@ def _named(column: Column) -> str:
 
 
 def _placed(cell: Cell | None, title: str, book: Book, value: str) -> dict[str, Any]:
-    shown = cell or Cell(MISSING)
+    filled = cell or Cell(MISSING)
     return {
-        "text": shown.text,
-        "interval": shown.interval,
-        "scatter": shown.scatter,
-        "mark": shown.mark,
-        "sign": SIGNS.get(shown.mark, ""),
+        "text": filled.text,
+        "interval": filled.interval,
+        "scatter": filled.scatter,
+        "mark": filled.mark,
+        "sign": SIGNS.get(filled.mark, ""),
         "value": value,
-        "number": book.enter(title, shown) if shown.details and shown.text else None,
+        "number": book.enter(title, filled) if filled.details and filled.text else None,
     }
 
 
@@ -228,9 +228,9 @@ def _data(report: Report, book: Book) -> dict[str, Any]:
     }
 
 
-def _stage(dataset: str, shown: Sequence[Gallery], labels: Mapping[str, str]) -> dict[str, Any]:
+def _stage(dataset: str, galleries: Sequence[Gallery], labels: Mapping[str, str]) -> dict[str, Any]:
     """Motions of one dataset: the prompts, and for every prompt one motion of each method."""
-    first = shown[0]
+    first = galleries[0]
     prompts = [
         {"caption": caption, "individual": first.individual[index] if first.individual else [], "clip": clip}
         for index, (clip, caption) in enumerate(zip(first.clips, first.captions, strict=True))
@@ -241,7 +241,7 @@ def _stage(dataset: str, shown: Sequence[Gallery], labels: Mapping[str, str]) ->
             "label": reference_name(one.origin) if one.method == REAL else labels[one.method],
             "motions": [packed(joints, floor) for joints, floor in zip(one.joints, one.floor, strict=True)],
         }
-        for one in shown
+        for one in galleries
     ]
     name = f"{dataset_name(dataset)}, {origin_name(first.origin)}"
     return {"dataset": dataset, "label": name, "fps": first.fps, "prompts": prompts, "methods": methods}

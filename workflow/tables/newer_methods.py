@@ -57,15 +57,15 @@ def table(_study: object, job: Job) -> Table:
     ]
     sources = [_source(*key, cells) for found in rows.values() for key, cells in found.items()]
     unranked = (replace(one, direction="", width=NUMBER_WIDTH) for one in learned())
-    shown = (Column("standing", "Standing", width=STANDING_WIDTH), *unranked)
-    return Table(shown, tuple(blocks), (*NOTES, *dict.fromkeys(sources)))
+    columns = (Column("standing", "Standing", width=STANDING_WIDTH), *unranked)
+    return Table(columns, tuple(blocks), (*NOTES, *dict.fromkeys(sources)))
 
 
 def _row(label: str, cells: Sequence[Mapping[str, str]]) -> Row:
     method = cells[0]["method"]
-    shown = {"standing": Cell(STANDINGS[cells[0]["standing"]], details={"source": cells[0]["source"]})}
-    shown |= {cell["metric"]: _cell(cell) for cell in cells}
-    return Row(label, shown, "real" if method == "Real" else "method", method)
+    by_column = {"standing": Cell(STANDINGS[cells[0]["standing"]], details={"source": cells[0]["source"]})}
+    by_column |= {cell["metric"]: _cell(cell) for cell in cells}
+    return Row(label, by_column, "real" if method == "Real" else "method", method)
 
 
 def _cell(cell: Mapping[str, str]) -> Cell:
