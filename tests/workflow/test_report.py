@@ -176,7 +176,7 @@ def test_claims_are_told_in_sentences_and_rounded(finished: Config, page: str, m
     monkeypatch.setattr(build, "render", lambda report: caught.append(report) or render(report))
     run_stage("report", finished)
     row = {
-        "topic": "Quality", "claim": "A & B help", "where": "Table 5", "metric": "top1",
+        "topic": "Quality", "claim": "A & B help", "where": "Table 5", "of_paper": True, "metric": "top1",
         "paper_first": 0.475, "paper_second": 0.371,
         "value_first": 0.21, "value_second": 0.25, "effect": -0.04, "scale": "difference", "low": -0.06, "high": -0.02,
         "p_corrected": 0.0123, "trainings": "3, 3", "verdict": "does not hold", "note": None,
