@@ -5,7 +5,7 @@ EXTRAS ?= dev
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install reproduce test fuzz gpu sbom check docs clean constraints
+.PHONY: install reproduce test fuzz gpu sbom check docs dvc.yaml clean constraints
 
 install: .venv/installed
 
@@ -57,7 +57,7 @@ docs: install
 	@echo "build/site/index.html"
 
 # dvc.yaml for a profile (the committed one is for the default profile).
-dvc.yaml: workflow/graph/dvc.py workflow/graph/stages.py intermamba/paths.py params.yaml
+dvc.yaml: install
 	@$(BIN)/python -m workflow.graph.dvc $(PROFILE)
 
 # Artefacts of a profile; the paper's transcribed numbers stay, and so does what a run with storage keeps elsewhere.

@@ -14,7 +14,7 @@ from intermamba import files
 from intermamba.checkpoints import trained as checkpoints
 from intermamba.config import DiffusionConfig, Sampler, TextConfig
 from intermamba.device import device_for
-from intermamba.errors import ConfigError, StateError, unknown
+from intermamba.errors import ConfigError, StateError, quoted, unknown
 from intermamba.generate import MotionGenerator
 from intermamba.motion import Motion
 from intermamba.paths import DEMO
@@ -61,7 +61,7 @@ class Model:
     Example:
         >>> import intermamba
         >>> intermamba.load()
-        Model('intermamba', trained on interhuman (synthetic data), 15 to 48 frames)
+        Model('intermamba', trained on interhuman (synthetic data), 15 to 47 frames)
 
     Args:
         path: path of the checkpoint.
@@ -104,7 +104,7 @@ class Model:
         recipe = self.recipe
         return (
             f"Model({recipe.variant.name!r}, trained on {recipe.dataset} ({recipe.origin} data), "
-            f"{recipe.min_frames} to {recipe.max_frames} frames)"
+            f"{recipe.min_frames} to {recipe.longest} frames)"
         )
 
     @overload
@@ -148,16 +148,17 @@ class Model:
         Example:
             >>> import intermamba
             >>> model = intermamba.load()
-            >>> motion = model.generate("Two people bow to each other.", frames=48, seed=0)
+            >>> motion = model.generate("Two people bow to each other.", frames=45, seed=0)
             >>> motion.joints.shape, motion.fps
-            ((48, 2, 22, 3), 30)
+            ((45, 2, 22, 3), 30)
             >>> motions = model.generate(["They hug.", "One pushes the other."], frames=30, seed=1)
             >>> [motion.caption for motion in motions]
             ['They hug.', 'One pushes the other.']
 
         Args:
             prompt: what the two people do.
-            frames: number of frames, at 30 per second; none: the model's maximum.
+            frames: number of frames, at 30 per second; at most so many for a method that draws lengths (T2M); none: as
+                many as the longest motion of its training.
             seed: seed of the noise.
             persons: what person a and person b do, one pair per prompt; for models that read it (in2IN).
             guidance: scale of classifier-free guidance, 0 or more: 0 ignores the prompt, 1 uses it as it is, more
@@ -174,6 +175,9 @@ class Model:
         pairs = [None] * len(captions) if persons is None else list(each or ())
         if len(pairs) != len(captions):
             raise ConfigError(f"{len(captions)} prompt(s), but captions of each person for {len(pairs)}.")
+        for pair in pairs:
+            if isinstance(pair, str) or (pair is not None and len(pair) != 2):
+                raise ConfigError(f"persons {quoted(pair)}: each prompt needs two captions, of person a and person b.")
         prompts = [
             Prompt(caption, None if pair is None else (str(pair[0]), str(pair[1])))
             for caption, pair in zip(captions, pairs, strict=True)
@@ -220,12 +224,13 @@ class Model:
             "sampling_steps": diffusion.sampling_steps,
         }
         # Noise depends on the number of frames for which it is drawn, so that number is the same for all requests.
-        lengths = [one.frames or frames or self.recipe.max_frames for one in prompts]
-        drawn = self.recipe.max_frames if any(one.frames for one in prompts) else max(lengths)
+        lengths = [one.frames or frames or self.recipe.longest for one in prompts]
+        drawn = self.recipe.longest if any(one.frames for one in prompts) else max(lengths)
         wanted = list(product(range(len(prompts)), seeds))
         cond = generator.encode([one.caption for one in prompts], [one.persons for one in prompts if one.persons])
-        for first in range(0, len(wanted), self._batch):
-            part = wanted[first : first + self._batch]
+        batch = self._batch if self._trained.model.independent else 1
+        for first in range(0, len(wanted), batch):
+            part = wanted[first : first + batch]
             own, asked = cond[[row for row, _ in part]], torch.tensor([lengths[row] for row, _ in part])
             noise = [self.noise_seed(seed, prompts[row]) for row, seed in part]
             given = generator.lengths(own, asked, drawn, noise)

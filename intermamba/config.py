@@ -13,7 +13,7 @@ from pydantic_core import to_jsonable_python
 
 from intermamba.datasets import datasets
 from intermamba.errors import ConfigError, quoted, shortened, unknown
-from intermamba.reading.documents import checked, explained, problems, read_yaml
+from intermamba.reading.documents import checked, explained, explaining, problems, read_yaml
 
 Positive = Annotated[int, Field(gt=0, lt=1 << 31)]
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
@@ -642,8 +642,10 @@ class Config(Section):
                 raise ValueError(f"steps.solvers.{solver}: {max(counts)} exceeds diffusion.steps {most}")
         if self.fusion.bins > most:
             raise ValueError(f"fusion.bins {self.fusion.bins} exceeds diffusion.steps {most}")
-        for method in self.methods:
+        for method, own in self.methods.items():
             self.of(method)
+            for part in own.parts:
+                self.of(method, part)
         if self.profile == "paper" and self.text.tower != "clip":
             raise ValueError(f"text.tower: the paper profile needs the real CLIP weights; {self.text.tower} is refused")
         for method in self.methods:
@@ -662,9 +664,10 @@ class Config(Section):
         """
         own = self.methods.get(method, MethodConfig())
         changes = {section: getattr(own, section) for section in SECTIONS}
-        if part is not None:
-            changes["training"] = own.parts.get(part, {})
-        return self.changed(changes, "methods", method)
+        if part is None:
+            return self.changed(changes, "methods", method)
+        whole = self.changed({**changes, "training": {}}, "methods", method)
+        return whole.changed({"training": own.parts.get(part, {})}, "methods", method, "parts", part)
 
     def changed(self, changes: Mapping[str, Mapping[str, Any]], *where: str) -> "Config":
         """The configuration with other knobs in some sections; ``where`` names the source of the changes in a message.
@@ -814,7 +817,8 @@ def load(
         raise ConfigError(
             f"{path}, profile {name!r}: `profile` is not a knob; it may only be at the top level of the file."
         )
-    values["methods"] = _methods(values.get("methods") or {}, changes, f"{path}, profile {name!r}")
+    if isinstance(given := values.get("methods") or {}, Mapping):
+        values["methods"] = _methods(given, changes, f"{path}, profile {name!r}")
     try:
         return Config.model_validate({"profile": name, **values})
     except ValidationError as error:
@@ -825,7 +829,10 @@ def load(
 
 
 def _methods(given: Mapping[str, Any], profile: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Differences of each method: its authors' values, overridden by the profile's for all rows, then by its own."""
+    """Differences of each method: its authors' values, overridden by the profile's for all rows, then by its own.
+
+    What is no mapping is left for the schema to refuse.
+    """
     from intermamba.methods import methods
 
     for name in given:
@@ -833,19 +840,40 @@ def _methods(given: Mapping[str, Any], profile: Mapping[str, Any], where: str) -
             raise ConfigError(unknown("method", name, methods(), f"methods of {where}"))
     found: dict[str, Any] = {}
     for name, method in methods().items():
+        if not isinstance(given.get(name) or {}, Mapping):
+            found[name] = given[name]
+            continue
         own = dict(given.get(name) or {})
+        unread = "model" if method.sizes is not ModelConfig else "sizes"
+        if own.get(unread):
+            read = "sizes" if unread == "model" else "model"
+            raise ConfigError(
+                f"methods.{name}.{unread} of {where}: not read by {name}, whose sizes are under {read!r}."
+            )
+        if own.get("sizes"):
+            with explaining(f"methods.{name}.sizes of {where}", ConfigError):
+                method.sizes.model_validate(own["sizes"])
         for section, values in method.defaults.items():
-            own[section] = merged(merged(values, profile.get(section) or {}), own.get(section) or {})
-        training, parts = profile.get("training") or {}, own.get("parts") or {}
+            own[section] = _over(merged(values, _section(profile, section)), own.get(section))
+        training, parts = _section(profile, "training"), _section(own, "parts")
         for part in parts:
             if part not in (known := [one.name for one in method.parts]):
                 raise ConfigError(unknown("training", part, known, f"methods.{name}.parts of {where}"))
-        if method.parts:
+        if method.parts and isinstance(own.get("parts") or {}, Mapping):
             own["parts"] = {
-                one.name: merged(merged(one.defaults, training), parts.get(one.name) or {}) for one in method.parts
+                one.name: _over(merged(one.defaults, training), parts.get(one.name)) for one in method.parts
             }
         found[name] = own
     return found
+
+
+def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = values.get(name) or {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def _over(base: Mapping[str, Any], changes: Any) -> Any:
+    return merged(base, changes or {}) if isinstance(changes or {}, Mapping) else changes
 
 
 def _siblings(location: Sequence[int | str]) -> list[str]:

@@ -41,6 +41,8 @@ class DatasetSpec:
     """``(split, clip, settings) -> iterator of motions``: the feature frames of a clip that count for normalisation."""
     mirrors: bool = False
     """Whether ``item`` defines mirrored clips."""
+    lost: int = 0
+    """Raw frames of a window that give no feature frame, such as the last one where features hold velocities."""
     longest: int | None = None
     """Clips of at least this many frames, at the dataset's frame rate, are dropped."""
     word_vectors: bool = False
@@ -83,6 +85,7 @@ _INTERHUMAN = DatasetSpec(
     item="intermamba.data.dataset:interhuman_item",
     frames="intermamba.data.preprocess:interhuman_frames",
     mirrors=True,
+    lost=1,
     comparison=1,
     ablations=(4, 5),
     owners="InterGen's project page",

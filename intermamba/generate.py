@@ -20,7 +20,8 @@ from intermamba.models.network import Network
 class MotionSampler(Protocol):
     """The sampler of a method, created by ``sampler(variant, config, how)``.
 
-    Up to rounding, a clip depends only on its condition, its length and its own seed.
+    Up to rounding, a clip depends only on its condition, its length and its own seed, if its network is
+    :attr:`~intermamba.models.network.Network.independent`.
     """
 
     def lengths(
@@ -50,7 +51,8 @@ def sampler_of(variant: Variant, config: DiffusionConfig, how: Sampler = "plain"
 class MotionGenerator:
     """Generates motion of two people for captions.
 
-    The noise of a clip depends only on its own seed, so a clip is the same in any batch, up to rounding.
+    The noise of a clip depends only on its own seed, so a clip is the same in any batch, up to rounding, unless the
+    network mixes the clips of a batch (MDM with a GRU, as released).
 
     Raises:
         ConfigError: text tower or noise schedule differ from those of the denoiser's training.

@@ -25,9 +25,9 @@ class Motion:
 
     Example:
         >>> import intermamba
-        >>> motion = intermamba.load().generate("Two people bow to each other.", frames=48)
+        >>> motion = intermamba.load().generate("Two people bow to each other.", frames=45)
         >>> motion.joints.shape
-        (48, 2, 22, 3)
+        (45, 2, 22, 3)
         >>> motion.joint_names[:3]
         ('pelvis', 'left_hip', 'right_hip')
         >>> [path.name for path in motion.save("bow.bvh")]
@@ -128,6 +128,7 @@ class Motion:
         kind = path.suffix.removeprefix(".").lower()
         if kind not in FORMATS:
             raise ConfigError(unknown("suffix", path.suffix, [f".{name}" for name in FORMATS], str(path)))
+        path = path.with_suffix(f".{kind}")
         if kind == "npz":
             arrays = {name: np.asarray(value) for name, value in self.arrays().items()}
             with files.atomic(path) as part:
@@ -140,7 +141,7 @@ class Motion:
             from intermamba.render.film import film, save
 
             images = film(self.joints, self.caption, self.fps, self.floor, self.note, self.prompt.persons)
-            save(path.with_suffix(f".{kind}"), images, self.fps)
+            save(path, images, self.fps)
         return places(path)
 
 

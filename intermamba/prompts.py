@@ -100,10 +100,10 @@ def pair_up(captions: Sequence[str], persons_a: Sequence[str], persons_b: Sequen
 
 
 def check_prompts(prompts: Sequence[Prompt]) -> None:
-    """Check that there are prompts, that all have words, and that none is absurdly long.
+    """Check that there are prompts, that all have words and are text, and that none is absurdly long.
 
     Raises:
-        ConfigError: there is no prompt, a blank one, or one beyond :data:`LONGEST`.
+        ConfigError: there is no prompt, a blank one, one beyond :data:`LONGEST`, or one that is not valid Unicode.
     """
     if not prompts:
         raise ConfigError("no prompt. Give at least one, for example 'Two people bow to each other.'")
@@ -111,6 +111,10 @@ def check_prompts(prompts: Sequence[Prompt]) -> None:
         for text in (prompt.caption, *(prompt.persons or ())):
             if len(text) > LONGEST:
                 raise ConfigError(f"prompt {text[:40] + '...'!r}: {len(text)} characters; at most {LONGEST}.")
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise ConfigError(f"prompt {quoted(text)} is not valid UTF-8. Check the terminal's encoding.") from None
             if not any(map(str.isalnum, text)):
                 raise ConfigError(f"prompt {quoted(text)} has no words. Say what the two people do.")
 
@@ -145,7 +149,7 @@ def check_request(
         recipe: recipe of the denoiser.
         name: name of its file, for messages.
         prompts: prompts, with captions of the persons if and only if the denoiser reads them.
-        frames: number of frames; none: the denoiser's maximum.
+        frames: number of frames; none: as many as the longest motion of its training.
         guidance: scale of classifier-free guidance; none: the recipe's.
         steps: steps of the sampler; none: the recipe's.
 
@@ -156,11 +160,11 @@ def check_request(
     who = f"{name} ({recipe.variant.name})"
     if frames is not None and any(prompt.frames for prompt in prompts):
         raise ConfigError(f"frames {frames}: each request has its own number of frames. Leave it out.")
-    if frames is not None and not recipe.min_frames <= frames <= recipe.max_frames:
-        raise ConfigError(f"frames {frames}: {who} generates {recipe.min_frames} to {recipe.max_frames} frames.")
+    if frames is not None and not recipe.min_frames <= frames <= recipe.longest:
+        raise ConfigError(f"frames {frames}: {who} generates {recipe.min_frames} to {recipe.longest} frames.")
     # A window of an evaluation may be shorter than a training clip.
-    if (longest := max(prompt.frames or 0 for prompt in prompts)) > recipe.max_frames:
-        raise ConfigError(f"a request needs {longest} frames; {who} generates at most {recipe.max_frames}.")
+    if (longest := max(prompt.frames or 0 for prompt in prompts)) > recipe.longest:
+        raise ConfigError(f"a request needs {longest} frames; {who} generates at most {recipe.longest}.")
     if steps is not None and not 1 <= steps <= recipe.diffusion.steps:
         raise ConfigError(f"steps {steps}: 1 to {recipe.diffusion.steps}, the length of the noise schedule of {who}.")
     if guidance is not None and not 0 <= guidance <= GUIDANCE:

@@ -107,10 +107,10 @@ def recorded(
     if not processes.first():
         yield {}
         return
-    started, clock = datetime.now(UTC), time.perf_counter()
-    code = code_revision()  # before the work: the tree may change while it runs
     notes: dict[str, Any] = {}
     with files.alone_in(written[0].parent):
+        started, clock = datetime.now(UTC), time.perf_counter()
+        code = code_revision()  # before the work: the tree may change while it runs
         stamps = {path: files.stamp(path) for path in map(Path, inputs)}
         hashes = {str(path): files.sha256(path) for path in stamps}
         yield notes

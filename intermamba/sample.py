@@ -46,7 +46,7 @@ def run(
             settings.
         weights: checkpoint of any denoiser; none: the demo checkpoint of the package.
         prompts: with captions of each person if, and only if, the denoiser reads them.
-        frames: number of frames; none: the maximum of the denoiser.
+        frames: number of frames; none: as many as the longest motion of its training.
         seeds: number of seeds, from 0.
         output: parent of the prompts' folders.
         formats: formats besides npz: mp4, gif, bvh, glb.
@@ -72,6 +72,7 @@ def run(
         prompts = [replace(one, persons=None) if one.request else one for one in prompts]
     check_request(recipe, str(weights), prompts, frames=frames, guidance=guidance, steps=steps)
     if config is not None:
+        config = recipe.variant.configured(config)
         check_profile(config, recipe, weights)
     _check_writable(Path(output))
     progress.start(len(prompts) * seeds)
@@ -81,7 +82,7 @@ def run(
         for sentence in (*_about_demo(weights), *recipe.caveats, *_understood(model, prompts), *model.remarks(prompts)):
             remark(sentence)
 
-    length = recipe.max_frames if frames is None else frames
+    length = recipe.longest if frames is None else frames
     used = recipe if config is None else config
     diffusion = model.diffusion(guidance=guidance, steps=steps).model_dump(mode="json")
     knobs = {"text": used.text.model_dump(mode="json"), "diffusion": diffusion}
@@ -139,7 +140,7 @@ def _open(weights: Path, config: Config | None) -> Any:  # a Model, which needs 
 
 
 def check_profile(config: Config, recipe: Recipe, weights: Path) -> None:
-    """Check that a profile matches a checkpoint: same text tower, context and noise schedule.
+    """Check that a row's configuration matches a checkpoint: same text tower, context and noise schedule.
 
     Raises:
         ConfigError: it does not match.

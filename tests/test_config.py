@@ -88,6 +88,25 @@ def test_profiles_say_only_what_they_change() -> None:
             ["evaluator.training.interhuman", "only Inter-X's authors", "recipe to standard"],
         ),
         ("official: {}", "official: {interhuman: {intergen: {file: x}}}", ["unknown key 'file'", "checkpoint"]),
+        ("  methods: {}", "  methods: [mdm]", ["methods", "dictionary"]),
+        ("  methods: {}", "  methods: {mdm: 5}", ["methods.mdm", "5"]),
+        ("  methods: {}", "  methods: {mdm: {training: 5}}", ["methods.mdm.training", "5"]),
+        (
+            "  methods: {}",
+            "  methods: {mdm: {sizes: {width: 5}}}",
+            ["methods.mdm.sizes", "sizes are under 'model'"],
+        ),
+        (
+            "  methods: {}",
+            "  methods: {temos: {model: {width: 5}}}",
+            ["methods.temos.model", "sizes are under 'sizes'"],
+        ),
+        ("  methods: {}", "  methods: {temos: {sizes: {widht: 5}}}", ["methods.temos.sizes", "widht"]),
+        (
+            "  methods: {}",
+            "  methods: {t2m: {parts: {movements: {epochz: 5}}}}",
+            ["methods.t2m.parts.movements", "epochz"],
+        ),
     ],
 )
 def test_a_wrong_knob_is_named(tmp_path: Path, old: str, new: str, parts: list[str]) -> None:

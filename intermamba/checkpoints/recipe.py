@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import SerializeAsAny, field_validator, model_validator
 
-from intermamba import files
+from intermamba import datasets, files
 from intermamba.config import Config, Count, Dataset, DiffusionConfig, ModelConfig, Positive, Section, TextConfig
 from intermamba.errors import ConfigError, DataError
 from intermamba.methods.variant import Variant
@@ -110,6 +110,15 @@ class Recipe(Section):
     def individual(self) -> bool:
         """Whether it reads a caption for each person besides the pair's, and has its own guidance weights."""
         return self.variant.individual
+
+    @property
+    def longest(self) -> int:
+        """Frames of the longest motion that its training can have shown.
+
+        A window of ``max_frames`` raw frames of InterHuman has one feature frame less, and weights of the last frame of
+        the network are never trained.
+        """
+        return self.max_frames - datasets.dataset(self.dataset).lost
 
     @property
     def reduced(self) -> bool:

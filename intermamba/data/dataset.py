@@ -202,7 +202,7 @@ class WindowDataset(Dataset[Item]):
         self, split: SplitFile, frames: int, seed: int, stride: int = 1, last: bool = False, mirror: bool = False
     ) -> None:
         self.split, self.frames, self.seed, self.stride, self.mirror = split, frames, seed, stride, mirror
-        lost = 1 if split.dataset == "interhuman" else 0  # raw frames without a feature frame
+        lost = datasets.dataset(split.dataset).lost
         starts = [split.frames(clip) - lost - frames + int(last) for clip in range(len(split))]
         self._end = np.cumsum([max(-(-count // stride), 0) for count in starts])
 
@@ -247,8 +247,9 @@ class EpochSampler(Sampler[tuple[int, int]]):
         rng = np.random.default_rng(derive(self.seed, "order", self.epoch))
         indices = rng.permutation(self.size) if self.shuffle else np.arange(self.size)
         skipped, self.skip = self.skip, 0
+        epoch = self.epoch  # a later one is for the next pass
         for index in indices[rank : self.size // world * world : world][skipped:]:
-            yield self.epoch, int(index)
+            yield epoch, int(index)
 
     def _rank_and_world(self) -> tuple[int, int]:
         return _rank_and_world() if self.shared else (0, 1)

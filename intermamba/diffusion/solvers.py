@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from intermamba.config import DiffusionConfig
@@ -61,7 +61,7 @@ def plan(config: DiffusionConfig, schedule: Schedule = "cosine") -> Plan:
     elif config.solver == "ddim":
         asked = np.arange(count)[::-1] * (most // count)
     else:
-        asked = np.linspace(0, most - 1, count + 1).round()[:0:-1]
+        asked = _falling(np.linspace(0, most - 1, count + 1).round()[:0:-1])
     steps = torch.from_numpy(asked.astype(np.int64))
     here = alpha_bar(most, schedule).double()[steps]
     after = torch.cat((here[1:], here.new_ones(1)))  # alpha_bar of the following step; finally clean motion
@@ -72,10 +72,14 @@ def plan(config: DiffusionConfig, schedule: Schedule = "cosine") -> Plan:
 
 
 def _from_last(most: int, count: int, shift: float) -> Int[np.ndarray, " S"]:
-    """Shifted steps from the last one down, each below the one before also where rounding would make them equal."""
-    order = np.arange(count)
-    asked = (most * shifted(1 - order / count, shift)).round().astype(np.int64) - 1
-    return np.minimum.accumulate(asked + order) - order
+    """Shifted steps from the last one down."""
+    return _falling((most * shifted(1 - np.arange(count) / count, shift)).round().astype(np.int64) - 1)
+
+
+def _falling(steps: Num[np.ndarray, " S"]) -> Num[np.ndarray, " S"]:
+    """Each step below the one before, also where rounding made them equal."""
+    order = np.arange(len(steps))
+    return np.minimum.accumulate(steps + order) - order
 
 
 def shifted(level: Level, shift: float) -> Level:

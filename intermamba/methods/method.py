@@ -60,6 +60,9 @@ class Training:
     """Error of its learning curve."""
     needs: tuple[str, ...] = ()
     """Names of earlier trainings whose weights it reads; at most :data:`MOST_NEEDED`."""
+    options: tuple[str, ...] = ()
+    """Of a training before the row's: the method's options that it reads. It is shared by all rows of the method, so
+    no variant can change them."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Fields of :class:`~intermamba.config.TrainingConfig` for which its authors set other values than for the row."""
     devices: Literal["one", "any"] = "one"

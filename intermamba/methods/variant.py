@@ -91,5 +91,12 @@ class Variant(Section):
         for key in self.changes:
             if key not in choices.model_fields:
                 raise ConfigError(unknown("option", key, choices.model_fields, f"variant {self.name}"))
+            for part in self.method.parts:
+                if key in part.options:
+                    raise ConfigError(
+                        f"variant {self.name}: {key} is read by the training {part.name!r}, which all rows of "
+                        f"{self.base} share. Change another option, or add a method of your own "
+                        "(docs/howto/own-method.md)."
+                    )
         with explaining(f"variant {self.name}", ConfigError, within=("changes",)):
             return choices(**self.changes)

@@ -40,7 +40,8 @@ class Network(nn.Module):
     """
 
     independent = True
-    """Whether a clip's result does not depend on the others of its batch."""
+    """Whether a clip's result does not depend on the others of its batch. If it does, an evaluation generates whole
+    batches of its protocol, and the Python API one motion at a time, so that results do not depend on ``runtime``."""
     groups = 1
     """G, captions of a clip: 1, the pair's; 2, the persons'; 3, the pair's and the persons'."""
 

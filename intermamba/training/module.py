@@ -17,6 +17,7 @@ from intermamba.config import Config, DatasetConfig
 from intermamba.data.dataset import Batch, ClipDataset, Mode, Passes, loader
 from intermamba.data.splits import SplitFile
 from intermamba.diffusion import Diffusion
+from intermamba.errors import ConfigError
 from intermamba.methods.variant import Variant
 from intermamba.models.conditions import TokenFeatures, conditions
 from intermamba.models.network import Network
@@ -98,7 +99,11 @@ class TrainingModule(L.LightningModule):
         raise NotImplementedError
 
     def loaders(self, splits: Sequence[SplitFile], settings: DatasetConfig, root: int) -> tuple[Any, Any]:
-        """Batches of the training split, reshuffled and redrawn every epoch, and of the validation split."""
+        """Batches of the training split, reshuffled and redrawn every epoch, and of the validation split.
+
+        Raises:
+            ConfigError: the training split has fewer clips than a step.
+        """
         runtime = self.config.runtime
         # Validation is short, and whole in every process.
         sizes = {"train": self.config.clips_a_pass() * runtime.accumulate, "fixed": self.config.training.batch}
@@ -114,6 +119,11 @@ class TrainingModule(L.LightningModule):
             )
             for split, mode in zip(splits, MODES, strict=True)
         )
+        if not len(train):
+            raise ConfigError(
+                f"training split: {len(splits[0])} clips, fewer than the {self.config.training.batch} of a step "
+                "(training.batch). Use a smaller batch or more clips."
+            )
         return Passes(train, runtime.accumulate) if runtime.accumulate > 1 else train, validation
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:  # noqa: ARG002
@@ -205,7 +215,10 @@ class DenoisingModule(TrainingModule):
         if dropped is not None:
             cond = cond.masked_fill(dropped.reshape(-1, *[1] * (cond.ndim - 1)), 0.0)
         prediction = self.model(self.diffusion.add_noise(x0, noise, timestep), timestep, cond, batch.mask)
-        return self.loss(prediction.float(), x0, noise, timestep, batch.mask, Counts(self.frames(batch), active))
+        with torch.autocast(
+            self.device.type, enabled=False
+        ):  # positions are sums over the body: bfloat16 loses millimetres
+            return self.loss(prediction.float(), x0, noise, timestep, batch.mask, Counts(self.frames(batch), active))
 
     def loss(
         self,

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
 from torch import Tensor
@@ -76,7 +77,7 @@ def run_part(config: Config, job: Job, progress: Progress = SILENT) -> None:
 
 
 def read_part(path: str | Path) -> dict[str, Tensor]:
-    """The weights of the parts of a row, by name."""
+    """The weights of a part, by name."""
     return files.read_tensors(path)[0]
 
 
@@ -161,7 +162,13 @@ def averaging(decay: float | None) -> list[WeightAveraging]:
 
     Checkpoints hold the averaged and the current weights; validation and the finished training use the averaged ones.
     """
-    return [] if decay is None else [WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(decay))]
+    return [] if decay is None else [_Average(multi_avg_fn=get_ema_multi_avg_fn(decay))]
+
+
+class _Average(WeightAveraging):
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Leave the average in the network, also where a resumed training had no step left and so no end."""
+        self.on_train_end(trainer, pl_module)
 
 
 class _Resume:

@@ -33,7 +33,8 @@ class Stop(L.Callback):
     """
 
     def __init__(self, checkpoint: Path, loader: Passes | DataLoader[Any]) -> None:
-        self._checkpoint, self._loader = checkpoint, loader
+        assert isinstance(loader.sampler, EpochSampler)
+        self._checkpoint, self._loader, self._sampler = checkpoint, loader, loader.sampler
         self._signal: int | None = None
         self._used = 0
 
@@ -59,17 +60,26 @@ class Stop(L.Callback):
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        if self._asked(trainer) and trainer.current_epoch + 1 < (trainer.max_epochs or 0):
+        last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        if self._asked(trainer) and not last:
             self._save(trainer)
 
     def state_dict(self) -> dict[str, Any]:
         return {"used": self._used}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        sampler, batch = self._loader.sampler, self._loader.batch_size
-        assert isinstance(sampler, EpochSampler)
+        batch = self._loader.batch_size
         assert batch is not None
-        sampler.skip = batch * int(state_dict["used"])
+        self._sampler.skip = batch * int(state_dict["used"])
+
+    def on_load_checkpoint(
+        self,
+        trainer: L.Trainer,  # noqa: ARG002
+        pl_module: L.LightningModule,  # noqa: ARG002
+        checkpoint: dict[str, Any],
+    ) -> None:
+        # Lightning iterates over the loader before it sets the epoch, and worker processes then fetch at once.
+        self._sampler.set_epoch(checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self._signal is not None:

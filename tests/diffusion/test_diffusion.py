@@ -219,6 +219,14 @@ def test_solvers_agree_where_steps_are_many(model):
     assert apart[1] < 0.2 * apart[0]
 
 
+@pytest.mark.parametrize("count", [999, 1000])
+def test_steps_without_a_shift_do_not_repeat(count):
+    """Rounded, evenly spaced steps would, and DPM-Solver++ divides by the distance of two."""
+    plan = Diffusion(config(solver="dpm-solver++", sampling_steps=count)).plan
+    assert (plan.steps.diff() < 0).all()
+    assert plan.factors.isfinite().all()
+
+
 @pytest.mark.parametrize("count", [1, 10, 100, 1000])
 @pytest.mark.parametrize("shift", [1.0, 8.0, 50.0])
 def test_shifted_steps_begin_in_noise_and_go_down(count, shift):

@@ -21,6 +21,7 @@ from intermamba.config import Config, Dataset, load
 from intermamba.errors import ConfigError, DataError, InterMambaError, StateError
 from intermamba.generate import MotionGenerator
 from intermamba.models import build
+from intermamba.paths import record_of
 from intermamba.prompts import Prompt, pair_up, read_prompts
 from intermamba.representation import representation
 from intermamba.rotations import forward_kinematics
@@ -194,7 +195,7 @@ def test_prompts_come_from_a_file_too(config: Config) -> None:
     )
     assert [Path(name).parent.name for name in done.stdout.split()[::2]] == ["one-pushes-the-other", "one-falls"]
     with np.load("here/one-falls/seed0.npz") as found:
-        assert len(found["joints"]) == 32  # as many as the model can make
+        assert len(found["joints"]) == 31  # as many as its training can have shown
 
 
 def test_a_model_of_three_captions_reads_all_three(config: Config) -> None:
@@ -235,8 +236,8 @@ def test_an_adopted_official_checkpoint_is_like_any_other(config: Config) -> Non
         (["?!"], {}, r"prompt '\?!' has no words"),
         ([BOW, BOW.upper()], {}, "'Two people bow.*'TWO PEOPLE.*share the folder 'two-people-bow-to-each-other'"),
         ([BOW, BOW], {}, "share the folder"),
-        ([BOW], {"frames": 14}, r"frames 14: .*safetensors \(intermamba\) generates 15 to 32 frames"),
-        ([BOW], {"frames": 33}, "frames 33: .*generates 15 to 32 frames"),
+        ([BOW], {"frames": 14}, r"frames 14: .*safetensors \(intermamba\) generates 15 to 31 frames"),
+        ([BOW], {"frames": 33}, "frames 33: .*generates 15 to 31 frames"),
         ([BOW], {"seeds": 0}, "seeds 0: at least 1"),
         ([BOW], {"formats": ("avi",)}, "format 'avi' in --format.*Allowed: bvh, gif, glb, mp4"),
         ([BOW], {"steps": 0}, "steps 0: 1 to 1000, the length of the noise schedule"),
@@ -323,6 +324,15 @@ def test_a_denoiser_keeps_to_the_tower_and_schedule_it_knows(config: Config) -> 
         shorter,
         "cpu",
     )
+
+
+def test_a_profile_gives_a_row_its_own_settings(config: Config) -> None:
+    """Those of its recipe and method, not those of other rows."""
+    weights = trained(config, variant="intermamba_printed")
+    wider = config.changed({"diffusion": {"sampling_shift": 8.0, "guidance": 2.0, "sampling_steps": 3}}, "test")
+    (file, *_) = run(wider, weights, [Prompt(BOW)], frames=15, formats=())
+    used = files.read_json(record_of(file))["config"]["diffusion"]
+    assert (used["sampling_shift"], used["guidance"], used["sampling_steps"]) == (None, 3.5, 3)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])

@@ -1,11 +1,13 @@
 """A small study with made-up results, for tests of aggregation and tables."""
 
+import shutil
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from once import once
 from places import ROOT
 from stages import run as run_stage
 
@@ -275,3 +277,21 @@ def finish(config: Config) -> None:
             for name in job.outputs.values():
                 if stage.name != "report" and not Path(name).exists():
                     files.write_text(name, "made up")
+
+
+def reported(factory: pytest.TempPathFactory) -> Path:
+    """The working directory of a finished study with its report, made once for all processes, for tests to copy."""
+
+    def make(tree: Path) -> None:
+        study = config()
+        for name in ("results/paper/reported", "ablations"):
+            shutil.copytree(ROOT / name, tree / name)
+        (tree / "evaluators").mkdir()
+        shutil.copy(ROOT / "evaluators/protocols.yaml", tree / "evaluators")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(tree)
+            known(patch)
+            finish(study)
+            run_stage("report", study)
+
+    return once(factory, "reported", make)

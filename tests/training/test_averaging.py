@@ -82,6 +82,14 @@ def test_stopped_training_goes_on_with_its_average(tmp_path: Path) -> None:
     assert resumed.weight.item() == whole.weight.item()
 
 
+def test_a_training_without_a_step_left_ends_with_its_average(tmp_path: Path) -> None:
+    """As after an interruption between its last checkpoint and its weights."""
+    whole = fit(EPOCHS, tmp_path)
+    again = fit(EPOCHS, tmp_path, tmp_path / "last.ckpt")
+    assert not again.seen
+    assert again.weight.item() == whole.weight.item() != whole.seen[-1]
+
+
 def test_last_weights_without_a_decay(tmp_path: Path) -> None:
     module = fit(EPOCHS, tmp_path, decay=None)
     assert module.weight.item() == pytest.approx(module.seen[-1])

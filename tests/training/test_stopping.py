@@ -57,9 +57,16 @@ class Keyed:
         return CLIPS
 
 
-def fit(folder: Path, module: Fit, every: int) -> Fit:
+def fit(folder: Path, module: Fit, every: int, workers: int = 0) -> Fit:
     """Train, from the checkpoint in ``folder`` where there is one."""
-    loader = DataLoader(Keyed(), batch_size=BATCH, sampler=EpochSampler(CLIPS, seed=1), drop_last=True)
+    loader = DataLoader(
+        Keyed(),
+        batch_size=BATCH,
+        sampler=EpochSampler(CLIPS, seed=1),
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+    )
     file = folder / "run.ckpt"
     periodic = ModelCheckpoint(
         folder, filename="run", every_n_epochs=every, save_on_train_epoch_end=True, enable_version_counter=False
@@ -108,6 +115,18 @@ def test_a_stopped_training_goes_on_where_it_was(
         assert seen + last.seen == expected.seen, when
         assert torch.equal(last.weight, expected.weight), when
     assert [signal.getsignal(one) for one in stopping.STOPS] == before
+
+
+@pytest.mark.parametrize("when", [3, 5], ids=["after an epoch", "within one"])
+def test_worker_processes_go_on_with_the_clips_of_the_epoch(tmp_path: Path, when: int) -> None:
+    """They fetch as soon as there is an iterator, which Lightning makes before it says the epoch."""
+    expected = fit(tmp_path / "undisturbed", Fit(never), 1)
+    first = Fit(lambda step: os.kill(os.getpid(), signal.SIGTERM) if step == when else None)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path, first, 1, workers=1)
+    last = fit(tmp_path, Fit(never), 1, workers=1)
+    assert first.seen + last.seen == expected.seen
+    assert torch.equal(last.weight, expected.weight)
 
 
 def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:

@@ -50,14 +50,14 @@ def test_pooling_in_closed_form():
 def test_contrasts_are_those_of_statsmodels(absent):
     frame = trainings(seeds=4)
     frame = frame[[pair not in absent for pair in zip(frame["method"], frame["seed"], strict=True)]]
-    fit = ols("value ~ 0 + C(method) + C(seed, Sum)", frame).fit()  # seeds sum to zero: a method is at their mean
+    fit, within = (ols(f"value ~ 0 + C(method){seeds}", frame).fit() for seeds in (" + C(seed)", ""))
     blocks = Blocks(frame)
     assert blocks.freedom == fit.df_resid
-    for found, hypothesis in (
-        (blocks.difference("m3", "m2"), "C(method)[m3] - C(method)[m2] = 0"),
-        (blocks.against("m2", 1.5), "C(method)[m2] = 1.5"),
+    for model, found, hypothesis in (
+        (fit, blocks.difference("m3", "m2"), "C(method)[m3] - C(method)[m2] = 0"),
+        (within, blocks.against("m2", 1.5), "C(method)[m2] = 1.5"),
     ):
-        expected = fit.t_test(hypothesis)
+        expected = model.t_test(hypothesis)
         shift = 1.5 if "1.5" in hypothesis else 0.0
         low, high = expected.conf_int()[0]
         assert (found.effect, found.low, found.high, found.p) == pytest.approx(
@@ -69,6 +69,38 @@ def test_a_constant_is_compared_with_the_mean_over_seeds():
     frame = trainings()
     found = Blocks(frame).against("m2", 0.5)
     assert found.effect == pytest.approx(frame.query("method == 'm2'")["value"].mean() - 0.5)
+
+
+def test_one_row_against_a_constant_is_the_t_test():
+    frame = trainings(methods=1, seeds=5)
+    found = Blocks(frame).against("m0", 0.3)
+    assert found.p == pytest.approx(stats.ttest_1samp(frame["value"], 0.3).pvalue)
+
+
+def test_seeds_do_not_cancel_against_a_constant():
+    """Rows that rise and fall together with the seed: a sure difference between them, not one from chance."""
+    frame = trainings(methods=2, shift=0.01, spread=0.0001)
+    assert Blocks(frame).difference("m1", "m0").p < 0.01
+    centred = frame.assign(value=frame["value"] - frame["value"].mean() + 0.1)
+    assert not above_chance(Blocks(centred).against("m0", 0.0))
+
+
+def test_rows_without_a_common_seed_are_not_compared():
+    frame = pd.concat(
+        [trainings(methods=2), trainings(methods=1).assign(method="other", seed=lambda one: one["seed"] + 3)]
+    )
+    blocks = Blocks(frame)
+    with pytest.raises(ValueError, match="share no training seed"):
+        blocks.difference("other", "m0")
+    assert blocks.difference("m1", "m0").p < 0.05
+    other = frame.query("method == 'other'")["value"]
+    assert blocks.against("other", 0.0).effect == pytest.approx(other.mean())
+
+
+def test_too_few_common_seeds_are_said():
+    frame = pd.DataFrame({"method": ["a", "a", "b", "b"], "seed": [0, 1, 1, 2], "value": [1.0, 1.1, 2.0, 2.1]})
+    with pytest.raises(ValueError, match="too few training seeds"):
+        Blocks(frame).difference("a", "b")
 
 
 def test_methods_may_have_other_seeds():

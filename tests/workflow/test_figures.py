@@ -109,8 +109,8 @@ def finished(aggregated, tmp_path, monkeypatch):
     return config
 
 
-def test_the_stage_draws_from_the_aggregated_results(finished):
-    run_stage("figures", finished)
+def test_the_stage_draws_from_the_aggregated_results(tmp_path_factory, monkeypatch):
+    monkeypatch.chdir(made_up.reported(tmp_path_factory))
     for name in ("figure2", "figure7", "figure8", "learning", "steps", "sensitivity", "fusion", "guidance"):
         for suffix, start in (("pdf", b"%PDF"), ("png", b"\x89PNG")):
             assert path("figure", profile="smoke", figure=name, format=suffix).read_bytes().startswith(start)

@@ -148,18 +148,19 @@ def test_rows_are_tested_against_chance(tree: Path) -> None:
         files.write_csv(learning.MEASURED, pd.concat([frame, frame.assign(metric="fid", value=7.0), kept]))
     text = learning.render()
     assert "| (chance) | — | — | 0.100 | 7 | — | — |" in text
-    # squares about methods and seeds: variance .0019 / 4 (three rows and a single training), t(4) = 2.776
+    # against chance, squares about the methods: three rows of three trainings, t(6) = 2.447
     seeds = np.array([found[name] for name in ("mdm", "mdm_fixed", "rig")])
-    rest = seeds - seeds.mean(0) - seeds.mean(1, keepdims=True) + seeds.mean()
-    half = 2.7764 * np.sqrt((rest**2).sum() / 4)
-    low, high = (0.22 + sign * half / np.sqrt(3) for sign in (-1, 1))
+    within = 2.4469 * np.sqrt(((seeds - seeds.mean(1, keepdims=True)) ** 2).sum() / 6)
+    low, high = (0.22 + sign * within / np.sqrt(3) for sign in (-1, 1))
     assert f"| MDM | 3 | 500 | 0.320 ± 0.020 | 7 ± 0 | +0.220 ({low:.3f} to {high:.3f}) | above chance |" in text
     assert "| RIG | 3 | 500 | 0.100 ± 0.017 | 7 ± 0 | " in text
     assert text.count("not above chance") == 1
     assert "| TEMOS | 1 | 500 | 0.500 | 7 | — | one training |" in text
     assert "Real motions through the tokens of TEMOS: 0.600 in R-precision (top 3)." in text
     assert "seeds: 1234567 (MDM 0, 1, 2; MDM, padding masked 0, 1, 2; RIG 0, 1, 2; TEMOS 0)." in text
-    apart = half * np.sqrt(2 / 3)
+    # between rows, about methods and seeds: (3 - 1) * (3 - 1) degrees of freedom, t(4) = 2.776
+    rest = seeds - seeds.mean(0) - seeds.mean(1, keepdims=True) + seeds.mean()
+    apart = 2.7764 * np.sqrt((rest**2).sum() / 4) * np.sqrt(2 / 3)
     assert f"MDM, padding masked against MDM: +0.100 ({0.1 - apart:.3f} to {0.1 + apart:.3f}) in R-precision" in text
     assert "(top 3), 1.00 (1.00 to 1.00) times the FID." in text
 

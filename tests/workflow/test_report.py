@@ -36,17 +36,11 @@ SCRIPTS = made_up.ROOT / "workflow/report"
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
     """A finished study with its report, in a working directory of its own."""
     tree = tmp_path_factory.mktemp("report")
-    config = made_up.config()
+    shutil.copytree(made_up.reported(tmp_path_factory), tree, dirs_exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("results/paper/reported", "ablations"):
-            shutil.copytree(made_up.ROOT / name, tree / name)
-        (tree / "evaluators").mkdir()
-        shutil.copy(made_up.ROOT / "evaluators/protocols.yaml", tree / "evaluators")
         patch.chdir(tree)
         made_up.known(patch)
-        made_up.finish(config)
-        run_stage("report", config)
-        yield config
+        yield made_up.config()
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +176,7 @@ def test_claims_are_told_in_sentences_and_rounded(finished: Config, page: str, m
     monkeypatch.setattr(build, "render", lambda report: caught.append(report) or render(report))
     run_stage("report", finished)
     row = {
-        "topic": "Quality", "claim": "A & B help", "where": "Table 5", "metric": "top1",
+        "topic": "Quality", "claim": "A & B help", "where": "Table 5", "of_paper": True, "metric": "top1",
         "paper_first": 0.475, "paper_second": 0.371,
         "value_first": 0.21, "value_second": 0.25, "effect": -0.04, "scale": "difference", "low": -0.06, "high": -0.02,
         "p_corrected": 0.0123, "trainings": "3, 3", "verdict": "does not hold", "note": None,

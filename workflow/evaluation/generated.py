@@ -31,7 +31,7 @@ class GeneratedSource:
     generator: MotionGenerator
     conditions: RealSource
     chunk: int
-    """Clips generated at once."""
+    """Clips generated at once, by a network for which they are independent; else those of a batch."""
     group: Group = field(default_factory=Group)
     """The processes that share the work; each sees all motions."""
 
@@ -66,10 +66,12 @@ class GeneratedSource:
         while several := list(islice(wanted, group.world)):
             motions = [torch.zeros_like(batch.motion, device=group.device) for batch, _ in several]
             lengths = [torch.zeros_like(batch.length, device=group.device) for batch, _ in several]
+            independent = self.generator.model.independent
             chunks = [
-                (place, slice(first, first + self.chunk))
+                (place, slice(first, first + size))
                 for place, (_, seeds) in enumerate(several)
-                for first in range(0, len(seeds), self.chunk)
+                for size in [self.chunk if independent else len(seeds)]
+                for first in range(0, len(seeds), size)
             ]
             for place, part in chunks[group.rank :: group.world]:
                 (batch, seeds), frames = several[place], motions[place].shape[1]

@@ -1,6 +1,7 @@
 """Figure of learning curves: how well each row predicts clips that it was not trained on."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import product
 from textwrap import wrap
 
@@ -17,7 +18,9 @@ from intermamba.reading.documents import read_csv
 from workflow.figures.style import COLOURS, OTHERS, colours_of, plain_log
 from workflow.results.reproduced import Study
 
-DASHES = ("-", "--", ":", "-.")
+Dashes = str | tuple[int, tuple[int, ...]]
+
+DASHES: tuple[Dashes, ...] = ("-", "--", ":", "-.", (0, (6, 1)), (0, (4, 1, 1, 1, 1, 1)), (0, (1, 3)))
 """Rows beyond the palette share its colours and differ in their dashes."""
 TITLE_WIDTH = 36
 """Letters of a panel's title that fit into a line."""
@@ -26,8 +29,21 @@ TITLE_WIDTH = 36
 def draw(study: Study, job: Job) -> Figure:
     """From the results of a profile."""
     curves = read_csv(job["learning"])
-    errors = {method: study.variant(method).method.row.error for method in dict.fromkeys(curves["method"])}
-    return learning(curves, errors, study.label, study.config.origins, study.config.profile)
+    return learning(curves, _errors(study, curves), study.label, study.config.origins, study.config.profile)
+
+
+def _errors(study: Study, curves: pd.DataFrame) -> dict[str, Error]:
+    """The error of each row. Validation draws noise levels as the row's training does: other levels, other errors."""
+    rows = {name: study.variant(name) for name in dict.fromkeys(curves["method"])}
+    shifts = {name: one.configured(study.config).training.noise_shift for name, one in rows.items()}
+    meanings = {name: one.method.row.error.meaning for name, one in rows.items()}
+    several = {meaning for meaning in meanings.values() if len({shifts[n] for n in rows if meanings[n] == meaning}) > 1}
+    return {
+        name: replace(one.method.row.error, meaning=f"{meanings[name]}; noise shifted by {shifts[name]:g}")
+        if meanings[name] in several
+        else one.method.row.error
+        for name, one in rows.items()
+    }
 
 
 def learning(
@@ -80,20 +96,22 @@ def learning(
     return figure
 
 
-def _curves(panel: Axes, here: pd.DataFrame, errors: Mapping[str, Error], looks: Mapping[str, tuple[str, str]]) -> None:
+def _curves(
+    panel: Axes, here: pd.DataFrame, errors: Mapping[str, Error], looks: Mapping[str, tuple[str, Dashes]]
+) -> None:
     for method, lines in here.groupby("method", sort=False):
         by_step = lines.groupby("step")[errors[str(method)].term]
         mean, low, high = by_step.mean(), by_step.min(), by_step.max()
         colour, dashes = looks[str(method)]
-        panel.plot(mean.index, mean, dashes, color=colour, linewidth=1.4)
+        panel.plot(mean.index, mean, linestyle=dashes, color=colour, linewidth=1.4)
         panel.fill_between(mean.index, low, high, color=colour, alpha=0.15, linewidth=0)
     panel.set_yscale("log")
     panel.margins(x=0.02)
     plain_log(panel.yaxis)
 
 
-def _looks(methods: list[str]) -> dict[str, tuple[str, str]]:
-    """Colour and dashes of each row."""
+def _looks(methods: list[str]) -> dict[str, tuple[str, Dashes]]:
+    """Colour and dashes of each row; they repeat after thirty rows beyond the palette."""
     others = [name for name in methods if name not in COLOURS]
-    dashes = {name: DASHES[1 + index // len(OTHERS)] for index, name in enumerate(others)}
+    dashes = {name: DASHES[1 + index // len(OTHERS) % (len(DASHES) - 1)] for index, name in enumerate(others)}
     return {name: (colour, dashes.get(name, DASHES[0])) for name, colour in colours_of(methods).items()}

@@ -99,9 +99,8 @@ def study() -> str:
 
 def _sentences(results: Study) -> str:
     metrics = pd.read_csv(path("metrics", profile=results.config.profile))
-    return "\n\n".join(
-        f"**{dataset_name(name)}.** {headline(results, metrics, name).text}" for name in results.config.runs
-    )
+    found = filter(None, (headline(results, metrics, name) for name in results.config.runs))
+    return "\n\n".join(f"**{one.dataset}.** {one.text}" for one in found)
 
 
 def _pictures() -> list[str]:

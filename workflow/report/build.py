@@ -46,7 +46,7 @@ def run(config: Config, job: Job) -> tuple[Path, str]:
     with job.recorded(config) as notes:
         study = read(config, variants())
         metrics, claims = (read_csv(path(name, profile=config.profile)) for name in ("metrics", "claims"))
-        headlines = tuple(headline(study, metrics, dataset) for dataset in config.runs)
+        headlines = tuple(filter(None, (headline(study, metrics, dataset) for dataset in config.runs)))
         lineage = Lineage.of(before)
         facts = _facts(study, lineage)
         made = tuple(tables.build(study, stages["tables"].job()))
@@ -152,7 +152,7 @@ def _facts(study: Study, lineage: Lineage) -> dict[str, str]:
         "Trainings": f"{len(rows)} of {len(models)} models, training seeds {', '.join(map(str, seeds))}",
         "Sampling": (
             f"{config.diffusion.sampling_steps} steps of {solver_name(config.diffusion.solver)}, "
-            f"guidance {config.diffusion.guidance}"
+            f"guidance {config.diffusion.guidance}, unless a row has its own"
         ),
         "Text tower": towers.kinds(config.profile),
         "Measured on": "; ".join(f"{dataset_name(name)}: {measured_on(study, name)}" for name in config.runs),

@@ -38,8 +38,9 @@ Verdict = Literal["holds", "does not hold", "inconclusive", "not run"]
 Expected = Literal["higher", "lower", "no higher", "steadier"]
 
 COLUMNS = (
-    "id", "topic", "claim", "where", "dataset", "metric", "first", "second", "expected", "paper_first", "paper_second",
-    "value_first", "value_second", "effect", "scale", "low", "high", "p", "p_corrected", "trainings", "verdict", "note",
+    "id", "topic", "claim", "where", "of_paper", "dataset", "metric", "first", "second", "expected", "paper_first",
+    "paper_second", "value_first", "value_second", "effect", "scale", "low", "high", "p", "p_corrected", "trainings",
+    "verdict", "note",
 )  # fmt: skip
 """Columns of ``claims.csv``."""
 
@@ -77,6 +78,8 @@ class _Claim(Section):
     claim: str
     where: str
     """Place in the paper."""
+    of_paper: bool = True
+    """Whether the paper makes it; else it is a comparison of this project's."""
     dataset: Dataset
     expected: Expected
     """How the first method compares with the second."""
@@ -251,11 +254,11 @@ def _fusion(weights: pd.DataFrame, claim: Weights) -> Finding:
         .agg(lambda values: values.iloc[-1] - values.iloc[0])
         .unstack("branch")
     )
-    start, end = (float(means[claim.branch].groupby("training_seed").nth(index).mean()) for index in (-1, 0))
+    end, start = (float(means[claim.branch].groupby("training_seed").nth(index).mean()) for index in (-1, 0))
     differences = change[claim.branch]
     if claim.expected == "steadier":
         differences = change["spatial"].abs() - differences.abs()
-    found = Finding(claim, (start, end), trainings=str(len(change)))
+    found = Finding(claim, (end, start), trainings=str(len(change)))
     try:
         return replace(found, contrast=paired(differences.to_list()))
     except ValueError as error:
@@ -284,6 +287,7 @@ def _row(one: Finding) -> dict[str, Any]:
         "topic": claim.topic,
         "claim": claim.claim,
         "where": claim.where,
+        "of_paper": claim.of_paper,
         "dataset": claim.dataset,
         "metric": claim.metric,
         "first": claim.methods[0],

@@ -2,8 +2,9 @@
 
 A training seed is a block of a randomised block design: with one seed all rows see the same order of data, the same
 noise and the same draws of the evaluation, so they are compared seed by seed (a paired comparison), and the error is
-pooled over all rows. With only a few seeds per row, pooling is what makes a test possible; it assumes that seeds
-scatter alike in all rows, which is why metrics whose errors are multiples of the value (FID) are compared as
+pooled over all rows. A row and a constant, such as the level of chance, share no seed: there the error is the scatter
+of a row's trainings, pooled likewise. With only a few seeds per row, pooling is what makes a test possible; it assumes
+that seeds scatter alike in all rows, which is why metrics whose errors are multiples of the value (FID) are compared as
 logarithms.
 """
 
@@ -77,51 +78,66 @@ class Blocks:
     """
 
     def __init__(self, frame: pd.DataFrame) -> None:
-        self._trainings = frame["method"].value_counts()
+        by_method = frame.groupby("method")["value"]
+        self._means, self._trainings = by_method.mean(), by_method.size()
+        self._freedom_within = len(frame) - len(self._means)
+        if self._freedom_within < 1:
+            raise ValueError("each row was trained once, so its scatter is not known")
+        apart = frame["value"] - by_method.transform("mean")
+        self._variance_within = float((apart**2).sum()) / self._freedom_within
         self.methods = sorted(frame["method"].unique())
         seeds = sorted(frame["seed"].unique())
         design = np.hstack([_indicators(frame["method"], self.methods), _indicators(frame["seed"], seeds)[:, 1:]])
         values = frame["value"].to_numpy(float)
-        self._inverse = np.linalg.pinv(design.T @ design)
+        self._products = design.T @ design
+        self._inverse = np.linalg.pinv(self._products)
         self._fitted = self._inverse @ design.T @ values
         self.freedom = len(values) - int(np.linalg.matrix_rank(design))
-        if self.freedom < 1:
-            raise ValueError("each row was trained once, so its scatter is not known")
-        self._variance = float(np.sum((values - design @ self._fitted) ** 2)) / self.freedom
-        self._grand = np.concatenate([np.zeros(len(self.methods)), np.full(len(seeds) - 1, 1 / len(seeds))])
+        self._rest = float(np.sum((values - design @ self._fitted) ** 2))
 
     @property
     def scatter(self) -> float:
-        """Standard deviation of the difference between two methods' trainings with one seed."""
+        """Standard deviation of the difference between two methods' trainings with one seed.
+
+        Raises:
+            ValueError: methods share too few training seeds.
+        """
         return math.sqrt(2 * self._variance)
 
     def difference(self, first: str, second: str) -> Contrast:
         """Contrast of two methods.
 
         Raises:
-            ValueError: one of them was trained once.
+            ValueError: one of them was trained once, or they share no training seed, not even through other methods.
         """
-        return self._contrast(self._method(first) - self._method(second), 0.0)
+        weights = np.zeros(len(self._fitted))
+        for name, sign in ((first, 1.0), (second, -1.0)):
+            self._check(name)
+            weights[self.methods.index(name)] += sign
+        if not np.allclose(weights @ self._inverse @ self._products, weights):
+            raise ValueError("the sides share no training seed")
+        error = math.sqrt(max(float(weights @ self._inverse @ weights), 0.0) * self._variance)
+        return _student(float(weights @ self._fitted), error, self.freedom)
 
     def against(self, method: str, constant: float) -> Contrast:
-        """Contrast of a method, at the mean of the seeds, with a number that has no scatter over trainings.
+        """Contrast of a method's mean over its trainings with a number that has no scatter over trainings.
 
         Raises:
             ValueError: the method was trained once.
         """
-        return self._contrast(self._method(method) + self._grand, constant)
+        self._check(method)
+        error = math.sqrt(self._variance_within / self._trainings[method])
+        return _student(float(self._means[method]) - constant, error, self._freedom_within)
 
-    def _method(self, name: str) -> np.ndarray:
-        if self._trainings[name] < 2:
+    @property
+    def _variance(self) -> float:
+        if self.freedom < 1:
+            raise ValueError("rows share too few training seeds to know the scatter")
+        return self._rest / self.freedom
+
+    def _check(self, method: str) -> None:
+        if self._trainings[method] < 2:
             raise ValueError("a side was trained once, so its scatter is not known")
-        weights = np.zeros(len(self._fitted))
-        weights[self.methods.index(name)] = 1.0
-        return weights
-
-    def _contrast(self, weights: np.ndarray, constant: float) -> Contrast:
-        effect = float(weights @ self._fitted) - constant
-        error = math.sqrt(max(float(weights @ self._inverse @ weights), 0.0) * self._variance)
-        return _student(effect, error, self.freedom)
 
 
 def paired(differences: Sequence[float]) -> Contrast:

@@ -30,6 +30,12 @@ def effects(measured: pd.DataFrame) -> pd.DataFrame:
         ``interval``, half width of the change's 95% interval (Student's t). Differences are taken in the same training
         and repeat.
     """
+    rows = [_effects(one) for _, one in measured.groupby(["dataset", "method"], sort=False)]
+    return pd.concat(rows, ignore_index=True)
+
+
+def _effects(measured: pd.DataFrame) -> pd.DataFrame:
+    """Those of one method on one dataset."""
     unit = "training_seed" if measured["training_seed"].nunique() > 1 else "repeat"
     values = measured.groupby([*SAMPLES, unit], sort=False)["value"].mean().reset_index()
     own = values[values["weights"] == LEARNED].set_index(["dataset", "method", "metric", unit])["value"]
@@ -39,8 +45,7 @@ def effects(measured: pd.DataFrame) -> pd.DataFrame:
         mean=("value", "mean"), change=("change", "mean"), interval=("change", half_width)
     )
     found = found.reset_index()
-    last = found.groupby("dataset")["last_step"].transform("max")
-    return found.assign(whole=(found["first_step"] == 0) & (found["last_step"] == last))
+    return found.assign(whole=(found["first_step"] == 0) & (found["last_step"] == found["last_step"].max()))
 
 
 def paragraph(study: Study, job: Job) -> str:

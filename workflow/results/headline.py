@@ -1,10 +1,11 @@
 """The main result on a dataset, in sentences and bars: which rows lead, are not distinguishable, or are above chance.
 
 The page, the PDF and the README all say it in these words. Whether rows differ is decided over training seeds, by the
-rules of :mod:`workflow.results.contrasts`; where rows were trained once, no difference is stated.
+rules of :mod:`workflow.results.contrasts`. Rows are ranked at the training seeds that all of them have, so that no row
+leads by its seeds; a row that was trained once is not ranked unless all were.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,17 +69,20 @@ class Headline:
 
 
 @dataclass(frozen=True)
-class _Ranking:
+class Ranking:
     """Methods from best to worst in one metric, and which of them are not distinguishable from the best."""
 
-    methods: tuple[str, ...]
+    values: Mapping[str, float]
+    """Means from best to worst, over :attr:`seeds` or, where there are none, over all trainings of each method."""
     leaders: tuple[str, ...]
-    decided: bool
-    """Whether differences could be tested at all."""
+    seeds: int
+    """Number of training seeds that all ranked methods have; 0 where differences cannot be tested."""
+    some: bool
+    """Whether a ranked method has other training seeds as well."""
 
 
-def headline(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> Headline:
-    """The methods that the table of ``dataset`` compares, between chance and the ground truth.
+def headline(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> Headline | None:
+    """The methods that the table of ``dataset`` compares, between chance and the ground truth; none without methods.
 
     Args:
         study: the results of a profile.
@@ -86,35 +90,74 @@ def headline(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> Headline:
         dataset: one that the profile runs.
     """
     methods = study.members(datasets.dataset(dataset).comparison, dataset)
+    if not methods:
+        return None
     real, chance = (study.mean(dataset, "reference", name, PRECISION) for name in ("real", SHUFFLED))
-    ranking = _ranking(study, metrics, dataset, methods, PRECISION)
-    lost = at_chance(study, metrics, dataset)
-    bars = []
+    above = above_chance_by_row(study, metrics, dataset)
+    learned = [name for name in methods if above[name] is not False]
+    leaders = ranking(study, metrics, dataset, learned, PRECISION).leaders if learned else ()
+    bars, spread = [], []
     for name in methods:
         row = study.result(dataset, "reproduced", name, PRECISION)
         value, half = float(row["mean"]), float(row["interval"])
-        low, high = _over_seeds(metrics, dataset, name) or (value - half, value + half)
-        above = None if lost is None else name not in lost
-        bars.append(Bar(study.label(name), value, low, high, name in ranking.leaders and above is not False, above))
-    precision = f"{_precision(study, dataset, ranking, lost, chance)} The ground truth has {printed(real, PRECISION)}."
-    return Headline(
-        dataset_name(dataset),
-        chance,
-        real,
-        tuple(bars),
-        "over training seeds" if ranking.decided else "over repeats of the evaluation of one training",
-        (*filter(None, (blindness(study, dataset), precision)), _distance(study, metrics, dataset, methods)),
-    )
+        over_seeds = _over_seeds(metrics, dataset, name)
+        low, high = over_seeds or (value - half, value + half)
+        spread.append(over_seeds is not None)
+        bars.append(Bar(study.label(name), value, low, high, name in leaders, above[name]))
+    repeats = "over repeats of the evaluation"
+    bars_are = "over training seeds" if any(spread) else f"{repeats} of one training"
+    if any(spread) and not all(spread):
+        bars_are += f" ({repeats} for rows trained once)"
+    precision = [
+        *_precision(study, metrics, dataset, methods, above),
+        f"The ground truth has {printed(real, PRECISION)}.",
+    ]
+    sentences = (blindness(study, dataset), " ".join(precision), _distance(study, metrics, dataset, methods))
+    return Headline(dataset_name(dataset), chance, real, tuple(bars), bars_are, tuple(filter(None, sentences)))
 
 
-def at_chance(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> list[str] | None:
-    """Rows that are not above chance in R-precision over training seeds; ``None`` where rows were trained once."""
+def above_chance_by_row(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> dict[str, bool | None]:
+    """Whether each row is above chance in R-precision over training seeds; ``None``: it was trained once."""
     chance = study.mean(dataset, "reference", SHUFFLED, PRECISION)
+    found: dict[str, bool | None] = dict.fromkeys(study.config.runs[dataset])
     try:
         blocks = Blocks(trainings(metrics, dataset, PRECISION))
-        return [name for name in study.config.runs[dataset] if not above_chance(blocks.against(name, chance))]
     except ValueError:
-        return None
+        return found
+    several = [name for name, seeds in study.config.runs[dataset].items() if len(seeds) > 1]
+    return found | {name: above_chance(blocks.against(name, chance)) for name in several}
+
+
+def ranking(study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Sequence[str], metric: str) -> Ranking:
+    """``methods`` from best to worst in R-precision or FID.
+
+    Args:
+        study: the results of a profile.
+        metrics: ``metrics.csv``.
+        dataset: one that the profile runs.
+        methods: rows of it; those trained once are left out where others were trained several times.
+        metric: of the protocol; FID is tested as a logarithm.
+    """
+    found = trainings(metrics, dataset, metric)
+    seeds = {name: set(found.loc[found["method"] == name, "seed"]) for name in methods}
+    several = [name for name in methods if len(seeds[name]) > 1]
+    shared = set.intersection(*(seeds[name] for name in several)) if several else set()
+    if len(shared) < 2:
+        values = _sorted({name: study.mean(dataset, "reproduced", name, metric) for name in methods}, metric)
+        return Ranking(values, tuple(values)[:1], 0, some=False)
+    alike = found[found["seed"].isin(shared)]
+    means = alike.groupby("method")["value"].mean()
+    values = _sorted({name: float(means[name]) for name in several}, metric)
+    best, *others = values
+    blocks = Blocks(alike.assign(value=np.log(alike["value"])) if metric == "fid" else alike)
+    corrected = holm([blocks.difference(best, other).p for other in others])
+    tied = [other for other, p in zip(others, corrected, strict=True) if not distinguishable(p)]
+    return Ranking(values, (best, *tied), len(shared), some=any(seeds[name] != shared for name in several))
+
+
+def _sorted(values: Mapping[str, float], metric: str) -> dict[str, float]:
+    """From best to worst."""
+    return dict(sorted(values.items(), key=lambda item: item[1], reverse=METRICS[metric].direction == "up"))
 
 
 def _over_seeds(metrics: pd.DataFrame, dataset: Dataset, method: str) -> tuple[float, float] | None:
@@ -125,53 +168,56 @@ def _over_seeds(metrics: pd.DataFrame, dataset: Dataset, method: str) -> tuple[f
     return found.low, found.high
 
 
-def _ranking(study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Sequence[str], metric: str) -> _Ranking:
-    values = {name: study.mean(dataset, "reproduced", name, metric) for name in methods}
-    sign = -1 if METRICS[metric].direction == "up" else 1
-    best, *others = sorted(methods, key=lambda name: sign * values[name])
-    found = trainings(metrics, dataset, metric)
-    try:
-        blocks = Blocks(found.assign(value=np.log(found["value"])) if metric == "fid" else found)
-        corrected = holm([blocks.difference(best, other).p for other in others])
-    except ValueError:
-        return _Ranking((best, *others), (best,), decided=False)
-    tied = [other for other, p in zip(others, corrected, strict=True) if not distinguishable(p)]
-    return _Ranking((best, *others), (best, *tied), decided=True)
-
-
-def _precision(study: Study, dataset: Dataset, ranking: _Ranking, lost: Sequence[str] | None, chance: float) -> str:
-    level = printed(chance, PRECISION)
-    if lost is None:
-        once = f"Rows were trained once, which cannot establish differences between them or from chance ({level})."
-        return f"{_leading(study, dataset, ranking.leaders, PRECISION)} {once}"
-    if ranking.methods[0] in lost:
-        return f"No row is distinguishable from chance ({level}) in R-precision (top 3) across training seeds."
-    text = _leading(study, dataset, [name for name in ranking.leaders if name not in lost], PRECISION)
-    if weak := [study.label(name) for name in ranking.methods if name in lost]:
-        are = "is" if len(weak) == 1 else "are"
-        return f"{text} {_listed(weak)} {are} not distinguishable from chance ({level}) across training seeds."
-    return f"{text} Every row is above chance ({level})."
+def _precision(
+    study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Sequence[str], above: Mapping[str, bool | None]
+) -> list[str]:
+    level = printed(study.mean(dataset, "reference", SHUFFLED, PRECISION), PRECISION)
+    lost, once = ([name for name in methods if above[name] is value] for value in (False, None))
+    if len(lost) == len(methods):
+        return [f"No row is distinguishable from chance ({level}) in R-precision (top 3) across training seeds."]
+    found = ranking(study, metrics, dataset, [name for name in methods if name not in lost], PRECISION)
+    said = [_leading(study, found, PRECISION)]
+    if len(once) == len(methods):
+        cannot = f"Rows were trained once, which cannot establish differences between them or from chance ({level})."
+        return [*said, cannot]
+    if not found.seeds:
+        said.append("Rows share too few training seeds to establish differences between them.")
+    if lost:
+        said.append(f"{_are(study, lost)} not distinguishable from chance ({level}) across training seeds.")
+    else:
+        said.append(f"Every row {'trained several times ' if once else ''}is above chance ({level}).")
+    if once:
+        were = "was" if len(once) == 1 else "were"
+        said.append(
+            f"{_listed([study.label(name) for name in once])} {were} trained once, which is too few to compare."
+        )
+    return said
 
 
 def _distance(study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Sequence[str]) -> str:
-    ranking = _ranking(study, metrics, dataset, methods, "fid")
+    found = ranking(study, metrics, dataset, methods, "fid")
     floor = printed(study.mean(dataset, "reference", "real", "fid"), "fid")
-    return f"{_leading(study, dataset, ranking.leaders, 'fid')} Two draws of the ground truth are {floor} apart."
+    return f"{_leading(study, found, 'fid')} Two draws of the ground truth are {floor} apart."
 
 
-def _leading(study: Study, dataset: Dataset, leaders: Sequence[str], metric: str) -> str:
+def _leading(study: Study, found: Ranking, metric: str) -> str:
     name = "R-precision (top 3)" if metric == PRECISION else METRICS[metric].label
     best = "highest" if METRICS[metric].direction == "up" else "lowest"
-    values = [printed(study.mean(dataset, "reproduced", one, metric), metric) for one in leaders]
-    if len(leaders) == 1:
-        return f"{study.label(leaders[0])} has the {best} {name}, {values[0]}."
-    names = [f"{study.label(one)} ({value})" for one, value in zip(leaders, values, strict=True)]
-    return f"{_listed(names)} have the {best} {name} and are not distinguishable."
+    where = f"At the {found.seeds} training seeds that all rows have, " if found.some else ""
+    values = [printed(found.values[one], metric) for one in found.leaders]
+    if len(found.leaders) == 1:
+        return f"{where}{study.label(found.leaders[0])} has the {best} {name}, {values[0]}."
+    names = [f"{study.label(one)} ({value})" for one, value in zip(found.leaders, values, strict=True)]
+    return f"{where}{_listed(names)} have the {best} {name} and are not distinguishable."
 
 
 def printed(value: float, metric: str) -> str:
     """A value of a metric as the tables print it."""
     return decimals(value, METRICS[metric].digits)
+
+
+def _are(study: Study, names: Sequence[str]) -> str:
+    return f"{_listed([study.label(name) for name in names])} {'is' if len(names) == 1 else 'are'}"
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -131,12 +131,13 @@ def _comparison(study: Study, number: int, dataset: Dataset) -> Table:
     frame = reported.read(number)
     apart = by_phrasing(set(study.summary.loc[study.summary["dataset"] == dataset, "metric"]))
     columns = [*learned(), *apart]
-    blocks = [reported.block(frame), *re_evaluated(study, dataset), *quality(study, number, dataset)]
+    here = quality(study, number, dataset)
+    blocks = [reported.block(frame), *re_evaluated(study, dataset), *here]
     notes = [
         QUALITY_MARKS,
         APART,
         *conditions(study, number, dataset, official=dataset),
-        *([COPIES] if study.config.copying else []),
+        *([COPIES] if here and study.config.copying else []),
         *([PHRASINGS] if apart else []),
         *given_motions(study, dataset),
         *_as_printed(frame),

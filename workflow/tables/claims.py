@@ -15,8 +15,8 @@ from intermamba.reading.documents import read_csv
 from workflow.tables.tabular import Block, Cell, Column, Row, Table, decimals, signed
 
 COLUMNS = (
-    "topic", "claim", "where", "metric", "paper_first", "paper_second", "value_first", "value_second", "effect",
-    "scale", "low", "high", "p_corrected", "trainings", "verdict", "note",
+    "topic", "claim", "where", "of_paper", "metric", "paper_first", "paper_second", "value_first", "value_second",
+    "effect", "scale", "low", "high", "p_corrected", "trainings", "verdict", "note",
 )  # fmt: skip
 """Columns of ``claims.csv`` that are read here; the file has more."""
 
@@ -33,7 +33,10 @@ NOTES = (
     "Each claim compares two rows, the first with the second, in one metric. Effect: difference, or ratio (×) for FID "
     "and costs, with its 95% interval over training seeds; rows are compared on the motions of the same repeats with "
     "seeds paired (two-way analysis of variance of rows and seeds; fusion weights: Student's t; seconds: Welch's). "
-    "n: trainings of each row. p-values are Holm-corrected across all claims.",
+    "n: trainings of each row. p-values are Holm-corrected across all rows of this table.",
+    "Here: means over all trainings of a row, as in the other tables; of fusion weights, the end and the start of "
+    "training. The effect need not be exactly their difference or ratio: it is estimated at training seeds that rows "
+    "have in common, and that of FID is a ratio of geometric means.",
     "Tables 4 and 5 of the paper have a column R-precision without its top k. Table 4 is on the scale of top 3, Table "
     "5 mixes scales; the metric named here is the one measured here.",
     "Holds, does not hold: p below 0.05. 'Inconclusive' is not evidence against the paper; a verdict needs more "
@@ -123,8 +126,8 @@ def topics(frame: pd.DataFrame) -> dict[str, list[ClaimRow]]:
 
 
 def balance(frame: pd.DataFrame) -> str:
-    """How many claims have each verdict: "3 hold, 1 does not hold"."""
-    counts = Counter(frame["verdict"])
+    """How many claims of the paper have each verdict: "3 hold, 1 does not hold"."""
+    counts = Counter(frame.loc[frame["of_paper"].astype(bool), "verdict"])
     plural = {"holds": "hold", "does not hold": "do not hold", "inconclusive": "are inconclusive"}
     plural |= {"not run": "were not run"}
     single = {"inconclusive": "is inconclusive", "not run": "was not run"}
@@ -144,12 +147,17 @@ def _claim(row: Mapping[str, Any]) -> ClaimRow:
         str(row["verdict"]),
         _against(digits, row["paper_first"], row["paper_second"]),
         _against(digits, row["value_first"], row["value_second"]),
-        "" if pd.isna(row["trainings"]) else str(row["trainings"]),
+        _counts(row["trainings"]),
         effect,
         f"{low} to {high}" if low and high and low != high else "",
         _probability(row["p_corrected"]),
         "" if pd.isna(row["note"]) else str(row["note"]),
     )
+
+
+def _counts(value: str | float) -> str:
+    """Numbers of trainings, "3, 5"; a column that holds single numbers alone is read as such."""
+    return value if isinstance(value, str) else "" if math.isnan(value) else f"{value:g}"
 
 
 def _against(digits: int, *values: float | None) -> str:

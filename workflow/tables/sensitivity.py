@@ -17,8 +17,8 @@ MARKS: Mapping[str, Mark] = {"blind": "blind", "fooled": "fooled", "detects": ""
 NOTES = (
     "First row: the metric on undamaged ground truth. Other rows: its change under each kind of damage, relative to "
     "undamaged motions of the same draws. ± is the 95% interval of each cell over repeats (Student's t).",
-    "○ blind: the change is no larger than its own interval or that of the first row, so a table would not show the "
-    "damage. ! fooled: the metric improves. No mark: the metric detects the damage.",
+    "○ blind: the change is no larger than its own interval, that of the first row, or half of the last printed digit, "
+    "so a table would not show the damage. ! fooled: the metric improves. No mark: the metric detects the damage.",
     "Noise is independent in every frame. Exchanging the persons does not change the interaction, so no metric should "
     "change. FID and Diversity ignore captions. MModality needs several motions per caption and is left out.",
     "Damage that an evaluator does not detect would not appear in the other tables either.",

@@ -24,6 +24,7 @@ METHOD = Method(
             name="prior",
             module="intermamba.methods.com_mdm.training:PriorTraining",
             network="intermamba.methods.com_mdm.network:Prior",
+            options=("form",),
             error=CLEAN_MOTION,
             defaults=TRAINING,
             devices="any",

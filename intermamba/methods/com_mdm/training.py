@@ -11,6 +11,7 @@ from torch import Tensor
 from intermamba.config import DatasetConfig
 from intermamba.data.dataset import Batch
 from intermamba.data.splits import SplitFile
+from intermamba.errors import ConfigError
 from intermamba.methods.com_mdm import ComMdmOptions
 from intermamba.methods.com_mdm.network import ComMdm
 from intermamba.methods.mdm.training import MdmTraining, masked_mean
@@ -77,10 +78,19 @@ class ComMdmTraining(MdmTraining):
         return {"simple": simple, "total": simple}
 
     def loaders(self, splits: Sequence[SplitFile], settings: DatasetConfig, root: int) -> tuple[Any, Any]:
-        """With ``clips``, only those clips are used, repeated to the length of the whole split."""
+        """With ``clips``, only those clips are used, repeated to the length of the whole split.
+
+        Raises:
+            ConfigError: the training split has fewer clips, or fewer than a step.
+        """
         train, validation = super().loaders(splits, settings, root)
         options = self.variant.options_as(ComMdmOptions)
         if options.clips is not None:
+            if options.clips > len(splits[0]):
+                raise ConfigError(
+                    f"variant {self.variant.name}: clips {options.clips}, but the training split has {len(splits[0])}. "
+                    "Use fewer, or a larger split."
+                )
             rng = np.random.default_rng(derive(root, "few clips"))
             train.dataset.chosen = tuple(rng.choice(len(splits[0]), options.clips, replace=False).tolist())
         return train, validation

@@ -13,6 +13,7 @@ METHOD = Method(
             name="tokenizer",
             module="intermamba.methods.intermask.training:TokenizerModule",
             network="intermamba.methods.intermask.tokenizer:Tokenizer",
+            options=("graph", "losses"),
             defaults={
                 "epochs": 50,
                 "warmup_epochs": 0.25,

@@ -15,6 +15,7 @@ METHOD = Method(
             name="movements",
             module="intermamba.methods.t2m.training:MovementModule",
             network="intermamba.methods.t2m.network:MovementAutoencoder",
+            options=("autoencoder",),
             defaults={**_SHARED, "epochs": 270, "batch": 128, "learning_rate": 1e-4, "gradient_clip": None},
         ),
         Training(
@@ -23,6 +24,7 @@ METHOD = Method(
             network="intermamba.methods.t2m.network:MotionGenerator",
             error=Error("motion", "motion decoded from its posterior, smooth L1 of normalised features"),
             needs=("movements",),
+            options=("teacher", "losses", "curriculum"),
             defaults={
                 **_SHARED,
                 "epochs": 1500,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -73,6 +73,7 @@ class GeneratorModule(T2MModule):
     best: Float[Tensor, ""]
     worse: Int[Tensor, ""]
     tried: Int[Tensor, ""]
+    ended: Bool[Tensor, ""]
 
     def __init__(self, *given: Any, parts: Mapping[str, Mapping[str, Tensor]] | None = None, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -86,6 +87,7 @@ class GeneratorModule(T2MModule):
         self.register_buffer("best", torch.tensor(torch.inf))
         self.register_buffer("worse", torch.tensor(0))
         self.register_buffer("tried", torch.tensor(0))
+        self.register_buffer("ended", torch.tensor(False))
 
     def train(self, mode: bool = True) -> "GeneratorModule":
         super().train(mode)
@@ -108,6 +110,9 @@ class GeneratorModule(T2MModule):
         decoded = self.model.generator.movement_decoder(made.movements)
         return generator_losses(made, decoded, motion, movements, options.losses)
 
+    def on_train_start(self) -> None:
+        self.trainer.should_stop |= bool(self.ended)  # of a training that was interrupted after its last epoch
+
     def on_validation_epoch_end(self) -> None:
         self.follow(float(self.trainer.callback_metrics[VALIDATION_LOSS]))
 
@@ -122,6 +127,7 @@ class GeneratorModule(T2MModule):
         if not stop and self.tried < curriculum.most:
             return
         if self.units >= self.model.max_frames // UNIT:
+            self.ended.fill_(True)
             self.trainer.should_stop = True
             return
         self.units += 1
