@@ -844,9 +844,8 @@ def _methods(given: Mapping[str, Any], profile: Mapping[str, Any], where: str) -
             found[name] = given[name]
             continue
         own = dict(given.get(name) or {})
-        unread = "model" if method.sizes is not ModelConfig else "sizes"
+        read, unread = ("model", "sizes") if method.sizes is ModelConfig else ("sizes", "model")
         if own.get(unread):
-            read = "sizes" if unread == "model" else "model"
             raise ConfigError(
                 f"methods.{name}.{unread} of {where}: not read by {name}, whose sizes are under {read!r}."
             )

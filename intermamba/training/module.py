@@ -215,9 +215,8 @@ class DenoisingModule(TrainingModule):
         if dropped is not None:
             cond = cond.masked_fill(dropped.reshape(-1, *[1] * (cond.ndim - 1)), 0.0)
         prediction = self.model(self.diffusion.add_noise(x0, noise, timestep), timestep, cond, batch.mask)
-        with torch.autocast(
-            self.device.type, enabled=False
-        ):  # positions are sums over the body: bfloat16 loses millimetres
+        # Positions are sums over the body: in bfloat16 they would be off by millimetres.
+        with torch.autocast(self.device.type, enabled=False):
             return self.loss(prediction.float(), x0, noise, timestep, batch.mask, Counts(self.frames(batch), active))
 
     def loss(

@@ -66,11 +66,11 @@ class GeneratedSource:
         while several := list(islice(wanted, group.world)):
             motions = [torch.zeros_like(batch.motion, device=group.device) for batch, _ in several]
             lengths = [torch.zeros_like(batch.length, device=group.device) for batch, _ in several]
-            independent = self.generator.model.independent
+            whole = max(len(seeds) for _, seeds in several)
+            size = self.chunk if self.generator.model.independent else whole
             chunks = [
                 (place, slice(first, first + size))
                 for place, (_, seeds) in enumerate(several)
-                for size in [self.chunk if independent else len(seeds)]
                 for first in range(0, len(seeds), size)
             ]
             for place, part in chunks[group.rank :: group.world]:

@@ -35,14 +35,16 @@ def draw(study: Study, job: Job) -> Figure:
 def _errors(study: Study, curves: pd.DataFrame) -> dict[str, Error]:
     """The error of each row. Validation draws noise levels as the row's training does: other levels, other errors."""
     rows = {name: study.variant(name) for name in dict.fromkeys(curves["method"])}
+    errors = {name: one.method.row.error for name, one in rows.items()}
     shifts = {name: one.configured(study.config).training.noise_shift for name, one in rows.items()}
-    meanings = {name: one.method.row.error.meaning for name, one in rows.items()}
-    several = {meaning for meaning in meanings.values() if len({shifts[n] for n in rows if meanings[n] == meaning}) > 1}
+    drawn: dict[str, set[float]] = {}
+    for name, error in errors.items():
+        drawn.setdefault(error.meaning, set()).add(shifts[name])
     return {
-        name: replace(one.method.row.error, meaning=f"{meanings[name]}; noise shifted by {shifts[name]:g}")
-        if meanings[name] in several
-        else one.method.row.error
-        for name, one in rows.items()
+        name: error
+        if len(drawn[error.meaning]) == 1
+        else replace(error, meaning=f"{error.meaning}; noise shifted by {shifts[name]:g}")
+        for name, error in errors.items()
     }
 
 

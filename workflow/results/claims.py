@@ -207,7 +207,7 @@ class _Quality:
         counts = ", ".join(str((means["method"] == name).sum()) for name in trained)
         found = Finding(claim, values, scale="ratio" if ratio else "difference", trainings=counts)
         try:
-            blocks = Blocks(means.assign(value=np.log(means["value"])) if ratio else means)
+            blocks = Blocks.of(means, metric)
             contrast = blocks.against(first, values[1]) if second == SHUFFLED else blocks.difference(first, second)
             learned = second == SHUFFLED or self._any_above_chance(claim.dataset, trained)
         except ValueError as error:

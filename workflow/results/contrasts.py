@@ -95,6 +95,15 @@ class Blocks:
         self.freedom = len(values) - int(np.linalg.matrix_rank(design))
         self._rest = float(np.sum((values - design @ self._fitted) ** 2))
 
+    @classmethod
+    def of(cls, frame: pd.DataFrame, metric: str) -> "Blocks":
+        """The model of a metric; FID, whose errors are multiples of the value, as a logarithm.
+
+        Raises:
+            ValueError: one training per method.
+        """
+        return cls(frame.assign(value=np.log(frame["value"])) if metric == "fid" else frame)
+
     @property
     def scatter(self) -> float:
         """Standard deviation of the difference between two methods' trainings with one seed.

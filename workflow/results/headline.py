@@ -8,11 +8,9 @@ leads by its seeds; a row that was trained once is not ranked unless all were.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from evaluators.results import METRICS, SHUFFLED
-from intermamba import datasets
 from intermamba.config import Dataset
 from intermamba.names import dataset_name
 from workflow.results.contrasts import Blocks, above_chance, distinguishable, holm, trainings
@@ -77,7 +75,7 @@ class Ranking:
     leaders: tuple[str, ...]
     seeds: int
     """Number of training seeds that all ranked methods have; 0 where differences cannot be tested."""
-    some: bool
+    partial: bool
     """Whether a ranked method has other training seeds as well."""
 
 
@@ -89,40 +87,41 @@ def headline(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> Headline 
         metrics: ``metrics.csv``: a row per training, repeat and metric.
         dataset: one that the profile runs.
     """
-    methods = study.members(datasets.dataset(dataset).comparison, dataset)
+    methods = study.compared(dataset)
     if not methods:
         return None
     real, chance = (study.mean(dataset, "reference", name, PRECISION) for name in ("real", SHUFFLED))
     above = above_chance_by_row(study, metrics, dataset)
     learned = [name for name in methods if above[name] is not False]
-    leaders = ranking(study, metrics, dataset, learned, PRECISION).leaders if learned else ()
-    bars, spread = [], []
+    found = ranking(study, metrics, dataset, learned, PRECISION) if learned else None
+    blocks = _blocks(metrics, dataset)
+    bars = []
     for name in methods:
         row = study.result(dataset, "reproduced", name, PRECISION)
         value, half = float(row["mean"]), float(row["interval"])
-        over_seeds = _over_seeds(metrics, dataset, name)
-        low, high = over_seeds or (value - half, value + half)
-        spread.append(over_seeds is not None)
-        bars.append(Bar(study.label(name), value, low, high, name in leaders, above[name]))
-    repeats = "over repeats of the evaluation"
-    bars_are = "over training seeds" if any(spread) else f"{repeats} of one training"
-    if any(spread) and not all(spread):
-        bars_are += f" ({repeats} for rows trained once)"
-    precision = [
-        *_precision(study, metrics, dataset, methods, above),
-        f"The ground truth has {printed(real, PRECISION)}.",
-    ]
+        low, high = value - half, value + half
+        if blocks and above[name] is not None:
+            over_seeds = blocks.against(name, 0.0)
+            low, high = over_seeds.low, over_seeds.high
+        leads = found is not None and name in found.leaders
+        bars.append(Bar(study.label(name), value, low, high, leads, above[name]))
+    precision = [*_precision(study, found, methods, above, chance), f"The ground truth has {printed(real, PRECISION)}."]
     sentences = (blindness(study, dataset), " ".join(precision), _distance(study, metrics, dataset, methods))
-    return Headline(dataset_name(dataset), chance, real, tuple(bars), bars_are, tuple(filter(None, sentences)))
+    return Headline(dataset_name(dataset), chance, real, tuple(bars), _bars_are(bars), tuple(filter(None, sentences)))
+
+
+def _bars_are(bars: Sequence[Bar]) -> str:
+    repeats, once = "over repeats of the evaluation", [bar.above_chance is None for bar in bars]
+    if all(once):
+        return f"{repeats} of one training"
+    return "over training seeds" + (f" ({repeats} for rows trained once)" if any(once) else "")
 
 
 def above_chance_by_row(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> dict[str, bool | None]:
     """Whether each row is above chance in R-precision over training seeds; ``None``: it was trained once."""
     chance = study.mean(dataset, "reference", SHUFFLED, PRECISION)
     found: dict[str, bool | None] = dict.fromkeys(study.config.runs[dataset])
-    try:
-        blocks = Blocks(trainings(metrics, dataset, PRECISION))
-    except ValueError:
+    if (blocks := _blocks(metrics, dataset)) is None:
         return found
     several = [name for name, seeds in study.config.runs[dataset].items() if len(seeds) > 1]
     return found | {name: above_chance(blocks.against(name, chance)) for name in several}
@@ -144,15 +143,15 @@ def ranking(study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Sequ
     shared = set.intersection(*(seeds[name] for name in several)) if several else set()
     if len(shared) < 2:
         values = _sorted({name: study.mean(dataset, "reproduced", name, metric) for name in methods}, metric)
-        return Ranking(values, tuple(values)[:1], 0, some=False)
+        return Ranking(values, tuple(values)[:1], 0, partial=False)
     alike = found[found["seed"].isin(shared)]
     means = alike.groupby("method")["value"].mean()
     values = _sorted({name: float(means[name]) for name in several}, metric)
     best, *others = values
-    blocks = Blocks(alike.assign(value=np.log(alike["value"])) if metric == "fid" else alike)
+    blocks = Blocks.of(alike, metric)
     corrected = holm([blocks.difference(best, other).p for other in others])
     tied = [other for other, p in zip(others, corrected, strict=True) if not distinguishable(p)]
-    return Ranking(values, (best, *tied), len(shared), some=any(seeds[name] != shared for name in several))
+    return Ranking(values, (best, *tied), len(shared), partial=any(seeds[name] != shared for name in several))
 
 
 def _sorted(values: Mapping[str, float], metric: str) -> dict[str, float]:
@@ -160,22 +159,20 @@ def _sorted(values: Mapping[str, float], metric: str) -> dict[str, float]:
     return dict(sorted(values.items(), key=lambda item: item[1], reverse=METRICS[metric].direction == "up"))
 
 
-def _over_seeds(metrics: pd.DataFrame, dataset: Dataset, method: str) -> tuple[float, float] | None:
+def _blocks(metrics: pd.DataFrame, dataset: Dataset) -> Blocks | None:
     try:
-        found = Blocks(trainings(metrics, dataset, PRECISION)).against(method, 0.0)
+        return Blocks(trainings(metrics, dataset, PRECISION))
     except ValueError:
         return None
-    return found.low, found.high
 
 
 def _precision(
-    study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Sequence[str], above: Mapping[str, bool | None]
+    study: Study, found: Ranking | None, methods: Sequence[str], above: Mapping[str, bool | None], chance: float
 ) -> list[str]:
-    level = printed(study.mean(dataset, "reference", SHUFFLED, PRECISION), PRECISION)
+    level = printed(chance, PRECISION)
     lost, once = ([name for name in methods if above[name] is value] for value in (False, None))
-    if len(lost) == len(methods):
+    if found is None:
         return [f"No row is distinguishable from chance ({level}) in R-precision (top 3) across training seeds."]
-    found = ranking(study, metrics, dataset, [name for name in methods if name not in lost], PRECISION)
     said = [_leading(study, found, PRECISION)]
     if len(once) == len(methods):
         cannot = f"Rows were trained once, which cannot establish differences between them or from chance ({level})."
@@ -203,7 +200,7 @@ def _distance(study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Se
 def _leading(study: Study, found: Ranking, metric: str) -> str:
     name = "R-precision (top 3)" if metric == PRECISION else METRICS[metric].label
     best = "highest" if METRICS[metric].direction == "up" else "lowest"
-    where = f"At the {found.seeds} training seeds that all rows have, " if found.some else ""
+    where = f"At the {found.seeds} training seeds that all rows have, " if found.partial else ""
     values = [printed(found.values[one], metric) for one in found.leaders]
     if len(found.leaders) == 1:
         return f"{where}{study.label(found.leaders[0])} has the {best} {name}, {values[0]}."

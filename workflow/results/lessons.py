@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from evaluators.results import BY_COMBINATION, METRICS, NEAREST
-from intermamba import datasets
 from intermamba.config import Dataset
 from intermamba.job import Job
 from intermamba.names import dataset_name, solver_name
@@ -68,15 +67,12 @@ class Results:
 
     def compared(self) -> Iterator[Dataset]:
         """Datasets with rows that their table compares."""
-        return (name for name in self.study.config.runs if self._members(name))
+        return (name for name in self.study.config.runs if self.study.compared(name))
 
     def best(self, dataset: Dataset, metric: str) -> tuple[str, float]:
         """The compared row that is best in R-precision or FID, and its value, as the headline has them."""
-        found = ranking(self.study, self.metrics, dataset, self._members(dataset), metric)
+        found = ranking(self.study, self.metrics, dataset, self.study.compared(dataset), metric)
         return next(iter(found.values.items()))
-
-    def _members(self, dataset: Dataset) -> list[str]:
-        return self.study.members(datasets.dataset(dataset).comparison, dataset)
 
 
 def lessons(results: Results) -> tuple[Lesson, ...]:

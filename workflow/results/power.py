@@ -8,7 +8,6 @@ together asks for more.
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 from scipy import stats
 
@@ -70,8 +69,8 @@ def needed(claims: Sequence[Claim], metrics: pd.DataFrame) -> pd.DataFrame:
         first, second = claim.paper.numbers()
         effect = first - second
         if claim.metric == "fid":
-            found, effect = found.assign(value=np.log(found["value"])), math.log(first / second)
-        scatter = Blocks(found).scatter
+            effect = math.log(first / second)
+        scatter = Blocks.of(found, claim.metric).scatter
         rows.append((claim.claim, claim.dataset, claim.metric, effect, scatter, seeds_needed(effect, scatter)))
     frame = pd.DataFrame(rows, columns=["claim", "dataset", "metric", "effect", "scatter", "seeds"])
     return frame.astype({"seeds": "Int64"})

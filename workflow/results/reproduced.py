@@ -95,6 +95,10 @@ class Study:
             ordered += [name for name in others if not any(self.row_of(name, other) for other in kind.tables)]
         return ordered
 
+    def compared(self, dataset: Dataset) -> list[str]:
+        """Methods that were run and belong in the table that compares models on ``dataset``."""
+        return self.members(datasets.dataset(dataset).comparison, dataset)
+
     def missing(self, number: int, dataset: Dataset) -> list[str]:
         """Labels of the variants that have a row in the paper's table and were not run."""
         names = self.config.runs.get(dataset, {})
