@@ -562,6 +562,9 @@ class Config(Section):
     """Optimisation of the denoisers."""
     methods: dict[str, MethodConfig] = {}
     """Differences for the rows of each method (:mod:`intermamba.methods`)."""
+    learning_rates: dict[Dataset, dict[str, Annotated[float, Field(gt=0)] | None]] = {}
+    """Peak learning rate of a method's rows on one dataset, in place of ``training.learning_rate``; ``null``: that one.
+    A rate that trains a method on one dataset can be too high on another."""
     evaluator: EvaluatorConfig
     """The evaluator of each dataset."""
     protocol: dict[Dataset, str]
@@ -648,6 +651,10 @@ class Config(Section):
                 self.of(method, part)
         if self.profile == "paper" and self.text.tower != "clip":
             raise ValueError(f"text.tower: the paper profile needs the real CLIP weights; {self.text.tower} is refused")
+        for name, rates in self.learning_rates.items():
+            for method in rates:
+                if method not in self.methods:
+                    raise ValueError(unknown("method", method, self.methods, f"learning_rates.{name}"))
         for method in self.methods:
             if self.profile == "paper" and (text := self.of(method).text).stand_in:
                 raise ValueError(
@@ -656,8 +663,10 @@ class Config(Section):
                 )
         return self
 
-    def of(self, method: str, part: str | None = None) -> "Config":
+    def of(self, method: str, part: str | None = None, dataset: Dataset | None = None) -> "Config":
         """The configuration of a method's rows; with ``part``, of one of the trainings before the row's.
+
+        ``dataset`` is needed for the learning rate of a row, which can differ by dataset.
 
         Raises:
             ValueError: a difference is not a knob, or out of range.
@@ -665,7 +674,9 @@ class Config(Section):
         own = self.methods.get(method, MethodConfig())
         changes = {section: getattr(own, section) for section in SECTIONS}
         if part is None:
-            return self.changed(changes, "methods", method)
+            rate = self.learning_rates.get(dataset, {}).get(method) if dataset else None
+            own_rate = {} if rate is None else {"learning_rate": rate}
+            return self.changed({**changes, "training": {**own.training, **own_rate}}, "methods", method)
         whole = self.changed({**changes, "training": {}}, "methods", method)
         return whole.changed({"training": own.parts.get(part, {})}, "methods", method, "parts", part)
 
@@ -819,6 +830,8 @@ def load(
         )
     if isinstance(given := values.get("methods") or {}, Mapping):
         values["methods"] = _methods(given, changes, f"{path}, profile {name!r}")
+    if isinstance(rates := values.get("learning_rates") or {}, Mapping):
+        values["learning_rates"] = _rates(rates, values)
     try:
         return Config.model_validate({"profile": name, **values})
     except ValidationError as error:
@@ -864,6 +877,13 @@ def _methods(given: Mapping[str, Any], profile: Mapping[str, Any], where: str) -
             }
         found[name] = own
     return found
+
+
+def _rates(given: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry for each method on each dataset, so that a training depends on its own alone."""
+    everywhere = dict.fromkeys(values.get("methods") or {})
+    whole = dict.fromkeys(_section(values, "datasets"), everywhere)
+    return {**whole, **{dataset: _over(everywhere, rates) for dataset, rates in given.items()}}
 
 
 def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:

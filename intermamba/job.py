@@ -131,13 +131,13 @@ class Job:
 
 
 def values(config: Config, knobs: Iterable[str]) -> dict[str, Any]:
-    """Values of the named sections, without the knobs that do not change results."""
+    """Values of the named sections that are set, without the knobs that do not change results."""
     found = {name: config.section(name) for name in knobs}
     if "runtime" in found:
         runtime = {name: found["runtime"][name] for name in RUNTIME}
         # One node and one pass are left out, so that runs from before these knobs remain valid.
         found["runtime"] = {name: value for name, value in runtime.items() if (name, value) not in SINGLE}
-    return found
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def digest(config: Config, knob: str) -> str:

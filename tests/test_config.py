@@ -107,6 +107,10 @@ def test_profiles_say_only_what_they_change() -> None:
             "  methods: {t2m: {parts: {movements: {epochz: 5}}}}",
             ["methods.t2m.parts.movements", "epochz"],
         ),
+        ("learning_rates: {}", "learning_rates: {interx: {intergem: 1.0e-3}}", ["learning_rates.interx", "'intergen'"]),
+        ("learning_rates: {}", "learning_rates: {interxx: {intergen: 1.0e-3}}", ["learning_rates", "interxx"]),
+        ("learning_rates: {}", "learning_rates: {interx: {intergen: 0}}", ["learning_rates.interx.intergen", "0"]),
+        ("learning_rates: {}", "learning_rates: {interx: 5}", ["learning_rates.interx", "5"]),
     ],
 )
 def test_a_wrong_knob_is_named(tmp_path: Path, old: str, new: str, parts: list[str]) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from intermamba.config import Config, Section
+from intermamba.config import Config, Dataset, Section
 from intermamba.errors import ConfigError, unknown
 from intermamba.methods import methods
 from intermamba.methods.method import Method, Options
@@ -63,13 +63,15 @@ class Variant(Section):
         """Whether it reads a caption for each person [in2IN]."""
         return self.method.individual
 
-    def configured(self, config: Config) -> Config:
+    def configured(self, config: Config, dataset: Dataset | None = None) -> Config:
         """The configuration of the row: its method's knobs, then those of its recipe.
+
+        ``dataset`` is needed for its learning rate, as in :meth:`~intermamba.config.Config.of`.
 
         Raises:
             ConfigError: an entry of the recipe is not a knob, or out of range.
         """
-        own = config.of(self.base)
+        own = config.of(self.base, dataset=dataset)
         try:
             return own.changed({str(section): knobs for section, knobs in self.recipe.items()}, "recipe")
         except ValueError as error:

@@ -40,7 +40,8 @@ from intermamba.training.stopping import Stop
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     """Train a variant and write its weights and histories; a killed run continues from its last checkpoint."""
     variant = find(job.variant)
-    config, dataset, method = variant.configured(config), job.dataset, variant.method
+    dataset, method = job.dataset, variant.method
+    profile, config = config, variant.configured(config, dataset)
     # Before the training, so that an unsupported recipe fails early.
     job.require()
     cache = features_of(job)
@@ -58,7 +59,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     def write(module: TrainingModule) -> None:
         save(job["weights"], trained(module))
 
-    _train(config, job, variant, method.row, parts, write, progress, callbacks)
+    _train(profile, config, job, variant, method.row, parts, write, progress, callbacks)
 
 
 def run_part(config: Config, job: Job, progress: Progress = SILENT) -> None:
@@ -66,14 +67,14 @@ def run_part(config: Config, job: Job, progress: Progress = SILENT) -> None:
     base, _, name = job.item["part"].partition(".")
     method = find(base).method
     training = method.training(name)
-    config = config.of(base, name)
+    profile, config = config, config.of(base, name)
     job.require()
     parts = {one.name: read_part(job[f"part{place}"]) for place, one in enumerate(method.needed(training), start=1)}
 
     def write(module: TrainingModule) -> None:
         files.write_tensors(job["weights"], module.model.state_dict(), {"part": job.item["part"]})
 
-    _train(config, job, find(base), training, parts, write, progress)
+    _train(profile, config, job, find(base), training, parts, write, progress)
 
 
 def read_part(path: str | Path) -> dict[str, Tensor]:
@@ -82,6 +83,7 @@ def read_part(path: str | Path) -> dict[str, Tensor]:
 
 
 def _train(
+    profile: Config,
     config: Config,
     job: Job,
     variant: Variant,
@@ -91,6 +93,7 @@ def _train(
     progress: Progress,
     callbacks: Sequence[Callback] = (),
 ) -> None:
+    """Train with the row's ``config``; the record has the knobs of the ``profile``, as the graph declares them."""
     if training.devices == "one":
         config = config.on_one_device()
     prepare_processor(config.runtime.threads)
@@ -99,7 +102,7 @@ def _train(
     root = derive(config.seed, "train", dataset, seed)
     part = None if training.name == ROW else training.name
 
-    with job.recorded(config, {"training": seed, "root": root}) as notes:
+    with job.recorded(profile, {"training": seed, "root": root}) as notes:
         splits = [SplitFile(job[name]) for name in ("train", "val")]
         settings, body = config.datasets[dataset], representation(dataset, splits[0].offsets)
         cache = features_of(job)
@@ -150,6 +153,7 @@ def _train(
             skeleton=splits[0].skeleton,
             tower=cache.tower,
             steps=engine.global_step,
+            learning_rate=config.training.learning_rate,
             parameters=sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
             resumed=resume.path is not None,
         )

@@ -88,6 +88,16 @@ def test_a_row_has_a_recipe_of_its_own(tmp_path):
     assert row.training == method.training
 
 
+def test_a_learning_rate_of_one_dataset_is_over_its_methods_and_below_its_rows():
+    changes = {"learning_rates": {"interx": {"mdm": 3e-4}}, "methods": {"mdm": {"training": {"learning_rate": 7e-4}}}}
+    config, mdm = load("study-cpu", changes=changes), ablations.load()["mdm"]
+    row = mdm.model_copy(update={"recipe": {"training": {"learning_rate": 1e-5}}})
+    rates = [mdm.configured(config, name).training.learning_rate for name in ("interhuman", "interx")]
+    assert rates == [7e-4, 3e-4]
+    assert row.configured(config, "interx").training.learning_rate == 1e-5
+    assert mdm.configured(config, "interx").training.batch == mdm.configured(config).training.batch
+
+
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [

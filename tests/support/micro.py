@@ -25,6 +25,7 @@ MICRO = {
     "model": {"width": 16, "heads": 2, "feedforward": 16, "text_heads": 2, "text_feedforward": 16, "rank": 2},
     "diffusion": {"sampling_steps": 2},
     "training": {"epochs": 4, "batch": 8, "checkpoint_every_epochs": 1, "log_every_steps": 1},
+    "learning_rates": {"interhuman": {"intergen": 1.5e-3}},
     "evaluator": {
         "interclip": {"width": 16, "layers": 1, "heads": 2, "feedforward": 16, "embedding": 8, "text_layers": 1},
         "interx": {"movement": 16, "hidden": 16, "text_hidden": 16, "embedding": 8},

@@ -19,9 +19,21 @@ from evaluators.protocol import load as load_protocol
 from intermamba import config
 from intermamba.errors import DataError
 from intermamba.job import values
-from intermamba.paths import path
+from intermamba.paths import path, record_of
 from workflow.cli.commands import app
 from workflow.graph.stages import table
+
+
+def test_records_have_what_the_graph_declares(complete: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those of a training whose knobs differ from the profile's."""
+    enter(complete, monkeypatch)
+    for job in (job for stage in table(config.load()).values() for job in stage.jobs()):
+        record = json.loads(job.record.read_text())
+        assert set(record["inputs"]) == set(map(str, job.reads)), job.command
+        assert set(record["outputs"]) == set(map(str, job.outputs.values())), job.command
+        assert record["config"] == values(config.load(), job.knobs), job.command
+    weights = path("weights", profile="smoke", dataset="interhuman", variant="intergen", seed=0)
+    assert json.loads(record_of(weights).read_text())["notes"]["learning_rate"] == 1.5e-3
 
 
 @pytest.mark.slow
@@ -55,11 +67,6 @@ def test_the_graph_repeats_byte_for_byte(study: Path, complete: Path) -> None:
         "**Official checkpoints, evaluated in this run"
         in path("table", profile="smoke", table="table1", format="md").read_text()
     )
-    for job in (job for stage in stages.values() for job in stage.jobs()):
-        record = json.loads(job.record.read_text())
-        assert set(record["inputs"]) == set(map(str, job.reads)), job.command
-        assert set(record["outputs"]) == set(map(str, job.outputs.values())), job.command
-        assert record["config"] == values(config.load(), job.knobs), job.command
     app(["validate"], standalone_mode=False)
 
     weights = path("weights", profile="smoke", dataset="interx", variant="intermamba", seed=0)

@@ -297,6 +297,7 @@ def declare(config: Config) -> dict[str, Stage]:
     needed = {f"part{number}": f"{{part{number}}}" for number in range(1, MOST_NEEDED + 1)}
     trained_on = {**train, **val, "stats": at("stats"), **text, **own_text, "recipe": "{recipe}", **needed}
     learning = ("training", "model", "diffusion", "losses", "methods.{base}", "datasets.{dataset}", "runtime", "seed")
+    rate = "learning_rates.{dataset}.{base}"
     evaluation = {**test, **text, "evaluator": at("evaluator"), "protocols": protocols}
     compared = {**evaluation, "index": at("known") if config.copying else ""}
     protocol = ("protocol.{dataset}", "datasets.{dataset}", "runtime", "seed")
@@ -405,7 +406,7 @@ def declare(config: Config) -> dict[str, Stage]:
         "train {variant} on {dataset}, seed {seed}",
         inputs=trained_on,
         outputs={"weights": at("weights"), "training_log": at("training_log"), "adaptive_log": at("adaptive_log")},
-        knobs=learning,
+        knobs=(*learning, rate),
         items=rows,
         **on_run,
         **training,
