@@ -24,6 +24,7 @@ from workflow.cli.commands import app
 from workflow.graph.stages import table
 
 
+@pytest.mark.slow
 def test_records_have_what_the_graph_declares(complete: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also those of a training whose knobs differ from the profile's."""
     enter(complete, monkeypatch)
