@@ -33,6 +33,7 @@ __all__ = [
     "check_noise",
     "check_sizes",
     "find",
+    "label_of",
     "sizes_of",
     "source",
     "variants",
@@ -79,6 +80,12 @@ def variants() -> dict[str, Variant]:
 def _bare(name: str) -> Variant:
     """A method without changes."""
     return Variant(name=name, label=name, base=name, hypothesis="")
+
+
+def label_of(name: str) -> str:
+    """Label of a variant; an unknown name stays."""
+    known = variants()
+    return known[name].label if name in known else name
 
 
 def find(name: str) -> Variant:

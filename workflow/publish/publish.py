@@ -43,8 +43,7 @@ def publish(what: str) -> None:
                 _copy([*_recorded(main, stage), record_of(main)], paper_size.FOLDER, stage)
     elif what == "bench":
         main = path("bench", profile="smoke", table=speed.TABLES[0], format="csv")
-        shown = [main.with_name(name) for name in ("bench.md", "scan.png", "growth.png")]
-        _copy([*_recorded(main, "bench --profile smoke"), *shown, record_of(main)], speed.FOLDER, "bench")
+        _copy([*_recorded(main, "bench --profile smoke"), record_of(main)], speed.FOLDER, "bench")
     elif what == "gpu":
         shown = [gpu.MEASURED / name for name in gpu.FILES]
         _copy([*shown, *map(record_of, (shown[0], *shown[-2:]))], gpu.FOLDER, "make gpu")
