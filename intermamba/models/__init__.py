@@ -7,12 +7,13 @@ import inspect
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from intermamba.config import Config, ModelConfig, Section
 from intermamba.errors import ConfigError, unknown
 from intermamba.methods import methods
-from intermamba.methods.method import Method, load
+from intermamba.methods.method import Method
 from intermamba.methods.variant import PaperRow, Variant
 from intermamba.plugins import points
 from intermamba.reading.documents import explaining
@@ -146,7 +147,7 @@ def build(
     chosen = _sizes(method, sizes, width)
     if method.process.predicts == "noise" and isinstance(chosen, ModelConfig):
         check_noise(chosen.width, features, method.name)
-    made: Network = load((method.training(part).network if part else "") or method.network)(
+    made: Network = resolve_name((method.training(part).network if part else "") or method.network)(
         features, max_frames, width, chosen, variant.options()
     )
     return made

@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from importlib import import_module, resources
+from importlib import resources
 from itertools import product
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, Literal
 
 from intermamba.config import METHOD_NAME, Config, MotionsConfig, OfficialConfig
@@ -551,8 +552,7 @@ def declare(config: Config) -> dict[str, Stage]:
     )
     for offer in commands().values():
         if offer.declare:
-            module, _, function = offer.declare.partition(":")
-            stages[offer.name] = getattr(import_module(module), function)(config, dict(stages))
+            stages[offer.name] = resolve_name(offer.declare)(config, dict(stages))
     readable = {
         **{
             f"{one.name}.{name}": [str(job.outputs[name]) for job in one.jobs()]
