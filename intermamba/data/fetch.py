@@ -129,9 +129,8 @@ def inspect(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Pro
                 _attempt(partial(place.read, clip), found.problems)
             progress()
     used = [clip for ids in found.clips.values() for clip in ids]
-    found.problems.extend(place.shared_problems())
-    _attempt(place.unseen, found.problems)
-    _attempt(place.held_out, found.problems)
+    for check in (*place.shared_checks(), place.unseen, place.held_out):
+        _attempt(check, found.problems)
     found.problems[:] = dict.fromkeys(found.problems)  # a broken shared file is found once per clip
     found.files.extend(place.split_file(split) for split in splits)
     found.files.extend(place.shared_files())
