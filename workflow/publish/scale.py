@@ -34,7 +34,7 @@ STAGES = {
 DATA_STAGES = ("fetch", "preprocess", "encode-text", "evaluate-reference")
 """Those that a study runs once for each dataset."""
 SHARES = {"train": 0.78, "val": 0.08, "test": 0.14}
-"""Clips of the measured splits."""
+"""Share of the clips in each measured split; about that of the official splits."""
 TEN = 10
 
 
