@@ -52,7 +52,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     seeds = {"synthetic": settings.synthetic.seed} if synthetic else {}
     with job.recorded(config, seeds) as notes:
         if synthetic:
-            _write_synthetic(root, dataset, settings, progress)
+            write_synthetic(root, dataset, settings, progress)
         # Embedded clips advance the progress while they are generated, not again while they are checked.
         found = inspect(root, dataset, settings, SILENT if synthetic else progress)
         if found.problems:
@@ -97,10 +97,13 @@ def raw_root(config: Config, dataset: Dataset) -> Path:
     return paths.raw_folder(config.profile, dataset) if source == "synthetic" else Path(source).expanduser()
 
 
-def _write_synthetic(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress) -> None:
+def write_synthetic(
+    root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress = SILENT, **how: bool
+) -> None:
+    """Write the embedded dataset into ``root``; ``how`` are further arguments of the dataset's writer."""
     wanted = settings.synthetic
     write = datasets.dataset(dataset).load("synthetic")
-    write(root, wanted.train, wanted.val, wanted.test, wanted.seconds, wanted.seed, progress)
+    write(root, wanted.train, wanted.val, wanted.test, wanted.seconds, wanted.seed, progress, **how)
 
 
 def inspect(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress = SILENT) -> Inspection:

@@ -191,6 +191,18 @@ PINNED = (0.16176822702851734, -0.47438784951304264, -0.2628431215176001)
 # ---- plan ------------------------------------------------------------------------------------------------------------
 
 
+def test_the_kind_alone_gives_most_of_r_precision():
+    """What docs/explanation/decisions.md says: knowing only the kind of every clip, with ties broken at random."""
+    random = np.random.default_rng(0)
+    for seed in (1, 2):
+        kinds = np.array([one.kind for one in plan(2000, 64, 160, (1.5, 1.6), seed) if one.split == "test"])
+        batches = np.stack([random.permutation(kinds).reshape(5, 32) for _ in range(200)])
+        alike = (batches[..., None] == batches[..., None, :]).sum(axis=-1)  # a clip's own kind, itself included
+        found = [np.minimum(k / alike, 1.0).mean() for k in (1, 2, 3)]
+        np.testing.assert_allclose(found, (0.65, 0.92, 0.99), atol=0.006)
+        assert (alike - 1).mean() == pytest.approx(0.9, abs=0.05)
+
+
 def test_kinds_are_balanced_and_combinations_held_out():
     clips = plan(480, 32, 64, (1.5, 2.1), 1)
     assert Counter(planned.split for planned in clips) == {"train": 480, "val": 32, "test": 64}

@@ -191,7 +191,7 @@ def test_motions_that_are_not_there_are_one_error(study: Path, edit_params: Call
     assert message in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["intermamba", "real", "shuffled", "nearest", "my motions"])
+@pytest.mark.parametrize("name", ["intermamba", "real", "nearest", "my motions"])
 def test_motions_have_a_name_of_their_own(study: Path, edit_params: Callable[[str, str], None], name: str) -> None:
     (study / "submissions/theirs").mkdir(parents=True)
     edit_params("motions: {} #", f"motions: {THEIRS} #".replace("theirs: {", f"{name}: {{"))

@@ -49,7 +49,7 @@ def test_the_graph_repeats_byte_for_byte(study: Path, complete: Path) -> None:
 
     metrics = pd.read_csv(path("metrics", profile="smoke"))
     assert metrics.groupby("block")["method"].unique().map(set).to_dict() == {
-        "reference": {"real", "shuffled", "nearest"},
+        "reference": {"real", "retaken", "shuffled", "nearest"},
         "reproduced": {"intermamba", "intergen"},
         "re-evaluated": {"intergen", "in2in"},
     }

@@ -28,6 +28,7 @@ from workflow.publish import (
     power,
     processor,
     scale,
+    settings,
     speed,
     text_towers,
 )
@@ -89,11 +90,15 @@ def study() -> str:
     made = tables.build(results, stages["tables"].job(), SHOWN)
     learned = _lessons(results, claims, stages["figures"].job())
     first, *others = _pictures()
+    notes = path("table", profile=COMMITTED, table="claims", format="md")
     return (
         f"{_about(facts(config), config)}\n\n{_sentences(results)}\n\n{first}## What the study shows\n\n{learned}\n\n"
         f"## The paper's claims, here\n\n{balance(claims)}. 'Inconclusive' is not evidence against the paper. "
-        f"p-values are Holm-corrected across all claims.\n\n{_claims(claims)}\n## Tables\n\n"
-        f"{''.join(map(_shown, made))}## Figures\n\n{''.join(others)}"
+        "'Holds' and 'does not hold': p below 0.05, Holm-corrected across the claims; in brackets without correction. "
+        "Intervals are not corrected, so one that excludes no effect can be inconclusive. Effects are differences, or "
+        f"ratios (×) for FID and costs; [the table's notes]({notes}) say how they are estimated.\n\n"
+        f"{_claims(claims)}\n## Tables\n\n"
+        f"{''.join(map(_shown, made))}## Settings\n\n{settings.render(config)}\n## Figures\n\n{''.join(others)}"
     )
 
 
