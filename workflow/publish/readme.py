@@ -98,7 +98,7 @@ def study() -> str:
         "Intervals are not corrected, so one that excludes no effect can be inconclusive. Effects are differences, or "
         f"ratios (×) for FID and costs; [the table's notes]({notes}) say how they are estimated.\n\n"
         f"{_claims(claims)}\n## Tables\n\n"
-        f"{''.join(map(_shown, made))}## Settings\n\n{settings.render(config)}\n## Figures\n\n{''.join(others)}"
+        f"{''.join(map(_shown, made))}## Settings\n\n{settings.render(results)}\n## Figures\n\n{''.join(others)}"
     )
 
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-from intermamba.config import Config
-from intermamba.models import find
 from intermamba.names import dataset_name
-from intermamba.text.names import own_tower, tower_name
+from intermamba.text.names import own_tower
+from workflow.results.reproduced import Study
 from workflow.tables.markdown import grid
 
 COLUMNS = (
@@ -21,20 +20,22 @@ COLUMNS = (
 )
 
 
-def render(config: Config) -> str:
+def render(study: Study) -> str:
     """A table for each dataset. A method's own trainings before the row's are not listed."""
-    return "\n".join(f"**{dataset_name(name)}**\n\n{grid(COLUMNS, list(_rows(config, name)))}" for name in config.runs)
+    return "\n".join(
+        f"**{dataset_name(name)}**\n\n{grid(COLUMNS, list(_rows(study, name)))}" for name in study.config.runs
+    )
 
 
-def _rows(config: Config, dataset: str) -> Iterator[list[str]]:
-    for name in config.runs[dataset]:
-        row = find(name)
-        own = row.configured(config, dataset)
+def _rows(study: Study, dataset: str) -> Iterator[list[str]]:
+    for name in study.config.runs[dataset]:
+        row = study.variant(name)
+        own = row.configured(study.config, dataset)
         training, diffusion = own.training, own.diffusion
         shift = "—" if diffusion.sampling_shift is None else f"{diffusion.sampling_shift:g}"
         yield [
             row.label,
-            own_tower(config, row.base) or tower_name(config.text),
+            own_tower(study.config, row.base) or str(study.results(dataset, "reproduced", name).iloc[0]["tower"]),
             f"{training.learning_rate:g}",
             *(str(value) for value in (training.batch, training.epochs)),
             f"{training.noise_shift:g}",
