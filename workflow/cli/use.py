@@ -26,7 +26,7 @@ def sample(
     ] = None,
     person_a: Annotated[
         list[str] | None,
-        typer.Option(help="What person a does, one per prompt; for models that read it (in2IN)."),
+        typer.Option(help="What person a does, one per prompt (may be repeated); for models that read it (in2IN)."),
     ] = None,
     person_b: Annotated[list[str] | None, typer.Option(help="What person b does, likewise.")] = None,
     frames: Annotated[int | None, typer.Option(help="Frames, 30 per second; default: the model's maximum.")] = None,

@@ -90,7 +90,7 @@ def study() -> str:
     made = tables.build(results, stages["tables"].job(), SHOWN)
     learned = _lessons(results, claims, stages["figures"].job())
     first, *others = _pictures()
-    notes = path("table", profile=COMMITTED, table="claims", format="md")
+    notes, costs = (path("table", profile=COMMITTED, table=name, format="md") for name in ("claims", "table3"))
     return (
         f"{_about(facts(config), config)}\n\n{_sentences(results)}\n\n{first}## What the study shows\n\n{learned}\n\n"
         f"## The paper's claims, here\n\n{balance(claims)}. 'Inconclusive' is not evidence against the paper. "
@@ -98,6 +98,8 @@ def study() -> str:
         "Intervals are not corrected, so one that excludes no effect can be inconclusive. Effects are differences, or "
         f"ratios (×) for FID and costs; [the table's notes]({notes}) say how they are estimated.\n\n"
         f"{_claims(claims)}\n## Tables\n\n"
+        f"Table 3, the costs, holds timings of one machine: [as run]({costs}), [at the paper's sizes]"
+        "(docs/reference/costs.md).\n\n"
         f"{''.join(map(_shown, made))}## Settings\n\n{settings.render(results)}\n## Figures\n\n{''.join(others)}"
     )
 
