@@ -89,31 +89,31 @@ def label_of(name: str) -> str:
     return known[name].label if name in known else name
 
 
-def find(name: str) -> Variant:
-    """The variant of that name.
+def find(name: str, known: Mapping[str, Variant] | None = None) -> Variant:
+    """The variant of that name, among ``known`` or all.
 
     Raises:
         ConfigError: unknown name; the message has the nearest match and the whole list.
     """
-    known = variants()
+    known = variants() if known is None else known
     if name not in known:
         raise ConfigError(unknown("model variant", name, known, "the bases and the ablations folder"))
     return known[name]
 
 
-def source(name: str) -> Path:
+def source(name: str, known: Mapping[str, Variant] | None = None) -> Path:
     """The file that defines a variant: its own, else the module of the entry point that offers it.
 
     Raises:
         ConfigError: unknown name.
     """
-    if file := find(name).file:
+    if file := find(name, known).file:
         return Path(file)
     for point in points("intermamba.variants"):
         offered = point.load()
         if name in offered() and (module := inspect.getsourcefile(offered)):
             return Path(module)
-    module = inspect.getsourcefile(find(name).method.options)
+    module = inspect.getsourcefile(find(name, known).method.options)
     assert module is not None
     return Path(module)
 

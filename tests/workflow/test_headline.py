@@ -110,6 +110,6 @@ def test_changes_of_fusion_weights_have_each_method_its_own_interval() -> None:
 
 
 def test_every_row_of_the_profiles_has_a_look_of_its_own() -> None:
-    for profile in ("smoke", "study", "study-cpu", "paper"):
+    for profile in ("smoke", "study", "study-cpu", "study-gpu", "paper"):
         looks = _looks(list(dict.fromkeys(variant for _, variant, _ in load(profile).rows())))
         assert len(set(looks.values())) == len(looks)

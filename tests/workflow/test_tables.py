@@ -28,6 +28,9 @@ RUNS = {
 }
 
 
+FEW = {"interhuman": {"intermamba": (0,), "intergen": (0,)}}
+
+
 def place(folder, monkeypatch, runs=None, official=None, motions=None):
     """A finished study in ``folder``, up to the stage before the tables."""
     config = made_up.config(runs or RUNS, official, motions)
@@ -263,8 +266,7 @@ def test_a_summary_older_than_the_runs_is_refused(study):
 
 
 def test_official_checkpoints_have_a_block_of_their_own_between_the_two(tmp_path, monkeypatch):
-    study = place(tmp_path, monkeypatch, official=made_up.OFFICIAL)
-    run_stage("tables", study)
+    run_stage("tables", place(tmp_path, monkeypatch, FEW, official=made_up.OFFICIAL))
     frame = cells(1)
     assert list(dict.fromkeys(frame["block"])) == ["reported", "re-evaluated", "reproduced"]
     assert methods(frame, "re-evaluated") == ["real", "retaken", "shuffled", "nearest", "intergen"]
@@ -287,7 +289,7 @@ def test_official_checkpoints_have_a_block_of_their_own_between_the_two(tmp_path
 
 @pytest.mark.parametrize("official", [{}, made_up.OFFICIAL])
 def test_motions_of_other_projects_are_re_evaluated_rows(tmp_path, monkeypatch, official):
-    run_stage("tables", place(tmp_path, monkeypatch, official=official, motions=made_up.MOTIONS))
+    run_stage("tables", place(tmp_path, monkeypatch, FEW, official=official, motions=made_up.MOTIONS))
     frame = cells(1)
     assert methods(frame, "re-evaluated") == [
         "real",

@@ -132,7 +132,8 @@ def _claims(claims: pd.DataFrame) -> str:
     parts = []
     for topic, found in topics(claims).items():
         rows = [
-            [one.claim, one.metric, one.printed, one.measured, one.effect_between, one.p, one.verdict] for one in found
+            [one.claim, one.metric, one.printed, one.measured, one.effect_between, one.p_both, one.verdict]
+            for one in found
         ]
         parts.append(grid([topic, "Metric", "Paper", "Here", "Effect (95%)", "p", "Verdict"], rows))
     return "\n".join(parts)

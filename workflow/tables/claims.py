@@ -75,12 +75,19 @@ class ClaimRow:
     between: str
     """Its interval."""
     p: str
+    alone: str
+    """The p-value without correction."""
     note: str
 
     @property
     def effect_between(self) -> str:
         """The effect with its interval."""
         return f"{self.effect} ({self.between})" if self.between else self.effect
+
+    @property
+    def p_both(self) -> str:
+        """The corrected p-value, and in brackets the other."""
+        return f"{self.p} ({self.alone})" if self.p else ""
 
     @property
     def paper(self) -> str:
@@ -108,7 +115,7 @@ def table(_study: object, job: Job) -> Table:
 
 def _row(one: ClaimRow, file: str) -> Row:
     texts = {name: getattr(one, name) for name in WIDTHS}
-    texts["effect"] = one.effect_between
+    texts |= {"effect": one.effect_between, "p": one.p_both}
     if one.note:
         texts["verdict"] = one.note if one.note.startswith(one.verdict) else f"{one.verdict} ({one.note})"
     return Row(one.claim, {name: Cell(text, details={"source": file}) for name, text in texts.items()})
@@ -153,7 +160,8 @@ def _claim(row: Mapping[str, Any]) -> ClaimRow:
         _counts(row["trainings"]),
         effect,
         f"{low} to {high}" if low and high and low != high else "",
-        _probabilities(row["p_corrected"], row["p"]),
+        _probability(row["p_corrected"]),
+        _probability(row["p"]),
         "" if pd.isna(row["note"]) else str(row["note"]),
     )
 
@@ -171,11 +179,6 @@ def _change(value: float | None, ratio: bool, digits: int) -> str:
     if value is None or math.isnan(value):
         return ""
     return f"×{decimals(value, 3)}" if ratio else signed(value, digits)
-
-
-def _probabilities(corrected: float | None, alone: float | None) -> str:
-    """The corrected p-value, and in brackets the other."""
-    return f"{first} ({_probability(alone)})" if (first := _probability(corrected)) else ""
 
 
 def _probability(value: float | None) -> str:
