@@ -39,13 +39,10 @@ from intermamba.data.dataset import ClipDataset, loader
 from intermamba.data.splits import SplitFile
 from intermamba.paths import SPLITS, path
 from intermamba.provenance import code_revision, recorded
+from workflow.graph.plan import CLIPS
 from workflow.graph.stages import job
-from workflow.publish.scale import RENAMED
+from workflow.publish.scale import RENAMED, SHARES
 
-CLIPS: dict[Dataset, int] = {"interhuman": 7779, "interx": 11388}
-"""Clips of the official datasets, all splits [InterHuman, Inter-X]."""
-SHARES = {"train": 0.78, "val": 0.08, "test": 0.14}
-"""Share of the clips in each split; about that of the official splits."""
 SECONDS = {
     "interhuman": {"usual": (1.0, 5.0), "short": (1.0, 1.6)},
     "interx": {"usual": (1.5, 5.0), "short": (1.5, 1.8)},

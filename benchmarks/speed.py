@@ -38,7 +38,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from intermamba import files, provenance
 from intermamba.config import Config, load
 from intermamba.cost import scans
-from intermamba.cost.complexity import Sizes
+from intermamba.cost.complexity import Sizes, built
 from intermamba.cost.models import training_steps
 from intermamba.cost.timing import Taken, interleaved, peak
 from intermamba.data import fetch, preprocess
@@ -46,8 +46,7 @@ from intermamba.data.dataset import ClipDataset, loader
 from intermamba.data.splits import SplitFile
 from intermamba.device import prepare_processor
 from intermamba.diffusion import Diffusion
-from intermamba.models import Network, build
-from intermamba.representation import representation
+from intermamba.models import Network
 from intermamba.ssm import selective_scan
 from intermamba.ssm.conv import causal_conv_silu
 from workflow.graph.stages import job
@@ -92,15 +91,8 @@ def sampling(options: argparse.Namespace) -> dict[str, pd.DataFrame]:
 
 def paper_size(name: str) -> Network:
     """With weights in the layers that start as nothing, so that no product is with zeros only."""
-    sizes = Sizes.paper(name)
     torch.manual_seed(0)
-    model = build(
-        name,
-        features=representation("interhuman").features,
-        max_frames=sizes.max_frames,
-        text_width=sizes.text_width,
-        **sizes.model.model_dump(),
-    ).eval()
+    model = built(name, Sizes.paper(name), "cpu")
     for weight in model.parameters():
         if not weight.any():
             nn.init.normal_(weight, std=0.01)

@@ -71,6 +71,8 @@ SHUFFLED = "shuffled"
 """The method of real motions with shuffled captions: the level of chance."""
 NEAREST = "nearest"
 """The method that copies the training clip whose caption is nearest: the level of a look-up."""
+RETAKEN = "retaken"
+"""The method that performs the embedded test clips again: as near to ground truth as another ground truth is."""
 
 
 @dataclass(frozen=True)

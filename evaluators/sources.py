@@ -62,6 +62,20 @@ class ShuffledSource(OnePerCaption):
 
 
 @dataclass(frozen=True)
+class RetakenSource(OnePerCaption):
+    """Captions of real clips with other performances of what they describe: the level of another ground truth."""
+
+    real: Source
+    retaken: Source
+    """The same clips in the same order and of the same lengths."""
+
+    def batches(self, repeat_seed: int) -> Iterator[Batch]:
+        for batch, other in zip(self.real.batches(repeat_seed), self.retaken.batches(repeat_seed), strict=True):
+            assert (batch.clip, batch.length.tolist()) == (other.clip, other.length.tolist())
+            yield replace(batch, motion=other.motion)
+
+
+@dataclass(frozen=True)
 class SingleSource(OnePerCaption):
     """A source without its variations, which need several times as many motions."""
 

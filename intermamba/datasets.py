@@ -6,7 +6,7 @@ Other packages add theirs as entry points of the group ``intermamba.datasets``, 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 from intermamba.errors import ConfigError, unknown
@@ -69,8 +69,7 @@ class DatasetSpec:
 
     def load(self, function: str) -> Any:
         """Import one of its functions, by the name of the field."""
-        module, _, name = str(getattr(self, function)).partition(":")
-        return getattr(import_module(module), name)
+        return resolve_name(getattr(self, function))
 
 
 _INTERHUMAN = DatasetSpec(

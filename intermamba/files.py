@@ -14,34 +14,13 @@ from filelock import FileLock
 
 from intermamba.errors import DataError, StateError, brief
 from intermamba.reading import opened, regular
-from intermamba.reading.documents import read_csv, read_json
+from intermamba.reading.documents import read_csv as read_csv
+from intermamba.reading.documents import read_json as read_json
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from torch import Tensor
-
-__all__ = [
-    "Stream",
-    "alone_in",
-    "atomic",
-    "read_arrays",
-    "read_csv",
-    "read_json",
-    "read_metadata",
-    "read_tensors",
-    "require",
-    "sha256",
-    "stamp",
-    "stream",
-    "widest_first",
-    "write_arrays",
-    "write_csv",
-    "write_json",
-    "write_streams",
-    "write_tensors",
-    "write_text",
-]
 
 _LONGEST_HEADER = 100_000_000
 """Bytes; safetensors has the same limit."""

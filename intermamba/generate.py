@@ -1,6 +1,7 @@
 """Motion from captions: a trained network, its method's sampler, and denormalisation."""
 
 from collections.abc import Sequence
+from pkgutil import resolve_name
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -10,7 +11,6 @@ from torch import Tensor
 from intermamba.checkpoints.trained import Trained
 from intermamba.config import DiffusionConfig, Sampler
 from intermamba.errors import ConfigError
-from intermamba.methods.method import load
 from intermamba.methods.variant import Variant
 from intermamba.models.conditions import TokenFeatures, conditions
 from intermamba.models.network import Network
@@ -44,7 +44,7 @@ class MotionSampler(Protocol):
 
 def sampler_of(variant: Variant, config: DiffusionConfig, how: Sampler = "plain") -> MotionSampler:
     """The sampler of a variant's method."""
-    made: MotionSampler = load(variant.method.sampler)(variant, config, how)
+    made: MotionSampler = resolve_name(variant.method.sampler)(variant, config, how)
     return made
 
 

@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from intermamba import provenance
@@ -93,8 +93,7 @@ class Job:
 
     def run(self, config: Config, **how: Any) -> Any:
         """Run it in this process; ``how`` are further arguments of its function, such as ``progress``."""
-        module, _, function = self.function.partition(":")
-        return getattr(import_module(module), function)(config, self, **how)
+        return resolve_name(self.function)(config, self, **how)
 
     def require(self) -> None:
         """Check that all inputs exist.

@@ -68,7 +68,7 @@ class Motion:
     @property
     def note(self) -> str:
         """Caption of films: the model, its training data and the seed."""
-        made = [str(self.details[key]) for key in ("variant",) if key in self.details]
+        made = [str(self.details["variant"])] if "variant" in self.details else []
         if self.details.get("origin") == "synthetic":
             made.append("trained on synthetic data")
         return " · ".join([*made, f"seed {self.seed}"])
@@ -136,7 +136,7 @@ class Motion:
         elif kind in EXPORTS:
             from intermamba import export
 
-            export.save(path.with_suffix(""), kind, self.arrays())
+            export.save(path, self.arrays())
         else:
             from intermamba.render.film import film, save
 

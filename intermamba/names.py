@@ -28,6 +28,7 @@ def reference_name(origin: str, method: str = "real") -> str:
     name = REFERENCES[origin]
     labels = {
         "real": name,
+        "retaken": f"{name}, performed again",
         "shuffled": f"{name}, captions shuffled (chance)",
         "nearest": "Nearest training clip (copy)",
     }

@@ -1,9 +1,11 @@
 """Tests compute on one thread, whatever the machine: they run side by side, and rounding stays the same."""
 
+import copy
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import compiled_once  # noqa: F401  # before anything that it and the next change
 import first_calls
@@ -37,6 +39,26 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
     """Files that a power failure could take need not survive one here: tests write thousands of them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _yaml_is_parsed_once() -> Iterator[None]:
+    """Configurations are loaded in a thousand places, and parsing is most of that."""
+    from intermamba import config
+
+    parse, known = config.read_yaml, dict[bytes, Any]()
+
+    def read(path: str | Path) -> Any:
+        file = Path(path)
+        if not file.is_file() or file.stat().st_size > 100_000 or not os.access(file, os.R_OK):
+            return parse(path)
+        if (content := file.read_bytes()) not in known:
+            known[content] = parse(path)
+        return copy.deepcopy(known[content])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config, "read_yaml", read)
         yield
 
 

@@ -28,6 +28,7 @@ NUMBERS = [
     (EXHIBITS, {"pandas", "scipy.stats", "matplotlib", "seaborn"}),
 ]
 TENSORS = [
+    ("intermamba.ssm", {"torch"}),
     ("intermamba.data.preprocess intermamba.text.cache intermamba.checkpoints.adopt intermamba.api", {"torch"}),
     (
         "workflow.evaluation.generated workflow.evaluation.external workflow.evaluation.gallery_motions",

@@ -7,7 +7,7 @@ stages, the report and the documents read the registry.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any, Literal
 
 from intermamba.config import Config
@@ -43,16 +43,11 @@ class Exhibit:
 
     def make(self, *given: Any) -> Any:
         """Call its function."""
-        return _called(self.function, *given)
+        return resolve_name(self.function)(*given)
 
     def say(self, *given: Any) -> str:
         """Its paragraph; empty without one."""
-        return _called(self.prose, *given) if self.prose else ""
-
-
-def _called(place: str, *given: Any) -> Any:
-    module, _, function = place.partition(":")
-    return getattr(import_module(module), function)(*given)
+        return resolve_name(self.prose)(*given) if self.prose else ""
 
 
 def numbered(exhibits: Iterable[Exhibit]) -> dict[str, Exhibit]:

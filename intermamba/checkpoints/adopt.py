@@ -1,6 +1,7 @@
 """Stage ``adopt``: import a released checkpoint into this project's format."""
 
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import get_args
 
 import numpy as np
@@ -13,7 +14,6 @@ from intermamba.checkpoints.trained import Trained, save
 from intermamba.config import Config, OfficialModel
 from intermamba.errors import ConfigError, DataError, unknown
 from intermamba.job import Job
-from intermamba.methods.method import load
 from intermamba.models import find
 from intermamba.reading.arrays import read_array
 from intermamba.representation import representation
@@ -34,7 +34,7 @@ def run(config: Config, job: Job) -> None:
     method, text = variant.method, variant.configured(config).text
     if variant.name not in (known := get_args(OfficialModel)):
         raise ConfigError(unknown("official model", variant.name, known, "--variant"))
-    reader: Reader = load(method.layout)
+    reader: Reader = resolve_name(method.layout)
     kind = method.defaults.get("text", {}).get("tower", "clip")
     if text.tower not in (kind, "untrained"):
         raise ConfigError(

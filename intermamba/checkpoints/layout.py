@@ -4,7 +4,7 @@ A reader knows the official names of its weights. It reads sizes off their shape
 weight in its place: an unknown, missing or misshapen one is an error that names it as in the file.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -138,6 +138,11 @@ class Weights:
         if found > BLOCKS:
             raise DataError(f"{self.path}: {found:,} blocks under {prefix}; at most {BLOCKS} are built.")
         return found
+
+
+def renamed(name: str, pairs: Iterable[tuple[str, str]]) -> str:
+    """``name`` with the first beginning of ``pairs`` that fits in exchange for its partner; unchanged if none does."""
+    return next((there + name.removeprefix(here) for here, there in pairs if name.startswith(here)), name)
 
 
 def sized(kind: type[S], weights: Weights, **found: int) -> S:

@@ -34,7 +34,7 @@ from typing import Any
 
 import torch
 
-from intermamba.checkpoints.layout import Adopted, Reader, Released, Weights, fill
+from intermamba.checkpoints.layout import Adopted, Reader, Released, Weights, fill, renamed
 from intermamba.checkpoints.reading import read_checkpoint, state_dict
 from intermamba.errors import DataError
 from intermamba.models import build
@@ -66,10 +66,7 @@ class Layout:
         return {name: self._name(name) for name in own}
 
     def _name(self, name: str) -> str:
-        for here, there in _MODULES:
-            if name.startswith(here):
-                name = there.format(self.suffix) + name.removeprefix(here)
-                break
+        name = renamed(name, ((here, there.format(self.suffix)) for here, there in _MODULES))
         if ".blocks." in name:
             for here, there in _IN_BLOCKS:
                 name = name.replace(here, there)

@@ -47,9 +47,6 @@ from intermamba.seeds import derive
 S = TypeVar("S", bound=Section)
 DATASET: Dataset = "interhuman"
 """Dataset whose features and window give the models' sizes, as in Table 3."""
-KNOBS = ("complexity", "model", "diffusion", "text", f"datasets.{DATASET}.max_frames", "runs", "runtime")
-"""What the counts and times depend on."""
-
 TIME_COLUMNS = (
     "method", "repeat", "seconds", "solver", "sampling_steps", "timed_steps", "guidance", "frames", "batch",
     "warmup_steps", "device", "dtype", "threads",
@@ -146,7 +143,7 @@ def run(
             torch.set_num_threads(cores(config.runtime.threads))
             with torch.random.fork_rng():
                 torch.manual_seed(seed)
-                models = {name: _build(name, sizes[name]["profile"], device(config)) for name in timed_rows(config)}
+                models = {name: built(name, sizes[name]["profile"], device(config)) for name in timed_rows(config)}
             progress.start(len(models) * repeats(config))
             done: list[dict[str, Any]] = []
             files.write_csv(times, pd.DataFrame(columns=TIME_COLUMNS))
@@ -160,7 +157,7 @@ def count(name: str, sizes: Sizes) -> dict[str, int]:
     """Counts of one model, all integers: ``parameters``; ``macs_dense``, ``macs_attention``, ``macs_scan`` of a pass;
     ``macs_text``; ``passes``; ``macs_sampling``; and their conditions: ``frames``, ``batch``, ``sampling_steps``.
     """
-    model = _build(name, sizes, "meta")
+    model = built(name, sizes, "meta")
     one_pass = count_macs(model, sizes.frames)
     text, calls = _text_macs(model, sizes.tokens), model.calls(sizes.sampling)
     return {
@@ -303,10 +300,11 @@ def cores(wanted: int) -> int:
 
 def untrained(name: str, config: Config, frames: int, device: str) -> Network:
     """A model at a profile's sizes, for windows of ``frames``."""
-    return _build(name, replace(Sizes.of(config, name), max_frames=frames), device)
+    return built(name, replace(Sizes.of(config, name), max_frames=frames), device)
 
 
-def _build(name: str, sizes: Sizes, device: str) -> Network:
+def built(name: str, sizes: Sizes, device: str) -> Network:
+    """An untrained model of these sizes, in evaluation mode."""
     with torch.device(device):
         return build(
             name,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from pkgutil import resolve_name
 from typing import Any
 
 import lightning as L
@@ -25,7 +26,6 @@ from intermamba.config import Config
 from intermamba.cost.complexity import DATASET, cores, device
 from intermamba.data.dataset import Batch
 from intermamba.errors import ConfigError, StateError
-from intermamba.methods.method import load
 from intermamba.models import build_for, find
 from intermamba.paths import path
 from intermamba.progress import SILENT, Progress
@@ -138,7 +138,7 @@ def example(config: Config, variant: str, batch: int) -> tuple[TrainingModule, B
     )
     mean, std = torch.zeros(body.features), torch.ones(body.features)
     row = find(variant)
-    module: TrainingModule = load(row.method.row.module)(model, row, body, mean, std, text, config, seed)
+    module: TrainingModule = resolve_name(row.method.row.module)(model, row, body, mean, std, text, config, seed)
     return module, clips
 
 

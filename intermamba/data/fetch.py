@@ -52,7 +52,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     seeds = {"synthetic": settings.synthetic.seed} if synthetic else {}
     with job.recorded(config, seeds) as notes:
         if synthetic:
-            _write_synthetic(root, dataset, settings, progress)
+            write_synthetic(root, dataset, settings, progress)
         # Embedded clips advance the progress while they are generated, not again while they are checked.
         found = inspect(root, dataset, settings, SILENT if synthetic else progress)
         if found.problems:
@@ -97,10 +97,13 @@ def raw_root(config: Config, dataset: Dataset) -> Path:
     return paths.raw_folder(config.profile, dataset) if source == "synthetic" else Path(source).expanduser()
 
 
-def _write_synthetic(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress) -> None:
+def write_synthetic(
+    root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress = SILENT, **how: bool
+) -> None:
+    """Write the embedded dataset into ``root``; ``how`` are further arguments of the dataset's writer."""
     wanted = settings.synthetic
     write = datasets.dataset(dataset).load("synthetic")
-    write(root, wanted.train, wanted.val, wanted.test, wanted.seconds, wanted.seed, progress)
+    write(root, wanted.train, wanted.val, wanted.test, wanted.seconds, wanted.seed, progress, **how)
 
 
 def inspect(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress = SILENT) -> Inspection:
@@ -129,9 +132,8 @@ def inspect(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Pro
                 _attempt(partial(place.read, clip), found.problems)
             progress()
     used = [clip for ids in found.clips.values() for clip in ids]
-    found.problems.extend(place.shared_problems())
-    _attempt(place.unseen, found.problems)
-    _attempt(place.held_out, found.problems)
+    for check in (*place.shared_checks(), place.unseen, place.held_out):
+        _attempt(check, found.problems)
     found.problems[:] = dict.fromkeys(found.problems)  # a broken shared file is found once per clip
     found.files.extend(place.split_file(split) for split in splits)
     found.files.extend(place.shared_files())

@@ -88,8 +88,8 @@ def run(config: Config) -> bool:
 
 
 def entries(config: Config) -> Iterator[Entry]:
-    """Every dataset and weight that this suite can use."""
-    for dataset in config.datasets:
+    """Every weight that this suite can use, and the datasets that the profile has rows of."""
+    for dataset in config.runs:
         yield from _dataset(config, dataset)
     yield _body(config)
     yield _tokeniser(config)
@@ -216,7 +216,7 @@ def _tower(text: TextConfig, purpose: str) -> Iterator[Entry]:
 
 
 def _evaluators(config: Config) -> Iterator[Entry]:
-    for dataset in config.datasets:
+    for dataset in config.runs:
         kind = datasets.dataset(dataset)
         if kind.checkpoint is None:
             continue

@@ -14,9 +14,9 @@ from intermamba import files
 from intermamba.errors import DataError, quoted
 from intermamba.export import bvh, glb
 from intermamba.export.pose import animate
+from intermamba.motion import places
 from intermamba.reading.arrays import check_numbers, read_members
 
-FORMATS = ("bvh", "glb")
 TOLERANCE = 1e-4
 """Maximum distance in metres between a joint in an exported file and in the sample."""
 MOST_FPS = 1000
@@ -24,29 +24,22 @@ MOST_FPS = 1000
 _NEEDED = ("joints", "rotations", "rotation_joint_names", "fps", "caption")
 
 
-def places(stem: Path, kind: str) -> list[Path]:
-    """Files that :func:`save` writes for ``stem``: ``.a.bvh`` and ``.b.bvh``, or ``.glb``."""
-    suffixes = {"bvh": ("a.bvh", "b.bvh"), "glb": ("glb",)}[kind]
-    return [stem.with_name(f"{stem.name}.{suffix}") for suffix in suffixes]
-
-
-def save(stem: Path, kind: str, content: Mapping[str, Any]) -> None:
-    """Write a sample as one of :data:`FORMATS`.
+def save(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a sample in the format of the path's suffix, one of :data:`~intermamba.motion.EXPORTS`.
 
     Args:
-        stem: path without a suffix.
-        kind: bvh or glb.
+        path: as :func:`intermamba.motion.places` takes it.
         content: the arrays of a sample's npz (docs/reference/files.md).
     """
     names = [str(name) for name in content["rotation_joint_names"]]
     bones = np.asarray(content["bones"]) if "bones" in content else None
     motion = animate(np.asarray(content["joints"]), np.asarray(content["rotations"]), names, bones)
     fps, caption = int(content["fps"]), str(content["caption"])
-    if kind == "glb":
-        with files.atomic(places(stem, kind)[0]) as part:
+    if path.suffix == ".glb":
+        with files.atomic(path) as part:
             part.write_bytes(glb.document(motion, fps, caption))
         return
-    for person, target in enumerate(places(stem, kind)):
+    for person, target in enumerate(places(path)):
         files.write_text(target, bvh.document(motion, person, fps))
 
 

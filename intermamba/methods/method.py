@@ -7,7 +7,6 @@ nothing heavy is imported before use. docs/howto/own-method.md adds one step by 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any, Literal
 
 from intermamba.config import Dataset, ModelConfig, Section
@@ -129,9 +128,3 @@ class Method:
         KeyError: it has no training of that name.
         """
         return {one.name: one for one in self.trainings}[name]
-
-
-def load(place: str) -> Any:
-    """The object at ``module:name``."""
-    module, _, name = place.partition(":")
-    return getattr(import_module(module), name)

@@ -7,12 +7,13 @@ import inspect
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from intermamba.config import Config, ModelConfig, Section
 from intermamba.errors import ConfigError, unknown
 from intermamba.methods import methods
-from intermamba.methods.method import Method, load
+from intermamba.methods.method import Method
 from intermamba.methods.variant import PaperRow, Variant
 from intermamba.plugins import points
 from intermamba.reading.documents import explaining
@@ -33,6 +34,7 @@ __all__ = [
     "check_noise",
     "check_sizes",
     "find",
+    "label_of",
     "sizes_of",
     "source",
     "variants",
@@ -81,31 +83,37 @@ def _bare(name: str) -> Variant:
     return Variant(name=name, label=name, base=name, hypothesis="")
 
 
-def find(name: str) -> Variant:
-    """The variant of that name.
+def label_of(name: str) -> str:
+    """Label of a variant; an unknown name stays."""
+    known = variants()
+    return known[name].label if name in known else name
+
+
+def find(name: str, known: Mapping[str, Variant] | None = None) -> Variant:
+    """The variant of that name, among ``known`` or all.
 
     Raises:
         ConfigError: unknown name; the message has the nearest match and the whole list.
     """
-    known = variants()
+    known = variants() if known is None else known
     if name not in known:
         raise ConfigError(unknown("model variant", name, known, "the bases and the ablations folder"))
     return known[name]
 
 
-def source(name: str) -> Path:
+def source(name: str, known: Mapping[str, Variant] | None = None) -> Path:
     """The file that defines a variant: its own, else the module of the entry point that offers it.
 
     Raises:
         ConfigError: unknown name.
     """
-    if file := find(name).file:
+    if file := find(name, known).file:
         return Path(file)
     for point in points("intermamba.variants"):
         offered = point.load()
         if name in offered() and (module := inspect.getsourcefile(offered)):
             return Path(module)
-    module = inspect.getsourcefile(find(name).method.options)
+    module = inspect.getsourcefile(find(name, known).method.options)
     assert module is not None
     return Path(module)
 
@@ -139,7 +147,7 @@ def build(
     chosen = _sizes(method, sizes, width)
     if method.process.predicts == "noise" and isinstance(chosen, ModelConfig):
         check_noise(chosen.width, features, method.name)
-    made: Network = load((method.training(part).network if part else "") or method.network)(
+    made: Network = resolve_name((method.training(part).network if part else "") or method.network)(
         features, max_frames, width, chosen, variant.options()
     )
     return made

@@ -37,9 +37,9 @@ class ScanSizes(NamedTuple):
 class Scan(nn.Module):
     """The parameters that do not depend on the input: A, skip D and step offset P (Eq. 4-6)."""
 
-    def __init__(self, channels: int, state: int, discretisation: Discretisation, backend: str = "auto") -> None:
+    def __init__(self, channels: int, state: int, discretisation: Discretisation) -> None:
         super().__init__()
-        self.discretisation, self.backend = discretisation, backend
+        self.discretisation, self.backend = discretisation, "auto"
         self.log_rate = nn.Parameter(torch.arange(1, state + 1).float().log().repeat(channels, 1))
         self.skip = nn.Parameter(torch.ones(channels))
         low, high = math.log(SMALLEST_STEP), math.log(LARGEST_STEP)

@@ -162,13 +162,3 @@ def check_numbers(path: Path, values: Shaped[np.ndarray, "..."], prefix: str = "
     what = "NaN or infinite values" if not finite.all() else f"values beyond {LARGEST:g}"
     bad = np.flatnonzero(~sound.all(axis=tuple(range(1, values.ndim))))
     raise DataError(f"{path}: {prefix}{what} in {axis} {bad[0]} ({len(bad)} of {len(values)}).")
-
-
-def _small(values: np.ndarray) -> bool:
-    """Whether no value is NaN or beyond :data:`LARGEST`; for a real motion the sum of squares shows it in one pass."""
-    flat = values.ravel(order="K")
-    if flat.dtype in (np.float32, np.float64):
-        with np.errstate(over="ignore", invalid="ignore"):
-            if np.dot(flat, flat) <= LARGEST**2:
-                return True
-    return bool(values.min() >= -LARGEST and values.max() <= LARGEST)  # minimum and maximum propagate NaN

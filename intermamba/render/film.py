@@ -15,11 +15,11 @@ from matplotlib.text import Text
 
 from intermamba import files
 from intermamba.errors import ConfigError, unknown
+from intermamba.motion import FILMS
 from intermamba.render.camera import Camera
 from intermamba.render.ffmpeg import check_ffmpeg
 from intermamba.render.people import PERSON_COLOURS, People, draw_floor
 
-FORMATS = ("gif", "mp4")
 _INK, _GREY = "#222222", "#7A7A7A"
 _FONT = "DejaVu Sans"  # part of matplotlib, hence the same on all machines
 _DPI = 100
@@ -99,19 +99,6 @@ def _write(figure: Figure, x: float, y: float, text: str, **look: Any) -> Text:
     return figure.text(x, y, text, va="center", fontfamily=_FONT, parse_math=False, usetex=False, **look)
 
 
-def check_format(name: str, where: str) -> None:
-    """Check that this machine can write a format.
-
-    Raises:
-        ConfigError: not one of :data:`FORMATS`; ``where`` names the setting that requires it.
-        StateError: an MP4 on a machine without ffmpeg.
-    """
-    if name not in FORMATS:
-        raise ConfigError(unknown("film format", name, FORMATS, where))
-    if name == "mp4":
-        check_ffmpeg(where)
-
-
 def save(path: str | Path, frames: Iterable[UInt8[np.ndarray, "height width 3"]], fps: int) -> None:
     """Write a film as GIF or MP4, by the suffix of ``path``; equal frames give equal bytes.
 
@@ -121,7 +108,10 @@ def save(path: str | Path, frames: Iterable[UInt8[np.ndarray, "height width 3"]]
     """
     path = Path(path)
     name = path.suffix.removeprefix(".")
-    check_format(name, str(path))
+    if name not in FILMS:
+        raise ConfigError(unknown("film format", name, FILMS, str(path)))
+    if name == "mp4":
+        check_ffmpeg(str(path))
     rest = iter(frames)
     first = next(rest, None)
     if first is None:

@@ -2,19 +2,17 @@
 
 from importlib.util import find_spec
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from intermamba.errors import ConfigError
 from intermamba.ssm.inputs import Inputs
-
-DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+from intermamba.ssm.threads import SINGLE
 
 
 def supports(u: Float[Tensor, "B E L"], discretisation: str) -> bool:
     """Whether these backends support an input: on a GPU, of single precision or less, discretised as mamba."""
-    return u.device.type == "cuda" and u.dtype in DTYPES and discretisation == "mamba"
+    return u.device.type == "cuda" and u.dtype in SINGLE and discretisation == "mamba"
 
 
 def available() -> bool:

@@ -3,13 +3,12 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from pkgutil import resolve_name
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
-from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from intermamba import files, processes
@@ -21,7 +20,7 @@ from intermamba.data.splits import SplitFile
 from intermamba.device import prepare_processor
 from intermamba.errors import Interrupted, StateError
 from intermamba.job import Job, values
-from intermamba.methods.method import ROW, Training, load
+from intermamba.methods.method import ROW, Training
 from intermamba.methods.variant import Variant
 from intermamba.models import build_for, find
 from intermamba.models.network import recompute
@@ -40,14 +39,13 @@ from intermamba.training.stopping import Stop
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     """Train a variant and write its weights and histories; a killed run continues from its last checkpoint."""
     variant = find(job.variant)
-    dataset, method = job.dataset, variant.method
+    dataset = job.dataset
     profile, config = config, variant.configured(config, dataset)
     # Before the training, so that an unsupported recipe fails early.
     job.require()
     cache = features_of(job)
     split = SplitFile(job["train"])
     recipe = describe(config, dataset, variant.name, origin=split.origin, tower=cache.tower)
-    parts = {one.name: read_part(job[f"part{place}"]) for place, one in enumerate(method.needed(method.row), start=1)}
 
     def trained(module: TrainingModule) -> Trained:
         return Trained(module.model, module.mean, module.std, recipe, split.offsets, cache.reduction)
@@ -59,27 +57,21 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     def write(module: TrainingModule) -> None:
         save(job["weights"], trained(module))
 
-    _train(profile, config, job, variant, method.row, parts, write, progress, callbacks)
+    _train(profile, config, job, variant, variant.method.row, write, progress, callbacks)
 
 
 def run_part(config: Config, job: Job, progress: Progress = SILENT) -> None:
     """Train a part of a method, such as a prior, and write its weights; resumes like :func:`run`."""
     base, _, name = job.item["part"].partition(".")
-    method = find(base).method
-    training = method.training(name)
+    variant = find(base)
+    training = variant.method.training(name)
     profile, config = config, config.of(base, name)
     job.require()
-    parts = {one.name: read_part(job[f"part{place}"]) for place, one in enumerate(method.needed(training), start=1)}
 
     def write(module: TrainingModule) -> None:
         files.write_tensors(job["weights"], module.model.state_dict(), {"part": job.item["part"]})
 
-    _train(profile, config, job, find(base), training, parts, write, progress)
-
-
-def read_part(path: str | Path) -> dict[str, Tensor]:
-    """The weights of a part, by name."""
-    return files.read_tensors(path)[0]
+    _train(profile, config, job, variant, training, write, progress)
 
 
 def _train(
@@ -88,12 +80,13 @@ def _train(
     job: Job,
     variant: Variant,
     training: Training,
-    parts: Mapping[str, Mapping[str, Tensor]],
     write: Callable[[TrainingModule], None],
     progress: Progress,
     callbacks: Sequence[Callback] = (),
 ) -> None:
     """Train with the row's ``config``; the record has the knobs of the ``profile``, as the graph declares them."""
+    needed = enumerate(variant.method.needed(training), start=1)
+    parts = {one.name: files.read_tensors(job[f"part{place}"])[0] for place, one in needed}
     if training.devices == "one":
         config = config.on_one_device()
     prepare_processor(config.runtime.threads)
@@ -114,7 +107,7 @@ def _train(
             model = build_for(config, variant, features=body.features, max_frames=settings.max_frames, part=part)
         if config.runtime.recompute:
             recompute(model)
-        made = load(training.module)
+        made = resolve_name(training.module)
         module: TrainingModule = made(model, variant, body, mean, std, cache, config, root, parts=parts)
         train, validation = module.loaders(splits, settings, root)
         resume = _Resume(config, job)

@@ -31,7 +31,7 @@ def test_every_row_named_is_one_of_the_transcribed_tables():
             assert place.row in set(reported["method"]), f"{variant.name}: table {place.table} has no {place.row!r}"
 
 
-@pytest.mark.parametrize("profile", ["smoke", "study-cpu", "paper"])
+@pytest.mark.parametrize("profile", ["smoke", "study-cpu", "study-gpu", "paper"])
 def test_every_row_of_the_study_is_known(profile):
     known = ablations.load()
     assert all(variant in known for _, variant, _ in load(profile).rows())

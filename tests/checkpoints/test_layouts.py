@@ -1,6 +1,7 @@
 """Checkpoints of the baselines' authors: what is read makes what the official classes make; nothing else is read."""
 
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import get_args
 
 import numpy as np
@@ -13,11 +14,10 @@ from torch import Tensor
 
 from intermamba import config
 from intermamba.checkpoints import trained as checkpoint
-from intermamba.checkpoints.layout import Adopted, Released
+from intermamba.checkpoints.layout import Adopted, Reader, Released
 from intermamba.config import OfficialConfig, OfficialModel
 from intermamba.errors import ConfigError, DataError
 from intermamba.methods.intermask.network import InterMask
-from intermamba.methods.method import load
 from intermamba.methods.t2m.network import T2M, Words
 from intermamba.methods.t2m.official import interleaved
 from intermamba.models import find, variants
@@ -25,8 +25,8 @@ from intermamba.models import find, variants
 
 def _read(folder: Path, model: str, variant: str, dataset: str = "interhuman", frames: int = 48) -> Adopted:
     files = [*released.write(folder, model), None]
-    found: Adopted = load(find(variant).method.layout).read(Released(find(variant), dataset, frames, *files[:2]))
-    return found
+    reader: Reader = resolve_name(find(variant).method.layout)
+    return reader.read(Released(find(variant), dataset, frames, *files[:2]))
 
 
 def _same(ours: Tensor, official: list[float], stride: int) -> None:
@@ -65,7 +65,7 @@ def test_denoisers_make_what_the_official_ones_make(tmp_path: Path, variant: str
     if averaged:
         weights = torch.load(file, weights_only=True)
         torch.save({"model": {name: 0 * value for name, value in weights.items()}, "model_avg": weights}, file)
-    found = load(find(variant).method.layout).read(Released(find(variant), "interhuman", 48, file))
+    found = resolve_name(find(variant).method.layout).read(Released(find(variant), "interhuman", 48, file))
     cond, mask = wave((1, 24), 0.9).unsqueeze(1), torch.ones(1, 6, dtype=torch.bool)
     motion = found.model(wave((1, 6, 524), 1.1).reshape(1, 6, 2, 262), torch.tensor([417]), cond, mask)
     _same(motion, released.OFFICIAL[variant]["motion"], 37)
@@ -128,24 +128,24 @@ def test_an_adopted_t2m_is_like_any_other(tmp_path: Path) -> None:
 def test_another_model_is_one_clear_error(tmp_path: Path, variant: str, name: str, message: str) -> None:
     (file,) = released.write(tmp_path, name)
     with pytest.raises(DataError, match=message):
-        load(find(variant).method.layout).read(Released(find(variant), "interhuman", 48, file, file))
+        resolve_name(find(variant).method.layout).read(Released(find(variant), "interhuman", 48, file, file))
 
 
 def test_comm_mdm_with_a_first_pose_is_refused(tmp_path: Path) -> None:
     (file,) = released.write(tmp_path, "com_mdm")
     torch.save(torch.load(file, weights_only=True) | {"multi_person.canon_agg.weight": torch.ones(32, 8)}, file)
     with pytest.raises(DataError, match="a token of the relative first pose"):
-        load(find("com_mdm").method.layout).read(Released(find("com_mdm"), "interhuman", 48, file))
+        resolve_name(find("com_mdm").method.layout).read(Released(find("com_mdm"), "interhuman", 48, file))
 
 
 def test_what_is_no_table_of_sinusoids_is_refused(tmp_path: Path) -> None:
     (file,) = released.write(tmp_path, "mdm")
     torch.save(torch.load(file, weights_only=True) | {"sequence_pos_encoder.pe": torch.ones(5, 1, 32)}, file)
     with pytest.raises(DataError, match=r"sequence_pos_encoder\.pe is not a table of sinusoids"):
-        load(find("mdm").method.layout).read(Released(find("mdm"), "interhuman", 48, file))
+        resolve_name(find("mdm").method.layout).read(Released(find("mdm"), "interhuman", 48, file))
 
 
 def test_a_pickle_of_another_class_is_refused(tmp_path: Path) -> None:
     torch.save({"text_enc": np.random.default_rng()}, file := tmp_path / "latest.tar")
     with pytest.raises(DataError, match="not opened for safety"):
-        load(find("t2m").method.layout).read(Released(find("t2m"), "interx", 48, file, file))
+        resolve_name(find("t2m").method.layout).read(Released(find("t2m"), "interx", 48, file, file))

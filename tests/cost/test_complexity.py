@@ -110,6 +110,9 @@ def tiny(tmp_path, monkeypatch):
     config = load("smoke")
     monkeypatch.chdir(tmp_path)
     sizes = {"width": 16, "heads": 2, "feedforward": 16, "text_heads": 2, "text_feedforward": 16}
+    # Counts at the paper's sizes have tests of their own.
+    monkeypatch.setattr(complexity, "PAPER", config.model.model_copy(update=sizes | {"width": 32}))
+    monkeypatch.setattr(complexity, "FRAMES", 8)
     measured = {"frames": 8, "warmup_steps": 1, "repeats": config.complexity.repeats.model_copy(update={"cpu": 3})}
     return config.model_copy(
         update={
@@ -129,6 +132,8 @@ def test_stage_writes_counts_and_times_apart(tiny):
     table = pd.read_csv(counts)
     assert table["method"].unique().tolist() == ["intermamba", "without_liia", "intergen"]
     assert table["sizes"].tolist() == ["profile", "paper"] * 3
+    wide = table.pivot(index="method", columns="sizes", values="parameters")
+    assert (wide["paper"] > wide["profile"]).all()
     assert (table[["parameters", "macs_dense", "macs_text", "macs_sampling"]] > 0).all(axis=None)
     seconds = pd.read_csv(times)
     # an ablation of the paper is counted and not timed; the others take turns

@@ -66,7 +66,7 @@ def config_of(dataset: str) -> Config:
             "interx": InterXMatcherConfig(movement=16, hidden=16, text_hidden=16, embedding=8, dropout=0.2),
         }
     )  # fmt: skip
-    settings = config.datasets[dataset].model_copy(update={"individual": False, "max_frames": 32})
+    settings = config.datasets[dataset].model_copy(update={"source": "raw", "individual": False, "max_frames": 32})
     return config.model_copy(update={"evaluator": evaluator, "datasets": {**config.datasets, dataset: settings}})
 
 
@@ -357,7 +357,7 @@ def untrained(config: Config, dataset: str, path: Path) -> Path:
 
 
 class TestPrompts:
-    @pytest.mark.parametrize("sets", [1, 3])
+    @pytest.mark.parametrize(("study", "sets"), [("interhuman", 1), ("interx", 3)], indirect=["study"])
     def test_a_folder_that_answers_every_request_is_whole(
         self, study: tuple[Config, str], tmp_path: Path, sets: int
     ) -> None:
@@ -420,6 +420,7 @@ class TestPrompts:
         assert "c23" in shown
         assert "27 requests for 36 motions" in shown  # 24 clips, and 3 captions with 4 motions each
 
+    @pytest.mark.parametrize("study", ["interx"], indirect=True)
     def test_samples_of_the_requests_can_be_evaluated(self, study: tuple[Config, str], tmp_path: Path) -> None:
         config, dataset = study
         prompts.run(config, dataset, 1, tmp_path / "requests.csv")
@@ -447,6 +448,7 @@ class TestPrompts:
 class TestBeside:
     """A number has a scale: ground truth, chance and finished runs are printed beside it."""
 
+    @pytest.mark.parametrize("study", ["interhuman"], indirect=True)
     def test_finished_rows_are_printed(
         self, study: tuple[Config, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -480,6 +482,7 @@ class TestPython:
     def _profile(self, study: tuple[Config, str], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(command, "load", lambda _: study[0])
 
+    @pytest.mark.parametrize("study", ["interx"], indirect=True)
     def test_a_folder_and_its_arrays_get_the_numbers_of_the_command(
         self, study: tuple[Config, str], tmp_path: Path
     ) -> None:

@@ -89,7 +89,7 @@ class TestData:
             assert (protocol.repeats, protocol.diversity_pairs, protocol.interval) == (20, 300, 1.96)
             assert protocol.multimodality.model_dump() == {"repeats": 5, "captions": 100, "samples": 30, "pairs": 10}
 
-    @pytest.mark.parametrize("profile", ["smoke", "study-cpu", "paper"])
+    @pytest.mark.parametrize("profile", ["smoke", "study-cpu", "study-gpu", "paper"])
     def test_every_profile_has_a_protocol_that_fits_its_test_split(self, profile: str) -> None:
         config = load_config(profile)
         for dataset, name in config.protocol.items():

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from intermamba import export
 from intermamba.errors import DataError
 from intermamba.export.pose import animate
+from intermamba.motion import EXPORTS
 from intermamba.rotations import forward_kinematics
 from intermamba.skeleton import BODY, BODY_PARENTS, FACE, HANDS, JOINTS, OFFSETS, PARENTS
 from workflow.cli.commands import app
@@ -97,8 +98,8 @@ def glb_joints(document, shown: Sequence[str] = BODY) -> np.ndarray:
 def test_positions_survive(tmp_path: Path, noise: float, pelvis: bool) -> None:
     gltf = pytest.importorskip("pygltflib")
     content = sample(noise, pelvis)
-    for kind in export.FORMATS:
-        export.save(tmp_path / "seed0", kind, content)
+    for kind in EXPORTS:
+        export.save(tmp_path / f"seed0.{kind}", content)
     for person, name in enumerate("ab"):
         joints, seconds = bvh_joints(tmp_path / f"seed0.{name}.bvh")
         assert np.abs(joints - content["joints"][:, person]).max() < export.TOLERANCE
@@ -112,8 +113,8 @@ def test_positions_survive(tmp_path: Path, noise: float, pelvis: bool) -> None:
 def test_fingers_follow_the_wrists(tmp_path: Path, bones: np.ndarray | None) -> None:
     gltf = pytest.importorskip("pygltflib")
     content = sample(0.0, hands=True, bones=bones)
-    for kind in export.FORMATS:
-        export.save(tmp_path / "seed0", kind, content)
+    for kind in EXPORTS:
+        export.save(tmp_path / f"seed0.{kind}", content)
     shown = BODY + HANDS
     wanted = content["whole"][:, :, [JOINTS.index(name) for name in shown]]
     for person, name in enumerate("ab"):
@@ -128,7 +129,7 @@ def test_bodies_are_closed_where_the_joints_are(tmp_path: Path) -> None:
     """Skinned to the first frame, every ball's middle is its joint; triangles look outwards."""
     gltf = pytest.importorskip("pygltflib")
     content = sample(0.02)
-    export.save(tmp_path / "seed0", "glb", content)
+    export.save(tmp_path / "seed0.glb", content)
     document = gltf.GLTF2().load(str(tmp_path / "seed0.glb"))
     first = glb_joints(document)[0]
     for person, (mesh, skin) in enumerate(zip(document.meshes, document.skins, strict=True)):
@@ -177,7 +178,7 @@ def test_every_bone_points_at_its_child() -> None:
 
 def test_angles_do_not_jump(tmp_path: Path) -> None:
     content = sample(0.0)
-    export.save(tmp_path / "seed0", "bvh", content)
+    export.save(tmp_path / "seed0.bvh", content)
     rows = [line.split() for line in (tmp_path / "seed0.a.bvh").read_text().splitlines()[-FRAMES:]]
     steps = np.abs(np.diff(np.array(rows, dtype=float), axis=0))
     assert steps.max() < 180

@@ -86,7 +86,6 @@ def test_one_command_from_a_prompt_to_files(config: Config, dataset: Dataset, ki
     assert (one["checkpoint"], one["fps"], one["seed"], other["seed"]) == (files.sha256(weights), 30, 0, 1)
     assert "metres" in str(one["units"])
     assert not np.allclose(one["joints"], other["joints"])
-    assert one["joints"][..., 1].min() >= one["floor"] or dataset == "interhuman"
 
     if kind == "gif":
         with Image.open(folder / "seed1.gif") as image:

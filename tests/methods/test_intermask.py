@@ -186,16 +186,6 @@ def test_decoding_equals_the_official_one(transformer: MaskedTransformer) -> Non
     assert official.unique().numel() > 4
 
 
-def test_decoding_of_a_reaction_equals_the_official_one(transformer: MaskedTransformer) -> None:
-    uniform = torch.zeros(B, 3, 2, 5, U, dtype=torch.float64)
-    uniform[:, :, 1] = _uniform(6)[:, :3, 1]
-    known = torch.full_like(COUNT, -1)
-    known[:, 0] = ((torch.arange(B * 5 * U) ** 2 + 1) % CODES).reshape(B, 5, U)
-    made = reveal(lambda tokens: _predict(transformer, tokens), REAL, uniform, SPECIAL, 0.1, known)
-    official = torch.tensor(OFFICIAL["reaction"]).reshape(made.shape)
-    assert torch.where(REAL[:, None, None], made, -1).equal(official)
-
-
 def test_draws_have_the_probabilities_of_the_likeliest_entries() -> None:
     logits = torch.tensor([0.5, 2.0, 1.0, -3.0, 0.0]).expand(1, 20_000, 5)
     uniform = torch.rand(1, 20_000, generator=torch.Generator().manual_seed(0))

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
 from types import SimpleNamespace
 
 import pandas as pd
@@ -14,7 +15,6 @@ from towers import UNTRAINED
 
 from intermamba import api, config
 from intermamba.config import Config, merged
-from intermamba.methods.method import load
 from intermamba.methods.t2m.training import GeneratorModule
 from intermamba.models import build_for, find
 from intermamba.paths import path
@@ -75,7 +75,7 @@ def _module(name: str, part: str | None, dataset: str = "interhuman") -> Trainin
     training = variant.method.training(part) if part else variant.method.row
     statistics = torch.zeros(body.features), torch.ones(body.features)
     said, own = _Said(model.text_width), loaded.of(name, part)
-    made: TrainingModule = load(training.module)(model, variant, body, *statistics, said, own, 0)
+    made: TrainingModule = resolve_name(training.module)(model, variant, body, *statistics, said, own, 0)
     return made
 
 
@@ -134,7 +134,7 @@ def test_weights_of_the_tokenizer_are_those_of_its_training() -> None:
     loaded, variant, body = config.load("smoke"), find("intermask"), representation("interhuman")
     model = build_for(loaded, "intermask", features=262, max_frames=40)
     statistics = torch.zeros(262), torch.ones(262)
-    load(variant.method.row.module)(
+    resolve_name(variant.method.row.module)(
         model, variant, body, *statistics, _Said(64), loaded.of("intermask"), 0, parts={"tokenizer": made}
     )
     assert all(torch.equal(value, made[key]) for key, value in model.tokenizer.state_dict().items())

@@ -19,6 +19,10 @@ FIRST = 8
 calls: Counter[CodeType] = Counter()
 """Checked calls of each function in the test that runs; a fixture in ``conftest.py`` empties it."""
 
+definitions: Counter[CodeType] = Counter()
+"""Definitions of each inner function in this process. Each call of the outer one defines it anew, and to prepare one
+for checks takes milliseconds, so only the first ones are checked."""
+
 _checked = jaxtyping.jaxtyped
 
 
@@ -29,6 +33,10 @@ def _first_calls_checked(*, typechecker: Any) -> Callable[[Any], Any]:
     def decorate(function: Any) -> Any:
         if not inspect.isfunction(function):
             return check(function)
+        if "<locals>" in function.__qualname__:
+            definitions[function.__code__] += 1
+            if definitions[function.__code__] > FIRST:
+                return function
         code, prepared = function.__code__, functools.cache(lambda: check(function))
 
         @functools.wraps(function)

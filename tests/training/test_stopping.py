@@ -94,8 +94,7 @@ def never(step: int) -> None:
     pass
 
 
-@pytest.mark.parametrize("every", [1, 2])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize(("number", "every"), [(signal.SIGTERM, 1), (signal.SIGUSR1, 2)])
 def test_a_stopped_training_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, every: int
 ) -> None:

@@ -63,7 +63,7 @@ def test_the_nested_summary_holds_the_means(study):
     metrics = table("metrics")
     chosen = metrics.query("dataset == 'interx' and method == 'intergen' and metric == 'fid'")["value"]
     assert tree["interx"]["reproduced"]["intergen"]["fid"] == pytest.approx(chosen.mean(), rel=1e-12)
-    assert set(tree["interhuman"]["reference"]) == {"real", "shuffled", "nearest"}
+    assert set(tree["interhuman"]["reference"]) == {"real", "retaken", "shuffled", "nearest"}
     assert set(tree["interhuman"]["reproduced"]) == {"intermamba", "intergen", "without_temporal"}
 
 

@@ -138,8 +138,22 @@ def test_paired_and_unpaired_are_scipys():
 
 
 def test_no_scatter_at_all():
-    assert paired([2.0, 2.0]) == Contrast(2.0, 2.0, 2.0, 0.0)
+    assert paired([2.0, 2.0]) == Contrast(2.0, 2.0, 2.0, 0.0, 0.0)
     assert paired([0.0, 0.0]).p == 1.0
+
+
+def test_of_equal_rows_the_best_is_rarely_distinguished_from_the_worst():
+    """The level holds for rows that the data chose: Tukey's test. That of two rows is the paired t test."""
+    wrong = 0
+    for seed in range(300):
+        frame = trainings(methods=8, shift=0.0, seed=seed)
+        worst, *_, best = frame.groupby("method")["value"].mean().sort_values().index
+        wrong += Blocks(frame).distinguished(best, worst, 8)
+    assert 0.02 < wrong / 300 < 0.08
+    for seed in range(5):
+        pair = Blocks(trainings(methods=2, shift=0.2, seed=seed))
+        assert pair.distinguished("m1", "m0", 2) == distinguishable(pair.difference("m1", "m0").p)
+    assert Blocks(trainings(methods=2, spread=0.0)).distinguished("m1", "m0", 2)
 
 
 def test_holm_by_hand():

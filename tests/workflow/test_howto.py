@@ -71,8 +71,8 @@ def test_guides_add_rows_and_keep_the_others(complete: Path, tmp_path: Path, mon
     assert after.pop(path("weights", profile="smoke", dataset="interhuman", variant="my_idea", seed=0))
     assert after == before  # nothing else was trained again
     rows = pd.read_csv(path("table", profile="smoke", table="table1", format="csv")).groupby("block")["method"].agg(set)
-    assert rows["reproduced"] == {"real", "shuffled", "nearest", "intermamba", "intergen", "my_idea"}
-    assert rows["re-evaluated"] == {"real", "shuffled", "nearest", "intergen", "in2in", "my_method"}
+    assert rows["reproduced"] == {"real", "retaken", "shuffled", "nearest", "intermamba", "intergen", "my_idea"}
+    assert rows["re-evaluated"] == {"real", "retaken", "shuffled", "nearest", "intergen", "in2in", "my_motions"}
     page = path("report", profile="smoke").read_text()
     (label,) = re.findall(r"^label: (.*)$", variant, flags=re.MULTILINE)
     assert label in page

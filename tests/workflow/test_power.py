@@ -7,7 +7,7 @@ import workflow_study as made_up
 from places import ROOT
 from scipy import stats
 
-from workflow.results.claims import load
+from workflow.results.claims import Quality, load
 from workflow.results.contrasts import Blocks
 from workflow.results.power import needed, power, seeds_needed
 
@@ -27,6 +27,19 @@ def test_power_is_the_share_of_simulated_tests(seeds: int, size: float) -> None:
     drawn = np.random.default_rng(0).normal(size, 1.0, (20_000, seeds))
     found = stats.ttest_1samp(drawn, 0.0, axis=1).pvalue < 0.05
     assert power(seeds, size, 1.0) == pytest.approx(found.mean(), abs=0.012)
+
+
+def test_a_pooled_error_and_a_correction_are_those_of_simulated_studies() -> None:
+    """Four rows with five seeds, the first with an effect, in the two-way analysis of variance; ten tests."""
+    rows, seeds, size = 4, 5, 1.6
+    values = np.random.default_rng(0).normal(size=(20_000, rows, seeds)) / np.sqrt(2)
+    values[:, 0] += size
+    rest = values - values.mean(axis=1, keepdims=True) - values.mean(axis=2, keepdims=True)
+    rest += values.mean(axis=(1, 2), keepdims=True)
+    freedom = (rows - 1) * (seeds - 1)
+    error = np.sqrt(2 * np.square(rest).sum(axis=(1, 2)) / freedom / seeds)
+    found = 2 * stats.t.sf(np.abs(values[:, 0].mean(axis=1) - values[:, 1].mean(axis=1)) / error, freedom) < 0.005
+    assert power(seeds, size, 1.0, rows=rows, tests=10) == pytest.approx(found.mean(), abs=0.012)
 
 
 def test_without_an_effect_power_is_the_level() -> None:
@@ -51,11 +64,14 @@ def test_claims_get_their_seeds() -> None:
     metrics = pd.concat(
         [frame.assign(value=frame["value"] * (1 + 3 * by)) for frame, by in zip(runs, noise, strict=True)]
     )
-    found = needed(load(ROOT / "results/paper/reported/claims.yaml"), metrics).set_index("claim")
+    claims = load(ROOT / "results/paper/reported/claims.yaml")
+    found = needed(claims, metrics).set_index("claim")
     assert set(found["dataset"]) == {"interhuman"}
+    assert set(found["metric"]) == {"top1", "top3", "fid"}
+    study = {"rows": 2, "tests": sum(isinstance(claim, Quality) for claim in claims)}
     one = found.loc["InterMamba follows the text better than InterGen"]
     assert one["effect"] == pytest.approx(0.475 - 0.371)
-    assert one["seeds"] == seeds_needed(one["effect"], one["scatter"])
+    assert one["seeds"] == seeds_needed(one["effect"], one["scatter"], **study)
     fid = found.loc["InterMamba's FID is higher than InterGen's"]
     assert fid["effect"] == pytest.approx(np.log(5.945 / 5.918))
-    assert fid["seeds"] == seeds_needed(fid["effect"], fid["scatter"])
+    assert fid["seeds"] == seeds_needed(fid["effect"], fid["scatter"], **study)

@@ -20,6 +20,7 @@ PAGES = ("index", "howto/generate", "howto/own-variant", "reference/results", "r
 PROSE = README + "".join((ROOT / f"docs/{name}.md").read_text() for name in PAGES)
 
 
+@pytest.mark.slow  # CI compares them with `make docs`
 @pytest.mark.parametrize("document", readme.DOCUMENTS, ids=str)
 def test_results_in_the_documents_are_the_committed_ones(document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)

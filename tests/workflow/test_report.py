@@ -160,12 +160,13 @@ def test_motions_are_those_of_their_files(finished: Config, page: str) -> None:
     assert motion["frames"] == 12
     again = packed(made_up.standing(12, 0.2), 0.0)
     assert motion["scale"] == pytest.approx(again["scale"], rel=1e-4)
+    assert motion["joints"] == again["joints"] != packed(made_up.standing(12, 0.1), 0.0)["joints"]
 
 
 def test_the_summary_says_who_beats_chance(page: str) -> None:
     summary = page[page.index('<section id="summary">') : page.index('<section id="motions">')]
     assert "InterMamba has the highest R-precision (top 3), 0.460" in summary
-    assert "Rows were trained once, which cannot establish differences between them or from chance (0.090)" in summary
+    assert "Rows were trained once, which cannot establish differences between them or from chance (0.094)" in summary
     assert "fffffff with changes" in summary
     assert re.search(r"<dt>Trainings</dt><dd>\d+ of \d+ models", summary)
 
@@ -179,7 +180,7 @@ def test_claims_are_told_in_sentences_and_rounded(finished: Config, page: str, m
         "topic": "Quality", "claim": "A & B help", "where": "Table 5", "of_paper": True, "metric": "top1",
         "paper_first": 0.475, "paper_second": 0.371,
         "value_first": 0.21, "value_second": 0.25, "effect": -0.04, "scale": "difference", "low": -0.06, "high": -0.02,
-        "p_corrected": 0.0123, "trainings": "3, 3", "verdict": "does not hold", "note": None,
+        "p": 0.0061, "p_corrected": 0.0123, "trainings": "3, 3", "verdict": "does not hold", "note": None,
     }  # fmt: skip
     more = row | {"claim": "It is faster", "effect": 0.5, "scale": "ratio", "low": 0.4, "high": 0.6, "verdict": "holds"}
     unknown = row | {"claim": "C", "topic": "Else", "verdict": "inconclusive", "note": "one training."}

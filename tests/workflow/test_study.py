@@ -92,8 +92,8 @@ def test_a_tie_is_no_winner(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     results = read(load(COMMITTED), variants())
     found = headline(results, pd.read_csv(path("metrics", profile=COMMITTED)), "interhuman")
-    assert "InterMamba (light) (0.458) and InterMamba (0.454)" in found.sentences[0]
-    assert "are not distinguishable" in found.sentences[0]
+    assert "InterMamba (light) (0.458) has the highest R-precision (top 3); InterMamba (0.454) is" in found.sentences[0]
+    assert "is not distinguishable from it" in found.sentences[0]
     assert {bar.label for bar in found.bars if bar.leads} == {"InterMamba", "InterMamba (light)"}
     assert all(bar.low < bar.value < bar.high for bar in found.bars)
 

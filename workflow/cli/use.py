@@ -26,7 +26,7 @@ def sample(
     ] = None,
     person_a: Annotated[
         list[str] | None,
-        typer.Option(help="What person a does, one per prompt; for models that read it (in2IN)."),
+        typer.Option(help="What person a does, one per prompt (may be repeated); for models that read it (in2IN)."),
     ] = None,
     person_b: Annotated[list[str] | None, typer.Option(help="What person b does, likewise.")] = None,
     frames: Annotated[int | None, typer.Option(help="Frames, 30 per second; default: the model's maximum.")] = None,
@@ -87,15 +87,16 @@ def export_(
 ) -> None:
     """Convert samples for other programs: BVH, one file per person, and GLB, both persons in one file."""
     from intermamba import export
+    from intermamba.motion import EXPORTS, places
 
     for name in listed(formats):
-        if name not in export.FORMATS:
-            raise ConfigError(unknown("format", name, export.FORMATS, "--format"))
+        if name not in EXPORTS:
+            raise ConfigError(unknown("format", name, EXPORTS, "--format"))
     for sample_file in samples:
         content = export.read(sample_file)
         for name in listed(formats):
-            export.save(sample_file.with_suffix(""), name, content)
-            for written in export.places(sample_file.with_suffix(""), name):
+            export.save(target := sample_file.with_suffix(f".{name}"), content)
+            for written in places(target):
                 typer.echo(written)
 
 

@@ -7,7 +7,7 @@ from rich.table import Table
 from evaluators.results import COPYING, METRICS, read, summarise
 from intermamba import paths
 from intermamba.config import Config, Dataset
-from intermamba.models import variants
+from intermamba.models import label_of
 from intermamba.names import reference_name
 from workflow.results.aggregate import CONDITIONS, REFERENCES
 
@@ -69,7 +69,4 @@ def _cell(row: pd.Series, metric: str) -> str:
 
 
 def _label(method: str, origin: str) -> str:
-    if method in REFERENCES:
-        return reference_name(origin, method)
-    known = variants()
-    return known[method].label if method in known else method
+    return reference_name(origin, method) if method in REFERENCES else label_of(method)

@@ -113,14 +113,7 @@ def read(path: str | Path) -> Gallery:
         raise DataError(f"{path}: shapes or values of its arrays do not fit {count} motions. {remedy}")
     pieces = [joints[first:last] for first, last in pairwise(start.tolist())]
     return Gallery(
-        about.dataset,
-        about.method,
-        about.origin,
-        about.tower,
-        about.fps,
-        clips=about.clips,
-        captions=about.captions,
-        individual=about.individual,
+        **dict(about),
         joints=tuple(
             (one * scale).astype(np.float32) for one, scale in zip(pieces, arrays["scale"].tolist(), strict=True)
         ),

@@ -2,14 +2,18 @@
 ``index-training``: the training clips, to which other motions may be near.
 """
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 from evaluators import evaluator as evaluators
 from evaluators import perturbed
 from evaluators.copying import CopiedSource, write_index
 from evaluators.evaluation import Source
-from evaluators.results import NEAREST, SHUFFLED
-from evaluators.sources import ShuffledSource
+from evaluators.results import NEAREST, RETAKEN, SHUFFLED
+from evaluators.sources import RealSource, RetakenSource, ShuffledSource
 from intermamba import files
 from intermamba.config import Config
+from intermamba.data.retaken import retaken
 from intermamba.data.splits import SplitFile
 from intermamba.device import device_for, prepare_processor
 from intermamba.job import Job
@@ -17,13 +21,21 @@ from intermamba.progress import SILENT, Progress
 from intermamba.representation import representation
 from intermamba.text.cache import TextCache
 from workflow.evaluation.setup import EvaluationSetup
+from workflow.results.aggregate import references
 
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
-    """Evaluate the real test motions, with their own and with shuffled captions, and copies of training clips."""
+    """Evaluate the real test motions, with their own and with shuffled captions, copies of training clips, and other
+    performances of the test clips.
+    """
     setup = EvaluationSetup(config, job)
-    with job.recorded(config, setup.seeds) as notes:
-        files.write_csv(job["metrics"], setup.measure(sources(setup, job), "reference", progress=progress))
+    with job.recorded(config, setup.seeds) as notes, TemporaryDirectory() as folder:
+        rows = sources(setup, job)
+        if RETAKEN in references(config, job.dataset):
+            split = retaken(setup.split, setup.settings, Path(folder))
+            other = RealSource(split, setup.settings, setup.protocol, config.runtime.workers)
+            rows[RETAKEN] = RetakenSource(setup.real, other)
+        files.write_csv(job["metrics"], setup.measure(rows, "reference", progress=progress))
         notes.update(setup.notes)
 
 

@@ -83,14 +83,14 @@ COMMANDS = {
         ),
         StageCommand(
             name="evaluate-reference",
-            help="Evaluate the real test motions, with their own and with shuffled captions: ceiling and chance; "
-            "and copies of training clips.",
+            help="Evaluate the ground truth of the test split, with its own and with shuffled captions: ceiling and "
+            "chance; copies of training clips; and, of the embedded data, other performances.",
             fields=_DATASET,
             unit="repeat",
         ),
         StageCommand(
             name="sensitivity",
-            help="Damage real test motions in many ways, and measure which metrics detect it and which do not.",
+            help="Damage the ground truth of the test split in many ways, and measure which metrics detect it.",
             fields=_DATASET,
             unit="repeat",
         ),
@@ -126,7 +126,7 @@ COMMANDS = {
         ),
         StageCommand(
             name="gallery-reference",
-            help="Save the real motions of a few test clips, chosen by their captions, for the report's gallery.",
+            help="Save the ground truth of a few test clips, chosen by their captions, for the report's gallery.",
             fields=_DATASET,
         ),
         StageCommand(

@@ -8,10 +8,11 @@ in braces such as ``{dataset}``: wildcards in Snakemake, items of a ``foreach`` 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
-from importlib import import_module, resources
+from functools import cache, cached_property, partial
+from importlib import resources
 from itertools import product
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, Literal
 
 from intermamba.config import METHOD_NAME, Config, MotionsConfig, OfficialConfig
@@ -155,8 +156,9 @@ def table(config: Config) -> dict[str, Stage]:
         if not Path(folder := config.motions[name][method].folder).is_dir():
             raise ConfigError(f"{where}: no folder {folder}. Put the motions there, or remove the entry.")
     models = [("runs", *row[:2]) for row in config.rows()] + [("official", *row) for row in config.adopted()]
+    every = variants()
     for section, dataset, variant in models:
-        if find(variant).individual and not config.datasets[dataset].individual:
+        if find(variant, every).individual and not config.datasets[dataset].individual:
             raise ConfigError(
                 f"{section}.{dataset}.{variant}: it reads a caption for each person, but datasets.{dataset}.individual "
                 "is false. Set it to true (docs/howto/real-data.md lists the files needed) or remove the row."
@@ -184,7 +186,8 @@ def declare(config: Config) -> dict[str, Stage]:
     Raises:
         ConfigError: a table or figure names an unknown input; later, an item that no profile names.
     """
-    profile, variant_of = config.profile, cache(find)  # which looks into the folder of variants each time
+    profile, every = config.profile, variants()  # which looks into the folders of variants each time
+    variant_of = cache(partial(find, known=every))
 
     def at(name: str, **fields: object) -> str:
         return template(name, profile=profile, **fields)
@@ -204,7 +207,7 @@ def declare(config: Config) -> dict[str, Stage]:
 
     @cache
     def recipe(variant: str) -> str:
-        return local(source(variant))
+        return local(source(variant, every))
 
     def run(dataset: str, variant: str, seed: str) -> Item:
         base = variant_of(variant).base
@@ -551,8 +554,7 @@ def declare(config: Config) -> dict[str, Stage]:
     )
     for offer in commands().values():
         if offer.declare:
-            module, _, function = offer.declare.partition(":")
-            stages[offer.name] = getattr(import_module(module), function)(config, dict(stages))
+            stages[offer.name] = resolve_name(offer.declare)(config, dict(stages))
     readable = {
         **{
             f"{one.name}.{name}": [str(job.outputs[name]) for job in one.jobs()]

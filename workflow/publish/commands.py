@@ -23,7 +23,10 @@ def _command(name: str, command: Any) -> str:
     arguments = [one for one in command.params if one.param_type_name == "argument"]
     options = [one for one in command.params if one not in arguments]
     needed = [f"{one.opts[0]} {one.name.upper()}" for one in options if one.required]
-    places = [one.name.upper() if one.required else f"[{one.name.upper()}]" for one in arguments]
+    places = [
+        (one.name.upper() if one.required else f"[{one.name.upper()}]") + ("..." if one.nargs == -1 else "")
+        for one in arguments
+    ]
     usage = " ".join(["intermamba", name, *needed, *(["[OPTIONS]"] if len(needed) < len(options) else []), *places])
     rows = [[f"`{one.name.upper()}`", *_meaning(one)] for one in arguments]
     rows += [[", ".join(f"`{flag}`" for flag in one.opts), *_meaning(one)] for one in options]

@@ -7,7 +7,7 @@ import pandas as pd
 from evaluators.results import METRICS
 from evaluators.sensitivity import half_width
 from intermamba.cost.bench import TABLES
-from intermamba.models import variants
+from intermamba.models import label_of, variants
 from intermamba.paths import path
 from workflow.publish import speed
 from workflow.results import reported
@@ -45,7 +45,7 @@ def _sampling(folder: Path) -> str:
     for method, found in models.groupby("method", sort=False):
         seconds = found.set_index("way")["seconds_median"]
         ours = [significant(seconds[way], 3) if way in seconds else "" for way in ways]
-        rows.append([speed.method_label(str(method)), *ours, table.get(names.get(str(method), ""), "")])
+        rows.append([label_of(str(method)), *ours, table.get(names.get(str(method), ""), "")])
     head = ["Seconds of a sampling of one clip", *ways, "the paper's (RTX 4090)"]
     return grid(head, rows)
 
@@ -59,7 +59,7 @@ def _memory(folder: Path) -> str:
         memory = found.set_index("size")["memory"] / 2**20
         rows.append(
             [
-                speed.method_label(str(method)),
+                label_of(str(method)),
                 *(significant(memory[size], 3) if size in memory else "" for size in sizes),
             ]
         )

@@ -8,7 +8,7 @@ import pandas as pd
 
 from intermamba.models import variants
 from intermamba.names import dataset_name
-from workflow.publish.records import made_by, mean_and_deviation
+from workflow.publish.records import REFERENCES, made_by, mean_and_deviation
 from workflow.results.contrasts import Blocks, Contrast, above_chance
 from workflow.tables.markdown import escape, grid
 from workflow.tables.tabular import MISSING, decimals
@@ -25,7 +25,6 @@ HEADS = {
     "fid": "FID: {at}",
 }
 DIGITS = {"error": 3, "lost": 0, "spread": 2, "top3": 3, "fid": 0}
-REFERENCES = {"real": "Ground truth", "shuffled": "(chance)"}
 PAIRS = {
     "mdm_fixed": "mdm",
     "mdm_gru_fixed": "mdm_gru",

@@ -92,9 +92,10 @@ def _budget(folder: Path, variants: Mapping[str, Variant]) -> str:
         ]
         for row in budget.to_dict("records")
     ]
+    steps = "one step" if one["steps"] == 1 else f"median of {one['steps']}"
     intro = (
-        f"Training, {_origin(folder, BUDGET)}: an optimisation step on random clips of {one['frames']} frames, median "
-        f"of {one['steps']} after {one['warmup_steps']} warm-up steps, on {one['device']}, precision {one['precision']}"
+        f"Training, {_origin(folder, BUDGET)}: an optimisation step on random clips of {one['frames']} frames, {steps} "
+        f"after {one['warmup_steps']} warm-up steps, on {one['device']}, precision {one['precision']}"
         f", {one['threads']} thread{'' if one['threads'] == 1 else 's'}; peak memory; and the whole training on "
         f"InterHuman, {one['epoch_clips']:,} clips an epoch, by each method's own epochs and batch, in proportion to "
         "the clips."

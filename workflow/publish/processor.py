@@ -10,10 +10,10 @@ import pandas as pd
 import seaborn as sns
 
 from intermamba import files
+from intermamba.models import label_of
 from intermamba.names import revision_name
 from intermamba.paths import record_of
 from workflow.figures.style import save, themed
-from workflow.publish.speed import method_label
 from workflow.tables.markdown import grid
 from workflow.tables.tabular import MISSING, significant
 
@@ -46,7 +46,7 @@ def _sampling(rows: pd.DataFrame) -> str:
     sides = {row["side"]: row for row in rows.to_dict("records")}
     body = [
         [
-            method_label(side),
+            label_of(side),
             _time(row),
             significant(row["cpu_median"] * row["steps"] / 1e3, 3),
             f"{sides['intergen']['cpu_median'] / row['cpu_median']:.2f}",
@@ -64,7 +64,7 @@ def _sampling(rows: pd.DataFrame) -> str:
 def _profile(rows: pd.DataFrame) -> str:
     body = [
         [
-            method_label(row["side"]),
+            label_of(row["side"]),
             PARTS.get(row["part"], row["part"]),
             significant(row["milliseconds"], 3),
             significant(row["floor"], 3) if row["floor"] else MISSING,
@@ -84,7 +84,7 @@ def _step(rows: pd.DataFrame) -> str:
     body = [
         [
             row["profile"],
-            method_label(row["side"]),
+            label_of(row["side"]),
             PARTS.get(row["part"], row["part"]),
             str(row["operations"]) if row["operations"] else MISSING,
             significant(row["milliseconds"], 3),
@@ -120,7 +120,7 @@ def _training(rows: pd.DataFrame) -> str:
         shape = f"{name}: {clips} clips of {frames} frames, {runs} runs"
         for side, row in sides.items():
             ratio = sides["intergen"]["cpu_median"] / row["cpu_median"]
-            body.append([shape, method_label(side), _time(row), f"{ratio:.2f}"])
+            body.append([shape, label_of(side), _time(row), f"{ratio:.2f}"])
         if reading is not None:
             share = min(row["cpu_median"] for row in sides.values()) / reading["cpu_median"]
             what = f"reading the clips, {share:.0f} times faster than the fastest step"

@@ -43,8 +43,7 @@ def publish(what: str) -> None:
                 _copy([*_recorded(main, stage), record_of(main)], paper_size.FOLDER, stage)
     elif what == "bench":
         main = path("bench", profile="smoke", table=speed.TABLES[0], format="csv")
-        beside = [main.with_name(name) for name in ("bench.md", "scan.png", "growth.png")]
-        _copy([*_recorded(main, "bench --profile smoke"), *beside, record_of(main)], speed.FOLDER, "bench")
+        _copy([*_recorded(main, "bench --profile smoke"), record_of(main)], speed.FOLDER, "bench")
     elif what == "gpu":
         beside = [gpu.MEASURED / name for name in gpu.FILES]
         _copy([*beside, *map(record_of, (beside[0], *beside[-2:]))], gpu.FOLDER, "make gpu")

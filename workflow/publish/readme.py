@@ -28,6 +28,7 @@ from workflow.publish import (
     power,
     processor,
     scale,
+    settings,
     speed,
     text_towers,
 )
@@ -89,11 +90,17 @@ def study() -> str:
     made = tables.build(results, stages["tables"].job(), SHOWN)
     learned = _lessons(results, claims, stages["figures"].job())
     first, *others = _pictures()
+    notes, costs = (path("table", profile=COMMITTED, table=name, format="md") for name in ("claims", "table3"))
     return (
         f"{_about(facts(config), config)}\n\n{_sentences(results)}\n\n{first}## What the study shows\n\n{learned}\n\n"
         f"## The paper's claims, here\n\n{balance(claims)}. 'Inconclusive' is not evidence against the paper. "
-        f"p-values are Holm-corrected across all claims.\n\n{_claims(claims)}\n## Tables\n\n"
-        f"{''.join(map(_shown, made))}## Figures\n\n{''.join(others)}"
+        "'Holds' and 'does not hold': p below 0.05, Holm-corrected across the claims; in brackets without correction. "
+        "Intervals are not corrected, so one that excludes no effect can be inconclusive. Effects are differences, or "
+        f"ratios (×) for FID and costs; [the table's notes]({notes}) say how they are estimated.\n\n"
+        f"{_claims(claims)}\n## Tables\n\n"
+        f"Table 3, the costs, holds timings of one machine: [as run]({costs}), [at the paper's sizes]"
+        "(docs/reference/costs.md).\n\n"
+        f"{''.join(map(_shown, made))}## Settings\n\n{settings.render(results)}\n## Figures\n\n{''.join(others)}"
     )
 
 
@@ -125,7 +132,8 @@ def _claims(claims: pd.DataFrame) -> str:
     parts = []
     for topic, found in topics(claims).items():
         rows = [
-            [one.claim, one.metric, one.printed, one.measured, one.effect_between, one.p, one.verdict] for one in found
+            [one.claim, one.metric, one.printed, one.measured, one.effect_between, one.p_both, one.verdict]
+            for one in found
         ]
         parts.append(grid([topic, "Metric", "Paper", "Here", "Effect (95%)", "p", "Verdict"], rows))
     return "\n".join(parts)

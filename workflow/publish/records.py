@@ -9,6 +9,9 @@ from intermamba.names import revision_name
 from intermamba.paths import record_of
 from workflow.tables.tabular import MISSING, decimals
 
+REFERENCES = {"real": "Ground truth", "shuffled": "(chance)"}
+"""Labels of rows that are no model."""
+
 
 def made_by(measured: Path) -> str:
     """Code and device of a file of measurements, from the record beside it."""

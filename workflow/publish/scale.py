@@ -5,6 +5,7 @@ Costs of stages that read data are fitted to the measurements; those of training
 """
 
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ STAGES = {
 DATA_STAGES = ("fetch", "preprocess", "encode-text", "evaluate-reference")
 """Those that a study runs once for each dataset."""
 SHARES = {"train": 0.78, "val": 0.08, "test": 0.14}
-"""Clips of the measured splits."""
+"""Share of the clips in each measured split; about that of the official splits."""
 TEN = 10
 
 
@@ -150,7 +151,7 @@ def _fits(rows: pd.DataFrame) -> str:
 def _study(rows: pd.DataFrame) -> str:
     """A study of the paper's rows, larger by one factor at a time, and by all."""
     measured = plan.Measurements(paper_size.FOLDER, "paper")
-    base = sized(load("paper"))
+    base = sized(_paper())
     cases = {
         "the paper's rows, one seed": base,
         "ten times the clips": sized(base, clips=TEN),
@@ -167,6 +168,11 @@ def _study(rows: pd.DataFrame) -> str:
         "that read data follow the fits above. A GPU divides training and sampling by its speed over this processor."
     )
     return f"## A whole study\n\n{text}\n\n{grid(head, body)}"
+
+
+@cache
+def _paper() -> Config:
+    return load("paper")
 
 
 def sized(config: Config, clips: int = 1, frames: float = 1.0) -> Config:
@@ -222,5 +228,5 @@ def _size(config: Config, rows: pd.DataFrame, dataset: Dataset) -> tuple[float, 
     """Clips and frames of a dataset, whose clips are cut where its windows are shorter than usual."""
     usual = rows[rows["lengths"] == "usual"]
     clips = float(sum(plan.clips(config, dataset).values()))
-    share = min(1.0, config.datasets[dataset].max_frames / load("paper").datasets[dataset].max_frames)
+    share = min(1.0, config.datasets[dataset].max_frames / _paper().datasets[dataset].max_frames)
     return clips, clips * share * float(usual["frames"].sum() / usual["clips"].sum())

@@ -1,22 +1,17 @@
-"""Measurements of ``intermamba bench``, as Markdown and as plots."""
+"""Measurements of ``intermamba bench``, as Markdown."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
-from matplotlib.ticker import LogLocator
 
 from intermamba import files
 from intermamba.cost.bench import TABLES
 from intermamba.cost.scans import MAMBAPY, OFFICIAL
-from intermamba.models import variants
+from intermamba.models import label_of
 from intermamba.names import revision_name
 from intermamba.paths import path, record_of
-from workflow.figures.style import COLOURS, colours_of, save, themed
-from workflow.graph.stages import FIGURE_FORMATS
 from workflow.tables.markdown import grid
 from workflow.tables.tabular import MISSING, significant
 
@@ -29,13 +24,10 @@ AXES = {"frames": "frames T", "batch": "clips at once"}
 
 
 def write(profile: str) -> str:
-    """Write ``bench.md`` and the plots beside the tables of a profile; returns the Markdown."""
+    """Write ``bench.md`` beside the tables of a profile; returns it."""
     folder = path("bench", profile=profile, table=TABLES[0], format="csv").parent
     text = render(folder)
     files.write_text(folder / "bench.md", text)
-    with themed():
-        _plot_scan(_read(folder, "scan"), folder)
-        _plot_growth(_read(folder, "growth"), _read(folder, "exponents"), folder)
     return text
 
 
@@ -62,7 +54,7 @@ def summary() -> str:
     for method, group in costs.groupby("method", sort=False):
         ways = group.groupby("what", sort=False)
         sampling, training = (ways.get_group(what).to_dict("records") for what in ("sampling", "training"))
-        rows.append([method_label(str(method)), *(_times(row)[0] for row in [sampling[0], *training])])
+        rows.append([label_of(str(method)), *(_times(row)[0] for row in [sampling[0], *training])])
     one = {what: group.iloc[0] for what, group in costs.groupby("what")}
     head = [
         "Model",
@@ -116,7 +108,7 @@ def _models(folder: Path) -> str:
             title = f"A training step of {one['batch']} clips of {one['frames']} frames, with each scan"
         rows = [
             [
-                method_label(row["method"]),
+                label_of(row["method"]),
                 f"{row['way']} ({row['device']})",
                 *_times(row),
                 *([significant(1 / row["seconds_median"], 3)] if row["runs"] else [MISSING]),
@@ -146,7 +138,7 @@ def _merged(frame: pd.DataFrame, keys: list[str], side: str) -> list[dict[str, A
 def _growth(folder: Path) -> str:
     rows = [
         [
-            method_label(row["method"]),
+            label_of(row["method"]),
             AXES[row["axis"]],
             row["device"],
             f"{row['exponent']:.2f}",
@@ -164,66 +156,3 @@ def _times(row: Mapping[Any, Any]) -> list[str]:
         return [str(row["note"]), MISSING]
     lower, median, upper = (significant(1e3 * row[f"seconds_{name}"], 3) for name in ("q1", "median", "q3"))
     return [median, f"{lower}–{upper}"]
-
-
-def method_label(method: str) -> str:
-    """Label of a variant; an unknown name stays."""
-    known = variants()
-    return known[method].label if method in known else method
-
-
-def _plot_scan(scan: pd.DataFrame, folder: Path) -> None:
-    """Milliseconds of every implementation, one panel per shape and pass."""
-    measured = scan[scan["runs"] > 0]
-    groups = measured.groupby(["pass", "shape"], sort=False)
-    columns = measured["shape"].nunique()
-    figure, axes = plt.subplots(
-        len(groups) // columns,
-        columns,
-        figsize=(3.2 * columns + 1.2, 3.2),
-        squeeze=False,
-        sharey=True,
-        layout="constrained",
-    )
-    for panel, ((step, shape), part) in zip(axes.flat, groups, strict=True):
-        median, spread = _spread(part)
-        panel.errorbar(median, part["side"], xerr=spread, fmt="o", color=COLOURS["intergen"])
-        panel.set(xscale="log", title=f"{shape}, {step}")
-        sns.despine(ax=panel)
-    axes[0, 0].invert_yaxis()  # shared: the first side on top
-    figure.supxlabel("milliseconds", fontsize="medium")
-    _save(figure, folder, "scan")
-
-
-def _plot_growth(growth: pd.DataFrame, exponents: pd.DataFrame, folder: Path) -> None:
-    """Milliseconds of a step over each axis, with the fitted exponents in the legend."""
-    panels = exponents["axis"].unique()
-    figure, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 3.4), squeeze=False, layout="constrained")
-    colours = colours_of(exponents["method"])
-    for panel, axis in zip(axes[0], panels, strict=True):
-        for fit in exponents[exponents["axis"] == axis].to_dict("records"):
-            part = growth[(growth["axis"] == axis) & (growth["method"] == fit["method"]) & (growth["runs"] > 0)]
-            median, spread = _spread(part)
-            label = f"{method_label(fit['method'])}: {fit['exponent']:.2f} ± {fit['standard_error']:.2f}"
-            panel.errorbar(part["size"], median, spread, marker="o", ms=3, color=colours[fit["method"]], label=label)
-        panel.set(xscale="log", yscale="log", xlabel=AXES[axis], ylabel="milliseconds per guided step")
-        sizes = growth.loc[growth["axis"] == axis, "size"].unique()
-        panel.set_xticks(sizes, map(str, sizes))
-        panel.minorticks_off()
-        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        panel.yaxis.set_major_formatter("{x:g}")
-        panel.legend(title="exponent and standard error", loc="upper center", bbox_to_anchor=(0.5, -0.2))
-        sns.despine(ax=panel)
-    _save(figure, folder, "growth")
-
-
-def _spread(rows: pd.DataFrame) -> tuple[pd.Series, tuple[pd.Series, pd.Series]]:
-    """Medians, and the distances from them to the quartiles, in milliseconds."""
-    lower, median, upper = (1e3 * rows[f"seconds_{name}"] for name in ("q1", "median", "q3"))
-    return median, (median - lower, upper - median)
-
-
-def _save(figure: plt.Figure, folder: Path, name: str) -> None:
-    for suffix in FIGURE_FORMATS:
-        save(figure, folder / f"{name}.{suffix}")
-    plt.close(figure)

@@ -7,7 +7,7 @@ import pandas as pd
 from intermamba.models import variants
 from intermamba.names import dataset_name
 from intermamba.text.names import is_untrained
-from workflow.publish.records import made_by, mean_and_deviation
+from workflow.publish.records import REFERENCES, made_by, mean_and_deviation
 from workflow.results.contrasts import paired
 from workflow.tables.markdown import grid
 from workflow.tables.tabular import MISSING, decimals
@@ -22,7 +22,6 @@ METRICS = {
     "prompts": "free prompts",
 }
 DIGITS = {"fid": 1}
-REFERENCES = {"real": "Ground truth", "shuffled": "(chance)"}
 CELL = ["dataset", "method", "tower", "text_layers"]
 
 

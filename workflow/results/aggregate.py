@@ -7,9 +7,9 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from evaluators.results import COLUMNS, METRICS, NEAREST, SHUFFLED, BlockName, read, summarise
+from evaluators.results import COLUMNS, METRICS, NEAREST, RETAKEN, SHUFFLED, BlockName, read, summarise
 from intermamba import files
-from intermamba.config import Config
+from intermamba.config import Config, Dataset
 from intermamba.errors import DataError
 from intermamba.job import Job
 from intermamba.models import variants
@@ -17,8 +17,9 @@ from intermamba.paths import path
 from intermamba.reading.documents import read_csv
 from intermamba.training import ADAPTIVE_COLUMNS
 
-REFERENCES = ("real", SHUFFLED, NEAREST)
-"""Rows that are not models: held-out real motions, the same motions with shuffled captions (chance), and copies."""
+REFERENCES = ("real", RETAKEN, SHUFFLED, NEAREST)
+"""Rows that are not models: held-out real motions, other performances of them, the same motions with shuffled captions
+(chance), and copies."""
 
 CONDITIONS = ("origin", "skeleton", "tower", "evaluator", "protocol")
 """Columns that must be equal in all rows of a dataset; otherwise the rows cannot share a table."""
@@ -71,7 +72,7 @@ def metric_files(config: Config) -> dict[Path, Place]:
     found: dict[Path, Place] = {}
     for dataset in config.runs:
         file = path("reference_metrics", profile=config.profile, dataset=dataset)
-        found[file] = Place(dataset, "reference", references(config), None)
+        found[file] = Place(dataset, "reference", references(config, dataset), None)
     for dataset, variant, seed in config.rows():
         file = path("run_metrics", profile=config.profile, dataset=dataset, variant=variant, seed=seed)
         found[file] = Place(dataset, "reproduced", (variant,), seed)
@@ -84,9 +85,12 @@ def metric_files(config: Config) -> dict[Path, Place]:
     return found
 
 
-def references(config: Config) -> tuple[str, ...]:
-    """The :data:`REFERENCES` of a profile."""
-    return REFERENCES if config.copying else REFERENCES[:-1]
+def references(config: Config, dataset: Dataset) -> tuple[str, ...]:
+    """The :data:`REFERENCES` of a dataset: only the embedded data can be performed again."""
+    absent = {NEAREST, RETAKEN} if not config.copying else set()
+    if config.datasets[dataset].source != "synthetic":
+        absent.add(RETAKEN)
+    return tuple(name for name in REFERENCES if name not in absent)
 
 
 def gather(sources: dict[Path, Place]) -> pd.DataFrame:

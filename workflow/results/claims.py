@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from evaluators import protocol
 from evaluators.results import METRICS, SHUFFLED
 from intermamba import files
 from intermamba.config import Config, Dataset, Section
@@ -32,11 +33,17 @@ from workflow.results.contrasts import (
     trainings,
     unpaired,
 )
-from workflow.results.reproduced import Study, read
+from workflow.results.reproduced import Sizes, Study, read
 
-Verdict = Literal["holds", "does not hold", "inconclusive", "not run"]
+Verdict = Literal["holds", "does not hold", "inconclusive", "by construction", "not run"]
 Expected = Literal["higher", "lower", "no higher", "steadier"]
 
+PRECISIONS = {"top1": 1, "top2": 2, "top3": 3}
+"""Metrics whose level of chance is known exactly, and their k."""
+COMPARABLE = (*PRECISIONS, "fid")
+"""Metrics whose effects can be set beside the paper's: the others are in units of the evaluator."""
+MIXED = 5
+"""The paper's table whose R-precision is that of no single k."""
 COLUMNS = (
     "id", "topic", "claim", "where", "of_paper", "dataset", "metric", "first", "second", "expected", "paper_first",
     "paper_second", "value_first", "value_second", "effect", "scale", "low", "high", "p", "p_corrected", "trainings",
@@ -162,7 +169,7 @@ def load(file: Path) -> list[Claim]:
 
 
 def decide(claims: Sequence[Claim], study: Study, metrics: pd.DataFrame, weights: pd.DataFrame) -> list[Finding]:
-    """A finding for each claim; p-values are corrected over all that have one (Holm)."""
+    """A finding for each claim; p-values are corrected over all claims that they decide (Holm)."""
     quality = _Quality(metrics)
     by_kind: Mapping[str, Callable[[Any], Finding]] = {
         "quality": quality.finding,
@@ -171,11 +178,34 @@ def decide(claims: Sequence[Claim], study: Study, metrics: pd.DataFrame, weights
         "weights": partial(_fusion, weights),
     }
     found = [_not_run(study, claim) if _absent(study, claim) else by_kind[claim.kind](claim) for claim in claims]
-    tested = {index: one.contrast.p for index, one in enumerate(found) if one.contrast and not np.isnan(one.contrast.p)}
+    tested = {
+        index: one.contrast.p
+        for index, one in enumerate(found)
+        if one.contrast and not np.isnan(one.contrast.p) and not one.note
+    }
     for index, p in zip(tested, holm(list(tested.values())), strict=True):
-        one = replace(found[index], p_corrected=p)
-        found[index] = one if one.note else replace(one, verdict=_verdict(one))
+        found[index] = _decided(replace(found[index], p_corrected=p))
     return found
+
+
+def _decided(one: Finding) -> Finding:
+    """With its verdict; where that is none, whether the paper's effect is outside the interval."""
+    verdict = _verdict(one)
+    note = "smaller than the paper's effect." if verdict == "inconclusive" and _smaller_than_printed(one) else ""
+    return replace(one, verdict=verdict, note=note)
+
+
+def _smaller_than_printed(one: Finding) -> bool:
+    """Whether the interval excludes the paper's effect, where the two can be compared."""
+    claim = one.claim
+    if not isinstance(claim, Quality) or claim.paper is None or claim.metric not in COMPARABLE:
+        return False
+    if claim.paper.metric != claim.metric and claim.paper.table == MIXED:
+        return False
+    assert one.contrast is not None
+    first, second = claim.paper.numbers()
+    printed = first / second if one.scale == "ratio" else first - second
+    return printed > one.contrast.high if claim.expected == "higher" else printed < one.contrast.low
 
 
 def _verdict(one: Finding) -> Verdict:
@@ -194,6 +224,10 @@ class _Quality:
         self._metrics = metrics
         chance = metrics[metrics["method"] == SHUFFLED]
         self._chance = chance.groupby(["dataset", "metric"])["value"].mean()
+        used = {dataset: protocol.load(name.partition("/")[0]) for dataset, name in _protocols(chance)}
+        for dataset, metric in self._chance.index:
+            if metric in PRECISIONS:
+                self._chance[dataset, metric] = used[dataset].chance(PRECISIONS[metric])
 
     def finding(self, claim: Quality) -> Finding:
         metric = claim.metric
@@ -228,6 +262,8 @@ class _Quality:
 def _time(study: Study, claim: Cost) -> Finding:
     first, second = (study.seconds(name) for name in claim.methods)
     found = Finding(claim, (float(first.median()), float(second.median())), scale="ratio")
+    if any(len({study.counts(name, sizes)["parameters"] for sizes in get_args(Sizes)}) > 1 for name in claim.methods):
+        found = replace(found, note="timed at this profile's sizes, not the paper's.")
     try:
         return replace(found, contrast=unpaired(list(np.log(first)), list(np.log(second))).exponential())
     except ValueError as error:
@@ -235,14 +271,17 @@ def _time(study: Study, claim: Cost) -> Finding:
 
 
 def _parameters(study: Study, claim: Cost) -> Finding:
-    """Counts have no scatter: an exact ratio, compared with the paper's to its two digits."""
+    """Counts have no scatter: an exact ratio, compared with the paper's to its two digits. Where they agree, that is no
+    finding: what the paper leaves open was chosen by its counts (docs/explanation/deviations.md).
+    """
     first, second = (study.counts(name, "paper")["parameters"] / 1e6 for name in claim.methods)
     ratio = first / second
     found = Finding(claim, (first, second), Contrast(ratio, ratio, ratio, np.nan), "ratio")
     if claim.paper is None:
         return found
     printed = claim.paper.numbers()
-    return replace(found, verdict="holds" if round(ratio, 2) == round(printed[0] / printed[1], 2) else "does not hold")
+    alike = round(ratio, 2) == round(printed[0] / printed[1], 2)
+    return replace(found, verdict="by construction" if alike else "does not hold")
 
 
 def _fusion(weights: pd.DataFrame, claim: Weights) -> Finding:
@@ -307,6 +346,11 @@ def _row(one: Finding) -> dict[str, Any]:
         "verdict": one.verdict,
         "note": one.note,
     }
+
+
+def _protocols(rows: pd.DataFrame) -> set[tuple[str, str]]:
+    """Each dataset with its protocol."""
+    return set(rows[["dataset", "protocol"]].itertuples(index=False, name=None))
 
 
 def _steady(value: float) -> float:

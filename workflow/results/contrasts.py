@@ -32,10 +32,12 @@ class Contrast:
     """Ends of the 95% interval."""
     p: float
     """Two-sided p-value of no difference (Student's t)."""
+    error: float = math.nan
+    """Standard error of the effect; of a ratio, that of its logarithm."""
 
     def exponential(self) -> "Contrast":
         """A difference of logarithms as a ratio."""
-        return Contrast(math.exp(self.effect), math.exp(self.low), math.exp(self.high), self.p)
+        return Contrast(math.exp(self.effect), math.exp(self.low), math.exp(self.high), self.p, self.error)
 
 
 def above_chance(against_chance: Contrast) -> bool:
@@ -47,7 +49,8 @@ def distinguishable(p: float) -> bool:
     """The only rule for "distinguishable".
 
     Args:
-        p: p-value of no difference over training seeds, corrected for all comparisons made together (:func:`holm`).
+        p: p-value of no difference over training seeds, corrected for all comparisons made together: by :func:`holm`,
+            or by Tukey's test (:meth:`Blocks.distinguished`).
     """
     return bool(p < LEVEL)
 
@@ -128,6 +131,20 @@ class Blocks:
         error = math.sqrt(max(float(weights @ self._inverse @ weights), 0.0) * self._variance)
         return _student(float(weights @ self._fitted), error, self.freedom)
 
+    def distinguished(self, first: str, second: str, compared: int) -> bool:
+        """Whether two of ``compared`` methods differ, where all pairs are compared, or the best with all others.
+
+        Tukey's test with Kramer's errors keeps the level for all pairs together, so the best may be chosen by the data.
+
+        Raises:
+            ValueError: as :meth:`difference`.
+        """
+        found = self.difference(first, second)
+        if found.error == 0.0:
+            return found.effect != 0.0
+        spread = abs(found.effect) / found.error * math.sqrt(2)
+        return distinguishable(float(stats.studentized_range.sf(spread, compared, self.freedom)))
+
     def against(self, method: str, constant: float) -> Contrast:
         """Contrast of a method's mean over its trainings with a number that has no scatter over trainings.
 
@@ -185,10 +202,10 @@ def holm(p: Sequence[float]) -> list[float]:
 
 def _student(effect: float, error: float, freedom: int) -> Contrast:
     if error == 0.0:
-        return Contrast(effect, effect, effect, 1.0 if effect == 0.0 else 0.0)
+        return Contrast(effect, effect, effect, 1.0 if effect == 0.0 else 0.0, 0.0)
     half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
     p = 2.0 * float(stats.t.sf(abs(effect) / error, freedom))
-    return Contrast(effect, effect - half, effect + half, p)
+    return Contrast(effect, effect - half, effect + half, p, error)
 
 
 def _indicators(column: pd.Series, levels: Sequence[object]) -> np.ndarray:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from evaluators.results import METRICS, SHUFFLED
+from evaluators import protocol
+from evaluators.results import METRICS, NEAREST, RETAKEN
 from intermamba.config import Dataset
 from intermamba.names import dataset_name
-from workflow.results.contrasts import Blocks, above_chance, distinguishable, holm, trainings
+from workflow.results.aggregate import references
+from workflow.results.contrasts import Blocks, above_chance, trainings
 from workflow.results.reproduced import Study, blindness
 from workflow.tables.tabular import decimals
 
@@ -90,7 +92,7 @@ def headline(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> Headline 
     methods = study.compared(dataset)
     if not methods:
         return None
-    real, chance = (study.mean(dataset, "reference", name, PRECISION) for name in ("real", SHUFFLED))
+    real, chance = study.mean(dataset, "reference", "real", PRECISION), _chance(study, dataset)
     above = above_chance_by_row(study, metrics, dataset)
     learned = [name for name in methods if above[name] is not False]
     found = ranking(study, metrics, dataset, learned, PRECISION) if learned else None
@@ -105,7 +107,8 @@ def headline(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> Headline 
             low, high = over_seeds.low, over_seeds.high
         leads = found is not None and name in found.leaders
         bars.append(Bar(study.label(name), value, low, high, leads, above[name]))
-    precision = [*_precision(study, found, methods, above, chance), f"The ground truth has {printed(real, PRECISION)}."]
+    precision = [*_precision(study, found, methods, above, chance), *_ablations(study, dataset, PRECISION, methods)]
+    precision += [f"The ground truth has {printed(real, PRECISION)}.", *_copies(study, dataset, methods)]
     sentences = (blindness(study, dataset), " ".join(precision), _distance(study, metrics, dataset, methods))
     return Headline(dataset_name(dataset), chance, real, tuple(bars), _bars_are(bars), tuple(filter(None, sentences)))
 
@@ -119,12 +122,17 @@ def _bars_are(bars: Sequence[Bar]) -> str:
 
 def above_chance_by_row(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> dict[str, bool | None]:
     """Whether each row is above chance in R-precision over training seeds; ``None``: it was trained once."""
-    chance = study.mean(dataset, "reference", SHUFFLED, PRECISION)
+    chance = _chance(study, dataset)
     found: dict[str, bool | None] = dict.fromkeys(study.config.runs[dataset])
     if (blocks := _blocks(metrics, dataset)) is None:
         return found
     several = [name for name, seeds in study.config.runs[dataset].items() if len(seeds) > 1]
     return found | {name: above_chance(blocks.against(name, chance)) for name in several}
+
+
+def _chance(study: Study, dataset: Dataset) -> float:
+    """R-precision of guessing, exactly."""
+    return protocol.load(study.config.protocol[dataset]).chance(3)
 
 
 def ranking(study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Sequence[str], metric: str) -> Ranking:
@@ -149,8 +157,7 @@ def ranking(study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Sequ
     values = _sorted({name: float(means[name]) for name in several}, metric)
     best, *others = values
     blocks = Blocks.of(alike, metric)
-    corrected = holm([blocks.difference(best, other).p for other in others])
-    tied = [other for other, p in zip(others, corrected, strict=True) if not distinguishable(p)]
+    tied = [other for other in others if not blocks.distinguished(best, other, len(values))]
     return Ranking(values, (best, *tied), len(shared), partial=any(seeds[name] != shared for name in several))
 
 
@@ -192,9 +199,37 @@ def _precision(
 
 
 def _distance(study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Sequence[str]) -> str:
-    found = ranking(study, metrics, dataset, methods, "fid")
-    floor = printed(study.mean(dataset, "reference", "real", "fid"), "fid")
-    return f"{_leading(study, found, 'fid')} Two draws of the ground truth are {floor} apart."
+    said = [_leading(study, ranking(study, metrics, dataset, methods, "fid"), "fid")]
+    said += _ablations(study, dataset, "fid", methods)
+    known = references(study.config, dataset)
+    if RETAKEN in known:
+        again = printed(study.mean(dataset, "reference", RETAKEN, "fid"), "fid")
+        said.append(f"The ground truth performed again by the generator of the data has {again}.")
+    if NEAREST in known:
+        copied = printed(study.mean(dataset, "reference", NEAREST, "fid"), "fid")
+        said.append(f"Copies of training clips, which are real motions, have {copied}.")
+    return " ".join(said)
+
+
+def _ablations(study: Study, dataset: Dataset, metric: str, methods: Sequence[str]) -> list[str]:
+    """A sentence on the best row that the table of models does not compare, if it is better than all that it does."""
+    values = {name: study.mean(dataset, "reproduced", name, metric) for name in study.config.runs[dataset]}
+    best = next(iter(_sorted(values, metric)))
+    if best in methods:
+        return []
+    return [f"An ablation is beyond that: {study.label(best)} has {printed(values[best], metric)}."]
+
+
+def _copies(study: Study, dataset: Dataset, methods: Sequence[str]) -> list[str]:
+    """What a look-up reaches, and how many rows are beyond it."""
+    if NEAREST not in references(study.config, dataset):
+        return []
+    level = study.mean(dataset, "reference", NEAREST, PRECISION)
+    above = sum(study.mean(dataset, "reproduced", name, PRECISION) > level for name in methods)
+    return [
+        f"Copying the training clip with the nearest caption gives {printed(level, PRECISION)}; {above} of "
+        f"{len(methods)} rows {'is' if above == 1 else 'are'} above that."
+    ]
 
 
 def _leading(study: Study, found: Ranking, metric: str) -> str:
@@ -204,8 +239,9 @@ def _leading(study: Study, found: Ranking, metric: str) -> str:
     values = [printed(found.values[one], metric) for one in found.leaders]
     if len(found.leaders) == 1:
         return f"{where}{study.label(found.leaders[0])} has the {best} {name}, {values[0]}."
-    names = [f"{study.label(one)} ({value})" for one, value in zip(found.leaders, values, strict=True)]
-    return f"{where}{_listed(names)} have the {best} {name} and are not distinguishable."
+    first, *others = [f"{study.label(one)} ({value})" for one, value in zip(found.leaders, values, strict=True)]
+    are = "is" if len(others) == 1 else "are"
+    return f"{where}{first} has the {best} {name}; {_listed(others)} {are} not distinguishable from it."
 
 
 def printed(value: float, metric: str) -> str:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from evaluators.results import BY_COMBINATION, METRICS, NEAREST
+from evaluators.results import BY_COMBINATION, METRICS, NEAREST, RETAKEN
 from intermamba.config import Dataset
 from intermamba.job import Job
 from intermamba.names import dataset_name, solver_name
 from workflow.results import fusion
-from workflow.results.contrasts import Blocks, trainings
+from workflow.results.aggregate import references
+from workflow.results.contrasts import Blocks, paired, trainings
 from workflow.results.headline import printed, ranking
 from workflow.results.reproduced import Study, joined
 from workflow.tables.claims import balance
@@ -84,12 +85,18 @@ def lessons(results: Results) -> tuple[Lesson, ...]:
 def _quality(results: Results) -> Iterator[str]:
     for dataset in results.compared():
         (precise, precision), (near, distance) = (results.best(dataset, metric) for metric in (PRECISION, DISTANCE))
-        real, floor = (results.study.mean(dataset, "reference", "real", metric) for metric in (PRECISION, DISTANCE))
+        real = results.study.mean(dataset, "reference", "real", PRECISION)
+        beside = ""
+        if RETAKEN in references(results.study.config, dataset):
+            again = results.study.mean(dataset, "reference", RETAKEN, DISTANCE)
+            beside = (
+                f", where the ground truth performed again has {printed(again, DISTANCE)}, a ratio of "
+                f"{distance / again:.1f}"
+            )
         yield (
-            f"On {dataset_name(dataset)} the highest R-precision (top 3), {printed(precision, PRECISION)} of "
-            f"{results.study.label(precise)}, is {precision / real:.0%} of the ground truth's, and the lowest FID, "
-            f"{printed(distance, DISTANCE)} of {results.study.label(near)}, is {distance / floor:,.0f} times that "
-            "between two draws of the ground truth."
+            f"On {dataset_name(dataset)} the highest R-precision (top 3) of the compared models, "
+            f"{printed(precision, PRECISION)} of {results.study.label(precise)}, is {precision / real:.0%} of the "
+            f"ground truth's; the lowest FID is {printed(distance, DISTANCE)} of {results.study.label(near)}{beside}."
         )
 
 
@@ -140,20 +147,19 @@ def _recipe(results: Results) -> Iterator[str]:
 
 
 def _guidance(results: Results) -> Iterator[str]:
-    for dataset, means in _sampled(results.guidance, ["guidance"]):
+    for dataset, values in _sampled(results.guidance, ["guidance"]):
+        scales = values.index.unique("guidance")
         yield (
-            f"With {means.index.min():g} to {means.index.max():g} on {dataset_name(dataset)}, R-precision (top 3) is "
-            f"{_range(means[PRECISION], PRECISION)}, highest at {means[PRECISION].idxmax():g}, and FID "
-            f"{_range(means[DISTANCE], DISTANCE)}, lowest at {means[DISTANCE].idxmin():g}."
+            f"With {scales.min():g} to {scales.max():g} on {dataset_name(dataset)}, R-precision (top 3) is "
+            f"{_range(values, PRECISION, 'at {:g}'.format)}, and FID {_range(values, DISTANCE, 'at {:g}'.format)}."
         )
 
 
 def _steps(results: Results) -> Iterator[str]:
-    for dataset, means in _sampled(results.steps, ["solver", "steps"]):
+    for dataset, values in _sampled(results.steps, ["solver", "steps"]):
         yield (
-            f"On {dataset_name(dataset)}, R-precision (top 3) is {_range(means[PRECISION], PRECISION)}, highest with "
-            f"{_solver(means[PRECISION].idxmax())} and lowest with {_solver(means[PRECISION].idxmin())}, and FID "
-            f"{_range(means[DISTANCE], DISTANCE)}, lowest with {_solver(means[DISTANCE].idxmin())}."
+            f"On {dataset_name(dataset)}, R-precision (top 3) is {_range(values, PRECISION, _solver)}, and FID "
+            f"{_range(values, DISTANCE, _solver)}."
         )
 
 
@@ -173,14 +179,15 @@ def _copying(results: Results) -> Iterator[str]:
         best, _ = results.best(dataset, PRECISION)
         measured = (*BY_COMBINATION, NEAR)
         copied = {one: results.study.mean(dataset, "reference", NEAREST, one) for one in measured}
+        real = results.study.mean(dataset, "reference", "real", NEAR)
         own = {one: results.study.mean(dataset, "reproduced", best, one) for one in measured}
         seen, new = BY_COMBINATION
         yield (
             f"Copies of the training clip with the nearest caption have an R-precision (top 3) of "
             f"{printed(copied[seen], seen)} on {dataset_name(dataset)} for combinations that training shows and "
             f"{printed(copied[new], new)} for others, {results.study.label(best)} {printed(own[seen], seen)} and "
-            f"{printed(own[new], new)}; joints are {printed(copied[NEAR], NEAR)} and {printed(own[NEAR], NEAR)} cm "
-            "from the nearest training clip."
+            f"{printed(own[new], new)}; joints are {printed(copied[NEAR], NEAR)} and {printed(own[NEAR], NEAR)} cm from "
+            f"the nearest training clip, those of the ground truth {printed(real, NEAR)} cm."
         )
 
 
@@ -205,11 +212,11 @@ TAUGHT: tuple[tuple[str, str, Callable[[Results], Iterator[str]]], ...] = (
 
 
 def _sampled(measured: pd.DataFrame, by: list[str]) -> Iterator[tuple[Dataset, pd.DataFrame]]:
-    """Means of both metrics of the full model by setting, for each dataset."""
+    """Both metrics of the full model by setting and repeat, for each dataset; of its first training, as measured."""
     if len(measured):
         found = measured[(measured["method"] == FULL) & measured["metric"].isin((PRECISION, DISTANCE))]
         for dataset, values in found.groupby("dataset", sort=False):
-            yield str(dataset), values.pivot_table("value", by, "metric")
+            yield str(dataset), values.pivot_table("value", [*by, "repeat"], "metric")
 
 
 def _difference(results: Results, dataset: Dataset, first: str, second: str) -> str:
@@ -222,10 +229,21 @@ def _difference(results: Results, dataset: Dataset, first: str, second: str) -> 
     return f"{signed(found.effect, digits)} (95%: {signed(found.low, digits)} to {signed(found.high, digits)})"
 
 
-def _range(values: "pd.Series[float]", metric: str) -> str:
-    return f"{printed(values.min(), metric)} to {printed(values.max(), metric)}"
+def _range(values: pd.DataFrame, metric: str, at: Callable[[typing.Any], str]) -> str:
+    """Lowest and highest mean, and the settings that have them if they differ in the same repeats of the evaluation."""
+    repeats = values[metric].unstack("repeat")
+    means = repeats.mean(axis=1)
+    low, high = typing.cast("tuple[typing.Any, typing.Any]", (means.idxmin(), means.idxmax()))
+    between = f"{printed(means[low], metric)} to {printed(means[high], metric)}"
+    try:
+        differ = paired(list(repeats.loc[high] - repeats.loc[low])).low > 0.0
+    except ValueError:
+        differ = False
+    if not differ:
+        return f"{between}, which is within the scatter of the repeats"
+    return f"{between}, highest {at(high)} and lowest {at(low)}"
 
 
 def _solver(setting: Hashable) -> str:
     name, steps = typing.cast("tuple[str, int]", setting)
-    return f"{steps} steps of {solver_name(name)}"
+    return f"with {steps} steps of {solver_name(name)}"

@@ -1,8 +1,9 @@
-"""How many training seeds it takes to decide a claim of a given size: the power of the paired t test over seeds.
+"""How many training seeds it takes to decide a claim of a given size: the power of the test that decides claims.
 
-Two rows are compared seed by seed (:mod:`workflow.results.contrasts`). The scatter of such a difference is estimated
-from a finished study, pooled over its rows; effects are those that the paper prints. Correction for several claims made
-together asks for more.
+Rows are compared seed by seed, with an error that is pooled over all rows (:mod:`workflow.results.contrasts`), and
+p-values are corrected for all claims. The scatter of a difference is estimated from a finished study; effects are those
+that the paper prints. Holm's correction is between none and Bonferroni's, which is used here: the number of seeds is
+enough, and can be more than needed.
 """
 
 import math
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 import pandas as pd
 from scipy import stats
 
-from workflow.results.claims import Claim, Quality
+from workflow.results.claims import COMPARABLE, Claim, Quality
 from workflow.results.contrasts import LEVEL, Blocks, trainings
 
 POWER = 0.8
@@ -20,37 +21,45 @@ MOST = 1000
 """Larger numbers of seeds are not computed."""
 
 
-def power(seeds: int, effect: float, scatter: float) -> float:
-    """Probability that a two-sided paired t test at :data:`LEVEL` finds a true difference.
+def power(seeds: int, effect: float, scatter: float, *, rows: int = 2, tests: int = 1) -> float:
+    """Probability that a two-sided test at :data:`LEVEL` finds a true difference of two rows.
 
     Args:
-        seeds: trainings of each of the two rows.
+        seeds: trainings of each row.
         effect: the true mean of the differences.
         scatter: standard deviation of the difference of two trainings with one seed.
+        rows: rows over which the error is pooled; 2: a paired t test.
+        tests: tests for which p-values are corrected.
     """
     if seeds < 2:
         return 0.0
-    freedom, shift = seeds - 1, abs(effect) / scatter * math.sqrt(seeds)
-    bound = stats.t.ppf(1 - LEVEL / 2, freedom)
+    freedom, shift = (rows - 1) * (seeds - 1), abs(effect) / scatter * math.sqrt(seeds)
+    bound = stats.t.ppf(1 - LEVEL / tests / 2, freedom)
     # The difference is found with its own sign, or with the other one.
     return float(stats.nct.sf(bound, freedom, shift)) + float(stats.nct.sf(bound, freedom, -shift))
 
 
-def seeds_needed(effect: float, scatter: float) -> int | None:
+def seeds_needed(effect: float, scatter: float, *, rows: int = 2, tests: int = 1) -> int | None:
     """Fewest training seeds of each row that give the test the power :data:`POWER`; ``None``: above :data:`MOST`."""
-    if power(MOST, effect, scatter) < POWER:
+
+    def enough(seeds: int) -> bool:
+        return power(seeds, effect, scatter, rows=rows, tests=tests) >= POWER
+
+    if not enough(MOST):
         return None
-    few, enough = 1, MOST
-    while enough - few > 1:  # power grows with the number of seeds
-        middle = (few + enough) // 2
-        few, enough = (few, middle) if power(middle, effect, scatter) >= POWER else (middle, enough)
-    return enough
+    few, many = 1, MOST
+    while many - few > 1:  # power grows with the number of seeds
+        middle = (few + many) // 2
+        few, many = (few, middle) if enough(middle) else (middle, many)
+    return many
 
 
 def needed(claims: Sequence[Claim], metrics: pd.DataFrame) -> pd.DataFrame:
     """Seeds that decide each claim on two methods for which the paper prints numbers, at the paper's effect.
 
-    FID is compared in logarithms, as claims are.
+    Only R-precision and FID are considered: the other metrics are in units of the evaluator. FID is compared in
+    logarithms, as claims are. The error is pooled over the rows that the study has, and the correction is for all
+    claims about quality.
 
     Args:
         claims: the paper's.
@@ -59,18 +68,18 @@ def needed(claims: Sequence[Claim], metrics: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns ``claim``, ``dataset``, ``metric``, ``effect``, ``scatter``, and ``seeds`` (empty: above :data:`MOST`).
     """
+    tested = [claim for claim in claims if isinstance(claim, Quality)]
     rows = []
-    for claim in claims:
-        if not isinstance(claim, Quality) or claim.paper is None:
+    for claim in tested:
+        if claim.paper is None or claim.metric not in COMPARABLE:
             continue
         found = trainings(metrics, claim.dataset, claim.metric)
         if found.empty:
             continue
         first, second = claim.paper.numbers()
-        effect = first - second
-        if claim.metric == "fid":
-            effect = math.log(first / second)
+        effect = math.log(first / second) if claim.metric == "fid" else first - second
         scatter = Blocks.of(found, claim.metric).scatter
-        rows.append((claim.claim, claim.dataset, claim.metric, effect, scatter, seeds_needed(effect, scatter)))
+        seeds = seeds_needed(effect, scatter, rows=found["method"].nunique(), tests=len(tested))
+        rows.append((claim.claim, claim.dataset, claim.metric, effect, scatter, seeds))
     frame = pd.DataFrame(rows, columns=["claim", "dataset", "metric", "effect", "scatter", "seeds"])
     return frame.astype({"seeds": "Int64"})

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from evaluators import protocol
-from evaluators.results import METRICS, NEAREST, SHUFFLED, BlockName
+from evaluators.results import METRICS, NEAREST, RETAKEN, SHUFFLED, BlockName
 from intermamba import datasets, files
 from intermamba.config import Config, Dataset
 from intermamba.errors import ConfigError, DataError, unknown
@@ -17,6 +17,7 @@ from intermamba.methods.variant import Variant
 from intermamba.names import dataset_name, origin_name, reference_name, solver_name
 from intermamba.paths import path
 from intermamba.reading.documents import read_csv
+from intermamba.text.names import own_tower
 from workflow.results import reported
 from workflow.results.aggregate import metric_files, references
 from workflow.tables.tabular import Block, Cell, Kind, Row, decimals, interval, significant
@@ -27,7 +28,7 @@ QUALITY, COST = (1, 2), 3
 Sizes = Literal["profile", "paper"]
 """Sizes at which a model was counted."""
 
-REFERENCE_KINDS: Mapping[str, Kind] = {"real": "real", SHUFFLED: "chance", NEAREST: "copy"}
+REFERENCE_KINDS: Mapping[str, Kind] = {"real": "real", RETAKEN: "real", SHUFFLED: "chance", NEAREST: "copy"}
 
 
 @dataclass(frozen=True)
@@ -186,14 +187,14 @@ def joined(sources: Sequence[Path]) -> pd.DataFrame:
 def quality(study: Study, number: int, dataset: Dataset) -> list[Block]:
     """One block: the references and the methods that belong in the table; none where nothing was run.
 
-    The tables of ablations (4 and 5) do without copies.
+    The tables of ablations (4 and 5) do without copies and other performances.
     """
     methods = study.members(number, dataset)
     if not methods:
         return []
     seeds = {method: study.config.runs[dataset][method] for method in methods}
     every = sorted(set().union(*seeds.values()))
-    rows = [row for row in _references(study, dataset) if number in QUALITY or row.kind != "copy"]
+    rows = [row for row in _references(study, dataset) if number in QUALITY or row.method not in (NEAREST, RETAKEN)]
     for method in methods:
         which = "" if sorted(seeds[method]) == every else f" ({_seeds(seeds[method])})"
         rows.append(quality_row(study, dataset, "reproduced", method, which))
@@ -228,6 +229,15 @@ def given_motions(study: Study, dataset: Dataset) -> list[str]:
         f"{one.label}: motions as found in {one.folder}; how they were generated is not recorded here."
         for one in study.config.motions.get(dataset, {}).values()
     ]
+
+
+def own_towers(study: Study, number: int, dataset: Dataset) -> list[str]:
+    """One note per text tower that only some rows of a table read, in place of the profile's."""
+    readers: dict[str, list[str]] = {}
+    for name in study.members(number, dataset):
+        if tower := own_tower(study.config, study.variant(name).base):
+            readers.setdefault(tower, []).append(study.label(name))
+    return [f"Text tower of {', '.join(labels)}: {tower}." for tower, labels in readers.items()]
 
 
 def cost(study: Study, dataset: Dataset) -> list[Block]:
@@ -328,7 +338,7 @@ def _chance(used: protocol.Protocol) -> str:
 
 
 def _references(study: Study, dataset: Dataset) -> list[Row]:
-    return [quality_row(study, dataset, "reference", method) for method in references(study.config)]
+    return [quality_row(study, dataset, "reference", method) for method in references(study.config, dataset)]
 
 
 def measured_on(study: Study, dataset: Dataset) -> str:

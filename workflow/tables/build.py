@@ -10,13 +10,14 @@ from dataclasses import replace
 
 import pandas as pd
 
-from evaluators.results import PHYSICAL
+from evaluators.results import NEAREST, PHYSICAL, RETAKEN
 from intermamba import files
 from intermamba.config import Config, Dataset
 from intermamba.job import Job
 from intermamba.models import variants
 from workflow.exhibits import Exhibit, numbering
 from workflow.results import reported
+from workflow.results.aggregate import references
 from workflow.results.reproduced import (
     Study,
     absent,
@@ -24,6 +25,7 @@ from workflow.results.reproduced import (
     cost,
     every_row,
     given_motions,
+    own_towers,
     parameters,
     quality,
     re_evaluated,
@@ -36,12 +38,18 @@ from workflow.tables.tabular import SPREADS, Block, Cell, Column, Direction, Row
 
 PHRASINGS = (
     "By phrasing: R-precision (Top 3) of test captions phrased as in training, and of those with words and sentences "
-    "that do not occur in training, each among all motions of its batch."
+    "that do not occur in training, each among all motions of its batch. Captions of single persons, which in2IN and "
+    "RIG read, are always phrased as in training."
 )
 COPIES = (
     "Nearest training clip: for each test caption, the motion of the training clip whose caption is nearest by the "
     "text tower (not by the evaluator), cut to the asked length or held in its last pose. It shows what copying gives: "
     "a row below it does not follow its captions better than a look-up."
+)
+AGAIN = (
+    "Ground truth, performed again: the same kinds, parameters and lengths in other performances, by the generator of "
+    "the embedded data. A model that samples motions as the data do would have its FID; ground truth itself compares "
+    "the test clips with themselves."
 )
 MODULES = ("Self-ASTM", "Cross-ASTM", "LIIA")
 """Modules with a column of ticks in Table 5."""
@@ -131,14 +139,16 @@ def _comparison(study: Study, number: int, dataset: Dataset) -> Table:
     frame = reported.read(number)
     apart = by_phrasing(set(study.summary.loc[study.summary["dataset"] == dataset, "metric"]))
     columns = [*learned(), *apart]
-    here = quality(study, number, dataset)
+    here, known = quality(study, number, dataset), references(study.config, dataset)
     blocks = [reported.block(frame), *re_evaluated(study, dataset), *here]
     notes = [
         QUALITY_MARKS,
         APART,
         *conditions(study, number, dataset, official=dataset),
-        *([COPIES] if here and study.config.copying else []),
+        *([AGAIN] if here and RETAKEN in known else []),
+        *([COPIES] if here and NEAREST in known else []),
         *([PHRASINGS] if apart else []),
+        *own_towers(study, number, dataset),
         *given_motions(study, dataset),
         *_as_printed(frame),
     ]

@@ -16,16 +16,16 @@ from workflow.tables.tabular import Block, Cell, Column, Row, Table, decimals, s
 
 COLUMNS = (
     "topic", "claim", "where", "of_paper", "metric", "paper_first", "paper_second", "value_first", "value_second",
-    "effect", "scale", "low", "high", "p_corrected", "trainings", "verdict", "note",
+    "effect", "scale", "low", "high", "p", "p_corrected", "trainings", "verdict", "note",
 )  # fmt: skip
 """Columns of ``claims.csv`` that are read here; the file has more."""
 
 WIDTHS = {
     "metric": ("Metric", 0.13),
-    "paper": ("Paper", 0.15),
-    "here": ("Here", 0.13),
+    "paper": ("Paper", 0.14),
+    "here": ("Here", 0.12),
     "effect": ("Effect (95%)", 0.14),
-    "p": ("p", 0.06),
+    "p": ("p", 0.11),
     "verdict": ("Verdict", 0.11),
 }
 """Columns of the table, and their shares of the text's width."""
@@ -33,18 +33,21 @@ NOTES = (
     "Each claim compares two rows, the first with the second, in one metric. Effect: difference, or ratio (×) for FID "
     "and costs, with its 95% interval over training seeds; rows are compared on the motions of the same repeats with "
     "seeds paired (two-way analysis of variance of rows and seeds; fusion weights: Student's t; seconds: Welch's). "
-    "n: trainings of each row. p-values are Holm-corrected across all rows of this table.",
+    "n: trainings of each row. p: Holm-corrected across all rows of this table, in brackets without correction. "
+    "Intervals are not corrected, so one that excludes no effect can be inconclusive.",
     "Here: means over all trainings of a row, as in the other tables; of fusion weights, the end and the start of "
-    "training. The effect need not be exactly their difference or ratio: it is estimated at training seeds that rows "
-    "have in common, and that of FID is a ratio of geometric means.",
+    "training. The effect need not be exactly their difference or ratio: it is free of what seeds differ in, which "
+    "matters where rows have different ones, and that of FID is a ratio of geometric means.",
     "Tables 4 and 5 of the paper have a column R-precision without its top k. Table 4 is on the scale of top 3, Table "
     "5 mixes scales; the metric named here is the one measured here.",
-    "Holds, does not hold: p below 0.05. 'Inconclusive' is not evidence against the paper; a verdict needs more "
-    "trainings or other data. Two rows are not compared if neither is above chance.",
-    "All verdicts apply to this profile's data and sizes. Claims about seconds may differ between equal runs.",
+    "Holds, does not hold: p below 0.05, corrected. 'Inconclusive' is not evidence against the paper; a verdict needs "
+    "more trainings or other data. Smaller than the paper's effect: the interval excludes it. Two rows are not "
+    "compared if neither is above chance, nor are seconds at other sizes than the paper's.",
+    "By construction: the paper leaves sizes open, and this project chose them by the paper's counts. All verdicts "
+    "apply to this profile's data and sizes.",
 )
 
-VERDICTS = ("holds", "does not hold", "inconclusive", "not run")
+VERDICTS = ("holds", "does not hold", "inconclusive", "by construction", "not run")
 QUANTITIES = {
     "time": "seconds per sampling",
     "parameters": "parameters (millions)",
@@ -72,12 +75,19 @@ class ClaimRow:
     between: str
     """Its interval."""
     p: str
+    alone: str
+    """The p-value without correction."""
     note: str
 
     @property
     def effect_between(self) -> str:
         """The effect with its interval."""
         return f"{self.effect} ({self.between})" if self.between else self.effect
+
+    @property
+    def p_both(self) -> str:
+        """The corrected p-value, and in brackets the other."""
+        return f"{self.p} ({self.alone})" if self.p else ""
 
     @property
     def paper(self) -> str:
@@ -105,7 +115,7 @@ def table(_study: object, job: Job) -> Table:
 
 def _row(one: ClaimRow, file: str) -> Row:
     texts = {name: getattr(one, name) for name in WIDTHS}
-    texts["effect"] = one.effect_between
+    texts |= {"effect": one.effect_between, "p": one.p_both}
     if one.note:
         texts["verdict"] = one.note if one.note.startswith(one.verdict) else f"{one.verdict} ({one.note})"
     return Row(one.claim, {name: Cell(text, details={"source": file}) for name, text in texts.items()})
@@ -129,8 +139,8 @@ def balance(frame: pd.DataFrame) -> str:
     """How many claims of the paper have each verdict: "3 hold, 1 does not hold"."""
     counts = Counter(frame.loc[frame["of_paper"].astype(bool), "verdict"])
     plural = {"holds": "hold", "does not hold": "do not hold", "inconclusive": "are inconclusive"}
-    plural |= {"not run": "were not run"}
-    single = {"inconclusive": "is inconclusive", "not run": "was not run"}
+    plural |= {"by construction": "are true by construction", "not run": "were not run"}
+    single = {"inconclusive": "is inconclusive", "by construction": "is true by construction", "not run": "was not run"}
     known = [name for name in VERDICTS if name in counts]
     words = [single.get(name, name) if counts[name] == 1 else plural[name] for name in known]
     return ", ".join(f"{counts[name]} {word}" for name, word in zip(known, words, strict=True))
@@ -151,6 +161,7 @@ def _claim(row: Mapping[str, Any]) -> ClaimRow:
         effect,
         f"{low} to {high}" if low and high and low != high else "",
         _probability(row["p_corrected"]),
+        _probability(row["p"]),
         "" if pd.isna(row["note"]) else str(row["note"]),
     )
 

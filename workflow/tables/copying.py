@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from evaluators.results import BY_COMBINATION, NEAREST, NEARNESS, BlockName
+from evaluators.results import BY_COMBINATION, NEARNESS, SHUFFLED, BlockName
 from intermamba.config import Dataset
 from intermamba.job import Job
 from intermamba.names import dataset_name
+from workflow.results.aggregate import references
 from workflow.results.reproduced import REFERENCE_KINDS, Study, measured_on, quality_row
 from workflow.tables.columns import metric
 from workflow.tables.tabular import SPREADS, Block, Cell, Column, Row, Table, decimals
@@ -31,7 +32,7 @@ NOTES = (
 
 
 def table(study: Study, _job: Job) -> Table:
-    """One block per dataset: the ground truth, copies, and every row that was run."""
+    """One block per dataset: the ground truth, copies and other performances, and every row that was run."""
     blocks = tuple(_block(study, dataset) for dataset in study.config.runs)
     measured = {key for block in blocks for row in block.rows for key in row.cells}
     group = "R-Precision (Top 3) by combination"
@@ -52,7 +53,8 @@ def _block(study: Study, dataset: Dataset) -> Block:
 
 
 def _rows(study: Study, dataset: Dataset, real: "pd.Series[float]") -> Iterator[Row]:
-    listed: list[tuple[BlockName, str]] = [("reference", "real"), ("reference", NEAREST)]
+    known = [name for name in references(study.config, dataset) if name != SHUFFLED]
+    listed: list[tuple[BlockName, str]] = [("reference", name) for name in known]
     listed += [("reproduced", method) for method in study.config.runs[dataset]]
     for block, method in listed:
         row = quality_row(study, dataset, block, method)

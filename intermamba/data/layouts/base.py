@@ -85,24 +85,13 @@ class Layout(ABC):
     def shared_files(self) -> tuple[Path, ...]:
         """Files other than those of splits and clips."""
 
-    @abstractmethod
-    def shared_problems(self) -> list[str]:
-        """Problems with the shared files."""
+    def shared_checks(self) -> tuple[Callable[[], Any], ...]:
+        """Readers of shared files, which raise :class:`DataError`; the lists of clips are read in any layout."""
+        return ()
 
     @abstractmethod
     def read(self, clip: str) -> Clip:
         """Check and process one clip."""
-
-
-def problems(*checks: Callable[[], Any]) -> list[str]:
-    """Problems that the checks find."""
-    found = []
-    for check in checks:
-        try:
-            check()
-        except DataError as error:
-            found.append(str(error))
-    return found
 
 
 def check_equal_lengths(paths: Sequence[Path], lengths: Sequence[int]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from intermamba.config import DatasetConfig
 from intermamba.data import interhuman
-from intermamba.data.layouts.base import Layout, check_equal_lengths, problems, read_captions
+from intermamba.data.layouts.base import Layout, check_equal_lengths, read_captions
 from intermamba.data.splits import Clip
 from intermamba.errors import DataError
 from intermamba.reading import lines
@@ -37,9 +37,6 @@ class InterHumanLayout(Layout):
 
     def shared_files(self) -> tuple[Path, ...]:
         return (self.splits / "ignore_list.txt",)
-
-    def shared_problems(self) -> list[str]:
-        return problems(self.ignored)
 
     def read(self, clip: str) -> Clip:
         first, second, annotation, *said = self.files(clip)

@@ -1,9 +1,11 @@
 """Inter-X's folder, in either of the owners' two forms: SMPL-X parameters of each person, or processed HDF5 files."""
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -11,7 +13,7 @@ from jaxtyping import Float
 from intermamba import files
 from intermamba.config import DatasetConfig
 from intermamba.data import interx, pos_tags
-from intermamba.data.layouts.base import Layout, check_equal_lengths, checked_caption, problems, read_captions
+from intermamba.data.layouts.base import Layout, check_equal_lengths, checked_caption, read_captions
 from intermamba.data.raw import Poses, read_skeleton, read_word_vectors
 from intermamba.data.splits import Clip
 from intermamba.errors import ConfigError, DataError, quoted
@@ -104,9 +106,9 @@ class _InterXLayout(Layout):
             *(self.root / "glove" / f"hhi_vab_{name}" for name in ("data.npy", "words.pkl", "idx.pkl")),
         )
 
-    def shared_problems(self) -> list[str]:
+    def shared_checks(self) -> tuple[Callable[[], Any], ...]:
         order = (lambda: self.actors,) if self._needs_order else ()
-        return problems(*order, self.offsets, lambda: read_word_vectors(self.root / "glove"), self.tokeniser)
+        return *order, self.offsets, lambda: read_word_vectors(self.root / "glove"), self.tokeniser
 
     @cached_property
     def actors(self) -> dict[str, int]:

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from intermamba.data.interhuman import PERSONS
 from intermamba.data.synthetic.body import REST
 from intermamba.data.synthetic.choreography import Clip, clip
-from intermamba.data.synthetic.plan import FPS, Planned, plan
+from intermamba.data.synthetic.plan import FPS, Planned, performed_again, plan
 from intermamba.data.synthetic.writing import whole_folder, write_clips, write_lines
 from intermamba.paths import SPLITS
 from intermamba.progress import SILENT, Progress
@@ -37,6 +37,8 @@ def write_interhuman(
     seconds: tuple[float, float],
     seed: int,
     progress: Progress = SILENT,
+    *,
+    again: bool = False,
 ) -> None:
     """Write a whole dataset; equal arguments give equal bytes.
 
@@ -48,12 +50,15 @@ def write_interhuman(
         seconds: shortest and longest clip.
         seed: root seed.
         progress: counts the clips.
+        again: write the test clips alone, performed again (:func:`~intermamba.data.synthetic.plan.performed_again`).
 
     Raises:
         ConfigError: counts or lengths out of range.
     """
     clips = plan(train + IGNORED, val, test, seconds, seed)
     ignored = [planned for planned in clips if planned.split == "train"][:IGNORED]
+    if again:
+        clips = performed_again(clips)
     with whole_folder(folder) as part:
         of_persons = product(("motions_processed", "annots_individual"), PERSONS)
         for name in ("annots", "split", *map("/".join, of_persons)):

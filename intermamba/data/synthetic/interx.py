@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from intermamba.data.synthetic.choreography import clip
 from intermamba.data.synthetic.kinds import KINDS
 from intermamba.data.synthetic.lexicon import vector, vocabulary
-from intermamba.data.synthetic.plan import Planned, plan
+from intermamba.data.synthetic.plan import Planned, performed_again, plan
 from intermamba.data.synthetic.writing import whole_folder, write_clips, write_lines
 from intermamba.paths import SPLITS
 from intermamba.progress import SILENT, Progress
@@ -35,6 +35,8 @@ def write_interx(
     seconds: tuple[float, float],
     seed: int,
     progress: Progress = SILENT,
+    *,
+    again: bool = False,
 ) -> None:
     """Write a whole dataset; equal arguments give equal bytes.
 
@@ -46,11 +48,14 @@ def write_interx(
         seconds: shortest and longest clip.
         seed: root seed.
         progress: counts the clips.
+        again: write the test clips alone, performed again (:func:`~intermamba.data.synthetic.plan.performed_again`).
 
     Raises:
         ConfigError: counts or lengths out of range.
     """
     clips = plan(train, val, test, seconds, seed)
+    if again:
+        clips = performed_again(clips)
     with whole_folder(folder) as part:
         for name in ("motions", "texts", "texts_processed", "splits", "annots", "glove"):
             (part / name).mkdir(parents=True)

@@ -5,8 +5,8 @@ combinations of :attr:`Kind.held_out`; half of the test split consists of them, 
 training, so a model must compose what it has learnt, and not copy its nearest training clip.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -73,6 +73,11 @@ def plan(train: int, val: int, test: int, seconds: tuple[float, float], seed: in
         planned.append(Planned(number, split, name, takes[name], parameters, length, own_seed, new))
         takes[name] += 1
     return planned
+
+
+def performed_again(clips: Iterable[Planned]) -> list[Planned]:
+    """The test clips with other seeds: the same kinds, parameters and lengths, in other performances."""
+    return [replace(one, seed=derive(one.seed, "again")) for one in clips if one.split == "test"]
 
 
 def _deck(kind: Kind, split: str, random: np.random.Generator) -> list[Combination]:

@@ -9,7 +9,7 @@ from intermamba.methods.com_mdm import ComMdmOptions
 from intermamba.methods.mdm.network import Mdm
 from intermamba.models.denoiser import both, partner
 from intermamba.models.layers import transformer
-from intermamba.models.network import GuidedPass, Network, PassArguments
+from intermamba.models.network import Network, PassArguments
 from intermamba.positions import sinusoids
 
 BLOCK_LAYERS = 2
@@ -26,7 +26,8 @@ class ComMdm(Network):
     """Both persons through one prior; the communication block's output is added after its last layer.
 
     22,609,670 parameters on InterHuman, of which the block's 4,730,368 are trained. Officially, each person has a token
-    of the relative first pose; features with global positions do not need it.
+    of the relative first pose; features with global positions do not need it. A guided prediction is one pass, since
+    the released code samples with guidance 1.
     """
 
     def __init__(
@@ -65,7 +66,3 @@ class ComMdm(Network):
     def example(self, frames: int, batch: int = 1) -> PassArguments:
         x, timestep, cond, mask = self.prior.example(frames, batch)
         return x.expand(-1, -1, 2, -1), timestep, cond, mask
-
-    def guidance(self, scale: float) -> tuple[GuidedPass, ...]:  # noqa: ARG002
-        """One pass: the released code samples with guidance 1."""
-        return (GuidedPass(1.0, (True,)),)

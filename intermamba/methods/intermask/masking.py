@@ -101,7 +101,6 @@ def reveal(
     uniform: Float[Tensor, "B I P A U"],
     special: Special,
     top: float,
-    known: Int[Tensor, "B P A U"] | None = None,
 ) -> Int[Tensor, "B P A U"]:
     """Draw all tokens in I steps, in each of which the least confident are hidden again.
 
@@ -113,14 +112,10 @@ def reveal(
         uniform: one number in [0, 1) for each step and token, which determines the drawn entry.
         special: the tokens without an entry of the codebook.
         top: share of the codebook to draw from, the likeliest entries.
-        known: given tokens, such as one person's; negative where unknown.
     """
     shape = uniform.shape[:1] + uniform.shape[2:]
     free = _spread(real, uniform[:, 0])
     tokens = torch.where(free, special.mask, special.pad)
-    if known is not None:
-        given = (known.flatten(1) >= 0) & free
-        tokens, free = torch.where(given, known.flatten(1), tokens), free & ~given
     total = free.sum(1)
     scores = torch.zeros(tokens.shape, device=tokens.device).masked_fill(~free, _KEPT)
     moments = torch.linspace(0, 1, uniform.shape[1], device=tokens.device)

@@ -2,7 +2,7 @@
 
 import re
 
-from intermamba.checkpoints.layout import Adopted, Reader, Released, Weights, empty, fill, sized
+from intermamba.checkpoints.layout import Adopted, Reader, Released, Weights, empty, fill, renamed, sized
 from intermamba.config import Dataset
 from intermamba.methods.intermask.options import InterMaskSizes, TokenizerSizes, TransformerSizes
 from intermamba.methods.intermask.tokenizer import GRIDS
@@ -99,11 +99,7 @@ def _first(dataset: Dataset) -> int:
 
 def _name(name: str) -> str:
     """The official name of one of the transformer's weights."""
-    name = name.removeprefix("transformer.")
-    for here, there in _MODULES:
-        if name.startswith(here):
-            name = there + name.removeprefix(here)
-            break
+    name = renamed(name.removeprefix("transformer."), _MODULES)
     for here, there in _IN_BLOCKS:
         name = name.replace(here, there)
     return name

@@ -4,7 +4,7 @@ Since it has averages, a file holds them under ``model_avg`` beside the last wei
 with. Nobody released weights for two persons: a file is of the released class with 2 F features, person 1 first.
 """
 
-from intermamba.checkpoints.layout import Adopted, Reader, Released, Weights, empty, fill
+from intermamba.checkpoints.layout import Adopted, Reader, Released, Weights, empty, fill, renamed
 from intermamba.checkpoints.reading import read_checkpoint, state_dict
 from intermamba.errors import DataError
 from intermamba.methods.mdm import SIZES, MdmBackboneOptions
@@ -32,10 +32,7 @@ def weights_of(released: Released, title: str) -> Weights:
 
 def official_name(name: str) -> str:
     """Official name of a weight."""
-    for here, there in MODULES:
-        if name.startswith(here):
-            return there + name.removeprefix(here)
-    return name
+    return renamed(name, MODULES)
 
 
 def sizes_of(weights: Weights, layers: int, feedforward: int) -> dict[str, int]:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from intermamba.checkpoints.layout import Adopted, Reader, Released, Weights, empty, fill, sized
+from intermamba.checkpoints.layout import Adopted, Reader, Released, Weights, empty, fill, renamed, sized
 from intermamba.errors import DataError
 from intermamba.methods.t2m.network import T2M, classes
 from intermamba.methods.t2m.options import UNIT, T2MSizes
@@ -95,21 +95,14 @@ def _name(name: str) -> str:
     _, network, inner = name.split(".", 2)
     if network == "words":
         return f"{NETWORKS[network]}.{_words(inner)}"
-    return f"{NETWORKS[network]}.{_renamed(inner, network)}"
+    return f"{NETWORKS[network]}.{renamed(inner, _IN_NETWORK[network])}"
 
 
 def _words(name: str) -> str:
     """Official name in a word encoder, where both directions are one module."""
     if name.startswith("back."):
         return re.sub(r"^back\.", "gru.", name) + "_reverse"
-    return _renamed(name, "words")
-
-
-def _renamed(name: str, network: str) -> str:
-    for here, there in _IN_NETWORK[network]:
-        if name.startswith(here):
-            return there + name.removeprefix(here)
-    return name
+    return renamed(name, _IN_NETWORK["words"])
 
 
 def _reorder(model: T2M, features: int) -> None:
