@@ -186,8 +186,8 @@ def _copying(results: Results) -> Iterator[str]:
             f"Copies of the training clip with the nearest caption have an R-precision (top 3) of "
             f"{printed(copied[seen], seen)} on {dataset_name(dataset)} for combinations that training shows and "
             f"{printed(copied[new], new)} for others, {results.study.label(best)} {printed(own[seen], seen)} and "
-            f"{printed(own[new], new)}; joints are {printed(copied[NEAR], NEAR)} and {printed(own[NEAR], NEAR)} cm from "
-            f"the nearest training clip, those of the ground truth {printed(real, NEAR)} cm."
+            f"{printed(own[new], new)}; joints are {printed(copied[NEAR], NEAR)} and {printed(own[NEAR], NEAR)} cm "
+            f"from the nearest training clip, those of the ground truth {printed(real, NEAR)} cm."
         )
 
 
