@@ -674,7 +674,7 @@ class Config(Section):
         own = self.methods.get(method, MethodConfig())
         changes = {section: getattr(own, section) for section in SECTIONS}
         if part is None:
-            rate = self.learning_rates.get(dataset, {}).get(method) if dataset else None
+            rate = self.learning_rates.get(dataset or "", {}).get(method)
             own_rate = {} if rate is None else {"learning_rate": rate}
             return self.changed({**changes, "training": {**own.training, **own_rate}}, "methods", method)
         whole = self.changed({**changes, "training": {}}, "methods", method)

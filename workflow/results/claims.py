@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from evaluators import protocol
 from evaluators.results import METRICS, SHUFFLED
 from intermamba import files
 from intermamba.config import Config, Dataset, Section
@@ -33,13 +32,11 @@ from workflow.results.contrasts import (
     trainings,
     unpaired,
 )
-from workflow.results.reproduced import Sizes, Study, read
+from workflow.results.reproduced import PRECISIONS, Sizes, Study, read
 
 Verdict = Literal["holds", "does not hold", "inconclusive", "by construction", "not run"]
 Expected = Literal["higher", "lower", "no higher", "steadier"]
 
-PRECISIONS = {"top1": 1, "top2": 2, "top3": 3}
-"""Metrics whose level of chance is known exactly, and their k."""
 COMPARABLE = (*PRECISIONS, "fid")
 """Metrics whose effects can be set beside the paper's: the others are in units of the evaluator."""
 MIXED = 5
@@ -170,7 +167,7 @@ def load(file: Path) -> list[Claim]:
 
 def decide(claims: Sequence[Claim], study: Study, metrics: pd.DataFrame, weights: pd.DataFrame) -> list[Finding]:
     """A finding for each claim; p-values are corrected over all claims that they decide (Holm)."""
-    quality = _Quality(metrics)
+    quality = _Quality(study, metrics)
     by_kind: Mapping[str, Callable[[Any], Finding]] = {
         "quality": quality.finding,
         "time": partial(_time, study),
@@ -220,14 +217,8 @@ def _verdict(one: Finding) -> Verdict:
 class _Quality:
     """Contrasts of metrics, over the trainings of each method."""
 
-    def __init__(self, metrics: pd.DataFrame) -> None:
-        self._metrics = metrics
-        chance = metrics[metrics["method"] == SHUFFLED]
-        self._chance = chance.groupby(["dataset", "metric"])["value"].mean()
-        used = {dataset: protocol.load(name.partition("/")[0]) for dataset, name in _protocols(chance)}
-        for dataset, metric in self._chance.index:
-            if metric in PRECISIONS:
-                self._chance[dataset, metric] = used[dataset].chance(PRECISIONS[metric])
+    def __init__(self, study: Study, metrics: pd.DataFrame) -> None:
+        self._study, self._metrics = study, metrics
 
     def finding(self, claim: Quality) -> Finding:
         metric = claim.metric
@@ -250,12 +241,12 @@ class _Quality:
         return replace(found, contrast=contrast.exponential() if ratio else contrast, note=note)
 
     def _any_above_chance(self, dataset: str, methods: Sequence[str]) -> bool:
-        blocks, chance = Blocks(trainings(self._metrics, dataset, "top3")), float(self._chance[dataset, "top3"])
+        blocks, chance = Blocks(trainings(self._metrics, dataset, "top3")), self._study.chance(dataset, "top3")
         return any(above_chance(blocks.against(name, chance)) for name in methods)
 
     def _value(self, means: pd.DataFrame, claim: Quality, method: str) -> float:
         if method == SHUFFLED:
-            return float(self._chance[claim.dataset, claim.metric])
+            return self._study.chance(claim.dataset, claim.metric)
         return float(means.loc[means["method"] == method, "value"].mean())
 
 
@@ -346,11 +337,6 @@ def _row(one: Finding) -> dict[str, Any]:
         "verdict": one.verdict,
         "note": one.note,
     }
-
-
-def _protocols(rows: pd.DataFrame) -> set[tuple[str, str]]:
-    """Each dataset with its protocol."""
-    return set(rows[["dataset", "protocol"]].itertuples(index=False, name=None))
 
 
 def _steady(value: float) -> float:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from evaluators import protocol
 from evaluators.results import METRICS, NEAREST, RETAKEN
 from intermamba.config import Dataset
 from intermamba.names import dataset_name
@@ -92,7 +91,7 @@ def headline(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> Headline 
     methods = study.compared(dataset)
     if not methods:
         return None
-    real, chance = study.mean(dataset, "reference", "real", PRECISION), _chance(study, dataset)
+    real, chance = study.mean(dataset, "reference", "real", PRECISION), study.chance(dataset, PRECISION)
     above = above_chance_by_row(study, metrics, dataset)
     learned = [name for name in methods if above[name] is not False]
     found = ranking(study, metrics, dataset, learned, PRECISION) if learned else None
@@ -122,17 +121,12 @@ def _bars_are(bars: Sequence[Bar]) -> str:
 
 def above_chance_by_row(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> dict[str, bool | None]:
     """Whether each row is above chance in R-precision over training seeds; ``None``: it was trained once."""
-    chance = _chance(study, dataset)
+    chance = study.chance(dataset, PRECISION)
     found: dict[str, bool | None] = dict.fromkeys(study.config.runs[dataset])
     if (blocks := _blocks(metrics, dataset)) is None:
         return found
     several = [name for name, seeds in study.config.runs[dataset].items() if len(seeds) > 1]
     return found | {name: above_chance(blocks.against(name, chance)) for name in several}
-
-
-def _chance(study: Study, dataset: Dataset) -> float:
-    """R-precision of guessing, exactly."""
-    return protocol.load(study.config.protocol[dataset]).chance(3)
 
 
 def ranking(study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Sequence[str], metric: str) -> Ranking:

@@ -28,6 +28,9 @@ QUALITY, COST = (1, 2), 3
 Sizes = Literal["profile", "paper"]
 """Sizes at which a model was counted."""
 
+PRECISIONS = {"top1": 1, "top2": 2, "top3": 3}
+"""Metrics whose level of chance is known exactly, and their k."""
+
 REFERENCE_KINDS: Mapping[str, Kind] = {"real": "real", RETAKEN: "real", SHUFFLED: "chance", NEAREST: "copy"}
 
 
@@ -128,6 +131,16 @@ class Study:
     def mean(self, dataset: Dataset, block: BlockName, method: str, metric: str) -> float:
         """Its mean over repeats and training seeds."""
         return float(self.result(dataset, block, method, metric)["mean"])
+
+    def protocol_of(self, dataset: Dataset) -> protocol.Protocol:
+        """The protocol by which the rows of a dataset were measured."""
+        return protocol.load(self.result(dataset, "reference", "real", "top3")["protocol"].partition("/")[0])
+
+    def chance(self, dataset: Dataset, metric: str) -> float:
+        """The level of chance: exact in R-precision, else that of shuffled captions."""
+        if metric in PRECISIONS:
+            return self.protocol_of(dataset).chance(PRECISIONS[metric])
+        return self.mean(dataset, "reference", SHUFFLED, metric)
 
     def counts(self, method: str, sizes: Sizes) -> Mapping[str, Any]:
         """Counts of one method at the profile's own sizes or at the paper's.
@@ -288,7 +301,7 @@ def conditions(study: Study, number: int, dataset: Dataset, official: str | None
     if not study.members(number, dataset):
         return absent(study, number, dataset)
     one = study.results(dataset, "reference", "real").iloc[0]
-    used = protocol.load(one["protocol"].partition("/")[0])
+    used = study.protocol_of(dataset)
     chance = f"Chance in Top 1, 2, 3: {_chance(used)} in this run (batches of {used.batch})"
     if official:
         paper = protocol.load(official)
