@@ -103,15 +103,9 @@ def test_the_origin_of_the_data_is_in_the_head_and_at_every_block(page: str) -> 
     assert all("synthetic embedded split" in run for run in runs if "as run:" not in run)
 
 
-def test_an_untrained_tower_is_said_to_hold_a_method_back(page: str) -> None:
-    assert page.index("held InterGen back") < page.index('class="headlines"')
-    assert "held InterGen back" in path("report_document", profile="smoke").read_text(encoding="utf-8")
-
-
-def test_a_trained_tower_holds_nothing_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_towers_are_named_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     files.write_csv(path("metrics", profile="smoke"), pd.DataFrame({"tower": ["all-MiniLM-L6-v2-pca64"] * 2}))
-    assert towers.held_back("smoke") == ""
     assert towers.kinds("smoke").startswith("a sentence encoder")
 
 

@@ -153,14 +153,8 @@ def _about(run: Mapping[str, Any], config: Config) -> str:
         f"training never shows), {run['computing_minutes']} minutes of computing in "
         f"{run['stage_runs']} stage runs, two at a time, on {run['device']}, code {run['code']}. **These results are "
         f"for small models with {towers.kinds(COMMITTED)} on synthetic data; they do not measure the paper's models on "
-        f"InterHuman or Inter-X.**{_held_back()}"
+        f"InterHuman or Inter-X.**"
     )
-
-
-def _held_back() -> str:
-    """How an untrained tower affects the study's verdicts, where it has one."""
-    said = towers.held_back(COMMITTED)
-    return f" {said} ([the numbers]({towers.MEASURED_IN}))." if said else ""
 
 
 def smoke() -> str:

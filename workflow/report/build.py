@@ -52,9 +52,8 @@ def run(config: Config, job: Job) -> tuple[Path, str]:
         made = tuple(tables.build(study, stages["tables"].job()))
         drawn = stages["figures"].job()
         pictures = tuple(_picture(one, config.profile, one.say(study, drawn)) for one in figures(config).values())
-        held_back = towers.held_back(config.profile)
         learned = lessons(Results.of(study, metrics, claims, drawn))
-        summary = _summary(facts, headlines, learned, held_back)
+        summary = _summary(facts, headlines, learned)
         files.write_text(document, _document(made, config.profile, pictures, summary))
         printed, notes["pdf"] = _printed(document)
         report = Report(
@@ -70,7 +69,6 @@ def run(config: Config, job: Job) -> tuple[Path, str]:
             lineage=lineage,
             claims=claims,
             claims_file=str(path("claims", profile=config.profile)),
-            held_back=held_back,
             downloads=_downloads(page, [*inputs, *([printed] if printed else [])]),
         )
         files.write_text(page, render(report))
@@ -165,7 +163,7 @@ def _facts(study: Study, lineage: Lineage) -> dict[str, str]:
 
 
 def _summary(
-    facts: Mapping[str, str], headlines: Iterable[Headline], learned: Iterable[Lesson], held_back: str
+    facts: Mapping[str, str], headlines: Iterable[Headline], learned: Iterable[Lesson]
 ) -> list[tuple[str, str]]:
     """The PDF's summary: heading and text of each paragraph, the first one without heading."""
     results = [(f"Result on {one.dataset}", one.text) for one in headlines]
@@ -175,7 +173,6 @@ def _summary(
         ("", facts["lead"]),
         *results,
         *((one.topic, one.text) for one in learned),
-        *([("The text tower", f"{held_back}.")] if held_back else []),
         *((name, f"{text}.") for name, text in origins),
         ("Reading", f"{tables.APART} {numbers}"),
     ]

@@ -80,7 +80,6 @@ class Report:
     """``claims.csv``."""
     claims_file: str
     """Path of ``claims.csv``."""
-    held_back: str = ""
     """How an untrained text tower affects these results; empty without one."""
     downloads: Sequence[Download] = ()
 
