@@ -4,9 +4,9 @@
 
 does it once smoke's first row has been evaluated. It writes, each with a record: ``tests.csv``, what the tests marked
 ``gpu`` came to; the tables of ``intermamba bench`` at the paper's sizes (the scan beside mamba_ssm's kernel where that
-is installed, whole samplings, optimisation steps, time and memory over frames); and ``precision.csv``, the metrics of
-the demo checkpoint sampled in float32 and in bfloat16, on the same clips and noise. ``python -m workflow.publish gpu``
-puts them into the documentation.
+is installed, whole samplings, optimisation steps, time and memory over frames); ``crossover.csv``, attention beside
+Mamba-1 over the length; and ``precision.csv``, the metrics of the demo checkpoint sampled in float32 and in bfloat16,
+on the same clips and noise, by smoke's evaluator. ``python -m workflow.publish gpu`` puts them into the documentation.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from xml.etree import ElementTree as ET
 import pandas as pd
 import torch
 from rich.console import Console
+from speed import crossing
 
 from intermamba import files
 from intermamba.checkpoints import trained as checkpoints
@@ -53,6 +54,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return 0
     failed = tests()
     bench.run(shortened(load("paper"), asked.methods))
+    crossover("cuda")
     precision(load("smoke"), "cuda")
     Console().print(published.render(published.MEASURED))
     return failed
@@ -78,6 +80,14 @@ def shortened(config: Config, methods: Sequence[str]) -> Config:
     update = {"frames": FRAMES, "batch": BATCHES, "repeats": REPEATS, "seconds": SECONDS}
     runs = {"interhuman": dict.fromkeys(methods, (0,))}
     return config.model_copy(update={"bench": config.bench.model_copy(update=update), "runs": runs})
+
+
+def crossover(device: str, repeats: int = REPEATS) -> None:
+    """Attention beside Mamba-1 over the length."""
+    output = published.MEASURED / "crossover.csv"
+    with recorded("gpu-crossover", [output]) as notes:
+        notes.update(device=device)
+        files.write_csv(output, crossing(repeats, device=device))
 
 
 def precision(config: Config, device: str, repeats: int = EVALUATIONS) -> None:

@@ -1,4 +1,4 @@
-"""What a denoiser that predicts noise loses of it, and what becomes of its samples.
+"""Noise that a denoiser which predicts noise loses, and the effect on its samples.
 
     python benchmarks/noise.py RUN PROFILE WEIGHTS [WEIGHTS ...] --steps 10 --output docs/bench/noise.csv
 

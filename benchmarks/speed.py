@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import chdir
 from functools import partial
 from pathlib import Path
@@ -59,10 +59,10 @@ FRAMES, STEPS = 300, 50
 LENGTHS = (75, 150, 300, 600, 1200, 2400, 4096)
 
 
-def turns(sides: dict[str, Call], repeats: int) -> dict[str, dict[str, float]]:
+def turns(sides: dict[str, Call], repeats: int, device: str = "cpu") -> dict[str, dict[str, float]]:
     """Medians and quartiles of every side, in milliseconds, after one call of each that does not count."""
     found = {}
-    for name, times in interleaved(sides, repeats, math.inf, "cpu").items():
+    for name, times in interleaved(sides, repeats, math.inf, device).items():
         clocks = dict(zip(Taken._fields, np.array(times).T * 1e3, strict=True))
         quartiles = {clock: np.quantile(values, [0.25, 0.5, 0.75]) for clock, values in clocks.items()}
         found[name] = {
@@ -364,6 +364,8 @@ def ggml_scan(folder: Path, values: dict[str, Tensor], threads: int) -> Call:
 # --- attention beside Mamba-1 -----------------------------------------------------------------------------------------
 
 WIDTH = 512
+CROSSING = (16, 32, 64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
+"""Lengths at which the two layers are compared."""
 
 
 class Attention(nn.Module):
@@ -403,17 +405,22 @@ class Mamba(nn.Module):
 
 def crossover(options: argparse.Namespace) -> dict[str, pd.DataFrame]:
     """One layer of each, width 512, forward, one sequence, one thread; and the memory of the tensors that it holds."""
+    return {"crossover": crossing(options.repeats)}
+
+
+def crossing(repeats: int, lengths: Sequence[int] = CROSSING, device: str = "cpu") -> pd.DataFrame:
+    """A row per layer and length: milliseconds and peak memory of a forward pass in float32."""
     torch.manual_seed(0)
-    layers = {"attention": Attention(), "Mamba-1": Mamba()}
+    layers = {"attention": Attention().to(device), "Mamba-1": Mamba().to(device)}
     rows = []
     with torch.no_grad():
-        for length in (16, 32, 64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096):
-            x = torch.randn(1, length, WIDTH)
+        for length in lengths:
+            x = torch.randn(1, length, WIDTH, device=device)
             calls: dict[str, Call] = {name: partial(layer, x) for name, layer in layers.items()}
-            for name, times in turns(calls, options.repeats).items():
-                held = peak(calls[name], "cpu") / 2**20
+            for name, times in turns(calls, repeats, device).items():
+                held = peak(calls[name], device) / 2**20
                 rows.append({"side": name, "steps": length, "width": WIDTH, "memory_mib": held, **times})
-    return {"crossover": pd.DataFrame(rows)}
+    return pd.DataFrame(rows)
 
 
 COMMANDS = {"sampling": sampling, "training": training, "step": step, "scan": scan, "crossover": crossover}

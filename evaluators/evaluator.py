@@ -66,8 +66,8 @@ class Remembering:
 class _Kept:
     """Embeddings by key, in one array, whose memory is taken as rows are written.
 
-    Each in an array of its own, they would lie between the arrays of all batches, and the heap would grow to many
-    times what is kept.
+    Arrays of their own would be scattered among those of all batches, and the heap would grow to many times what is
+    kept.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,7 @@
 """The tests' own checks of types and shapes: they find a mistake, and stop where they would only cost time."""
 
 import sys
+from importlib.util import find_spec
 
 import jaxtyping
 import numpy as np
@@ -23,6 +24,14 @@ def test_later_calls_of_a_test_are_not_checked() -> None:
     assert unit(WRONG).shape == (3, 2)
     with pytest.raises(jaxtyping.TypeCheckError):
         turn("x", "not an angle")
+
+
+@pytest.mark.skipif(find_spec("triton") is None, reason="Triton has no package for this system")
+def test_a_kernel_of_triton_is_compiled_from_its_own_module() -> None:
+    """A wrapper's names are another module's: the compiler would not find what the kernel calls."""
+    from intermamba.ssm import triton as kernels
+
+    assert {"tl", "_read", "_compose"} <= set(kernels._forward.get_capture_scope())
 
 
 def test_modules_that_are_not_checked_keep_their_compiled_files() -> None:

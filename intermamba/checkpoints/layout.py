@@ -37,7 +37,7 @@ class Released:
     """Longest motion of the dataset, where the weights do not say."""
     checkpoint: Path
     beside: Path | None = None
-    """The second file, of a method whose networks lie in two."""
+    """The second file, of a method whose networks are in two."""
 
 
 class Adopted(NamedTuple):

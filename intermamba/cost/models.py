@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 
 from intermamba.config import Config, Sampler
 from intermamba.cost.complexity import sample, untrained
@@ -20,7 +21,7 @@ Key = TypeVar("Key", bound=Hashable)
 DEVICES = ("cpu", "cuda")
 SAMPLERS: dict[str, tuple[tuple[Sampler, str], ...]] = {
     "cpu": (("plain", "float32"),),
-    "cuda": (("plain", "float32"), ("graph", "float32"), ("graph", "bfloat16")),
+    "cuda": (("plain", "float32"), ("plain", "bfloat16"), ("graph", "float32"), ("graph", "bfloat16")),
 }
 """Samplers and precisions of each device."""
 SCANS = ("auto", "reference")
@@ -31,7 +32,7 @@ def costs(config: Config, names: Sequence[str], device: str) -> Iterator[Rows]:
 
     ``memory`` is in bytes: the peak of all tensors, without weights and optimiser.
     """
-    calls: dict[tuple[str, ...], Callable[[], object]] = {}
+    calls: dict[tuple[str, str], Callable[[], object]] = {}
     for name in names:
         model = untrained(name, config, config.complexity.frames, device)
         for sampler, precision in SAMPLERS[device]:
@@ -45,7 +46,7 @@ def costs(config: Config, names: Sequence[str], device: str) -> Iterator[Rows]:
 
     batch = config.clips_a_pass()
     calls = {(name, scan): call for name in names for scan, call in training_steps(config, name, batch, device).items()}
-    every = {where: list(product(names, SCANS)) for where in DEVICES}
+    every = {where: list(calls) for where in DEVICES}
     shape = {"what": "training", "batch": batch, "frames": config.datasets["interhuman"].max_frames, "steps": 1}
     yield _rows(calls, every, shape, config, device)
 
@@ -79,7 +80,7 @@ def growth(config: Config, names: Sequence[str], device: str) -> Iterator[Rows]:
 
 
 def _rows(
-    calls: dict[tuple[str, ...], Callable[[], object]],
+    calls: dict[tuple[str, str], Callable[[], object]],
     every: dict[str, list[tuple[str, str]]],
     shape: dict[str, Any],
     config: Config,
@@ -107,14 +108,14 @@ def _measured(
             yield (where, key), elapsed(times) | {"memory": held, "note": note}
 
 
-def training_steps(config: Config, name: str, batch: int, device: str) -> dict[str, Callable[[], object]]:
-    """An optimisation step as in training, on one batch of random clips, with each scan."""
+def training_steps(config: Config, name: str, batch: int, device: str) -> dict[str, Callable[[], Tensor]]:
+    """An optimisation step as in training, on one batch of random clips, with each scan; returns its loss."""
     module, clips = example(config, name, batch)
     module, clips = module.to(device), clips.to(device)
     optimizer = module.optimizer()
     half = config.training.precision == "bf16-mixed"
 
-    def step(scan: str) -> None:
+    def step(scan: str) -> Tensor:
         for part in module.modules():
             if isinstance(part, Scan):
                 part.backend = scan
@@ -125,5 +126,7 @@ def training_steps(config: Config, name: str, batch: int, device: str) -> dict[s
         if (most := module.config.training.gradient_clip) is not None:
             torch.nn.utils.clip_grad_norm_(module.parameters(), most)
         optimizer.step()
+        return loss.detach()
 
-    return {scan: partial(step, scan) for scan in SCANS}
+    scans = SCANS if any(isinstance(part, Scan) for part in module.modules()) else SCANS[:1]
+    return {scan: partial(step, scan) for scan in scans}

@@ -76,9 +76,9 @@ def sides(device: str, mamba_ssm: Path | None = None) -> dict[str, Scan | str]:
     found: dict[str, Scan | str] = {"reference": partial(selective_scan, delta_softplus=True, backend="reference")}
     found[COMPILED[device]] = partial(selective_scan, delta_softplus=True, backend=COMPILED[device])
     if device == "cuda":
-        installed = importlib.util.find_spec("mamba_ssm") is not None
+        installed = all(importlib.util.find_spec(name) for name in ("mamba_ssm", "selective_scan_cuda"))
         kernel = partial(selective_scan, delta_softplus=True, backend="mamba_ssm")
-        found["mamba_ssm"] = kernel if installed else "not measured: not installed"
+        found["mamba_ssm"] = kernel if installed else "not measured: not installed, or without its kernel"
     return found | {OFFICIAL: mamba_ssm_reference(mamba_ssm), MAMBAPY: mambapy_scan()}
 
 

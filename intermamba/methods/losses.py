@@ -1,4 +1,4 @@
-"""What losses of several terms share."""
+"""Code shared by losses of several terms."""
 
 from collections.abc import Mapping
 

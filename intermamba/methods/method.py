@@ -60,8 +60,8 @@ class Training:
     needs: tuple[str, ...] = ()
     """Names of earlier trainings whose weights it reads; at most :data:`MOST_NEEDED`."""
     options: tuple[str, ...] = ()
-    """Of a training before the row's: the method's options that it reads. It is shared by all rows of the method, so
-    no variant can change them."""
+    """The method's options that a training before the row's reads. All rows of the method share that training, so no
+    variant can change them."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Fields of :class:`~intermamba.config.TrainingConfig` for which its authors set other values than for the row."""
     devices: Literal["one", "any"] = "one"

@@ -98,10 +98,10 @@ def selective_scan(
         delta_bias: added to ``delta`` before the softplus.
         delta_softplus: whether step sizes are ``softplus(delta + delta_bias)``; else ``delta + delta_bias``.
         return_last_state: whether to also return the states after the last step, in float32 at least.
-        backend: a name of :data:`BACKENDS`, or ``auto`` for the fastest that supports the input. ``reference`` is plain
-            PyTorch on any device; ``cpu`` is compiled, for CPUs; ``triton`` is compiled, for CUDA;
-            ``mamba_ssm`` is the official kernel, never chosen by ``auto``. All but the first support float32 and less,
-            with ``discretisation="mamba"``.
+        backend: a name of :data:`BACKENDS`, or ``auto``: the compiled one of the input's device, if it supports the
+            input. ``reference`` is plain PyTorch on any device; ``cpu`` is compiled, for CPUs; ``triton`` is compiled,
+            for CUDA; ``mamba_ssm`` is the official kernel, never chosen by ``auto``. All but the first support float32
+            and less, with ``discretisation="mamba"``.
         discretisation: ``mamba`` uses ``B_bar = delta B`` as mamba_ssm does; ``zoh`` the exact zero-order
             hold of Eq. 5.
 

@@ -522,7 +522,7 @@ COUNTER = int64[::1]
 def advance(x, step, b, c, rates, h, skip, g, steps):
     """Take vector ``g`` of channels through a run, :data:`AHEAD` steps at once: x becomes y, h the last states."""
     states = b.shape[0]
-    for s in range(0, steps, AHEAD):  # what lies behind the last step is never read again
+    for s in range(0, steps, AHEAD):  # what is beyond the last step is never read again
         step_0, step_1, step_2, step_3 = load(step, s), load(step, s + 1), load(step, s + 2), load(step, s + 3)
         x_0, x_1, x_2, x_3 = load(x, s), load(x, s + 1), load(x, s + 2), load(x, s + 3)
         y_0, y_1, y_2, y_3 = skip * x_0, skip * x_1, skip * x_2, skip * x_3

@@ -2,14 +2,14 @@
 
 A program processes ``BE`` channels of one sequence in chunks of ``K`` steps. Within a chunk the recurrence is
 a parallel prefix scan over a tile (BE, N, K) in registers, so few channels with many steps (the spatial branch) and
-many channels with few steps (the temporal one) both fill a GPU; between chunks only the state (BE, N) is carried. The
-backward pass recomputes a chunk's states from the state before it. There a program processes a group of channels, tile
-after tile: it sums their shares of the gradients of B and C, which would otherwise be most of the pass's memory
-traffic, in memory that only it writes. Nothing is summed by atomics: equal inputs give equal bytes. On a CPU the same
-kernels run in Triton's interpreter (``TRITON_INTERPRET=1``), which is for tests.
+many channels with few steps (the temporal one) both have work for many threads; between chunks only the state (BE, N)
+is carried. The backward pass recomputes a chunk's states from the state before it. There a program processes a group of
+channels, tile after tile: it sums their shares of the gradients of B and C, which would otherwise be most of the pass's
+memory traffic, in memory that only it writes. Nothing is summed by atomics: with the same tile, equal inputs give equal
+bytes. On a CPU the same kernels run in Triton's interpreter (``TRITON_INTERPRET=1``), which is for tests.
 
-No candidate tile spills registers (a test compiles them all); Triton measures once per size of problem which is
-fastest, and keeps the result on disk.
+No candidate tile spills registers (a slow test compiles a part of them, with ``--exhaustive`` all). Triton measures
+once per size of problem which is fastest, and keeps the result on disk, so that later runs have the same tile.
 """
 
 from functools import cache

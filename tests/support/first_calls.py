@@ -26,6 +26,11 @@ for checks takes milliseconds, so only the first ones are checked."""
 _checked = jaxtyping.jaxtyped
 
 
+def _nothing_to_check(function: Callable[..., Any]) -> bool:
+    """Whether no types but Triton's are named: Triton compiles a kernel by its source and its module's names."""
+    return all(getattr(one, "__module__", "").startswith("triton.") for one in function.__annotations__.values())
+
+
 def _first_calls_checked(*, typechecker: Any) -> Callable[[Any], Any]:
     """In place of the decorator that ``--jaxtyping-packages`` gives every function and class."""
     check = _checked(typechecker=typechecker)
@@ -33,6 +38,8 @@ def _first_calls_checked(*, typechecker: Any) -> Callable[[Any], Any]:
     def decorate(function: Any) -> Any:
         if not inspect.isfunction(function):
             return check(function)
+        if _nothing_to_check(function):
+            return function
         if "<locals>" in function.__qualname__:
             definitions[function.__code__] += 1
             if definitions[function.__code__] > FIRST:

@@ -14,7 +14,7 @@ from intermamba.config import Config, load, merged
 from intermamba.job import Job
 
 FILES = ("Snakefile", "params.yaml", "dvc.yaml", "profiles", "ablations", "results/paper/reported")
-"""Of a study itself, beside the packages."""
+"""Files of a study itself, beside the packages."""
 
 MICRO = {
     "datasets": {

@@ -79,7 +79,7 @@ def test_scatter_over_trainings_hides_it(study):
 
 
 def test_an_interval_that_excludes_the_papers_effect_says_so(study):
-    """Of InterMamba against InterGen in top 1, the paper prints 0.104; made-up rows differ by 0.03."""
+    """The paper prints 0.104 for InterMamba against InterGen in top 1; made-up rows differ by 0.03."""
     printed = claims.Printed(table=1, metric="top1", rows=("InterMamba (Ours)", "InterGen"))
     small, wide = (
         decide(study, quality(metric="top1", second="intergen").model_copy(update={"paper": printed}), scatter=scatter)

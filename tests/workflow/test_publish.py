@@ -11,10 +11,11 @@ from places import ROOT
 import ablations
 from intermamba import files
 from intermamba.cost import complexity
+from intermamba.cost.bench import TABLES
 from intermamba.errors import ConfigError, StateError
 from intermamba.paths import COMMITTED, path
 from intermamba.provenance import recorded
-from workflow.publish import learning, levers, paper_size, publish, readme, text_towers
+from workflow.publish import gpu, learning, levers, paper_size, publish, readme, text_towers
 
 VARIANTS = ablations.load()
 
@@ -96,6 +97,21 @@ def test_results_of_a_run_that_did_not_end_are_refused(tree: Path) -> None:
     files.write_csv(path("complexity_time", profile="paper"), times().iloc[:1])
     with pytest.raises(StateError, match=r"complexity_time\.csv: not what its record describes"):
         publish.publish("paper")
+
+
+def test_a_run_on_a_gpu_is_published_whole(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readme, "write", lambda: None)
+    names = {main: (main,) for main in gpu.MAINS} | {gpu.MAINS[0]: tuple(f"{name}.csv" for name in TABLES)}
+    for outputs in names.values():
+        with recorded("make gpu", [gpu.MEASURED / name for name in outputs]):
+            for name in outputs:
+                files.write_csv(gpu.MEASURED / name, pd.DataFrame({"of": [name]}))
+    publish.publish("gpu")
+    assert {one.name for one in gpu.FOLDER.glob("*.csv")} == {name for outputs in names.values() for name in outputs}
+    assert {one.name for one in gpu.FOLDER.glob("*.json")} == {f"{main}.prov.json" for main in gpu.MAINS}
+    files.write_csv(gpu.MEASURED / "tests.csv", pd.DataFrame({"of": ["another run"]}))
+    with pytest.raises(StateError, match=r"tests\.csv: not what its record describes"):
+        publish.publish("gpu")
 
 
 def test_nothing_measured_and_unknown_names_are_told(tree: Path) -> None:

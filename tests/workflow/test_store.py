@@ -44,7 +44,7 @@ def test_results_of_a_run_without_storage_stay(study: Path) -> None:
 
 def test_the_papers_numbers_go_along(study: Path) -> None:
     """They are of the working tree, in the folder of the results of profile ``paper``."""
-    numbers = path("context")
+    numbers = path("newer_methods")
     expected = numbers.read_bytes()
     for _ in range(2):
         store.link("paper", lambda name: study / "copies" / name)

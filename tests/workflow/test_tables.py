@@ -109,7 +109,7 @@ def test_all_files_are_written_and_again_to_the_byte(study):
         "consistency",
         "claims",
         "physical",
-        "context",
+        "newer_methods",
         "copying",
     )
     names = {f"{name}.{form}" for name in tabled for form in ("tex", "md", "csv")} | {"all.tex"}
@@ -301,7 +301,7 @@ def test_motions_of_other_projects_are_re_evaluated_rows(tmp_path, monkeypatch, 
     ]
     row = frame.query("method == 'theirs' and metric == 'top3'").iloc[0]
     assert (row["label"], row["printed"]) == ("Theirs & co_", "0.500")
-    assert row["shown_interval"]
+    assert row["printed_interval"]
     assert row["source"] == "results/smoke/interhuman/theirs/motions/metrics.csv"
     document = text(1, "md")
     expected = "Official checkpoints and motions" if official else "Motions"

@@ -93,7 +93,7 @@ def read(path: str | Path) -> Gallery:
         DataError: it is another kind of file.
     """
     arrays, metadata = files.read_arrays(path)
-    remedy = "Run `intermamba show` again."
+    remedy = "Run `intermamba gallery` again."
     if missing := {"joints", "start", "scale", "floor"} - set(arrays):
         raise DataError(f"{path}: not a gallery of motions (no {', '.join(sorted(missing))}). {remedy}")
     about: _Metadata = checked(_Metadata, metadata, str(path), remedy)

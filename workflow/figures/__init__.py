@@ -53,8 +53,8 @@ FIGURES = numbered(
         Exhibit(
             name="steps",
             title="Quality over sampling steps",
-            text="R-precision (top 3) and FID of the full model by number of sampling steps, with DDIM and "
-            "DPM-Solver++. Bars: 95% intervals over repeats.",
+            text="R-precision (top 3) and FID of the full model by number of sampling steps, with each solver. "
+            "Bars: 95% intervals over repeats.",
             function="workflow.figures.sampling_steps:draw",
             inputs=("steps.metrics",),
         ),

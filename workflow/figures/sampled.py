@@ -12,7 +12,7 @@ from evaluators.results import METRICS, SHUFFLED
 from evaluators.sensitivity import REAL, half_width
 from intermamba.names import dataset_name, origin_name
 
-SHOWN = ("top3", "fid")
+DRAWN = ("top3", "fid")
 
 
 class Look(NamedTuple):
@@ -45,11 +45,11 @@ def quality(
     """
     datasets = list(measured["dataset"].unique())
     figure = Figure(figsize=(7.2, 0.7 + 2.4 * len(datasets)), layout="constrained")
-    panels = figure.subplots(len(datasets), len(SHOWN), squeeze=False)
+    panels = figure.subplots(len(datasets), len(DRAWN), squeeze=False)
     for row, dataset in zip(panels, datasets, strict=True):
         here = measured[measured["dataset"] == dataset]
         known = summary[summary["dataset"] == dataset].set_index(["method", "metric"])["mean"]
-        for panel, metric in zip(row, SHOWN, strict=True):
+        for panel, metric in zip(row, DRAWN, strict=True):
             _panel(panel, here[here["metric"] == metric], over, lines, looks, scale)
             for method, style in ((REAL, ":"), (SHUFFLED, "-.")):
                 if (method, metric) in known.index and (metric != "fid" or method == REAL):

@@ -18,7 +18,7 @@ from workflow.figures.style import FOOLED
 from workflow.results.reproduced import Study, joined
 from workflow.tables.tabular import signed
 
-SHOWN = ("top1", "top2", "top3", "fid", "mm_dist", "diversity", "foot_skate", "contact")
+DRAWN = ("top1", "top2", "top3", "fid", "mm_dist", "diversity", "foot_skate", "contact")
 BLIND = "0.88"
 SCALE = LogNorm(1, 100)
 """Change as a multiple of its detection limit, clipped at 100."""
@@ -63,8 +63,8 @@ def responses(measured: pd.DataFrame, profile: str) -> Figure:
 
 
 def _panel(panel: Axes, found: pd.DataFrame, labels: dict[str, str]) -> None:
-    damaged = found[(found["method"] != REAL) & found["metric"].isin(SHOWN)]
-    metrics = [name for name in SHOWN if name in set(damaged["metric"])]
+    damaged = found[(found["method"] != REAL) & found["metric"].isin(DRAWN)]
+    metrics = [name for name in DRAWN if name in set(damaged["metric"])]
 
     def grid(values: pd.Series) -> pd.DataFrame:
         wide = damaged.assign(shown=values).pivot(index="method", columns="metric", values="shown")

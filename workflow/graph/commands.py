@@ -108,7 +108,7 @@ COMMANDS = {
         ),
         StageCommand(
             name="steps",
-            help="Evaluate a trained run with fewer and more sampling steps, with DDIM and DPM-Solver++.",
+            help="Evaluate a trained run with fewer and more sampling steps, with each solver of `steps.solvers`.",
             fields=_RUN,
             unit="repeat",
         ),

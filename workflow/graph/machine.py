@@ -1,4 +1,4 @@
-"""What this machine has, known without importing torch."""
+"""Whether this machine has a GPU, found without importing torch."""
 
 from pathlib import Path
 

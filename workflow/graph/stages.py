@@ -299,7 +299,8 @@ def declare(config: Config) -> dict[str, Stage]:
     own_text = {"own_text": "{own_text}"}
     needed = {f"part{number}": f"{{part{number}}}" for number in range(1, MOST_NEEDED + 1)}
     trained_on = {**train, **val, "stats": at("stats"), **text, **own_text, "recipe": "{recipe}", **needed}
-    learning = ("training", "model", "diffusion", "losses", "methods.{base}", "datasets.{dataset}", "runtime", "seed")
+    recipe_of = ("text", "diffusion", "methods.{base}", "datasets.{dataset}", "seed")  # what weights say of their model
+    learning = (*recipe_of, "training", "model", "losses", "runtime")
     rate = "learning_rates.{dataset}.{base}"
     evaluation = {**test, **text, "evaluator": at("evaluator"), "protocols": protocols}
     compared = {**evaluation, "index": at("known") if config.copying else ""}
@@ -484,7 +485,7 @@ def declare(config: Config) -> dict[str, Stage]:
         "adopt the official {variant} for {dataset}",
         inputs={"checkpoint": "{checkpoint}", "beside": "{beside}", "mean": "{mean}", "std": "{std}"},
         outputs={"weights": at("official_weights")},
-        knobs=("official.{dataset}.{variant}", "text", "methods.{base}", "datasets.{dataset}"),
+        knobs=("official.{dataset}.{variant}", *recipe_of),
         work="data",
         **on_official,
     )
@@ -523,7 +524,7 @@ def declare(config: Config) -> dict[str, Stage]:
             "protocols": protocols,
         },
         outputs={name: at(name) for name in ("metrics", "summary", "summary_json", "alpha_beta", "learning")},
-        knobs=("runs", "official", "protocol"),
+        knobs=("runs", "official", "motions", "copying", "datasets"),
     )
     stage(
         "complexity",
@@ -532,7 +533,7 @@ def declare(config: Config) -> dict[str, Stage]:
         inputs={"variants": recipes},
         outputs={name: at(name) for name in ("complexity", "complexity_time")},
         measured=("complexity_time",),
-        knobs=("complexity", "model", "text", "diffusion", "methods", "datasets", "runs", "runtime"),
+        knobs=("complexity", "model", "text", "diffusion", "methods", "datasets", "runs", "runtime", "seed"),
         threads="machine",
         work="evaluation",
         devices="one",
@@ -595,10 +596,10 @@ def declare(config: Config) -> dict[str, Stage]:
             "runs",
             "official",
             "motions",
-            "protocol",
             "text",
             "datasets",
-            "complexity",
+            "methods",
+            "copying",
             *union(tables(config), "knobs"),
         ),
         category="Tables",
@@ -627,7 +628,7 @@ def declare(config: Config) -> dict[str, Stage]:
             "records": [str(job.record) for job in before],
         },
         outputs={"page": at("report"), "document": at("report_document")},
-        knobs=tuple(dict.fromkeys(knob for job in exhibited for knob in job.knobs)),
+        knobs=tuple(dict.fromkeys(["diffusion", *(knob for job in exhibited for knob in job.knobs)])),
         category="Report",
     )
     return stages

@@ -1,4 +1,4 @@
-"""What ``make gpu`` measured, as Markdown."""
+"""The measurements of ``make gpu`` as Markdown."""
 
 from pathlib import Path
 
@@ -18,7 +18,8 @@ MEASURED = path("bench", profile="paper", table=TABLES[0], format="csv").parent
 """Where it writes."""
 FOLDER = Path("docs/bench/gpu")
 """Where a run is published."""
-FILES = (*(f"{name}.csv" for name in TABLES), "tests.csv", "precision.csv")
+MAINS = (f"{TABLES[0]}.csv", "tests.csv", "crossover.csv", "precision.csv")
+"""Files with a record: the bench's, which describes its other tables too, and three more."""
 NOTHING = "Nothing has been measured on a GPU yet: `make gpu` does it, on a machine that has one.\n"
 
 
@@ -28,10 +29,16 @@ def summary() -> str:
 
 
 def render(folder: Path) -> str:
-    """The run whose files lie in ``folder``."""
+    """The run whose files are in ``folder``."""
     outcomes = pd.read_csv(folder / "tests.csv").set_index("outcome")["tests"]
     counted = ", ".join(f"{count} {name}" for name, count in outcomes.items() if count or name == "passed")
-    parts = [f"Tests on the GPU: {counted}.\n", _sampling(folder), _memory(folder), _precision(folder)]
+    parts = [
+        f"Tests on the GPU: {counted}.\n",
+        _sampling(folder),
+        _memory(folder),
+        _crossover(folder),
+        _precision(folder),
+    ]
     return "\n".join([*parts, speed.render(folder)])
 
 
@@ -66,6 +73,17 @@ def _memory(folder: Path) -> str:
     return grid(["Memory of a guided step (MiB), frames", *map(str, sizes)], rows)
 
 
+def _crossover(folder: Path) -> str:
+    """Elapsed time and memory of a layer of attention and one of Mamba-1 over the length."""
+    found = pd.read_csv(folder / "crossover.csv")
+    times, memory = (found.pivot_table(value, "steps", "side") for value in ("wall_median", "memory_mib"))
+    rows = [
+        [str(steps), *(significant(float(value), 3) for value in (*of_time, *of_memory))]
+        for steps, of_time, of_memory in zip(times.index, times.to_numpy(), memory.to_numpy(), strict=True)
+    ]
+    return grid(["One layer, steps", *(f"{side} (ms)" for side in times), *(f"{side} (MiB)" for side in memory)], rows)
+
+
 def _precision(folder: Path) -> str:
     """What bfloat16 changes of each metric, and the half width of its 95% interval over repeats on the same clips."""
     found = pd.read_csv(folder / "precision.csv")
@@ -82,4 +100,4 @@ def _precision(folder: Path) -> str:
                 interval(half_width(change), known.digits),
             ]
         )
-    return grid(["Metric of the demo checkpoint", "float32", "change with bfloat16", "±"], rows)
+    return grid(["Metric of the demo checkpoint, smoke's evaluator", "float32", "change with bfloat16", "±"], rows)

@@ -10,7 +10,7 @@ from workflow.results.power import MOST, needed
 from workflow.tables.markdown import grid
 from workflow.tables.tabular import signed, significant
 
-SHOWN = (2, 3, 5, 7, 10, 20)
+COUNTED = (2, 3, 5, 7, 10, 20)
 """Numbers of seeds for which the decided claims are counted."""
 
 
@@ -18,8 +18,8 @@ def render() -> str:
     """How many claims each number of seeds decides, and the seeds that each claim needs."""
     metrics = pd.read_csv(path("metrics", profile=COMMITTED))
     found = needed(load(path("claims_list")), metrics).sort_values("seeds", kind="stable", na_position="last")
-    decided = [str(int((found["seeds"] <= seeds).sum())) for seeds in SHOWN]
-    counts = grid(["Training seeds of each row", *map(str, SHOWN)], [[f"Claims decided, of {len(found)}", *decided]])
+    decided = [str(int((found["seeds"] <= seeds).sum())) for seeds in COUNTED]
+    counts = grid(["Training seeds of each row", *map(str, COUNTED)], [[f"Claims decided, of {len(found)}", *decided]])
     rows = [
         [
             f"{row['claim']} ({dataset_name(row['dataset'])})",

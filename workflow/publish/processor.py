@@ -38,8 +38,7 @@ def _about(path: Path) -> str:
     home = path if record_of(path).exists() else FOLDER / "sampling.csv"  # the profile's record is the sampling's
     record = files.read_json(record_of(home))
     beside = f", beside {record['config']['beside']}" if record["config"]["beside"] else ""
-    runs = record["config"]["repeats"]
-    return f"Code {revision_name(record)}, {record['device']}{beside}; medians of {runs} runs, in brackets quartiles."
+    return f"Code {revision_name(record)}, {record['device']}{beside}."
 
 
 def _sampling(rows: pd.DataFrame) -> str:
@@ -55,9 +54,10 @@ def _sampling(rows: pd.DataFrame) -> str:
     ]
     one = rows.iloc[0]
     text = (
-        f"A guided step of DDIM at the paper's size, {one['frames']} frames, one clip; a sampling takes {one['steps']}."
+        f"A guided step of DDIM at the paper's size, {one['frames']} frames, one clip; a sampling takes "
+        f"{one['steps']}. Medians of {one['runs']} runs, in brackets quartiles."
     )
-    head = ["Model", "a step (ms)", "a sampling (s)", "times faster than our InterGen"]
+    head = ["Model", "a step (ms)", "a sampling (s)", "times faster than InterGen here"]
     return f"{text}\n\n{grid(head, body)}"
 
 
@@ -75,7 +75,8 @@ def _profile(rows: pd.DataFrame) -> str:
     text = (
         "The same step by kind of work. The floor is the least that this processor needs: arithmetic at the rate of a "
         f"large product ({rate:.0f} GFLOP/s), or what is read and written at the speed of a large copy "
-        f"({speed:.0f} GB/s), whichever takes longer."
+        f"({speed:.0f} GB/s), whichever takes longer. Medians of three steps of each model, under a tracer; "
+        "what a step takes without one, beyond the sum of its operations, is in the last line of each."
     )
     return f"{text}\n\n{grid(['Model', 'work', 'ms', 'floor (ms)'], body)}"
 
@@ -100,7 +101,8 @@ def _step(rows: pd.DataFrame) -> str:
     scans = rows[rows["part"].isin(("scans", "convolutions"))]
     slower = scans["milliseconds"] / scans["floor"]
     text = (
-        "The steps of the table above by kind of work: forward, backward and the optimiser. Floors are as above; of "
+        "The steps of the table above by kind of work: forward, backward and the optimiser; medians of three "
+        "steps of each model, under a tracer. Floors are as above; of "
         "backward scans and of convolutions they are only the bytes, and an operation in place counts nothing. By its "
         f"floor InterMamba's step would be {lead} times faster than InterGen's. It is not, because tensors are small "
         f"at these sizes: one of the other passes costs {each.min():.0f} to {each.max():.0f} microseconds above its "
@@ -126,39 +128,47 @@ def _training(rows: pd.DataFrame) -> str:
             what = f"reading the clips, {share:.0f} times faster than the fastest step"
             body.append([shape, what, _time(reading), MISSING])
     head = ["Profile", "Model", "a step (ms)", "times faster than InterGen"]
-    return f"An optimisation step in float32.\n\n{grid(head, body)}"
+    return f"An optimisation step in float32; medians, in brackets quartiles.\n\n{grid(head, body)}"
 
 
 def _scan(rows: pd.DataFrame) -> str:
     keys = ["channels", "steps", "threads"]
+    sides = {side: part.set_index(keys) for side, part in rows.groupby("side")}
     times = rows.set_index([*keys, "side"])["wall_median"].unstack("side")
     ratio = times["ggml"] / times["ours"]
     body = [
         [str(value) for value in key]
-        + [significant(times.loc[key, side], 3) for side in ("ours", "ggml")]
+        + [_time(sides[side].loc[key], "wall") for side in ("ours", "ggml")]
         + [f"{ratio[key]:.1f}"]
         for key in times.index
     ]
     text = (
         "`selective_scan` beside the node `GGML_OP_SSM_SCAN` of llama.cpp's library on the same numbers, forward, one "
-        "sequence, 16 states, with the softplus of the step sizes. Elapsed time: both cores were held for it alone. "
-        f"Ours is {ratio.min():.1f} to {ratio.max():.1f} times faster."
+        "sequence, 16 states, with the softplus of the step sizes. Elapsed time: both cores were held for it alone; "
+        f"medians of {rows['runs'].iloc[0]} runs, in brackets quartiles. "
+        f"This scan is {ratio.min():.1f} to {ratio.max():.1f} times faster."
     )
-    head = ["channels", "steps", "threads", "ours (ms)", "ggml (ms)", "times faster"]
+    head = ["channels", "steps", "threads", "this scan (ms)", "ggml (ms)", "times faster"]
     return f"{text}\n\n{grid(head, body)}"
 
 
 def _crossover(rows: pd.DataFrame) -> str:
     times, memory = (rows.pivot_table(value, "steps", "side") for value in ("cpu_median", "memory_mib"))
+    sides = [rows[rows["side"] == side].set_index("steps") for side in times]
     body = [
-        [str(steps), *(significant(float(value), 3) for value in (*of_time, *of_memory))]
-        for steps, of_time, of_memory in zip(times.index, times.to_numpy(), memory.to_numpy(), strict=True)
+        [
+            str(steps),
+            *(_time(side.loc[steps]) for side in sides),
+            *(significant(value, 3) for value in memory.loc[steps]),
+        ]
+        for steps in times.index
     ]
     head = ["steps", *(f"{side} (ms)" for side in times), *(f"{side} (MiB)" for side in memory)]
     text = (
         f"One layer of width {rows['width'].iloc[0]} on one sequence, forward: self-attention with its four maps in "
         "PyTorch's fused kernel, and Mamba-1's block with its own sizes (twice the width inside, 16 states). MiB: the "
-        "most that a call holds at once. They take the same time at about "
+        f"most that a call holds at once; times are medians of {rows['runs'].iloc[0]} runs, in brackets quartiles. "
+        "They take the same time at about "
         f"{crossing(times['attention'] / times['Mamba-1']):.0f} steps; a motion has at most 300.\n\n"
         f"![Time and memory over steps](../bench/{PLOT.name})"
     )
@@ -191,8 +201,8 @@ def plot(rows: pd.DataFrame, target: Path) -> None:
         plt.close(figure)
 
 
-def _time(row: Mapping[Any, Any]) -> str:
-    lower, median, upper = (significant(row[f"cpu_{place}"], 3) for place in ("q1", "median", "q3"))
+def _time(row: Mapping[Any, Any], clock: str = "cpu") -> str:
+    lower, median, upper = (significant(row[f"{clock}_{place}"], 3) for place in ("q1", "median", "q3"))
     return f"{median} ({lower}–{upper})"
 
 

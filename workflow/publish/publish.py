@@ -45,8 +45,9 @@ def publish(what: str) -> None:
         main = path("bench", profile="smoke", table=speed.TABLES[0], format="csv")
         _copy([*_recorded(main, "bench --profile smoke"), record_of(main)], speed.FOLDER, "bench")
     elif what == "gpu":
-        beside = [gpu.MEASURED / name for name in gpu.FILES]
-        _copy([*beside, *map(record_of, (beside[0], *beside[-2:]))], gpu.FOLDER, "make gpu")
+        mains = [gpu.MEASURED / name for name in gpu.MAINS]
+        measured = [one for main in mains for one in (*_recorded(main, "make gpu"), record_of(main))]
+        _copy(measured, gpu.FOLDER, "make gpu")
     elif what == "demo":
         demo.publish()
     elif what != "study":

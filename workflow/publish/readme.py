@@ -47,7 +47,7 @@ SMOKE = Path("docs/smoke")
 """Folder of the published smoke run."""
 RUN = "run.json"
 """File with facts about that run, beside its tables."""
-SHOWN = [one for one in TABLES.values() if one.in_paper and not one.timed]
+PUBLISHED = [one for one in TABLES.values() if one.in_paper and not one.timed]
 """Tables whose reproduced block is published; timings depend on the machine."""
 
 
@@ -87,7 +87,7 @@ def study() -> str:
     results = read(config, variants())
     claims = pd.read_csv(path("claims", profile=COMMITTED))
     stages = table(config)
-    made = tables.build(results, stages["tables"].job(), SHOWN)
+    made = tables.build(results, stages["tables"].job(), PUBLISHED)
     learned = _lessons(results, claims, stages["figures"].job())
     first, *others = _pictures()
     notes, costs = (path("table", profile=COMMITTED, table=name, format="md") for name in ("claims", "table3"))

@@ -1,4 +1,4 @@
-"""What pages of published measurements have in common."""
+"""Parts that pages of published measurements share."""
 
 from pathlib import Path
 

@@ -80,7 +80,6 @@ class Report:
     """``claims.csv``."""
     claims_file: str
     """Path of ``claims.csv``."""
-    """How an untrained text tower affects these results; empty without one."""
     downloads: Sequence[Download] = ()
 
 
@@ -114,8 +113,8 @@ def render(report: Report) -> str:
         claims_notes=claims.notes,
         claims=topics(report.claims),
         balance=balance(report.claims),
-        style=Markup(sources["style.css"]),  # noqa: S704 - our own file
-        script=Markup("\n".join(sources[name] for name in SCRIPTS)),  # noqa: S704 - our own files
+        style=Markup(sources["style.css"]),  # noqa: S704 - this project's file
+        script=Markup("\n".join(sources[name] for name in SCRIPTS)),  # noqa: S704 - this project's files
         data=Markup(_json(_data(report, book))),  # noqa: S704 - escaped for its place by _json
     )
 
@@ -135,7 +134,7 @@ class Book:
             details = {name: details[name] for name in details if name == "note"}  # what is printed is all there is
         text = cell.text + (f" ± {cell.interval}" if cell.interval else "")
         text += f", σ {cell.scatter}" if cell.scatter else ""
-        self.cells.append({"title": title, "shown": text, "details": details, "sources": sources})
+        self.cells.append({"title": title, "text": text, "details": details, "sources": sources})
         return len(self.cells) - 1
 
     def _files(self, source: str) -> list[str]:

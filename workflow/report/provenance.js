@@ -71,8 +71,8 @@ export function mountProvenance(root, dialog, data) {
   }
 
   function ofCell(number) {
-    const { title, shown, details, sources } = data.cells[number];
-    const parts = [node("p", shown, { class: "big" }), list(Object.entries(details).map(([name, value]) => [NAMES[name] ?? name, value]))];
+    const { title, text, details, sources } = data.cells[number];
+    const parts = [node("p", text, { class: "big" }), list(Object.entries(details).map(([name, value]) => [NAMES[name] ?? name, value]))];
     if (sources.length) {
       parts.push(node("h3", sources.some((path) => data.made[path]) ? "Where it comes from" : "Transcribed from"));
       parts.push(fileList(Object.fromEntries(sources.map((path) => [path, data.records[data.made[path]]?.outputs[path]]))));

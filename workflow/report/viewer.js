@@ -55,7 +55,7 @@ export function lens(view, centre, reach, width, height) {
   };
 }
 
-/** The outline of two discs and what lies between them, as a path on the context. */
+/** The outline of two discs and the area between them, as a path on the context. */
 function capsule(context, [x1, y1], r1, [x2, y2], r2) {
   const along = Math.hypot(x2 - x1, y2 - y1);
   context.beginPath();

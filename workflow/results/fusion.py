@@ -1,4 +1,4 @@
-"""What fusion weights do after training: effects of changing them, and the paragraph that says so."""
+"""Effects of changing fusion weights after training, and the paragraph about them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a study teaches, in about ten sentences, each with its numbers and the table or figure that holds them.
+"""Lessons of a study, in about ten sentences, each with its numbers and the table or figure that holds them.
 
 The page, the PDF and the documents say it in these words. A sentence whose measurement a profile does not make is left
 out. Differences between rows are those of :mod:`workflow.results.contrasts`, over training seeds.
@@ -220,7 +220,7 @@ def _sampled(measured: pd.DataFrame, by: list[str]) -> Iterator[tuple[Dataset, p
 
 
 def _difference(results: Results, dataset: Dataset, first: str, second: str) -> str:
-    """Of R-precision over training seeds, with its interval; empty where rows were trained once."""
+    """The difference in R-precision over training seeds, with its interval; empty where rows were trained once."""
     try:
         found = Blocks(trainings(results.metrics, dataset, PRECISION)).difference(first, second)
     except ValueError:

@@ -30,6 +30,7 @@ METHOD = Method(
     network="intermamba.models.intermamba:InterMamba",
     options=InterMambaOptions,
     sources={
-        "all": "the paper, Section 5.1; where it is silent, InterGen or our choice (docs/explanation/deviations.md)"
+        "all": "the paper, Section 5.1; where it is silent, InterGen or a choice of this project "
+        "(docs/explanation/deviations.md)"
     },
 )

@@ -36,7 +36,7 @@ def official_name(name: str) -> str:
 
 
 def sizes_of(weights: Weights, layers: int, feedforward: int) -> dict[str, int]:
-    """Sizes that all of MDM's networks tell; the number of heads leaves no trace in weights."""
+    """Sizes that the weights of all of MDM's networks reveal; the number of heads leaves no trace in them."""
     width, text_width = weights.matrix("embed_text.weight")
     return {"width": width, "text_width": text_width, "transformer_blocks": layers, "feedforward": feedforward}
 
