@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from intermamba.config import Config, Dataset, SyntheticConfig, load
+from intermamba.models import label_of
 from intermamba.names import dataset_name
 from intermamba.progress import duration
 from workflow.graph import plan
@@ -161,11 +162,29 @@ def _study(rows: pd.DataFrame) -> str:
         "ten times the clips, three seeds": repeated(sized(base, clips=TEN), 3),
     }
     body = [[name, *_cost(config, measured, rows)] for name, config in cases.items()]
-    head = ["Study", "trainings", "training", "sampling", "data", "disk (GB)", "on 8 devices", "on 64"]
+    head = [
+        "Study",
+        "trainings",
+        "training",
+        "sampling",
+        "data",
+        "a device (GiB)",
+        "a job (GiB)",
+        "disk (GB)",
+        "on 8 devices",
+        "on 64",
+    ]
+    rest = [variant for variant in {name for _, name, _ in base.rows()} if variant not in measured.clip_seconds]
     text = (
-        "Hours of all jobs of the profile `paper`, on generated clips as many as the official ones. `intermamba plan` "
-        f"computes them from steps and samplings measured on {' and '.join(measured.devices)} (docs/paper); the stages "
-        "that read data follow the fits above. A GPU divides training and sampling by its speed over this processor."
+        "Hours of the rows' trainings, of all that samples, and of the stages that read data, of the profile `paper` "
+        "on generated clips as many as the official ones. `intermamba plan` computes them from steps and samplings "
+        f"measured on {' and '.join(measured.devices)} (docs/paper): steps of "
+        f"{', '.join(map(label_of, measured.clip_seconds))}; those of the other {len(rest)} rows are in proportion to "
+        "their multiply-accumulates, and half the frames count as half the time. Stages that read data follow the fits "
+        "above. Trainings before a row's and those of evaluators are in no column, and in the length on several "
+        "devices with their time limit. Memory is the most that a measured training needs on its device, and the most "
+        "that a stage that reads data holds. A GPU divides training and sampling by its speed over this processor, "
+        "which is not known."
     )
     return f"## A whole study\n\n{text}\n\n{grid(head, body)}"
 
@@ -193,7 +212,7 @@ def repeated(config: Config, times: int) -> Config:
 
 
 def _cost(config: Config, measured: plan.Measurements, rows: pd.DataFrame) -> list[str]:
-    """Cells of a study: trainings, hours of training, sampling and data, disk, and length on several devices."""
+    """Cells of a study: trainings, hours of training, sampling and data, memory, disk, length on several devices."""
     costs = [_fitted(config, cost, rows) for cost in plan.costs(config, measured)]
     stages = plan.by_stage(costs)
     hours = {name: sum(cost.hours for cost in of) for name, of in stages.items()}
@@ -205,6 +224,8 @@ def _cost(config: Config, measured: plan.Measurements, rows: pd.DataFrame) -> li
         str(len(stages["train"])),
         *(f"{value:,.0f} h" for value in (hours["train"], sampling)),
         f"{data:.1f} h",
+        f"{max(cost.memory or 0.0 for cost in costs):.0f}",
+        f"{max(_held(config, cost, rows) for cost in costs):.1f}",
         f"{disk / 1e9:,.0f}",
         *(f"{value:,.0f} h" for value in length.values()),
     ]
@@ -216,6 +237,14 @@ def _fitted(config: Config, cost: plan.Cost, rows: pd.DataFrame) -> plan.Cost:
         return cost
     of = rows[(rows["stage"] == cost.job.stage) & (rows["dataset"] == cost.job.dataset)]
     return replace(cost, hours=fit(of, "seconds").at(*_size(config, of, cost.job.dataset)) / 3600, basis="scaled")
+
+
+def _held(config: Config, cost: plan.Cost, rows: pd.DataFrame) -> float:
+    """GiB that a stage that reads data holds, as fitted; 0 for others."""
+    if cost.job.stage not in DATA_STAGES:
+        return 0.0
+    of = rows[(rows["stage"] == cost.job.stage) & (rows["dataset"] == cost.job.dataset)]
+    return fit(of, "held").at(*_size(config, of, cost.job.dataset)) / 2**30
 
 
 def _split_bytes(config: Config, rows: pd.DataFrame, dataset: Dataset) -> float:
