@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 from places import ROOT
 
-PROGRAM = ROOT / "tests/support/compiled_kernels.py"
+PROGRAM = ROOT / "benchmarks/kernels.py"
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton has no package for this system")
 
 
@@ -20,7 +20,7 @@ needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton ha
 def test_no_kernel_spills(precision: str, pytestconfig: pytest.Config) -> None:
     """Each tile for one architecture, and the extremes for all; with ``--exhaustive``, all for all."""
     exhaustive = pytestconfig.getoption("exhaustive")
-    words = [sys.executable, str(PROGRAM), precision, *["exhaustive"] * exhaustive]
+    words = [sys.executable, str(PROGRAM), "--precision", precision, *["--exhaustive"] * exhaustive]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     found = {tuple(map(str, cell)): needed for cell, needed in json.loads(done.stdout.splitlines()[-1])}

@@ -20,6 +20,7 @@ from workflow.graph.stages import table
 from workflow.publish import (
     commands,
     gpu,
+    kernels,
     learning,
     levers,
     paper_size,
@@ -219,6 +220,7 @@ _PARTS: dict[str, Callable[[], str]] = {
     "paper size": lambda: paper_size.render(variants()),
     "bench": speed.summary,
     "gpu": gpu.summary,
+    "kernels": kernels.render,
     "parameters": parameters.render,
     "protocols": parameters.protocols,
     "commands": commands.render,
@@ -233,7 +235,7 @@ _PARTS: dict[str, Callable[[], str]] = {
 DOCUMENTS = {
     Path("README.md"): ("smoke", "study summary"),
     Path("docs/reference/results.md"): ("study",),
-    Path("docs/reference/costs.md"): ("paper size", "bench", "gpu"),
+    Path("docs/reference/costs.md"): ("paper size", "bench", "gpu", "kernels"),
     Path("docs/reference/parameters.md"): ("parameters",),
     Path("docs/reference/protocols.md"): ("protocols",),
     Path("docs/reference/commands.md"): ("commands",),

@@ -1,27 +1,31 @@
-"""Resources of the scan's Triton kernels as JSON, for one precision, determined without a GPU: registers, stack, shared
-memory, warps. A program of its own, since the checks that tests put into functions would be in the kernels too.
+"""Resources of the scan's Triton kernels, determined without a GPU: registers, stack, shared memory, warps.
 
-    python tests/support/compiled_kernels.py float32 [exhaustive]
+    python benchmarks/kernels.py --states 16 --output docs/bench/kernels.csv    # every tile, architecture and precision
+    python benchmarks/kernels.py --precision float32 [--exhaustive]             # as JSON, for the tests
 
 Triton compiles for a GPU that is not present, and NVIDIA's ``cuobjdump``, which is part of Triton's wheel, reads the
-resources of the compiled kernel. By default each candidate tile is compiled for one architecture and precision, in
-turn, and only the largest tile of the fewest and of the most states for all of them.
+resources of the compiled kernel. For the tests each candidate tile is compiled for one architecture and precision, in
+turn, and only the largest tile of the fewest and of the most states for all of them, unless ``--exhaustive`` is given.
+It is a program of its own, since the checks that tests put into functions would be in the kernels too.
 """
 
+import argparse
 import json
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from itertools import cycle, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from intermamba import files
+from intermamba.provenance import recorded
 from intermamba.ssm import triton as kernels
 
 KERNELS = {"forward": kernels._forward, "backward": kernels._backward}
@@ -98,6 +102,30 @@ def chosen(precision: str, exhaustive: bool) -> list[tuple[str, int, str, int, t
     return cells
 
 
-if __name__ == "__main__":
-    found = [(cell, resources(*cell)._asdict()) for cell in chosen(sys.argv[1], "exhaustive" in sys.argv)]
+def table(states: int) -> pd.DataFrame:
+    """A row per kernel, architecture, precision and candidate tile."""
+    cells = product(KERNELS, ARCHITECTURES, PRECISIONS, tiles(states))
+    return pd.DataFrame(
+        {"pass": which, "architecture": architecture, "precision": precision, "states": states, "channels": tile[0]}
+        | resources(which, architecture, precision, states, tile)._asdict()
+        for which, architecture, precision, tile in cells
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--precision", choices=PRECISIONS)
+    parser.add_argument("--exhaustive", action="store_true")
+    parser.add_argument("--states", type=int, default=16)
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    if options.output:
+        with recorded("kernels", [options.output], config={"states": options.states}):
+            files.write_csv(options.output, table(options.states))
+        return
+    found = [(cell, resources(*cell)._asdict()) for cell in chosen(options.precision, options.exhaustive)]
     print(json.dumps(found))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
