@@ -27,6 +27,7 @@ from triton.compiler import ASTSource
 from intermamba import files
 from intermamba.provenance import recorded
 from intermamba.ssm import triton as kernels
+from intermamba.ssm import triton_passes as passes
 
 KERNELS = {"forward": kernels._forward, "backward": kernels._backward}
 ARCHITECTURES = (80, 90, 100)
@@ -35,8 +36,16 @@ WARP = 32
 """Threads of a warp."""
 PRECISIONS = {"float32": "fp32", "bfloat16": "bf16"}
 STATES = (4, 8, 16, 32, 64)
-SEQUENCES = {f"{name}_at" for name in ("u", "delta", "b", "c", "y", "grad", "grad_u", "grad_delta")}
-"""Pointers to values of the input's type; all others are float32."""
+PASSES: dict[str, tuple[Any, dict[str, int]]] = {
+    "convolution": (passes._conv_forward, {"K": 4}),
+    "convolution backward": (passes._conv_backward, {"K": 4, "PLACES": 4}),
+    "normalisation": (passes._norm_forward, {}),
+    "normalisation backward": (passes._norm_backward, {}),
+}
+"""Kernels around the scan, and constants of Mamba's filters of four."""
+TYPES = {"real_at": "*u8", "eps": "fp32"}
+SEQUENCES = {f"{name}_at" for name in ("u", "delta", "b", "c", "x", "y", "grad", "grad_u", "grad_delta", "by_x")}
+"""Pointers to values of the input's type; others but those of ``TYPES`` are float32."""
 _TOOL = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
 
 
@@ -65,21 +74,36 @@ def resources(which: str, architecture: int, precision: str, states: int, tile: 
     constants: dict[str, Any] = {"softplus": True, "has_skip": True, "has_bias": True}
     constants |= {"BE": channels, "N": triton.next_power_of_2(states), "K": kernels.STEPS}
     constants |= {"GROUP": kernels.GROUP} if which == "backward" else {"keep": True}
-    kernel = KERNELS[which]
-    source = ASTSource(kernel, {name: _kind(name, precision, constants) for name in kernel.arg_names}, constants)
     options = {"num_warps": warps, "maxnreg": kernels.REGISTERS}
-    compiled = triton.compile(source, target=GPUTarget("cuda", architecture, WARP), options=options)
+    return _compiled(KERNELS[which], architecture, precision, constants, options)
+
+
+def around(which: str, architecture: int, precision: str) -> Resources:
+    """Resources of one of :data:`PASSES`, with its largest tile."""
+    kernel, constants = PASSES[which]
+    constants = constants | passes.tile(passes.CHANNELS, passes.STEPS)
+    return _compiled(kernel, architecture, precision, constants, {"num_warps": passes.WARPS})
+
+
+def _compiled(
+    kernel: Any, architecture: int, precision: str, constants: dict[str, Any], options: dict[str, Any]
+) -> Resources:
+    source = ASTSource(kernel, {name: _kind(name, precision, constants) for name in kernel.arg_names}, constants)
+    target = GPUTarget("cuda", architecture, WARP)
+    compiled = triton.compile(source, target=target, options=options | {"enable_fp_fusion": True})
     with tempfile.NamedTemporaryFile(suffix=".cubin") as binary:
         binary.write(compiled.asm["cubin"])
         binary.flush()
         done = subprocess.run([_TOOL, "--dump-resource-usage", binary.name], capture_output=True, text=True, check=True)
     found = {name: int(re.search(rf"\b{name}:(\d+)", done.stdout)[1]) for name in ("REG", "STACK")}
-    return Resources(found["REG"], found["STACK"], compiled.metadata.shared, warps)
+    return Resources(found["REG"], found["STACK"], compiled.metadata.shared, options["num_warps"])
 
 
 def _kind(name: str, precision: str, constants: dict[str, Any]) -> str:
     if name in constants:
         return "constexpr"
+    if name in TYPES:
+        return TYPES[name]
     if not name.endswith("_at"):
         return "i32"
     return f"*{PRECISIONS[precision] if name in SEQUENCES else 'fp32'}"
@@ -124,6 +148,8 @@ def main() -> None:
             files.write_csv(options.output, table(options.states))
         return
     found = [(cell, resources(*cell)._asdict()) for cell in chosen(options.precision, options.exhaustive)]
+    others = product(PASSES, ARCHITECTURES, [options.precision])
+    found += [((*cell, 0, (passes.CHANNELS, passes.WARPS)), around(*cell)._asdict()) for cell in others]
     print(json.dumps(found))  # noqa: T201
 
 

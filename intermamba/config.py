@@ -341,15 +341,16 @@ class EvaluatorTrainingConfig(Section):
     official: InterXRecipeConfig | None = None
     """The authors' recipe; Inter-X only."""
     epochs: Positive
-    """Passes over the training split; Inter-X's movement encoder is trained first, for a quarter of as many."""
+    """Passes over the training split; Inter-X's movement encoder is trained first, for a quarter of as many [this
+    project's]."""
     batch: Annotated[int, Field(gt=1)]
-    """Clips per step, each of which is contrasted with the others."""
+    """Clips per step, each of which is contrasted with the others [this project's]."""
     learning_rate: Annotated[float, Field(gt=0)]
-    """Peak learning rate of AdamW."""
+    """Peak learning rate of AdamW [this project's]."""
     weight_decay: Annotated[float, Field(ge=0)]
-    """Weight decay of AdamW."""
+    """Weight decay of AdamW [this project's]."""
     margin: Annotated[float, Field(gt=0)]
-    """Contrastive margin; Inter-X only."""
+    """Contrastive margin; Inter-X only [this project's]."""
 
     @model_validator(mode="after")
     def _released(self) -> "EvaluatorTrainingConfig":

@@ -11,6 +11,8 @@ from intermamba.cost.scans import arguments, sides
 from intermamba.generate import sampler_of
 from intermamba.models import Network, find
 from intermamba.models.astm import Scan
+from intermamba.ssm.conv import causal_conv_silu
+from intermamba.ssm.norm import masked_norm
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]
 SHAPES = ((1, 1, 1, 1), (2, 7, 33, 3), (3, 130, 300, 16), (2, 64, 1024, 64))
@@ -48,6 +50,32 @@ def test_scan_and_gradients_equal_the_float64_reference(backend: str, shape: tup
     for ours, exact in zip(*found, strict=True):
         scale = exact.abs().max().clamp_min(1e-3)
         assert (ours - exact).abs().max() <= TOLERANCES[dtype] * scale
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("shape", [(2, 7, 33), (3, 130, 300), (1, 1024, 75)], ids=str)
+def test_passes_around_the_scan_equal_plain_pytorch_in_float64(shape: tuple[int, int, int], turned: bool):
+    draws = torch.Generator().manual_seed(0)
+    batch, channels, _ = shape
+    x = torch.randn(shape, generator=draws)
+    x = x.mT.contiguous().mT if turned else x
+    weight, bias, shift = (torch.randn(*one, generator=draws) for one in ((channels, 4), (channels,), (channels,)))
+    real = torch.arange(channels) < torch.tensor([channels, *[max(1, channels - 2)] * (batch - 1)])[:, None]
+    for function, values in (
+        (
+            lambda fused, x, w, b, s: causal_conv_silu(x, w, b, real.to(x.device), s, fused=fused),
+            (x, weight, bias, shift),
+        ),
+        (lambda fused, x, w, b: masked_norm(x, w, b, real.to(x.device), 1e-5, fused=fused), (5 + 3 * x, bias, shift)),
+    ):
+        found = []
+        for device, fused in (("cuda", True), ("cpu", False)):
+            leaves = [(one if fused else one.double()).to(device).detach().requires_grad_() for one in values]
+            y = function(fused, *leaves)
+            upstream = torch.sin(torch.arange(y.numel(), device=device)).reshape(y.shape).to(y.dtype)
+            found.append([one.double().cpu() for one in (y, *torch.autograd.grad(y, leaves, upstream))])
+        for ours, exact in zip(*found, strict=True):
+            assert (ours - exact).abs().max() <= 2e-4 * exact.abs().max().clamp_min(1e-3)
 
 
 @pytest.mark.parametrize("name", ["intermamba", "intermamba_light", "intergen", "in2in"])

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-from intermamba.ssm import threads
+from intermamba.ssm import cuda, threads
 from intermamba.ssm.operator import operator
 
 WORK = 2
@@ -26,8 +26,8 @@ def causal_conv_silu(
     """``silu(bias[e] + sum over k of weight[e, k] x[e, l - K + 1 + k])``, zero in channels that are not ``real``.
 
     ``shift`` is added to ``x`` first, in the same pass: it can be the bias of a linear map before this operation.
-    Compiled where ``fused`` and the input allow it (main memory, float32 or less; numba), else in plain PyTorch, which
-    ``torch.compile`` fuses elsewhere. Computed in float32 at least.
+    Compiled where ``fused`` and the input allow it (float32 or less; numba in main memory, Triton on CUDA), else in
+    plain PyTorch. Computed in float32 at least.
     """
     if fused and threads.compiles(x):
         real = torch.ones(x.shape[:2], dtype=torch.bool) if real is None else real.contiguous()
@@ -36,6 +36,10 @@ def causal_conv_silu(
         parameters = (value.float().contiguous() for value in (weight, bias, shift))
         out: Tensor = _PASS(x.float(), *parameters, real)
         return out
+    if fused and cuda.fuses(x):
+        from intermamba.ssm import triton_passes
+
+        return triton_passes.causal_conv_silu(x, weight, bias, real, shift)
     if shift is not None:
         x = x + shift[:, None]
     length, taps = x.shape[2], weight.shape[1]

@@ -1,5 +1,6 @@
 """Backends for CUDA, loaded when first used: Triton kernels, and the official kernel if it is installed."""
 
+from functools import cache
 from importlib.util import find_spec
 
 from jaxtyping import Float
@@ -15,9 +16,15 @@ def supports(u: Float[Tensor, "B E L"], discretisation: str) -> bool:
     return u.device.type == "cuda" and u.dtype in SINGLE and discretisation == "mamba"
 
 
+@cache
 def available() -> bool:
     """Whether Triton is installed; it comes with PyTorch for CUDA."""
     return find_spec("triton") is not None
+
+
+def fuses(x: Float[Tensor, "..."]) -> bool:
+    """Whether the passes around the scan (:mod:`intermamba.ssm.triton_passes`) take such a tensor."""
+    return x.device.type == "cuda" and x.dtype in SINGLE and available()
 
 
 def triton_scan(scan: Inputs, discretisation: str) -> Float[Tensor, "B E L"]:

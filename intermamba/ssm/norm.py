@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from intermamba.ssm import threads
+from intermamba.ssm import cuda, threads
 from intermamba.ssm.operator import operator
 
 WORK = 1
@@ -24,13 +24,17 @@ def masked_norm(
 ) -> Float[Tensor, "B E L"]:
     """Layer normalisation of every channel over the channels, with mean and variance of the ``real`` ones.
 
-    Compiled where ``fused`` and the input allow it (main memory, float32 or less; numba), else in plain PyTorch, which
-    ``torch.compile`` fuses elsewhere. Computed in float32 at least.
+    Compiled where ``fused`` and the input allow it (float32 or less; numba in main memory, Triton on CUDA), else in
+    plain PyTorch. Computed in float32 at least.
     """
     if fused and threads.compiles(x):
         threads.check_channels(x, weight, bias, real[0])
         y: Tensor = _PASS(x.float(), weight.contiguous(), bias.contiguous(), real.contiguous(), eps)
         return y
+    if fused and cuda.fuses(x):
+        from intermamba.ssm import triton_passes
+
+        return triton_passes.masked_norm(x, weight, bias, real, eps)
     share = (real / real.sum(1, keepdim=True)).to(weight.dtype).unsqueeze(2)  # a product with it, summed, is a mean
     centred = x - (x * share).sum(1, keepdim=True)
     scale = torch.rsqrt((centred.square() * share).sum(1, keepdim=True) + eps)

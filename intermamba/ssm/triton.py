@@ -56,7 +56,7 @@ def _launch_forward(scan: Inputs, keep: bool) -> tuple[Tensor, Tensor]:
         u, delta, A.contiguous(), B, C, _vector(D, A), _vector(bias, A), y, starts,
         *u.stride(), *delta.stride(), *B.stride(), *C.stride(), *y.stride(),
         _size(u), channels, length, states, softplus, D is not None, bias is not None, keep,
-        N=triton.next_power_of_2(states), K=STEPS,
+        N=triton.next_power_of_2(states), K=STEPS, enable_fp_fusion=True,
     )  # fmt: skip
     return y, starts
 
@@ -84,7 +84,7 @@ def _launch_backward(
         by_u, by_delta, by_rates, by_b, by_c, by_skip, by_bias,
         *u.stride(), *delta.stride(), *B.stride(), *C.stride(), *grad.stride(), *by_u.stride(), *by_delta.stride(),
         _size(u), batch, channels, length, states, softplus, D is not None, bias is not None,
-        GROUP=GROUP, N=triton.next_power_of_2(states), K=STEPS,
+        GROUP=GROUP, N=triton.next_power_of_2(states), K=STEPS, enable_fp_fusion=True,
     )  # fmt: skip
     rest = zip((by_rates, by_b, by_c, by_skip, by_bias), (A, B, C, D, bias), strict=True)
     return by_u, by_delta, *(value.sum(0).to(value.dtype if like is None else like.dtype) for value, like in rest)

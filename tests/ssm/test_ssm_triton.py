@@ -58,8 +58,58 @@ check(3, 6, 2, {"bias", "softplus"}, torch.bfloat16, 2e-2)
 """
 
 
+PASSES = """
+import torch
+from torch._subclasses import FakeTensorMode
+from intermamba.ssm import triton_passes as passes
+from intermamba.ssm.conv import causal_conv_silu
+from intermamba.ssm.norm import masked_norm
+
+passes.CHANNELS, passes.STEPS = 4, 8
+
+def check(kernel, plain, values, tolerance=2e-5):
+    results = []
+    for function, precise in ((kernel, False), (plain, True)):
+        leaves = [(one.double() if precise else one).detach().requires_grad_() for one in values]
+        y = function(*leaves)
+        upstream = torch.sin(torch.arange(y.numel())).reshape(y.shape).to(y.dtype)
+        results.append([y, *torch.autograd.grad(y, leaves, upstream)])
+        if not precise:
+            with FakeTensorMode(allow_non_fake_inputs=True) as fake:
+                fakes = [fake.from_tensor(one.detach()).requires_grad_() for one in values]
+                claimed = function(*fakes)
+                claimed = [claimed, *torch.autograd.grad(claimed.sum(), fakes)]
+    for ours, one in zip(results[0], claimed, strict=True):  # what the compiler is told
+        assert (one.shape, one.stride(), one.dtype) == (ours.shape, ours.stride(), ours.dtype)
+    for ours, exact in zip(*results, strict=True):
+        scale = exact.abs().max().clamp_min(1e-3)
+        assert (ours - exact).abs().max() <= tolerance * scale, ((ours - exact).abs().max(), scale)
+
+draws = torch.Generator().manual_seed(0)
+for channels, steps, taps, turned, dtypes in ((6, 9, 4, True, 2), (3, 2, 3, False, 1)):
+    def random(*shape):
+        return torch.randn(*shape, generator=draws)
+    x = random(2, steps, channels).mT if turned else random(2, channels, steps)
+    real = torch.arange(channels) < torch.tensor([channels, max(1, channels - 2)])[:, None]
+    for dtype, tolerance in ((torch.float32, 2e-5), (torch.bfloat16, 2e-2))[:dtypes]:
+        check(
+            lambda x, w, b, s: passes.causal_conv_silu(x, w, b, real, s),
+            lambda x, w, b, s: causal_conv_silu(x, w, b, real, s, fused=False),
+            [x.to(dtype), random(channels, taps), random(channels), random(channels)],
+            tolerance,
+        )
+        check(
+            lambda x, w, b: passes.masked_norm(x, w, b, real, 1e-5),
+            lambda x, w, b: masked_norm(x, w, b, real, 1e-5, fused=False),
+            [(5 + 3 * x).to(dtype), random(channels), random(channels)],
+            max(tolerance, 2e-4),
+        )
+"""
+
+
 @pytest.mark.skipif(find_spec("triton") is None, reason="Triton has no package for this system")
-def test_kernels_equal_the_reference_in_the_interpreter():
+@pytest.mark.parametrize("program", [CHECK, PASSES], ids=["scan", "passes"])
+def test_kernels_equal_the_reference_in_the_interpreter(program: str):
     environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", CHECK], capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

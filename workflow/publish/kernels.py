@@ -15,9 +15,9 @@ MEASURED = Path("docs/bench/kernels.csv")
 FLOAT = {"float32": 4, "bfloat16": 2}
 """Bytes of a value of the inputs."""
 CHUNK, GROUP = 32, 16
-"""Steps after which the forward pass keeps the states; channels whose sums for B and C the backward pass writes once."""
+"""Steps after which the forward pass keeps the states; channels whose sums for B and C are written once."""
 OPERATIONS = {"forward": 34, "backward": 74}
-"""Arithmetic of a pass for one state, step and channel, an exponential being 13. A prefix scan over 32 steps takes
+"""Arithmetic of a pass for one state, step and channel, an exponential being 13. A prefix scan over 32 steps has
 five levels of three operations; the backward pass has two scans."""
 
 
@@ -51,7 +51,8 @@ def render() -> str:
     head = (
         f"{made_by(MEASURED)}, which compiles for GPUs that it does not have: {len(rows)} kernels of "
         f"{rows['states'].iloc[0]} states, every candidate tile for {', '.join(gpu.name for gpu in GPUS.values())}. "
-        f"Of these, {spilled} spill registers. Nothing here was timed: the counts say what a GPU has to do, not how fast it does it."
+        f"Of these, {spilled} spill registers. Nothing here was timed: the counts say what a GPU has to "
+        "do, not how fast it does it."
     )
     return f"{head}\n\n{_occupancy(rows)}\n{_floors()}"
 
@@ -64,15 +65,14 @@ def resident(registers: int, shared: int, warps: int, gpu: Gpu) -> int:
 
 def _occupancy(rows: pd.DataFrame) -> str:
     body = []
-    for (which, precision, channels, warps), found in rows.groupby(
-        ["pass", "precision", "channels", "warps"], sort=False
-    ):
+    for _, found in rows.groupby(["pass", "precision", "channels", "warps"], sort=False):
         cells = []
         for row in found.to_dict("records"):
-            gpu = GPUS[row["architecture"]]
+            gpu, warps = GPUS[row["architecture"]], int(row["warps"])
             at_once = resident(row["registers"], row["shared"], warps, gpu)
             cells.append(f"{row['registers']}, {row['shared'] / 1024:.1f} KiB, {at_once * warps / WARPS:.0%}")
-        body.append([which, precision, str(channels), str(warps), *cells])
+        one = found.iloc[0]
+        body.append([*(str(one[name]) for name in ("pass", "precision", "channels", "warps")), *cells])
     names = (f"{gpu.name}: registers, shared memory, occupancy" for gpu in GPUS.values())
     return grid(["Pass", "Precision", "channels of a tile", "warps", *names], body)
 
