@@ -18,7 +18,8 @@ from intermamba.job import digest
 from workflow.graph import slurm, store, warm
 from workflow.graph.lock import RUNNER, check, exclusive, exclusive_slurm
 from workflow.graph.machine import has_gpu
-from workflow.graph.stages import as_wildcards, devices, table, targets
+from workflow.graph.stage import as_wildcards
+from workflow.graph.stages import devices, table, targets
 from workflow.graph.terminal import take_over
 
 STORED = workflow.storage_settings.default_storage_provider is not None

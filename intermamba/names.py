@@ -9,6 +9,8 @@ REFERENCES = {"synthetic": "Ground truth", "official": "Real"}
 """Label of the reference motions, by origin: only recorded motions are real."""
 ORIGINS = {"synthetic": "synthetic embedded split", "official": "official data"}
 
+FULL_MODEL = "intermamba"
+"""The row whose parts the ablations leave out."""
 SOLVERS = {"ddim": "DDIM", "dpm-solver++": "DPM-Solver++ (2M)"}
 
 

@@ -43,7 +43,7 @@ def draw(study, job):
 
 
 def declare(config, stages):
-    from workflow.graph.stages import Stage
+    from workflow.graph.stage import Stage
 
     return Stage(
         name="count", profile=config.profile, function="theirs:count", message="count rows", knobs=("runs",),

@@ -14,7 +14,8 @@ from places import ROOT
 from intermamba import config
 from intermamba.errors import StateError
 from workflow.graph import slurm
-from workflow.graph.stages import Work, table
+from workflow.graph.stage import Work
+from workflow.graph.stages import table
 
 
 @pytest.fixture

@@ -11,10 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from intermamba.job import Job
-from intermamba.names import dataset_name, origin_name
+from intermamba.names import FULL_MODEL, dataset_name, origin_name
 from intermamba.reading.documents import read_csv
 from workflow.figures.style import BRANCHES, absent
-from workflow.graph.stages import FULL_MODEL
 from workflow.results.reproduced import Study
 
 

@@ -17,7 +17,8 @@ from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import InterMambaError
 from intermamba.paths import committed
-from workflow.graph.stages import Item, Stage, table
+from workflow.graph.stage import Item, Stage
+from workflow.graph.stages import table
 
 HEADER = """\
 # Compiled from workflow/graph/stages.py by `make dvc.yaml`; edit the table there. For another profile:

@@ -25,7 +25,8 @@ from intermamba.job import Job
 from intermamba.models import find
 from intermamba.paths import path
 from intermamba.reading.documents import read_csv
-from workflow.graph.stages import Stage, devices, table
+from workflow.graph.stage import Stage
+from workflow.graph.stages import devices, table
 
 Basis = Literal["measured", "scaled", "declared"]
 

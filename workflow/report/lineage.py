@@ -6,7 +6,7 @@ from typing import Any
 
 from intermamba import files
 from intermamba.names import revision_name
-from workflow.graph.stages import Stage
+from workflow.graph.stage import Stage
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pandas as pd
 from evaluators.results import BY_COMBINATION, METRICS, NEAREST, RETAKEN
 from intermamba.config import Dataset
 from intermamba.job import Job
-from intermamba.names import dataset_name, solver_name
+from intermamba.names import FULL_MODEL, dataset_name, solver_name
 from workflow.results import fusion
 from workflow.results.aggregate import references
 from workflow.results.contrasts import Blocks, paired, trainings
@@ -23,7 +23,7 @@ from workflow.tables.claims import balance
 from workflow.tables.tabular import decimals, signed
 
 PRECISION, DISTANCE, NEAR = "top3", "fid", "nearest_joints"
-FULL, PRINTED = "intermamba", "intermamba_printed"
+PRINTED = "intermamba_printed"
 ESTIMATED, GIVEN = "t2m", "t2m_given"
 """T2M with lengths that it estimates, and with those of the test clips."""
 PARTS = "Contribution of each part"
@@ -132,17 +132,20 @@ def _seeds(results: Results) -> Iterator[str]:
 
 def _recipe(results: Results) -> Iterator[str]:
     for dataset in results.study.config.runs:
-        if results.runs(dataset, FULL, PRINTED):
-            (own, printed), (near, far) = (
-                [printed(results.study.mean(dataset, "reproduced", name, metric), metric) for name in (FULL, PRINTED)]
+        if results.runs(dataset, FULL_MODEL, PRINTED):
+            (own, other), (near, far) = (
+                [
+                    printed(results.study.mean(dataset, "reproduced", name, metric), metric)
+                    for name in (FULL_MODEL, PRINTED)
+                ]
                 for metric in (PRECISION, DISTANCE)
             )
-            change = _difference(results, dataset, PRINTED, FULL)
+            change = _difference(results, dataset, PRINTED, FULL_MODEL)
             yield (
                 "With the paper's guidance, and with noise levels drawn and sampling steps placed evenly, "
-                f"{results.study.label(FULL)} on {dataset_name(dataset)} has an R-precision (top 3) of {printed} in "
-                f"place of {own}{f', a difference of {change},' if change else ''} and an FID of {far} in place of "
-                f"{near}."
+                f"{results.study.label(FULL_MODEL)} on {dataset_name(dataset)} has an R-precision (top 3) of "
+                f"{other} in place of {own}{f', a difference of {change},' if change else ''} and an FID of "
+                f"{far} in place of {near}."
             )
 
 
@@ -214,7 +217,7 @@ TAUGHT: tuple[tuple[str, str, Callable[[Results], Iterator[str]]], ...] = (
 def _sampled(measured: pd.DataFrame, by: list[str]) -> Iterator[tuple[Dataset, pd.DataFrame]]:
     """Both metrics of the full model by setting and repeat, for each dataset; of its first training, as measured."""
     if len(measured):
-        found = measured[(measured["method"] == FULL) & measured["metric"].isin((PRECISION, DISTANCE))]
+        found = measured[(measured["method"] == FULL_MODEL) & measured["metric"].isin((PRECISION, DISTANCE))]
         for dataset, values in found.groupby("dataset", sort=False):
             yield str(dataset), values.pivot_table("value", [*by, "repeat"], "metric")
 
