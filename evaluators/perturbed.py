@@ -18,7 +18,7 @@ from evaluators import protocol as protocols
 from evaluators.evaluation import NOTHING, Beside, Source
 from evaluators.evaluator import Evaluator
 from evaluators.perturbations import Perturbation, catalogue
-from evaluators.sensitivity import REAL
+from evaluators.results import REAL
 from evaluators.sources import OnePerCaption
 from intermamba.config import Dataset
 from intermamba.data import interhuman, interx

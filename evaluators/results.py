@@ -67,6 +67,10 @@ BlockName = Literal["reference", "reproduced", "re-evaluated"]
 authors' weights or motions are evaluated here. Numbers from papers are a fourth block, never in a table of metrics."""
 
 
+PRECISION, DISTANCE = "top3", "fid"
+"""The two metrics by which rows are ranked."""
+REAL = "real"
+"""Method of rows that measure ground truth, captured or generated."""
 SHUFFLED = "shuffled"
 """The method of real motions with shuffled captions: the level of chance."""
 NEAREST = "nearest"

@@ -10,11 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from evaluators.results import METRICS
+from evaluators.results import METRICS, REAL
 from intermamba.errors import DataError
-
-REAL = "real"
-"""The method whose motions are not damaged."""
 
 Verdict = Literal["detects", "blind", "fooled"]
 """Response of a metric to a perturbation: see :func:`changes`."""

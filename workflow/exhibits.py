@@ -25,7 +25,7 @@ class Exhibit:
     """What a figure shows: its caption and alternative text."""
     function: str
     """``module:function`` that makes it from the results and the job of its stage: ``function(study, job)`` returns a
-    :class:`workflow.tables.tabular.Table` or a matplotlib figure."""
+    :class:`workflow.cells.Table` or a matplotlib figure."""
     prose: str = ""
     """``module:function`` that says in a paragraph what a figure shows, with its numbers, from the same arguments."""
     inputs: tuple[str, ...] = ()

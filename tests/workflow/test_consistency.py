@@ -8,8 +8,8 @@ from stages import reading
 
 from intermamba.errors import DataError
 from intermamba.paths import path
+from workflow.cells import Table
 from workflow.tables import consistency, latex, markdown
-from workflow.tables.tabular import Table
 
 
 def made() -> Table:

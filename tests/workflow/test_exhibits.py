@@ -27,7 +27,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from workflow.exhibits import Exhibit
 from workflow.graph.commands import StageCommand
-from workflow.tables.tabular import Block, Cell, Column, Row, Table
+from workflow.cells import Block, Cell, Column, Row, Table
 
 
 def rows(study, job):

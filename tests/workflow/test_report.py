@@ -22,12 +22,12 @@ from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import DataError, StateError
 from intermamba.paths import path, record_of
+from workflow.cells import Cell
 from workflow.report import build
 from workflow.report.lineage import Lineage
 from workflow.report.page import Book, Report, packed, render, sortable
 from workflow.results import towers
 from workflow.tables import pdf
-from workflow.tables.tabular import Cell
 
 SCRIPTS = made_up.ROOT / "workflow/report"
 

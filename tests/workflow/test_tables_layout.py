@@ -5,8 +5,8 @@ import math
 import pytest
 
 from intermamba.errors import DataError
+from workflow.cells import Block, Cell, Column, Row, Table, decimals, interval, ranked, significant
 from workflow.tables import latex, markdown
-from workflow.tables.tabular import Block, Cell, Column, Row, Table, decimals, interval, ranked, significant
 
 REAL = Row("Real", {"m": Cell("5.0")}, kind="real")
 

@@ -19,7 +19,6 @@ from intermamba.config import Dataset, Positive
 from intermamba.errors import DataError, StateError
 from intermamba.reading.documents import checked
 
-REAL = "real"
 _LARGEST = 32767
 """Largest 16-bit integer."""
 

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import torch
 
+from evaluators.results import REAL
 from intermamba.config import Config, Dataset
 from intermamba.data.dataset import ClipDataset, Item
 from intermamba.data.splits import SplitFile
@@ -18,7 +19,7 @@ from intermamba.job import Job
 from intermamba.representation import Representation, floor_under, representation
 from intermamba.seeds import derive
 from intermamba.text.cache import features_of
-from workflow.evaluation.gallery import REAL, Gallery, write
+from workflow.evaluation.gallery import Gallery, write
 from workflow.evaluation.generated import load
 
 

@@ -9,7 +9,7 @@ from evaluators import evaluator as evaluators
 from evaluators import perturbed
 from evaluators.copying import CopiedSource, write_index
 from evaluators.evaluation import Source
-from evaluators.results import NEAREST, RETAKEN, SHUFFLED
+from evaluators.results import NEAREST, REAL, RETAKEN, SHUFFLED
 from evaluators.sources import RealSource, RetakenSource, ShuffledSource
 from intermamba import files
 from intermamba.config import Config
@@ -41,7 +41,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
 
 def sources(setup: EvaluationSetup, job: Job) -> dict[str, Source]:
     """The ground truth, chance and, where the job reads the training split, copies, by the names of their rows."""
-    found: dict[str, Source] = {"real": setup.real, SHUFFLED: ShuffledSource(setup.real)}
+    found: dict[str, Source] = {REAL: setup.real, SHUFFLED: ShuffledSource(setup.real)}
     for training in job.all("train"):
         found[NEAREST] = CopiedSource(setup.real, training, setup.settings, setup.cache.whole)
     return found

@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.figure import Figure
 
+from evaluators.results import REAL
 from intermamba.job import Job
 from intermamba.names import dataset_name, origin_name, reference_name
 from intermamba.render.camera import Camera
 from intermamba.render.people import People, draw_floor
-from workflow.evaluation.gallery import REAL, Gallery, read
+from workflow.evaluation.gallery import Gallery, read
 from workflow.results.reproduced import Study
 
 METHODS = (REAL, "intergen", "intermamba")

@@ -8,11 +8,11 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evaluators.results import METRICS, SHUFFLED
-from evaluators.sensitivity import REAL, half_width
+from evaluators.results import DISTANCE, METRICS, PRECISION, REAL, SHUFFLED
+from evaluators.sensitivity import half_width
 from intermamba.names import dataset_name, origin_name
 
-DRAWN = ("top3", "fid")
+DRAWN = (PRECISION, DISTANCE)
 
 
 class Look(NamedTuple):
@@ -52,7 +52,7 @@ def quality(
         for panel, metric in zip(row, DRAWN, strict=True):
             _panel(panel, here[here["metric"] == metric], over, lines, looks, scale)
             for method, style in ((REAL, ":"), (SHUFFLED, "-.")):
-                if (method, metric) in known.index and (metric != "fid" or method == REAL):
+                if (method, metric) in known.index and (metric != DISTANCE or method == REAL):
                     label = "chance" if method == SHUFFLED else "ground truth"
                     panel.axhline(known[method, metric], color="0.5", linewidth=0.9, linestyle=style, label=label)
             panel.set_ylabel(METRICS[metric].label)
@@ -84,7 +84,7 @@ def _panel(panel: Axes, rows: pd.DataFrame, over: str, lines: str, looks: Mappin
     panel.set_xticks(sorted(rows[over].unique()))
     panel.minorticks_off()
     panel.xaxis.set_major_formatter("{x:g}")
-    if (rows["metric"] == "fid").all():
+    if (rows["metric"] == DISTANCE).all():
         panel.set_yscale("log")
     else:
         panel.set_ylim(0, 1)

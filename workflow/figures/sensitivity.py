@@ -9,14 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from evaluators.perturbations import catalogue
-from evaluators.results import METRICS
-from evaluators.sensitivity import REAL, changes
+from evaluators.results import METRICS, REAL
+from evaluators.sensitivity import changes
 from intermamba.config import Dataset
 from intermamba.job import Job
 from intermamba.names import dataset_name, origin_name
+from workflow.cells import signed
 from workflow.figures.style import FOOLED
 from workflow.results.reproduced import Study, joined
-from workflow.tables.tabular import signed
 
 DRAWN = ("top1", "top2", "top3", "fid", "mm_dist", "diversity", "foot_skate", "contact")
 BLIND = "0.88"

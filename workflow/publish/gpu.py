@@ -9,10 +9,10 @@ from evaluators.sensitivity import half_width
 from intermamba.cost.bench import TABLES
 from intermamba.models import label_of, variants
 from intermamba.paths import path
+from workflow.cells import interval, signed, significant
 from workflow.publish import speed
 from workflow.results import reported
 from workflow.tables.markdown import grid
-from workflow.tables.tabular import interval, signed, significant
 
 MEASURED = path("bench", profile="paper", table=TABLES[0], format="csv").parent
 """Where it writes."""

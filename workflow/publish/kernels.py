@@ -7,9 +7,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from intermamba.config import load
+from workflow.cells import significant
 from workflow.publish.records import made_by
 from workflow.tables.markdown import grid
-from workflow.tables.tabular import significant
 
 MEASURED = Path("docs/bench/kernels.csv")
 FLOAT = {"float32": 4, "bfloat16": 2}

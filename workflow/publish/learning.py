@@ -8,10 +8,10 @@ import pandas as pd
 
 from intermamba.models import variants
 from intermamba.names import dataset_name
+from workflow.cells import MISSING, decimals
 from workflow.publish.records import REFERENCES, made_by, mean_and_deviation
 from workflow.results.contrasts import Blocks, Contrast, above_chance
 from workflow.tables.markdown import escape, grid
-from workflow.tables.tabular import MISSING, decimals
 
 MEASURED = Path("docs/bench/learning.csv")
 """Where the measurements are published."""

@@ -7,9 +7,9 @@ import pandas as pd
 
 from intermamba.models import variants
 from intermamba.names import dataset_name
+from workflow.cells import MISSING, decimals
 from workflow.publish.records import made_by
 from workflow.tables.markdown import grid
-from workflow.tables.tabular import MISSING, decimals
 
 MEASURED = Path("docs/bench/levers.csv")
 """Where the measurements are published."""

@@ -13,10 +13,10 @@ from intermamba import files
 from intermamba.methods.variant import Variant
 from intermamba.names import revision_name
 from intermamba.paths import path, record_of
+from workflow.cells import MISSING, significant
 from workflow.results import reported
 from workflow.results.reproduced import timing
 from workflow.tables import markdown
-from workflow.tables.tabular import MISSING, significant
 
 FOLDER = Path("docs/paper")
 """Where the measurements are published."""

@@ -5,10 +5,10 @@ import pandas as pd
 from evaluators.results import METRICS
 from intermamba.names import dataset_name
 from intermamba.paths import COMMITTED, path
+from workflow.cells import signed, significant
 from workflow.results.claims import load
 from workflow.results.power import MOST, needed
 from workflow.tables.markdown import grid
-from workflow.tables.tabular import signed, significant
 
 COUNTED = (2, 3, 5, 7, 10, 20)
 """Numbers of seeds for which the decided claims are counted."""

@@ -13,9 +13,9 @@ from intermamba import files
 from intermamba.models import label_of
 from intermamba.names import revision_name
 from intermamba.paths import record_of
+from workflow.cells import MISSING, significant
 from workflow.figures.style import save, themed
 from workflow.tables.markdown import grid
-from workflow.tables.tabular import MISSING, significant
 
 FOLDER = Path("docs/bench")
 """Where the measurements are published."""

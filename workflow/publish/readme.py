@@ -15,6 +15,7 @@ from intermamba.job import Job
 from intermamba.models import variants
 from intermamba.names import dataset_name
 from intermamba.paths import COMMITTED, path
+from workflow.cells import Table, decimals
 from workflow.figures import FIGURES, figures
 from workflow.graph.stages import table
 from workflow.publish import (
@@ -35,14 +36,14 @@ from workflow.publish import (
 )
 from workflow.report.lineage import Lineage
 from workflow.results import towers
+from workflow.results.claims import balance
 from workflow.results.headline import headline
 from workflow.results.lessons import Results, lessons
 from workflow.results.reproduced import Study, read
 from workflow.tables import TABLES
 from workflow.tables import build as tables
-from workflow.tables.claims import balance, topics
+from workflow.tables.claims import topics
 from workflow.tables.markdown import excerpt, grid
-from workflow.tables.tabular import Table, decimals
 
 SMOKE = Path("docs/smoke")
 """Folder of the published smoke run."""

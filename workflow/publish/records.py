@@ -7,7 +7,7 @@ import pandas as pd
 from intermamba import files
 from intermamba.names import revision_name
 from intermamba.paths import record_of
-from workflow.tables.tabular import MISSING, decimals
+from workflow.cells import MISSING, decimals
 
 REFERENCES = {"real": "Ground truth", "shuffled": "(chance)"}
 """Labels of rows that are no model."""

@@ -15,11 +15,11 @@ from intermamba.config import Config, Dataset, SyntheticConfig, load
 from intermamba.models import label_of
 from intermamba.names import dataset_name
 from intermamba.progress import duration
+from workflow.cells import MISSING, significant
 from workflow.graph import plan
 from workflow.publish import paper_size
 from workflow.publish.records import made_by
 from workflow.tables.markdown import grid
-from workflow.tables.tabular import MISSING, significant
 
 MEASURED = Path("docs/bench/scale.csv")
 """Where the measurements are published."""

@@ -12,8 +12,8 @@ from intermamba.cost.scans import MAMBAPY, OFFICIAL
 from intermamba.models import label_of
 from intermamba.names import revision_name
 from intermamba.paths import path, record_of
+from workflow.cells import MISSING, significant
 from workflow.tables.markdown import grid
-from workflow.tables.tabular import MISSING, significant
 
 FOLDER = Path("docs/bench")
 """Folder of the published run."""

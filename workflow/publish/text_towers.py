@@ -7,10 +7,10 @@ import pandas as pd
 from intermamba.models import variants
 from intermamba.names import dataset_name
 from intermamba.text.names import is_untrained
+from workflow.cells import MISSING, decimals
 from workflow.publish.records import REFERENCES, made_by, mean_and_deviation
 from workflow.results.contrasts import paired
 from workflow.tables.markdown import grid
-from workflow.tables.tabular import MISSING, decimals
 
 MEASURED = Path("docs/bench/towers.csv")
 """Where the measurements are published."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from evaluators.results import REAL
 from intermamba import files
 from intermamba.config import Config
 from intermamba.errors import StateError
@@ -11,6 +12,7 @@ from intermamba.models import variants
 from intermamba.names import dataset_name, origin_name, solver_name
 from intermamba.paths import SPLITS, path
 from intermamba.reading.documents import read_csv
+from workflow.cells import Table
 from workflow.evaluation import gallery
 from workflow.evaluation.gallery import Gallery
 from workflow.exhibits import Exhibit, numbering
@@ -25,7 +27,6 @@ from workflow.results.reproduced import Study, measured_on, read
 from workflow.tables import build as tables
 from workflow.tables import latex, pdf
 from workflow.tables import tables as registry
-from workflow.tables.tabular import Table
 
 EMBEDDED = 64 * 1024
 """Bytes of the largest file that the page embeds; it links to larger ones."""
@@ -121,7 +122,7 @@ def _downloads(page: Path, inputs: Iterable[Path]) -> list[Download]:
 
 
 def _origins(study: Study) -> tuple[str, ...]:
-    found = (study.results(dataset, "reference", "real").iloc[0]["origin"] for dataset in study.config.runs)
+    found = (study.results(dataset, "reference", REAL).iloc[0]["origin"] for dataset in study.config.runs)
     return tuple(dict.fromkeys(map(str, found)))
 
 

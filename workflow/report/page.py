@@ -16,15 +16,17 @@ from jaxtyping import Float
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
+from evaluators.results import REAL
 from intermamba.names import dataset_name, origin_name, reference_name, revision_name
 from intermamba.render.people import PERSON_COLOURS, RADII
 from intermamba.skeleton import BODY, BODY_PARENTS
-from workflow.evaluation.gallery import REAL, Gallery, rounded
+from workflow.cells import ARROWS, MISSING, SIGNS, Block, Cell, Column, Table
+from workflow.evaluation.gallery import Gallery, rounded
 from workflow.report.lineage import Lineage
+from workflow.results.claims import balance
 from workflow.results.headline import Headline
 from workflow.results.lessons import Lesson
-from workflow.tables.claims import balance, topics
-from workflow.tables.tabular import ARROWS, MISSING, SIGNS, Block, Cell, Column, Table
+from workflow.tables.claims import topics
 
 SCRIPTS = ("viewer.js", "tables.js", "provenance.js", "page.js")
 """Joined in this order."""

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from evaluators.results import COLUMNS, METRICS, NEAREST, RETAKEN, SHUFFLED, BlockName, read, summarise
+from evaluators.results import COLUMNS, METRICS, NEAREST, REAL, RETAKEN, SHUFFLED, BlockName, read, summarise
 from intermamba import files
 from intermamba.config import Config, Dataset
 from intermamba.errors import DataError
@@ -17,7 +17,7 @@ from intermamba.paths import path
 from intermamba.reading.documents import read_csv
 from intermamba.training import ADAPTIVE_COLUMNS
 
-REFERENCES = ("real", RETAKEN, SHUFFLED, NEAREST)
+REFERENCES = (REAL, RETAKEN, SHUFFLED, NEAREST)
 """Rows that are not models: held-out real motions, other performances of them, the same motions with shuffled captions
 (chance), and copies."""
 

@@ -4,6 +4,7 @@ Each claim is data (``results/paper/reported/claims.yaml``) and compares two row
 about a method cannot be decided from one training of it, however often that training is evaluated.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from evaluators.results import METRICS, SHUFFLED
+from evaluators.results import DISTANCE, METRICS, PRECISION, SHUFFLED
 from intermamba import files
 from intermamba.config import Config, Dataset, Section
 from intermamba.errors import ConfigError, unknown
@@ -37,7 +38,7 @@ from workflow.results.reproduced import PRECISIONS, Sizes, Study, read
 Verdict = Literal["holds", "does not hold", "inconclusive", "by construction", "not run"]
 Expected = Literal["higher", "lower", "no higher", "steadier"]
 
-COMPARABLE = (*PRECISIONS, "fid")
+COMPARABLE = (*PRECISIONS, DISTANCE)
 """Metrics whose effects can be set beside the paper's: the others are in units of the evaluator."""
 MIXED = 5
 """The paper's table whose R-precision is that of no single k."""
@@ -225,7 +226,7 @@ class _Quality:
         if metric not in METRICS:
             raise ConfigError(unknown("metric", metric, METRICS, f"claim {claim.id} of claims.yaml"))
         first, second = claim.methods
-        ratio = metric == "fid"
+        ratio = metric == DISTANCE
         means = trainings(self._metrics, claim.dataset, metric)
         values = tuple(self._value(means, claim, name) for name in claim.methods)
         trained = [name for name in claim.methods if name != SHUFFLED]
@@ -241,7 +242,7 @@ class _Quality:
         return replace(found, contrast=contrast.exponential() if ratio else contrast, note=note)
 
     def _any_above_chance(self, dataset: str, methods: Sequence[str]) -> bool:
-        blocks, chance = Blocks(trainings(self._metrics, dataset, "top3")), self._study.chance(dataset, "top3")
+        blocks, chance = Blocks(trainings(self._metrics, dataset, PRECISION)), self._study.chance(dataset, PRECISION)
         return any(above_chance(blocks.against(name, chance)) for name in methods)
 
     def _value(self, means: pd.DataFrame, claim: Quality, method: str) -> float:
@@ -342,3 +343,14 @@ def _row(one: Finding) -> dict[str, Any]:
 def _steady(value: float) -> float:
     """``value`` without the digits in which the linear algebra of two processors differs."""
     return float(f"{value:.10g}")
+
+
+def balance(frame: pd.DataFrame) -> str:
+    """How many claims of the paper have each verdict: "3 hold, 1 does not hold"."""
+    counts = Counter(frame.loc[frame["of_paper"].astype(bool), "verdict"])
+    plural = {"holds": "hold", "does not hold": "do not hold", "inconclusive": "are inconclusive"}
+    plural |= {"by construction": "are true by construction", "not run": "were not run"}
+    single = {"inconclusive": "is inconclusive", "by construction": "is true by construction", "not run": "was not run"}
+    known = [name for name in get_args(Verdict) if name in counts]
+    words = [single.get(name, name) if counts[name] == 1 else plural[name] for name in known]
+    return ", ".join(f"{counts[name]} {word}" for name, word in zip(known, words, strict=True))

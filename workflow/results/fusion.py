@@ -5,17 +5,17 @@ from typing import Any
 
 import pandas as pd
 
-from evaluators.results import METRICS
+from evaluators.results import DISTANCE, METRICS, PRECISION
 from evaluators.sensitivity import half_width
 from intermamba.job import Job
 from intermamba.names import dataset_name
+from workflow.cells import decimals, signed
 from workflow.results.reproduced import Study, joined
-from workflow.tables.tabular import decimals, signed
 
 LEARNED = "learned"
 NAMES = {LEARNED: "as learned", "mean": "all at their mean", "swapped": "alpha and beta exchanged", "one": "all at one"}
 """Changes of the weights (:mod:`workflow.evaluation.fusion`), in words."""
-MEASURED = PRECISION, DISTANCE = "top3", "fid"
+MEASURED = PRECISION, DISTANCE
 SAMPLES = ["dataset", "method", "weights", "first_step", "last_step", "metric"]
 
 

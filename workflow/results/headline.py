@@ -10,15 +10,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from evaluators.results import METRICS, NEAREST, RETAKEN
+from evaluators.results import DISTANCE, METRICS, NEAREST, PRECISION, REAL, RETAKEN
 from intermamba.config import Dataset
 from intermamba.names import dataset_name
+from workflow.cells import decimals
 from workflow.results.aggregate import references
 from workflow.results.contrasts import Blocks, above_chance, trainings
 from workflow.results.reproduced import Study, blindness
-from workflow.tables.tabular import decimals
-
-PRECISION = "top3"
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ def headline(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> Headline 
     methods = study.compared(dataset)
     if not methods:
         return None
-    real, chance = study.mean(dataset, "reference", "real", PRECISION), study.chance(dataset, PRECISION)
+    real, chance = study.mean(dataset, "reference", REAL, PRECISION), study.chance(dataset, PRECISION)
     above = above_chance_by_row(study, metrics, dataset)
     learned = [name for name in methods if above[name] is not False]
     found = ranking(study, metrics, dataset, learned, PRECISION) if learned else None
@@ -193,14 +191,14 @@ def _precision(
 
 
 def _distance(study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Sequence[str]) -> str:
-    said = [_leading(study, ranking(study, metrics, dataset, methods, "fid"), "fid")]
-    said += _ablations(study, dataset, "fid", methods)
+    said = [_leading(study, ranking(study, metrics, dataset, methods, DISTANCE), DISTANCE)]
+    said += _ablations(study, dataset, DISTANCE, methods)
     known = references(study.config, dataset)
     if RETAKEN in known:
-        again = printed(study.mean(dataset, "reference", RETAKEN, "fid"), "fid")
+        again = printed(study.mean(dataset, "reference", RETAKEN, DISTANCE), DISTANCE)
         said.append(f"The ground truth performed again by the generator of the data has {again}.")
     if NEAREST in known:
-        copied = printed(study.mean(dataset, "reference", NEAREST, "fid"), "fid")
+        copied = printed(study.mean(dataset, "reference", NEAREST, DISTANCE), DISTANCE)
         said.append(f"Copies of training clips, which are real motions, have {copied}.")
     return " ".join(said)
 

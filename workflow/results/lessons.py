@@ -10,19 +10,19 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from evaluators.results import BY_COMBINATION, METRICS, NEAREST, RETAKEN
+from evaluators.results import BY_COMBINATION, DISTANCE, METRICS, NEAREST, PRECISION, REAL, RETAKEN
 from intermamba.config import Dataset
 from intermamba.job import Job
 from intermamba.names import FULL_MODEL, dataset_name, solver_name
+from workflow.cells import decimals, signed
 from workflow.results import fusion
 from workflow.results.aggregate import references
+from workflow.results.claims import balance
 from workflow.results.contrasts import Blocks, paired, trainings
 from workflow.results.headline import printed, ranking
 from workflow.results.reproduced import Study, joined
-from workflow.tables.claims import balance
-from workflow.tables.tabular import decimals, signed
 
-PRECISION, DISTANCE, NEAR = "top3", "fid", "nearest_joints"
+NEAR = "nearest_joints"
 PRINTED = "intermamba_printed"
 ESTIMATED, GIVEN = "t2m", "t2m_given"
 """T2M with lengths that it estimates, and with those of the test clips."""
@@ -85,7 +85,7 @@ def lessons(results: Results) -> tuple[Lesson, ...]:
 def _quality(results: Results) -> Iterator[str]:
     for dataset in results.compared():
         (precise, precision), (near, distance) = (results.best(dataset, metric) for metric in (PRECISION, DISTANCE))
-        real = results.study.mean(dataset, "reference", "real", PRECISION)
+        real = results.study.mean(dataset, "reference", REAL, PRECISION)
         beside = ""
         if RETAKEN in references(results.study.config, dataset):
             again = results.study.mean(dataset, "reference", RETAKEN, DISTANCE)
@@ -182,7 +182,7 @@ def _copying(results: Results) -> Iterator[str]:
         best, _ = results.best(dataset, PRECISION)
         measured = (*BY_COMBINATION, NEAR)
         copied = {one: results.study.mean(dataset, "reference", NEAREST, one) for one in measured}
-        real = results.study.mean(dataset, "reference", "real", NEAR)
+        real = results.study.mean(dataset, "reference", REAL, NEAR)
         own = {one: results.study.mean(dataset, "reproduced", best, one) for one in measured}
         seen, new = BY_COMBINATION
         yield (

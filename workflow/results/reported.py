@@ -8,7 +8,7 @@ import pandas as pd
 from intermamba.errors import StateError
 from intermamba.paths import path
 from intermamba.reading.documents import read_csv
-from workflow.tables.tabular import MISSING, Block, Cell, Row
+from workflow.cells import MISSING, Block, Cell, Row
 
 HEADING = "Reported in the paper"
 

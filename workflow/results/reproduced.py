@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from evaluators import protocol
-from evaluators.results import METRICS, NEAREST, RETAKEN, SHUFFLED, BlockName
+from evaluators.results import METRICS, NEAREST, PRECISION, REAL, RETAKEN, SHUFFLED, BlockName
 from intermamba import datasets, files
 from intermamba.config import Config, Dataset
 from intermamba.errors import ConfigError, DataError, unknown
@@ -18,9 +18,9 @@ from intermamba.names import dataset_name, origin_name, reference_name, solver_n
 from intermamba.paths import path
 from intermamba.reading.documents import read_csv
 from intermamba.text.names import own_tower
+from workflow.cells import Block, Cell, Kind, Row, decimals, interval, significant
 from workflow.results import reported
 from workflow.results.aggregate import metric_files, references
-from workflow.tables.tabular import Block, Cell, Kind, Row, decimals, interval, significant
 
 QUALITY, COST = (1, 2), 3
 """Tables that also list variants without a row in the paper."""
@@ -31,7 +31,7 @@ Sizes = Literal["profile", "paper"]
 PRECISIONS = {"top1": 1, "top2": 2, "top3": 3}
 """Metrics whose level of chance is known exactly, and their k."""
 
-REFERENCE_KINDS: Mapping[str, Kind] = {"real": "real", RETAKEN: "real", SHUFFLED: "chance", NEAREST: "copy"}
+REFERENCE_KINDS: Mapping[str, Kind] = {REAL: "real", RETAKEN: "real", SHUFFLED: "chance", NEAREST: "copy"}
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Study:
 
     def protocol_of(self, dataset: Dataset) -> protocol.Protocol:
         """The protocol by which the rows of a dataset were measured."""
-        return protocol.load(self.result(dataset, "reference", "real", "top3")["protocol"].partition("/")[0])
+        return protocol.load(self.result(dataset, "reference", REAL, PRECISION)["protocol"].partition("/")[0])
 
     def chance(self, dataset: Dataset, metric: str) -> float:
         """The level of chance: exact in R-precision, else that of shuffled captions."""
@@ -218,7 +218,7 @@ def quality(study: Study, number: int, dataset: Dataset) -> list[Block]:
 def every_row(study: Study, dataset: Dataset) -> list[Block]:
     """One block: real data and all that was run on a dataset, ablations among them."""
     methods = study.config.runs[dataset]
-    rows = [quality_row(study, dataset, "reference", "real")]
+    rows = [quality_row(study, dataset, "reference", REAL)]
     rows += [quality_row(study, dataset, "reproduced", method) for method in methods]
     heading = f"This run on {dataset_name(dataset)}, profile {study.config.profile}"
     return [Block("reproduced", heading, tuple(rows), measured_on(study, dataset))]
@@ -300,7 +300,7 @@ def conditions(study: Study, number: int, dataset: Dataset, official: str | None
     """Notes on how the block of ``dataset`` was measured: interval, evaluator, chance (also ``official``'s), gaps."""
     if not study.members(number, dataset):
         return absent(study, number, dataset)
-    one = study.results(dataset, "reference", "real").iloc[0]
+    one = study.results(dataset, "reference", REAL).iloc[0]
     used = study.protocol_of(dataset)
     chance = f"Chance in Top 1, 2, 3: {_chance(used)} in this run (batches of {used.batch})"
     if official:
@@ -323,12 +323,12 @@ def blindness(study: Study, dataset: Dataset) -> str:
     interval of their difference, over the repeats of the evaluation.
     """
     found: list[Any] = [
-        study.results(dataset, "reference", name).set_index("metric").loc["top3"] for name in ("real", SHUFFLED)
+        study.results(dataset, "reference", name).set_index("metric").loc[PRECISION] for name in (REAL, SHUFFLED)
     ]
     real, shuffled = (float(one["mean"]) for one in found)
     if real - shuffled > math.hypot(*(one["interval"] for one in found)):
         return ""
-    digits = METRICS["top3"].digits
+    digits = METRICS[PRECISION].digits
     return (
         f"The evaluator of {dataset_name(dataset)} does not match even real motions with their captions (R-precision, "
         f"top 3: {decimals(real, digits)}; chance: {decimals(shuffled, digits)}), so none of its numbers, FID "
@@ -356,7 +356,7 @@ def _references(study: Study, dataset: Dataset) -> list[Row]:
 
 def measured_on(study: Study, dataset: Dataset) -> str:
     """Data, protocol and text tower behind the quality of this run's rows, in one phrase."""
-    one = study.results(dataset, "reference", "real").iloc[0]
+    one = study.results(dataset, "reference", REAL).iloc[0]
     body = "" if one["skeleton"] == "recorded" else f"; skeleton {one['skeleton']}"
     return f"{origin_name(one['origin'])}{body}; protocol {one['protocol']}; text tower {one['tower']}"
 

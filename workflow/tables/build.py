@@ -15,6 +15,7 @@ from intermamba import files
 from intermamba.config import Config, Dataset
 from intermamba.job import Job
 from intermamba.models import variants
+from workflow.cells import SPREADS, Block, Cell, Column, Direction, Row, Table, ranked
 from workflow.exhibits import Exhibit, numbering
 from workflow.results import reported
 from workflow.results.aggregate import references
@@ -34,7 +35,6 @@ from workflow.results.reproduced import (
 )
 from workflow.tables import TABLES, latex, markdown, tables
 from workflow.tables.columns import by_phrasing, learned, metric
-from workflow.tables.tabular import SPREADS, Block, Cell, Column, Direction, Row, Table, ranked
 
 PHRASINGS = (
     "By phrasing: R-precision (Top 3) of test captions phrased as in training, and of those with words and sentences "

@@ -1,7 +1,6 @@
 """The table of the paper's claims: the rows of ``claims.csv`` as sentences and rounded numbers."""
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ from evaluators.results import METRICS
 from intermamba.errors import DataError
 from intermamba.job import Job
 from intermamba.reading.documents import read_csv
-from workflow.tables.tabular import Block, Cell, Column, Row, Table, decimals, signed
+from workflow.cells import Block, Cell, Column, Row, Table, decimals, signed
 
 COLUMNS = (
     "topic", "claim", "where", "of_paper", "metric", "paper_first", "paper_second", "value_first", "value_second",
@@ -47,7 +46,6 @@ NOTES = (
     "apply to this profile's data and sizes.",
 )
 
-VERDICTS = ("holds", "does not hold", "inconclusive", "by construction", "not run")
 QUANTITIES = {
     "time": "seconds per sampling",
     "parameters": "parameters (millions)",
@@ -133,17 +131,6 @@ def topics(frame: pd.DataFrame) -> dict[str, list[ClaimRow]]:
     for row in frame.to_dict("records"):
         found.setdefault(str(row["topic"]), []).append(_claim({str(key): value for key, value in row.items()}))
     return found
-
-
-def balance(frame: pd.DataFrame) -> str:
-    """How many claims of the paper have each verdict: "3 hold, 1 does not hold"."""
-    counts = Counter(frame.loc[frame["of_paper"].astype(bool), "verdict"])
-    plural = {"holds": "hold", "does not hold": "do not hold", "inconclusive": "are inconclusive"}
-    plural |= {"by construction": "are true by construction", "not run": "were not run"}
-    single = {"inconclusive": "is inconclusive", "by construction": "is true by construction", "not run": "was not run"}
-    known = [name for name in VERDICTS if name in counts]
-    words = [single.get(name, name) if counts[name] == 1 else plural[name] for name in known]
-    return ", ".join(f"{counts[name]} {word}" for name, word in zip(known, words, strict=True))
 
 
 def _claim(row: Mapping[str, Any]) -> ClaimRow:

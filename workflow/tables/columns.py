@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from evaluators.results import BY_PHRASING, LEARNED, METRICS
-from workflow.tables.tabular import Column
+from workflow.cells import Column
 
 TOPS = ("top1", "top2", "top3")
 CHANCE_METRICS = (*TOPS, *BY_PHRASING, "mm_dist")

@@ -18,8 +18,8 @@ from intermamba.errors import DataError, unknown
 from intermamba.job import Job
 from intermamba.models import PAPER
 from intermamba.paths import path
+from workflow.cells import Block, Cell, Column, Row, Table, signed
 from workflow.results import reported
-from workflow.tables.tabular import Block, Cell, Column, Row, Table, signed
 
 COLUMNS = ["claim", "subject", "place", "says", "values", "read"]
 CLEARLY = Decimal("0.05")

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from evaluators.results import BY_COMBINATION, NEARNESS, SHUFFLED, BlockName
+from evaluators.results import BY_COMBINATION, NEARNESS, REAL, SHUFFLED, BlockName
 from intermamba.config import Dataset
 from intermamba.job import Job
 from intermamba.names import dataset_name
+from workflow.cells import SPREADS, Block, Cell, Column, Row, Table, decimals
 from workflow.results.aggregate import references
 from workflow.results.reproduced import REFERENCE_KINDS, Study, measured_on, quality_row
 from workflow.tables.columns import metric
-from workflow.tables.tabular import SPREADS, Block, Cell, Column, Row, Table, decimals
 
 RATIO = "_ratio"
 """Suffix of the columns of ratios."""
@@ -46,7 +46,7 @@ def table(study: Study, _job: Job) -> Table:
 
 
 def _block(study: Study, dataset: Dataset) -> Block:
-    real = _means(study, dataset, "reference", "real")
+    real = _means(study, dataset, "reference", REAL)
     rows = tuple(_rows(study, dataset, real))
     heading = f"This run on {dataset_name(dataset)}, profile {study.config.profile}"
     return Block("reproduced", heading, rows, measured_on(study, dataset))

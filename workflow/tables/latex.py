@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from intermamba.errors import DataError
-from workflow.tables.tabular import ARROWS, SIGNS, Block, Cell, Column, Row, Table
+from workflow.cells import ARROWS, SIGNS, Block, Cell, Column, Row, Table
 
 WIDE = 7
 """Columns that fit the text width in footnote size; a table with more is set smaller."""

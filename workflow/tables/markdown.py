@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from workflow.tables.tabular import ARROWS, MISSING, SIGNS, Block, Cell, Column, Row, Table
+from workflow.cells import ARROWS, MISSING, SIGNS, Block, Cell, Column, Row, Table
 
 
 def escape(text: str) -> str:

@@ -10,9 +10,9 @@ from evaluators.results import LEARNED
 from intermamba.errors import DataError, unknown
 from intermamba.job import Job
 from intermamba.names import dataset_name
+from workflow.cells import Block, Cell, Column, Row, Table
 from workflow.results import reported
 from workflow.tables.columns import learned
-from workflow.tables.tabular import Block, Cell, Column, Row, Table
 
 COLUMNS = ["dataset", "method", "how", "source", "standing", "metric", "value", "interval", "note"]
 STANDINGS = {"paper": "paper", "log": "authors' log", "user": "user", "second-hand": "second-hand"}

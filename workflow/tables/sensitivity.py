@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 
 from evaluators.perturbations import catalogue
-from evaluators.results import METRICS, read
-from evaluators.sensitivity import REAL, changes
+from evaluators.results import METRICS, REAL, read
+from evaluators.sensitivity import changes
 from intermamba.errors import DataError
 from intermamba.job import Job
 from intermamba.names import dataset_name, origin_name, reference_name
-from workflow.tables.tabular import Block, Cell, Column, Mark, Row, Table, decimals, interval, signed
+from workflow.cells import Block, Cell, Column, Mark, Row, Table, decimals, interval, signed
 
 MARKS: Mapping[str, Mark] = {"blind": "blind", "fooled": "fooled", "detects": "", "": ""}
 NOTES = (
