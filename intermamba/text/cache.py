@@ -285,7 +285,11 @@ def run_own(config: Config, job: Job, progress: Progress = SILENT) -> None:
 
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
-    """Stage ``encode-text``: every caption of every split, mirrored ones included, through the frozen tower once."""
+    """Stage ``encode-text``: every caption of every split, mirrored ones included, through the frozen tower once.
+
+    Raises:
+        StateError: a stage before this one has not run.
+    """
     prepare_processor(config.runtime.threads)
     with job.recorded(config) as notes:
         splits, settings = [SplitFile(job[split]) for split in paths.SPLITS], config.datasets[job.dataset]

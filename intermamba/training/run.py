@@ -37,7 +37,12 @@ from intermamba.training.stopping import Stop
 
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
-    """Train a variant and write its weights and histories; a killed run continues from its last checkpoint."""
+    """Train a variant and write its weights and histories; a killed run continues from its last checkpoint.
+
+    Raises:
+        StateError: a stage before this one has not run.
+        ConfigError: an unknown variant, or sizes out of bounds.
+    """
     variant = find(job.variant)
     dataset = job.dataset
     profile, config = config, variant.configured(config, dataset)
@@ -61,7 +66,11 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
 
 
 def run_part(config: Config, job: Job, progress: Progress = SILENT) -> None:
-    """Train a part of a method, such as a prior, and write its weights; resumes like :func:`run`."""
+    """Train a part of a method, such as a prior, and write its weights; resumes like :func:`run`.
+
+    Raises:
+        StateError: a stage before this one has not run.
+    """
     base, _, name = job.item["part"].partition(".")
     variant = find(base)
     training = variant.method.training(name)

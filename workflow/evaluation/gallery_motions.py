@@ -52,7 +52,11 @@ def prompts(config: Config, dataset: Dataset, split: SplitFile) -> list[Item]:
 
 
 def run_reference(config: Config, job: Job) -> None:
-    """Write the reference motions of the chosen test clips."""
+    """Write the reference motions of the chosen test clips.
+
+    Raises:
+        StateError: a stage before this one has not run.
+    """
     dataset = job.dataset
     with job.recorded(config) as notes:
         split = SplitFile(job["test"])

@@ -84,7 +84,11 @@ class GeneratedSource:
 
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
-    """Evaluate a model, by the same rule for a run and for an official checkpoint (which has no training seed)."""
+    """Evaluate a model, by the same rule for a run and for an official checkpoint (which has no training seed).
+
+    Raises:
+        StateError: a stage before this one has not run, or the weights are those of another run.
+    """
     with together(config.runtime) as group:
         _run(config, job, progress if group.first else SILENT, group)
 

@@ -27,6 +27,9 @@ from workflow.results.aggregate import references
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     """Evaluate the real test motions, with their own and with shuffled captions, copies of training clips, and other
     performances of the test clips.
+
+    Raises:
+        StateError: a stage before this one has not run.
     """
     setup = EvaluationSetup(config, job)
     with job.recorded(config, setup.seeds) as notes, TemporaryDirectory() as folder:
@@ -48,7 +51,11 @@ def sources(setup: EvaluationSetup, job: Job) -> dict[str, Source]:
 
 
 def run_sensitivity(config: Config, job: Job, progress: Progress = SILENT) -> None:
-    """Evaluate the real test motions under every perturbation, to see which damage each metric detects."""
+    """Evaluate the real test motions under every perturbation, to see which damage each metric detects.
+
+    Raises:
+        StateError: a stage before this one has not run.
+    """
     setup = EvaluationSetup(config, job, config.sensitivity.repeats)
     with job.recorded(config, setup.seeds) as notes:
         found = perturbed.measure(setup.evaluator, setup.protocol, setup.real, setup.root, progress, setup.beside)
@@ -57,7 +64,11 @@ def run_sensitivity(config: Config, job: Job, progress: Progress = SILENT) -> No
 
 
 def run_index(config: Config, job: Job, progress: Progress = SILENT) -> None:
-    """Write where the training clips are in the evaluator's space, and their joints."""
+    """Write where the training clips are in the evaluator's space, and their joints.
+
+    Raises:
+        StateError: a stage before this one has not run.
+    """
     job.require()
     prepare_processor(config.runtime.threads)
     dataset, training, cache = job.dataset, SplitFile(job["train"]), TextCache(job["text"])
