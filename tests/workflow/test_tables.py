@@ -239,7 +239,7 @@ def test_several_seeds_are_told_and_rows_with_fewer_say_so(tmp_path, monkeypatch
         f"results/smoke/interhuman/intermamba/seed{seed}/metrics.csv" for seed in (0, 3)
     ]
     assert row["seeds"].item() == "2"
-    assert row["shown_seed_std"].item() == ".002", "the seeds' means differ by .003"
+    assert row["printed_seed_std"].item() == ".002", "the seeds' means differ by .003"
     assert "<sub>σ.002</sub>" in text(1, "md")
     assert r"_{\sigma .002}$" in text(1, "tex")
     # Inter-X was not run at all: the paper's block stands alone
