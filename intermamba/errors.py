@@ -124,6 +124,12 @@ def shortened(problems: Sequence[str], most: int = 20) -> list[str]:
     return [*problems[:most], *more]
 
 
+def listed(names: Sequence[object], most: int) -> str:
+    """The first ``most`` names in a sentence: "a, b and 3 more"."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(map(str, names[:most])) + more
+
+
 def unknown(kind: str, value: object, allowed: Iterable[str], where: str) -> str:
     """Message for an unknown name: the value, where it came from, the nearest match and the whole list."""
     names = sorted(allowed)

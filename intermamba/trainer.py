@@ -23,7 +23,7 @@ from torch import Tensor
 
 from intermamba import processes
 from intermamba.config import RuntimeConfig
-from intermamba.errors import ConfigError, DivergedError
+from intermamba.errors import ConfigError, DivergedError, listed
 from intermamba.progress import SILENT, Progress
 
 EXPLODED = 1e4
@@ -178,8 +178,8 @@ class _Guard(L.Callback):
             self._first = abs(losses[0])
         for (step, clips, _), loss in zip(self._unseen, losses, strict=True):
             if not math.isfinite(loss) or abs(loss) > EXPLODED * max(self._first, 1.0):
-                named = ", ".join(clips[:8]) + (f" and {len(clips) - 8} more" if len(clips) > 8 else "")
-                raise DivergedError(self._message(f"the loss is {loss:.3g} at step {step} (clips {named})"))
+                named = self._message(f"the loss is {loss:.3g} at step {step} (clips {listed(clips, 8)})")
+                raise DivergedError(named)
         self._unseen.clear()
 
     def _message(self, what: str) -> str:

@@ -95,7 +95,7 @@ def test_an_installed_wheel_works_in_an_empty_folder(
 
     assert works("intermamba", "init").splitlines()[:-1] == list(map(str, starter.sources()))
     assert not [path for path in tmp_path.rglob("*") if path.is_symlink()]
-    refused("exists already", "init")
+    refused("already; init overwrites nothing", "init")
     works("intermamba", "complexity", "--counts-only")
     assert "intermamba" in set(pd.read_csv(tmp_path / "results/smoke/complexity.csv")["method"])
     refused("does not exist. Run `intermamba", *motions)

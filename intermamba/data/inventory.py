@@ -17,7 +17,7 @@ from intermamba.data import pos_tags
 from intermamba.data.fetch import raw_root
 from intermamba.data.layouts import layout
 from intermamba.data.layouts.base import is_clip_id
-from intermamba.errors import DataError
+from intermamba.errors import DataError, listed
 from intermamba.models import find
 from intermamba.paths import SPLITS
 from intermamba.reading import lines
@@ -133,8 +133,7 @@ def _dataset(config: Config, dataset: Dataset) -> Iterator[Entry]:
             status = "missing" if absent else "there"
             found = f"{root / part}: {len(files) - len(absent):,} of {len(files):,} files"
             if absent:
-                more = f" and {len(absent) - LISTED:,} more" if len(absent) > LISTED else ""
-                found += f"; missing: {', '.join(str(path.relative_to(root)) for path in absent[:LISTED])}{more}"
+                found += f"; missing: {listed([path.relative_to(root) for path in absent], LISTED)}"
         yield Entry(f"{name}: {part}", status, found, purpose, kind.sources.get(part, owners))
 
 

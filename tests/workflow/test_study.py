@@ -61,16 +61,21 @@ def test_tables_follow_from_the_metrics_of_the_runs_to_the_byte(finished: Path) 
         assert file.read_bytes() == content, file
 
 
-def test_models_were_trained_and_are_told_from_chance(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every row reads its captions in three trainings or more, except one (docs/explanation/decisions.md)."""
+ONCE = {("interhuman", "in2in"), ("interhuman", "intermamba_printed")}
+"""Rows that were trained once."""
+
+
+def test_models_were_trained_and_are_above_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every row reads its captions, in three trainings or more except for some."""
     monkeypatch.chdir(ROOT)
     config = load(COMMITTED)
     results = read(config, variants())
-    assert all(len(seeds) >= 3 for rows in config.runs.values() for seeds in rows.values())
+    few = {(data, name) for data, rows in config.runs.items() for name, seeds in rows.items() if len(seeds) < 3}
+    assert few == ONCE
     metrics = pd.read_csv(path("metrics", profile=COMMITTED))
     above = {dataset: above_chance_by_row(results, metrics, dataset) for dataset in config.runs}
-    lost = {(dataset, name) for dataset, rows in above.items() for name, learned in rows.items() if not learned}
-    assert lost <= {("interx", "intergen")}
+    lost = {(dataset, name) for dataset, rows in above.items() for name, learned in rows.items() if learned is False}
+    assert lost == set()
 
 
 def test_stages_read_exactly_what_the_graph_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +120,7 @@ def test_no_box_of_the_pdf_is_wider_than_the_page_and_tables_come_in_order(repor
     assert done.returncode == 0, done.stdout[-2000:]
     assert not re.findall(r"Overfull \\hbox.*", done.stdout)
     numbers = re.findall(r"tables/(\w+)\.tex", document.read_text())
-    own = ["sensitivity", "consistency", "claims", "physical", "newer_methods"]
+    own = ["sensitivity", "consistency", "claims", "physical", "newer_methods", "copying"]
     assert numbers == [*(f"table{number}" for number in range(1, 6)), *own]
 
 

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from intermamba import files
-from intermamba.errors import StateError
+from intermamba.errors import StateError, listed
 
 
 def sources() -> dict[Path, Path]:
@@ -27,9 +27,9 @@ def write(folder: str | Path = ".") -> list[Path]:
     """
     targets = {Path(folder) / place: source for place, source in sources().items()}
     if there := [path for path in targets if path.exists()]:
-        others = f", and {len(there) - 1} more" if len(there) > 1 else ""
+        exist = "exists" if len(there) == 1 else "exist"
         raise StateError(
-            f"{there[0]} exists already{others}; init overwrites nothing. Use this study, or choose another folder."
+            f"{listed(there, 1)} {exist} already; init overwrites nothing. Use this study, or choose another folder."
         )
     try:
         for target, source in targets.items():
