@@ -23,6 +23,7 @@ from towers import untrained_tower
 import ablations
 from evaluators import folder as motions
 from evaluators import protocol
+from evaluators.results import REAL
 from intermamba import files
 from intermamba.checkpoints import official, recipe, trained
 from intermamba.config import TextConfig, load
@@ -346,7 +347,7 @@ def test_a_manifest_without_files_and_of_another_kind(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [None, "null", "x", "[[3]]"])
 def test_shown_motions_without_their_metadata(tmp_path: Path, key: str, value: str | None) -> None:
     path = tmp_path / "gallery.safetensors"
-    gallery.write(path, workflow_study.performed("interhuman", gallery.REAL))
+    gallery.write(path, workflow_study.performed("interhuman", REAL))
     arrays, metadata = files.read_arrays(path)
     del metadata[key]
     files.write_arrays(path, arrays, metadata if value is None else metadata | {key: value})

@@ -251,7 +251,7 @@ TARGETS: Mapping[str, Target] = {
         Target("manifest", _write_manifest, lambda f: manifest.read(f / "manifest.json")),
         Target(
             "shown motions",
-            lambda f: gallery.write(f / "s.safetensors", workflow_study.performed("interhuman", gallery.REAL)),
+            lambda f: gallery.write(f / "s.safetensors", workflow_study.performed("interhuman", results.REAL)),
             lambda f: gallery.read(f / "s.safetensors"),
         ),
         Target("sample", _write_sample, _read_sample),

@@ -13,7 +13,7 @@ from stages import run as run_stage
 
 import ablations
 from evaluators.perturbations import catalogue
-from evaluators.results import METRICS
+from evaluators.results import METRICS, REAL
 from intermamba import files, models
 from intermamba.config import Config, MotionsConfig, OfficialConfig, load
 from intermamba.datasets import family
@@ -165,7 +165,7 @@ def write(study: Config) -> None:
     ).assign(device="some CPU", dtype="float32")
     for dataset, variants in study.runs.items():
         where = {"profile": profile, "dataset": dataset}
-        gallery.write(path("real_gallery", **where), performed(dataset, gallery.REAL))
+        gallery.write(path("real_gallery", **where), performed(dataset, REAL))
         for variant, seeds in variants.items():
             if not VARIANTS[variant].ablation:
                 gallery.write(path("gallery", variant=variant, seed=seeds[0], **where), performed(dataset, variant))
