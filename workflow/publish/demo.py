@@ -15,7 +15,7 @@ from intermamba.paths import COMMITTED, DEMO, path, record_of
 
 DATASET: Dataset = "interhuman"
 RULE = "lowest total validation loss at its last step"
-LARGEST = 2_000_000
+LARGEST = 3_000_000
 """Bytes that a checkpoint inside the package may take."""
 LOGS = Path("docs/demo")
 """Where the training logs behind the choice are published, one per training seed."""
