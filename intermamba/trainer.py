@@ -178,8 +178,8 @@ class _Guard(L.Callback):
             self._first = abs(losses[0])
         for (step, clips, _), loss in zip(self._unseen, losses, strict=True):
             if not math.isfinite(loss) or abs(loss) > EXPLODED * max(self._first, 1.0):
-                named = self._message(f"the loss is {loss:.3g} at step {step} (clips {listed(clips, 8)})")
-                raise DivergedError(named)
+                what = f"the loss is {loss:.3g} at step {step} (clips {listed(clips, 8)})"
+                raise DivergedError(self._message(what))
         self._unseen.clear()
 
     def _message(self, what: str) -> str:

@@ -14,7 +14,9 @@ import triton.language as tl
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from intermamba.ssm import threads
 from intermamba.ssm.operator import operator
+from intermamba.ssm.triton import _read
 
 CHANNELS, STEPS = 16, 64
 """Largest tile of a program."""
@@ -32,6 +34,7 @@ def causal_conv_silu(
     """See :func:`intermamba.ssm.conv.causal_conv_silu`; the result has the type of ``x`` and ``weight`` together."""
     real = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device) if real is None else real
     shift = torch.zeros_like(bias) if shift is None else shift
+    threads.check_channels(x, weight, bias, real[0], shift)
     y: Tensor = _CONV(x, *(value.contiguous() for value in (weight, bias, shift, real)))
     return y
 
@@ -44,6 +47,7 @@ def masked_norm(
     eps: float,
 ) -> Float[Tensor, "B E L"]:
     """See :func:`intermamba.ssm.norm.masked_norm`; the result has the type of ``x`` and ``weight`` together."""
+    threads.check_channels(x, weight, bias, real[0])
     y: Tensor = _NORM(x, *(value.contiguous() for value in (weight, bias, real)), eps)
     return y
 
@@ -111,11 +115,6 @@ _CONV = operator(
 
 
 @triton.jit
-def _load(at, mask):
-    return tl.load(at, mask=mask, other=0.0).to(tl.float32)
-
-
-@triton.jit
 def _before(
     x_at, weight_at, bias, shift, e, at_l, real_e, length, x_e, x_l, K: tl.constexpr, BE: tl.constexpr, BL: tl.constexpr
 ):
@@ -124,8 +123,8 @@ def _before(
     for tap in tl.static_range(K):
         at = at_l - (K - 1) + tap
         inside = real_e[:, None] & ((at >= 0) & (at < length))[None, :]
-        x = _load(x_at + e[:, None] * x_e + at[None, :] * x_l, inside)
-        sum_ += _load(weight_at + e * K + tap, real_e)[:, None] * tl.where(inside, x + shift[:, None], 0.0)
+        x = _read(x_at + e[:, None] * x_e + at[None, :] * x_l, inside)
+        sum_ += _read(weight_at + e * K + tap, real_e)[:, None] * tl.where(inside, x + shift[:, None], 0.0)
     return sum_
 
 
@@ -137,7 +136,7 @@ def _conv_forward(
     sequence = tl.program_id(2).to(tl.int64)
     l, e = tl.program_id(0) * BL + tl.arange(0, BL), tl.program_id(1) * BE + tl.arange(0, BE)  # noqa: E741
     real_e = e < channels
-    bias, shift = _load(bias_at + e, real_e), _load(shift_at + e, real_e)
+    bias, shift = _read(bias_at + e, real_e), _read(shift_at + e, real_e)
     used = tl.load(real_at + sequence * channels + e, mask=real_e, other=0) != 0
     z = _before(x_at + sequence * x_b, weight_at, bias, shift, e, l, real_e, length, x_e, x_l, K, BE, BL)
     y = tl.where(used[:, None], z / (1.0 + tl.exp(-z)), 0.0)
@@ -155,7 +154,7 @@ def _conv_backward(
     sequence = tl.program_id(1).to(tl.int64)
     e, place = tl.program_id(0) * BE + tl.arange(0, BE), tl.arange(0, PLACES)
     real_e = e < channels
-    bias, shift = _load(bias_at + e, real_e), _load(shift_at + e, real_e)
+    bias, shift = _read(bias_at + e, real_e), _read(shift_at + e, real_e)
     used = tl.load(real_at + sequence * channels + e, mask=real_e, other=0) != 0
     of_weight = tl.zeros((BE, PLACES), tl.float32)
     of_bias, of_shift = tl.zeros((BE,), tl.float32), tl.zeros((BE,), tl.float32)
@@ -168,12 +167,12 @@ def _conv_backward(
             later = l + ahead
             inside = real_e[:, None] & (later < length)[None, :]
             z = _before(x_at, weight_at, bias, shift, e, later, real_e, length, x_e, x_l, K, BE, BL)
-            grad = _load(grad_at + sequence * grad_b + e[:, None] * grad_e + later[None, :] * grad_l, inside)
+            grad = _read(grad_at + sequence * grad_b + e[:, None] * grad_e + later[None, :] * grad_l, inside)
             gate = 1.0 / (1.0 + tl.exp(-z))
             by_z = tl.where(used[:, None] & inside, grad * gate * (1.0 + z * (1.0 - gate)), 0.0)
-            by_x += _load(weight_at + e * K + K - 1 - ahead, real_e)[:, None] * by_z
+            by_x += _read(weight_at + e * K + K - 1 - ahead, real_e)[:, None] * by_z
             here = real_e[:, None] & (l < length)[None, :]
-            x = _load(x_at + e[:, None] * x_e + l[None, :] * x_l, here)
+            x = _read(x_at + e[:, None] * x_e + l[None, :] * x_l, here)
             share = tl.sum(by_z * tl.where(here, x + shift[:, None], 0.0), 1)
             of_weight += tl.where(place[None, :] == K - 1 - ahead, share[:, None], 0.0)
             if ahead == 0:
@@ -243,7 +242,7 @@ def _moments(x_at, real_at, at_l, channels, length, x_e, x_l, eps, BE: tl.conste
     for first in range(0, channels, BE):
         e = first + tl.arange(0, BE)
         used = (tl.load(real_at + e, mask=e < channels, other=0) != 0).to(tl.float32)
-        x = _load(x_at + e[:, None] * x_e + at_l[None, :] * x_l, (e < channels)[:, None] & (at_l < length)[None, :])
+        x = _read(x_at + e[:, None] * x_e + at_l[None, :] * x_l, (e < channels)[:, None] & (at_l < length)[None, :])
         total += tl.sum(x * used[:, None], 0)
         count += tl.sum(used, 0)
     mean = total / count
@@ -251,7 +250,7 @@ def _moments(x_at, real_at, at_l, channels, length, x_e, x_l, eps, BE: tl.conste
     for first in range(0, channels, BE):
         e = first + tl.arange(0, BE)
         used = (tl.load(real_at + e, mask=e < channels, other=0) != 0).to(tl.float32)
-        x = _load(x_at + e[:, None] * x_e + at_l[None, :] * x_l, (e < channels)[:, None] & (at_l < length)[None, :])
+        x = _read(x_at + e[:, None] * x_e + at_l[None, :] * x_l, (e < channels)[:, None] & (at_l < length)[None, :])
         centred = (x - mean[None, :]) * used[:, None]
         squares += tl.sum(centred * centred, 0)
     return mean, 1.0 / tl.sqrt(squares / count + eps), count
@@ -269,8 +268,8 @@ def _norm_forward(
     for first in range(0, channels, BE):
         e = first + tl.arange(0, BE)
         inside = (e < channels)[:, None] & (l < length)[None, :]
-        weight, bias = _load(weight_at + e, e < channels), _load(bias_at + e, e < channels)
-        x = _load(x_at + e[:, None] * x_e + l[None, :] * x_l, inside)
+        weight, bias = _read(weight_at + e, e < channels), _read(bias_at + e, e < channels)
+        x = _read(x_at + e[:, None] * x_e + l[None, :] * x_l, inside)
         y = (x - mean[None, :]) * scale[None, :] * weight[:, None] + bias[:, None]
         tl.store(y_at + sequence * y_b + e[:, None] * y_e + l[None, :] * y_l, y, mask=inside)
 
@@ -292,10 +291,10 @@ def _norm_backward(
     for first in range(0, channels, BE):
         e = first + tl.arange(0, BE)
         inside = (e < channels)[:, None] & (l < length)[None, :]
-        grad = _load(grad_at + e[:, None] * grad_e + l[None, :] * grad_l, inside)
-        x = _load(x_at + e[:, None] * x_e + l[None, :] * x_l, inside)
+        grad = _read(grad_at + e[:, None] * grad_e + l[None, :] * grad_l, inside)
+        x = _read(x_at + e[:, None] * x_e + l[None, :] * x_l, inside)
         normed = (x - mean[None, :]) * scale[None, :]
-        by_normed = grad * _load(weight_at + e, e < channels)[:, None]
+        by_normed = grad * _read(weight_at + e, e < channels)[:, None]
         along += tl.sum(by_normed, 0)
         across += tl.sum(by_normed * normed, 0)
         tl.store(by_weight_at + sums + e, tl.sum(grad * normed, 1), mask=e < channels)
@@ -304,9 +303,9 @@ def _norm_backward(
         e = first + tl.arange(0, BE)
         inside = (e < channels)[:, None] & (l < length)[None, :]
         used = (tl.load(real_at + e, mask=e < channels, other=0) != 0).to(tl.float32)
-        grad = _load(grad_at + e[:, None] * grad_e + l[None, :] * grad_l, inside)
-        x = _load(x_at + e[:, None] * x_e + l[None, :] * x_l, inside)
+        grad = _read(grad_at + e[:, None] * grad_e + l[None, :] * grad_l, inside)
+        x = _read(x_at + e[:, None] * x_e + l[None, :] * x_l, inside)
         normed = (x - mean[None, :]) * scale[None, :]
         shared = (along[None, :] + normed * across[None, :]) / count
-        by_x = scale[None, :] * (grad * _load(weight_at + e, e < channels)[:, None] - used[:, None] * shared)
+        by_x = scale[None, :] * (grad * _read(weight_at + e, e < channels)[:, None] - used[:, None] * shared)
         tl.store(by_x_at + sequence * by_b + e[:, None] * by_e + l[None, :] * by_l, by_x, mask=inside)

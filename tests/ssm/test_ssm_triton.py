@@ -104,6 +104,13 @@ for channels, steps, taps, turned, dtypes in ((6, 9, 4, True, 2), (3, 2, 3, Fals
             [(5 + 3 * x).to(dtype), random(channels), random(channels)],
             max(tolerance, 2e-4),
         )
+
+try:
+    passes.masked_norm(torch.ones(1, 3, 2), torch.ones(2), torch.ones(3), torch.ones(1, 3, dtype=torch.bool), 1e-5)
+except ValueError as error:
+    assert "3 channels, with parameters of [2, 3, 3]" in str(error)
+else:
+    raise AssertionError("a kernel would read beyond its parameters")
 """
 
 

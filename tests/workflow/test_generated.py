@@ -48,7 +48,10 @@ def test_weights_of_the_profile_are_taken(study: Config) -> None:
 def test_weights_of_another_profile_are_refused(study: Config) -> None:
     job = stages.job(study, "evaluate", **ITEM)
     put(load("smoke", ROOT / "params.yaml"), job["weights"])
-    wrong = r"not trained with profile 'study-cpu': model.width 64 in place of 128, .*, model.rank 4 in place of 8, "
+    wrong = (
+        "not trained with profile 'study-cpu': model.width 64 in place of 128, model.feedforward 128 in place of 256, "
+        "model.state 4 in place of 8, model.rank 4 in place of 8, model.text_feedforward 128 in place of 256"
+    )
     again = (
         "Delete it and run `intermamba train --profile study-cpu --dataset interhuman --variant intermamba --seed 0`"
     )

@@ -25,7 +25,6 @@ class Gpu(NamedTuple):
     """Limits of a GPU, of NVIDIA's CUDA programming guide (specifications per compute capability) and data sheets."""
 
     name: str
-    multiprocessors: int
     shared: int
     """Bytes of shared memory of a multiprocessor; a program takes 1 KiB more than it asks for."""
     bandwidth: float
@@ -35,9 +34,9 @@ class Gpu(NamedTuple):
 
 
 GPUS = {
-    80: Gpu("A100", 108, 164 << 10, 2.04e12, 19.5e12),
-    90: Gpu("H200", 132, 228 << 10, 4.8e12, 67e12),
-    100: Gpu("B200", 148, 228 << 10, 8.0e12, 75e12),
+    80: Gpu("A100", 164 << 10, 2.04e12, 19.5e12),
+    90: Gpu("H200", 228 << 10, 4.8e12, 67e12),
+    100: Gpu("B200", 228 << 10, 8.0e12, 75e12),
 }
 """By compute capability, times ten."""
 REGISTERS, WARPS, PROGRAMS = 65536, 64, 32
@@ -45,7 +44,7 @@ REGISTERS, WARPS, PROGRAMS = 65536, 64, 32
 
 
 def render() -> str:
-    """Occupancy of every tile on one GPU, and the least time of a scan on all of them."""
+    """Occupancy of every tile, and the least time of a scan on all of them."""
     rows = pd.read_csv(MEASURED)
     spilled = int((rows["stack"] > 0).sum())
     head = (

@@ -174,12 +174,12 @@ def _study(rows: pd.DataFrame) -> str:
         "on 8 devices",
         "on 64",
     ]
-    rest = [variant for variant in {name for _, name, _ in base.rows()} if variant not in measured.clip_seconds]
+    others = len({name for _, name, _ in base.rows()} - measured.clip_seconds.keys())
     text = (
         "Hours of the rows' trainings, of all that samples, and of the stages that read data, of the profile `paper` "
         "on generated clips as many as the official ones. `intermamba plan` computes them from steps and samplings "
         f"measured on {' and '.join(measured.devices)} (docs/paper): steps of "
-        f"{', '.join(map(label_of, measured.clip_seconds))}; those of the other {len(rest)} rows are in proportion to "
+        f"{', '.join(map(label_of, measured.clip_seconds))}; those of the other {others} rows are in proportion to "
         "their multiply-accumulates, and half the frames count as half the time. Stages that read data follow the fits "
         "above. Trainings before a row's and those of evaluators are in no column, and in the length on several "
         "devices with their time limit. Memory is the most that a measured training needs on its device, and the most "
