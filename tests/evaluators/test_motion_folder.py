@@ -43,6 +43,7 @@ from intermamba.seeds import derive
 from intermamba.skeleton import OFFSETS
 from intermamba.text import cache, tower
 from intermamba.text.names import tower_name
+from workflow import api
 from workflow.cli.commands import app
 from workflow.evaluation import external as command
 from workflow.evaluation import prompts, reference
@@ -480,7 +481,7 @@ class TestPython:
 
     @pytest.fixture(autouse=True)
     def _profile(self, study: tuple[Config, str], monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(command, "load", lambda _: study[0])
+        monkeypatch.setattr(api, "load", lambda _: study[0])
 
     @pytest.mark.parametrize("study", ["interx"], indirect=True)
     def test_a_folder_and_its_arrays_get_the_numbers_of_the_command(
@@ -489,7 +490,7 @@ class TestPython:
         config, dataset = study
         folder = motions_of(study, tmp_path / "mine")
         with pytest.warns(UserWarning, match="bodies|people|bones|joint"):  # these motions are cosines
-            found = command.evaluate(folder, dataset)
+            found = api.evaluate(folder, dataset)
         assert found.index.unique("method").tolist() == ["mine", "real", "shuffled", "nearest"]
         written = summarise(read_results(evaluated(study, folder)))
         for row in written.to_dict("records"):
@@ -503,7 +504,7 @@ class TestPython:
         place.unlink()
         arrays = {file.clip: motion for file, motion in (read(path, dataset) for path in folder.glob("*.npz"))}
         with pytest.warns(UserWarning, match="bodies|people|bones|joint"):
-            again = command.evaluate(arrays, dataset, method="mine")
+            again = api.evaluate(arrays, dataset, method="mine")
         pd.testing.assert_frame_equal(again, found)
 
     def test_arrays_by_name_and_problems(self, study: tuple[Config, str], tmp_path: Path) -> None:
@@ -513,14 +514,14 @@ class TestPython:
         for path in folder.glob("*.npz"):
             with np.load(path) as content:
                 fields[str(content["clip"])] = {key: content[key] for key in content if key != "clip"}
-        assert command.evaluate(fields, dataset).index.unique("method").tolist()[0] == "motions"
+        assert api.evaluate(fields, dataset).index.unique("method").tolist()[0] == "motions"
         del fields["c05"]
         with pytest.raises(DataError, match="1 of 24 test clips have no motion: c05"):
-            command.evaluate(fields, dataset)
+            api.evaluate(fields, dataset)
 
     def test_an_unknown_dataset_is_answered_with_the_nearest(self) -> None:
         with pytest.raises(ConfigError, match="Did you mean 'interhuman'"):
-            command.evaluate("m", "interhumans")  # type: ignore[arg-type]
+            api.evaluate("m", "interhumans")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("study", ["interhuman"], indirect=True)
@@ -528,9 +529,9 @@ def test_the_example_of_evaluate_runs(study: tuple[Config, str], monkeypatch: py
     import intermamba
 
     recorded(study, Path("my_motions"), lambda *_: None)
-    monkeypatch.setattr(command, "load", lambda _: study[0])
-    monkeypatch.setattr(intermamba, "evaluate", command.evaluate, raising=False)
-    example = doctest.DocTestFinder(recurse=False).find(command.evaluate, "evaluate", globs={})[0]
+    monkeypatch.setattr(api, "load", lambda _: study[0])
+    monkeypatch.setattr(intermamba, "evaluate", api.evaluate, raising=False)
+    example = doctest.DocTestFinder(recurse=False).find(api.evaluate, "evaluate", globs={})[0]
     outcome = doctest.DocTestRunner().run(example)
     assert (outcome.failed, outcome.attempted) == (0, 4)
 
@@ -538,7 +539,7 @@ def test_the_example_of_evaluate_runs(study: tuple[Config, str], monkeypatch: py
 def test_evaluate_is_an_entry_point_of_the_api() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["intermamba.api"]
     point = EntryPoint("evaluate", declared["evaluate"], "intermamba.api")
-    assert point.load() is command.evaluate
+    assert point.load() is api.evaluate
 
 
 class TestLayouts:

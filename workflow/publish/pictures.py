@@ -21,9 +21,9 @@ STYLE = (
 
 
 def packages() -> str:
-    """The layers of the import contract in ``pyproject.toml``, lowest first, each with the packages inside."""
+    """The layers of the import contract over all packages (``pyproject.toml``), highest first, with their contents."""
     contracts = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
-    (layers,) = (one["layers"] for one in contracts if one["type"] == "layers")
+    (layers,) = (one["layers"] for one in contracts if one["type"] == "layers" and "containers" not in one)
     parts, top = [], 10.0
     for number, name in enumerate(layers):
         inside = sorted(one.name for one in pkgutil.iter_modules(_folder(name)) if one.ispkg)
