@@ -112,13 +112,14 @@ def test_what_a_gpu_gave_is_shown_beside_the_paper(tiny: Config) -> None:
     values = [("float32", 0, 1.0), ("float32", 1, 3.0), ("bfloat16", 0, 1.5), ("bfloat16", 1, 3.7)]
     rows = [{"method": method, "repeat": repeat, "metric": "fid", "value": value} for method, repeat, value in values]
     pd.DataFrame(rows).to_csv(gpu / "precision.csv", index=False)
-    layers = [{"side": side, "steps": 64, "wall_median": 0.125, "memory_mib": 2.0} for side in ("attention", "Mamba-1")]
+    times = {"wall_q1": 0.12, "wall_median": 0.125, "wall_q3": 0.13}
+    layers = [{"side": side, "steps": 64, "memory_mib": 2.0, **times} for side in ("attention", "Mamba-1")]
     pd.DataFrame(layers).to_csv(gpu / "crossover.csv", index=False)
     shown = gpu_report.render(gpu)
     assert "Tests on the GPU: 24 passed." in shown
     assert re.search(r"\| InterMamba \| [\d.]+ \| 0.567 \|", shown)  # beside the paper's seconds
     assert "| FID | 2.000 | +0.600 | 1.271 |" in shown  # 0.1 * 12.706, Student's t with one degree of freedom
-    assert "| 64 | 0.125 | 0.125 | 2.00 | 2.00 |" in shown
+    assert "| 64 | 0.125 (0.120–0.130) | 0.125 (0.120–0.130) | 2.00 | 2.00 |" in shown
     assert gpu_report.summary() == gpu_report.NOTHING
 
 

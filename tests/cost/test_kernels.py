@@ -14,6 +14,14 @@ needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton ha
 
 
 @needs_triton
+def test_bytes_are_counted_for_the_chunks_of_the_kernels() -> None:
+    from intermamba.ssm import triton
+    from workflow.publish import kernels
+
+    assert (kernels.CHUNK, kernels.GROUP) == (triton.STEPS, triton.GROUP)
+
+
+@needs_triton
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

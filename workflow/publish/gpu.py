@@ -11,6 +11,7 @@ from intermamba.models import label_of, variants
 from intermamba.paths import path
 from workflow.cells import interval, signed, significant
 from workflow.publish import speed
+from workflow.publish.processor import crossover
 from workflow.results import reported
 from workflow.tables.markdown import grid
 
@@ -75,13 +76,7 @@ def _memory(folder: Path) -> str:
 
 def _crossover(folder: Path) -> str:
     """Elapsed time and memory of a layer of attention and one of Mamba-1 over the length."""
-    found = pd.read_csv(folder / "crossover.csv")
-    times, memory = (found.pivot_table(value, "steps", "side") for value in ("wall_median", "memory_mib"))
-    rows = [
-        [str(steps), *(significant(float(value), 3) for value in (*of_time, *of_memory))]
-        for steps, of_time, of_memory in zip(times.index, times.to_numpy(), memory.to_numpy(), strict=True)
-    ]
-    return grid(["One layer, steps", *(f"{side} (ms)" for side in times), *(f"{side} (MiB)" for side in memory)], rows)
+    return f"One layer:\n\n{crossover(pd.read_csv(folder / 'crossover.csv'), 'wall')}"
 
 
 def _precision(folder: Path) -> str:

@@ -153,17 +153,7 @@ def _scan(rows: pd.DataFrame) -> str:
 
 
 def _crossover(rows: pd.DataFrame) -> str:
-    times, memory = (rows.pivot_table(value, "steps", "side") for value in ("cpu_median", "memory_mib"))
-    sides = [rows[rows["side"] == side].set_index("steps") for side in times]
-    body = [
-        [
-            str(steps),
-            *(_time(side.loc[steps]) for side in sides),
-            *(significant(value, 3) for value in memory.loc[steps]),
-        ]
-        for steps in times.index
-    ]
-    head = ["steps", *(f"{side} (ms)" for side in times), *(f"{side} (MiB)" for side in memory)]
+    times = rows.pivot_table("cpu_median", "steps", "side")
     text = (
         f"One layer of width {rows['width'].iloc[0]} on one sequence, forward: self-attention with its four maps in "
         "PyTorch's fused kernel, and Mamba-1's block with its own sizes (twice the width inside, 16 states). MiB: the "
@@ -172,7 +162,22 @@ def _crossover(rows: pd.DataFrame) -> str:
         f"{crossing(times['attention'] / times['Mamba-1']):.0f} steps; a motion has at most 300.\n\n"
         f"![Time and memory over steps](../bench/{PLOT.name})"
     )
-    return f"{text}\n\n{grid(head, body)}"
+    return f"{text}\n\n{crossover(rows)}"
+
+
+def crossover(rows: pd.DataFrame, clock: str = "cpu") -> str:
+    """Time by a clock (``cpu`` or ``wall``), with quartiles, and memory of both layers: a line per length."""
+    memory = rows.pivot_table("memory_mib", "steps", "side")
+    sides = [rows[rows["side"] == side].set_index("steps") for side in memory]
+    body = [
+        [
+            str(steps),
+            *(_time(side.loc[steps], clock) for side in sides),
+            *(significant(value, 3) for value in held),
+        ]
+        for steps, held in zip(memory.index, memory.to_numpy(float), strict=True)
+    ]
+    return grid(["steps", *(f"{side} (ms)" for side in memory), *(f"{side} (MiB)" for side in memory)], body)
 
 
 def crossing(ratio: pd.Series) -> float:
@@ -201,7 +206,7 @@ def plot(rows: pd.DataFrame, target: Path) -> None:
         plt.close(figure)
 
 
-def _time(row: Mapping[Any, Any], clock: str = "cpu") -> str:
+def _time(row: "Mapping[Any, Any] | pd.Series[Any]", clock: str = "cpu") -> str:
     lower, median, upper = (significant(row[f"{clock}_{place}"], 3) for place in ("q1", "median", "q3"))
     return f"{median} ({lower}–{upper})"
 
