@@ -160,7 +160,10 @@ def test_motions_are_those_of_their_files(finished: Config, page: str) -> None:
 def test_the_summary_says_who_beats_chance(page: str) -> None:
     summary = page[page.index('<section id="summary">') : page.index('<section id="motions">')]
     assert "InterMamba has the highest R-precision (top 3), 0.460" in summary
-    assert "Rows were trained once, which cannot establish differences between them or from chance (0.094)" in summary
+    assert (
+        "Rows were trained once, which cannot establish differences between them or from chance (exactly 0.094)"
+        in summary
+    )
     assert "fffffff with changes" in summary
     assert re.search(r"<dt>Trainings</dt><dd>\d+ of \d+ models", summary)
 

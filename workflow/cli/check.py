@@ -34,11 +34,11 @@ def validate(profile: Profile = None) -> None:
 @app.command(rich_help_panel=STUDY, epilog="Example: intermamba status --profile paper --curves curves.png")
 def status(
     profile: Profile = None,
-    every: Annotated[bool, typer.Option("--all", help="List all jobs, also waiting and finished ones.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="List all jobs, including waiting and finished ones.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     curves: Annotated[Path | None, typer.Option(help="Also draw the learning curves so far into this file.")] = None,
 ) -> None:
-    """Jobs of a profile: waiting, running, done, failed; since when, on which host, and how long still."""
+    """Jobs of a profile (waiting, running, done or failed) with start, host and estimated time left."""
     config = load(profile)
     from workflow.graph import status as states
 

@@ -21,7 +21,10 @@ def complexity(
     ] = False,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, help="Time so many steps of each sampler and scale, where whole samplings take too long."),
+        typer.Option(
+            min=1,
+            help="Time only this many steps of each sampler and extrapolate, where whole samplings take too long.",
+        ),
     ] = None,
 ) -> None:
     """Count parameters and multiply-accumulates of every row, and time its sampler; needs no data."""

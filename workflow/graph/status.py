@@ -1,4 +1,4 @@
-"""State of the jobs of a profile: waiting, running, done or failed, since when, on which host, and how long still."""
+"""Jobs of a profile (waiting, running, done or failed) with start, host and estimated time left."""
 
 import os
 import socket

@@ -114,9 +114,9 @@ def _kind(annotation: Any, bounds: Sequence[Any] = ()) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(map(_kind, inner))
     if origin is tuple:
-        return f"list of: {_kind(inner[0])}" if ... in inner else f"{len(inner)} of: {_kind(inner[0])}"
+        return f"list of: {_kind(inner[0])}" if ... in inner else f"{len(inner)} values, each: {_kind(inner[0])}"
     if origin is dict:
-        return f"for each {_kind(inner[0])}: {_kind(inner[1])}"
+        return f"for each {'name' if inner[0] is str else _kind(inner[0])}: {_kind(inner[1])}"
     given = [(sign, getattr(one, name)) for one in bounds for name, sign in _SIGNS.items() if hasattr(one, name)]
     limits = [f"{sign} {limit:g}" for sign, limit in given if limit < LARGE]
     return " ".join([_WORDS[annotation], ", ".join(limits)]).strip()

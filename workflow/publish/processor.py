@@ -55,7 +55,7 @@ def _sampling(rows: pd.DataFrame) -> str:
     one = rows.iloc[0]
     text = (
         f"A guided step of DDIM at the paper's size, {one['frames']} frames, one clip; a sampling takes "
-        f"{one['steps']}. Medians of {one['runs']} runs, in brackets quartiles."
+        f"{one['steps']}. Medians of {one['runs']} runs, quartiles in brackets."
     )
     head = ["Model", "a step (ms)", "a sampling (s)", "times faster than InterGen here"]
     return f"{text}\n\n{grid(head, body)}"
@@ -102,8 +102,8 @@ def _step(rows: pd.DataFrame) -> str:
     slower = scans["milliseconds"] / scans["floor"]
     text = (
         "The steps of the table above by kind of work: forward, backward and the optimiser; medians of three "
-        "steps of each model, under a tracer. Floors are as above; of "
-        "backward scans and of convolutions they are only the bytes, and an operation in place counts nothing. By its "
+        "steps of each model, under a tracer. Floors are computed as above, but for backward scans and convolutions "
+        "from the bytes alone, and in-place operations add nothing to them. By its "
         f"floor InterMamba's step would be {lead} times faster than InterGen's. It is not, because tensors are small "
         f"at these sizes: one of the other passes costs {each.min():.0f} to {each.max():.0f} microseconds above its "
         f"floor in every model, and InterMamba has {counts['intermamba']:,} operations, InterGen "
@@ -128,7 +128,7 @@ def _training(rows: pd.DataFrame) -> str:
             what = f"reading the clips, {share:.0f} times faster than the fastest step"
             body.append([shape, what, _time(reading), MISSING])
     head = ["Profile", "Model", "a step (ms)", "times faster than InterGen"]
-    return f"An optimisation step in float32; medians, in brackets quartiles.\n\n{grid(head, body)}"
+    return f"An optimisation step in float32; medians, quartiles in brackets.\n\n{grid(head, body)}"
 
 
 def _scan(rows: pd.DataFrame) -> str:
@@ -145,7 +145,7 @@ def _scan(rows: pd.DataFrame) -> str:
     text = (
         "`selective_scan` beside the node `GGML_OP_SSM_SCAN` of llama.cpp's library on the same numbers, forward, one "
         "sequence, 16 states, with the softplus of the step sizes. Elapsed time: both cores were held for it alone; "
-        f"medians of {rows['runs'].iloc[0]} runs, in brackets quartiles. "
+        f"medians of {rows['runs'].iloc[0]} runs, quartiles in brackets. "
         f"This scan is {ratio.min():.1f} to {ratio.max():.1f} times faster."
     )
     head = ["channels", "steps", "threads", "this scan (ms)", "ggml (ms)", "times faster"]
@@ -157,7 +157,7 @@ def _crossover(rows: pd.DataFrame) -> str:
     text = (
         f"One layer of width {rows['width'].iloc[0]} on one sequence, forward: self-attention with its four maps in "
         "PyTorch's fused kernel, and Mamba-1's block with its own sizes (twice the width inside, 16 states). MiB: the "
-        f"most that a call holds at once; times are medians of {rows['runs'].iloc[0]} runs, in brackets quartiles. "
+        f"most that a call holds at once; times are medians of {rows['runs'].iloc[0]} runs, quartiles in brackets. "
         "They take the same time at about "
         f"{crossing(times['attention'] / times['Mamba-1']):.0f} steps; a motion has at most 300.\n\n"
         f"![Time and memory over steps](../bench/{PLOT.name})"

@@ -73,7 +73,10 @@ def _dataset(name: str, rows: pd.DataFrame) -> str:
         for row in rows[rows["stage"] == stage].sort_values("clips").to_dict("records")
     ]
     head = ["Stage", "clips", "frames a clip", "s", "floor (s)", "MB read", "MB written", "MiB held", "MiB resident"]
-    text = f"The disk gave up to {rate / 1e9:.2f} GB/s; the floor is the time in which it gives what a stage reads."
+    text = (
+        f"The disk delivered at most {rate / 1e9:.2f} GB/s; the floor is the time that it needs at this rate for what "
+        "a stage reads."
+    )
     return f"## {dataset_name(name)}\n\n{text}\n\n{grid(head, body)}\n{_fits(rows)}"
 
 
@@ -140,8 +143,9 @@ def _fits(rows: pd.DataFrame) -> str:
         f"at {clips:,.0f} clips", "run", "MiB held there", "run",
     ]  # fmt: skip
     text = (
-        "Least squares: a constant and a slope per clip, of clips as long as usual. Ten times the official number of "
-        "clips is computed; where it was run too, with every clip's files by ten names, that is no part of the fit."
+        "Least squares: a constant and a slope per clip, for clips of the usual length. Values for ten times the "
+        "official number of clips are extrapolated. The columns 'run' are measurements at that size, with every clip's "
+        "files under ten names; the fit does not use them."
     )
     return f"\n{text}\n\n{grid(head, body)}"
 
@@ -176,15 +180,15 @@ def _study(rows: pd.DataFrame) -> str:
     ]
     others = len({name for _, name, _ in base.rows()} - measured.clip_seconds.keys())
     text = (
-        "Hours of the rows' trainings, of all that samples, and of the stages that read data, of the profile `paper` "
-        "on generated clips as many as the official ones. `intermamba plan` computes them from steps and samplings "
+        "Hours that the profile `paper` takes on as many generated clips as the official datasets have: training its "
+        "rows, all sampling, and the stages that read data. `intermamba plan` computes them from steps and samplings "
         f"measured on {' and '.join(measured.devices)} (docs/paper): steps of "
         f"{', '.join(map(label_of, measured.clip_seconds))}; those of the other {others} rows are in proportion to "
         "their multiply-accumulates, and half the frames count as half the time. Stages that read data follow the fits "
         "above. Trainings before a row's and those of evaluators are in no column, and in the length on several "
         "devices with their time limit. Memory is the most that a measured training needs on its device, and the most "
-        "that a stage that reads data holds. A GPU divides training and sampling by its speed over this processor, "
-        "which is not known."
+        "that a stage that reads data holds. On a GPU, divide training and sampling by its speed-up over this "
+        "processor, which is not known."
     )
     return f"## A whole study\n\n{text}\n\n{grid(head, body)}"
 

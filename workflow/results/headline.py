@@ -168,11 +168,11 @@ def _blocks(metrics: pd.DataFrame, dataset: Dataset) -> Blocks | None:
 def _precision(
     study: Study, found: Ranking | None, methods: Sequence[str], above: Mapping[str, bool | None], chance: float
 ) -> list[str]:
-    level = printed(chance, PRECISION)
+    level = f"exactly {printed(chance, PRECISION)}"
     lost, once = ([name for name in methods if above[name] is value] for value in (False, None))
     if found is None:
         return [f"No row is distinguishable from chance ({level}) in R-precision (top 3) across training seeds."]
-    said = [_leading(study, found, PRECISION)]
+    said = [_leading(study, found, PRECISION), *_informed(study, found, methods)]
     if len(once) == len(methods):
         cannot = f"Rows were trained once, which cannot establish differences between them or from chance ({level})."
         return [*said, cannot]
@@ -199,7 +199,7 @@ def _distance(study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Se
         said.append(f"The ground truth performed again by the generator of the data has {again}.")
     if NEAREST in known:
         copied = printed(study.mean(dataset, "reference", NEAREST, DISTANCE), DISTANCE)
-        said.append(f"Copies of training clips, which are real motions, have {copied}.")
+        said.append(f"Copies of training clips, which are motions of the data and not of a model, have {copied}.")
     return " ".join(said)
 
 
@@ -222,6 +222,15 @@ def _copies(study: Study, dataset: Dataset, methods: Sequence[str]) -> list[str]
         f"Copying the training clip with the nearest caption gives {printed(level, PRECISION)}; {above} of "
         f"{len(methods)} rows {'is' if above == 1 else 'are'} above that."
     ]
+
+
+def _informed(study: Study, found: Ranking, methods: Sequence[str]) -> list[str]:
+    """What rows read beside the pair's caption, if one of the best reads more."""
+    more = [name for name in methods if study.variant(name).individual]
+    if not set(more) & set(found.leaders) or len(more) == len(methods):
+        return []
+    also = f"{_listed([study.label(name) for name in more])}, unlike the other rows, also"
+    return [f"{also} {'reads' if len(more) == 1 else 'read'} a caption of each person."]
 
 
 def _leading(study: Study, found: Ranking, metric: str) -> str:

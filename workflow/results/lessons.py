@@ -106,9 +106,10 @@ def _claims(results: Results) -> Iterator[str]:
 
 def _parts(results: Results) -> Iterator[str]:
     about = results.claims[results.claims["topic"] == PARTS]
-    for verdict, words in (("holds", "hold"), ("does not hold", "do not hold")):
+    for verdict, plural in (("holds", "hold"), ("does not hold", "do not hold")):
         if len(found := about[about["verdict"] == verdict]):
-            yield f"These claims {words}: {'; '.join(_claim(row) for row in found.to_dict('records'))}."
+            subject = f"This claim {verdict}" if len(found) == 1 else f"These claims {plural}"
+            yield f"{subject}: {'; '.join(_claim(row) for row in found.to_dict('records'))}."
 
 
 def _claim(row: Mapping[Hashable, typing.Any]) -> str:
@@ -133,19 +134,17 @@ def _seeds(results: Results) -> Iterator[str]:
 def _recipe(results: Results) -> Iterator[str]:
     for dataset in results.study.config.runs:
         if results.runs(dataset, FULL_MODEL, PRINTED):
-            (own, other), (near, far) = (
-                [
-                    printed(results.study.mean(dataset, "reproduced", name, metric), metric)
-                    for name in (FULL_MODEL, PRINTED)
-                ]
-                for metric in (PRECISION, DISTANCE)
+            values = {metric: _at_shared_seeds(results, dataset, metric) for metric in (PRECISION, DISTANCE)}
+            own, other, near, far = (
+                printed(value[name], metric) for metric, value in values.items() for name in (FULL_MODEL, PRINTED)
             )
             change = _difference(results, dataset, PRINTED, FULL_MODEL)
             yield (
                 "With the paper's guidance, and with noise levels drawn and sampling steps placed evenly, "
                 f"{results.study.label(FULL_MODEL)} on {dataset_name(dataset)} has an R-precision (top 3) of "
-                f"{other} in place of {own}{f', a difference of {change},' if change else ''} and an FID of "
-                f"{far} in place of {near}."
+                f"{other} instead of {own}{f', a difference of {change},' if change else ''} and an FID of "
+                f"{far} instead of {near}, at the training seeds that both have."
+                f"{'' if change else ' Seeds this few do not establish the difference.'}"
             )
 
 
@@ -170,7 +169,7 @@ def _lengths(results: Results) -> Iterator[str]:
     for dataset in results.study.config.runs:
         if results.runs(dataset, ESTIMATED, GIVEN) and (change := _difference(results, dataset, GIVEN, ESTIMATED)):
             yield (
-                f"Given the lengths of the test clips in place of its own estimates, T2M on {dataset_name(dataset)} "
+                f"Given the lengths of the test clips instead of its own estimates, T2M on {dataset_name(dataset)} "
                 f"has an R-precision (top 3) that differs by {change}."
             )
 
@@ -186,11 +185,12 @@ def _copying(results: Results) -> Iterator[str]:
         own = {one: results.study.mean(dataset, "reproduced", best, one) for one in measured}
         seen, new = BY_COMBINATION
         yield (
-            f"Copies of the training clip with the nearest caption have an R-precision (top 3) of "
-            f"{printed(copied[seen], seen)} on {dataset_name(dataset)} for combinations that training shows and "
-            f"{printed(copied[new], new)} for others, {results.study.label(best)} {printed(own[seen], seen)} and "
-            f"{printed(own[new], new)}; joints are {printed(copied[NEAR], NEAR)} and {printed(own[NEAR], NEAR)} cm "
-            f"from the nearest training clip, those of the ground truth {printed(real, NEAR)} cm."
+            f"On {dataset_name(dataset)}, copies of the training clip with the nearest caption have an R-precision "
+            f"(top 3) of {printed(copied[seen], seen)} for combinations that training shows and "
+            f"{printed(copied[new], new)} for others; {results.study.label(best)} has {printed(own[seen], seen)} and "
+            f"{printed(own[new], new)}. The joints of copies are {printed(copied[NEAR], NEAR)} cm from the nearest "
+            f"training clip, those of {results.study.label(best)} {printed(own[NEAR], NEAR)} cm, those of the ground "
+            f"truth {printed(real, NEAR)} cm."
         )
 
 
@@ -220,6 +220,12 @@ def _sampled(measured: pd.DataFrame, by: list[str]) -> Iterator[tuple[Dataset, p
         found = measured[(measured["method"] == FULL_MODEL) & measured["metric"].isin((PRECISION, DISTANCE))]
         for dataset, values in found.groupby("dataset", sort=False):
             yield str(dataset), values.pivot_table("value", [*by, "repeat"], "metric")
+
+
+def _at_shared_seeds(results: Results, dataset: Dataset, metric: str) -> pd.Series:
+    """Means of the full model and of the recipe as printed over the training seeds that both have, by row."""
+    found = trainings(results.metrics, dataset, metric).set_index("method").loc[[FULL_MODEL, PRINTED]]
+    return found[found.groupby("seed")["value"].transform("size") == 2].groupby("method")["value"].mean()
 
 
 def _difference(results: Results, dataset: Dataset, first: str, second: str) -> str:

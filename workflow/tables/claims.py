@@ -33,7 +33,7 @@ NOTES = (
     "and costs, with its 95% interval over training seeds; rows are compared on the motions of the same repeats with "
     "seeds paired (two-way analysis of variance of rows and seeds; fusion weights: Student's t; seconds: Welch's). "
     "n: trainings of each row. p: Holm-corrected across all rows of this table, in brackets without correction. "
-    "Intervals are not corrected, so one that excludes no effect can be inconclusive.",
+    "Intervals are not corrected, so a claim can be inconclusive although its interval excludes no effect (0 or ×1).",
     "Here: means over all trainings of a row, as in the other tables; of fusion weights, the end and the start of "
     "training. The effect need not be exactly their difference or ratio: it is free of what seeds differ in, which "
     "matters where rows have different ones, and that of FID is a ratio of geometric means.",
