@@ -1,5 +1,5 @@
 # The study as one graph. Every rule is one line of the `intermamba` command line; what a stage reads, writes and depends
-# on is declared in workflow/graph/stages.py, from which dvc.yaml is compiled as well.
+# on is declared in workflow/graph/declarations.py, from which dvc.yaml is compiled as well.
 #
 #   snakemake --cores all                             the profile params.yaml names (smoke)
 #   snakemake --cores all --config profile=study-cpu      another one

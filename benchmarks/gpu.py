@@ -1,11 +1,11 @@
-"""All that a GPU has to show, in one command of at most ten minutes: ``make gpu``.
+"""All GPU measurements in one command of at most ten minutes: ``make gpu``.
 
     python benchmarks/gpu.py [--methods intermamba intergen ...]
 
-does it once smoke's first row has been evaluated. It writes, each with a record: ``tests.csv``, what the tests marked
-``gpu`` came to; the tables of ``intermamba bench`` at the paper's sizes (the scan beside mamba_ssm's kernel where that
-is installed, whole samplings, optimisation steps, time and memory over frames); ``crossover.csv``, attention beside
-Mamba-1 over the length; and ``precision.csv``, the metrics of the demo checkpoint sampled in float32 and in bfloat16,
+requires an evaluated first row of the profile smoke. It writes, each with a record: ``tests.csv``, the outcomes of the
+tests marked ``gpu``; the tables of ``intermamba bench`` at the paper's sizes (the scan beside mamba_ssm's kernel where
+that is installed, whole samplings, optimisation steps, time and memory over frames); ``crossover.csv``, attention
+beside Mamba-1 over the length; and ``precision.csv``, the metrics of the demo checkpoint sampled in float32 and in bfloat16,
 on the same clips and noise, by smoke's evaluator. ``python -m workflow.publish gpu`` puts them into the documentation.
 """
 
@@ -61,7 +61,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def tests() -> int:
-    """Run those marked ``gpu``; 1 if one failed. A row an outcome: ``outcome``, ``tests``."""
+    """Run those marked ``gpu``; 1 if one failed. One row per outcome: ``outcome``, ``tests``."""
     output = published.MEASURED / "tests.csv"
     with recorded("gpu-tests", [output]), tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "tests.xml")
@@ -95,7 +95,12 @@ def precision(config: Config, device: str, repeats: int = EVALUATIONS) -> None:
     one = job(config, "evaluate", dataset="interhuman", variant="intermamba", seed=0)
     setup, trained = EvaluationSetup(config, one, repeats), checkpoints.load(DEMO)
     text, output = LiveText(trained.recipe.text, trained.reduction), published.MEASURED / "precision.csv"
-    with recorded("gpu-precision", [output], config=config.section("diffusion"), seeds=setup.seeds) as notes:
+    with recorded(
+        "gpu-precision",
+        [output],
+        config={"diffusion": trained.recipe.diffusion.model_dump(mode="json")},
+        seeds=setup.seeds,
+    ) as notes:
         notes.update(setup.notes, device=device, weights=files.sha256(DEMO))
         sources = {}
         for name in ("float32", "bfloat16"):

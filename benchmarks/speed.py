@@ -161,7 +161,7 @@ def tensors(values: Iterable[Any]) -> list[Tensor]:
 
 
 def where_it_goes(name: str, step: Call, milliseconds: float) -> pd.DataFrame:
-    """A row a kind of work: its operations, its share of a step, and the least that this processor needs for it.
+    """One row per kind of work: its operations, its share of a step, and the least that this processor needs for it.
 
     The floors: the operations of products and attention at the rate of a large square product, those of scans (22 for
     each state, an exponential being 13) at the same rate, and bytes read and written at the speed of copying 64 MiB.
@@ -431,7 +431,7 @@ def main() -> None:
     parser.add_argument("what", choices=COMMANDS)
     parser.add_argument("--intergen", type=Path, help="a clone of the official InterGen")
     parser.add_argument("--ggml", type=Path, help="the folder of ggml's shared libraries")
-    parser.add_argument("--beside", default="", help="what of others ran, and in what version, for the record")
+    parser.add_argument("--beside", default="", help="external software and its version, for the record")
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument(
         "--profiles", nargs="+", default=("smoke", "study-cpu", "paper"), help="sizes of a training step"

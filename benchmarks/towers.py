@@ -33,6 +33,7 @@ from intermamba.data.synthetic.interhuman import name_of as of_interhuman
 from intermamba.data.synthetic.interx import name_of as of_interx
 from intermamba.data.synthetic.plan import plan
 from intermamba.generate import MotionGenerator
+from intermamba.models import find
 from intermamba.paths import path
 from intermamba.provenance import recorded
 from intermamba.seeds import derive
@@ -125,7 +126,8 @@ def measure(evaluator: Path, trainings: Sequence[Path], config: Config, output: 
                 continue
             one = measurement(dataset)
             cached, live = TextCache(run / path("text", **where)), LiveText(trained.recipe.text, trained.reduction)
-            by_cache, by_hand = (MotionGenerator(trained, text, config.diffusion, "cpu") for text in (cached, live))
+            diffusion = find(variant).configured(config).diffusion
+            by_cache, by_hand = (MotionGenerator(trained, text, diffusion, "cpu") for text in (cached, live))
             found = one.measure(by_cache)
             found.loc[len(found)] = {
                 "repeat": 0,

@@ -26,7 +26,7 @@ from intermamba.errors import DataError
 from intermamba.progress import SILENT, Progress
 from intermamba.representation import Representation
 from intermamba.seeds import derive
-from intermamba.skeleton import BODY
+from intermamba.skeleton import BODY, LEFT_HIP, RIGHT_HIP
 
 CaptionFeatures = Callable[[Sequence[str]], Float[Tensor, "B W"]]
 """Captions to features of a text tower, one vector each."""
@@ -34,7 +34,6 @@ STRIDE = 5
 """Frames between two that are compared: six poses a second."""
 _BATCH, _CHUNK = 64, 1024
 """Training clips that are embedded, and compared, at once."""
-_LEFT_HIP, _RIGHT_HIP = BODY.index("left_hip"), BODY.index("right_hip")
 
 
 class HeldSplit(SplitFile):
@@ -168,7 +167,7 @@ def framed(joints: Float[np.ndarray, "B T 2 J 3"]) -> Float[np.ndarray, "B T 2 J
     frame, and the hips are along x.
     """
     start = joints[:, 0, 0]
-    across = (start[:, _LEFT_HIP] - start[:, _RIGHT_HIP])[:, [0, 2]]
+    across = (start[:, LEFT_HIP] - start[:, RIGHT_HIP])[:, [0, 2]]
     across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-9)
     x, y, z = np.moveaxis(joints - start[:, None, None, :1], -1, 0)
     cosine, sine = (across[:, index, None, None, None] for index in (0, 1))

@@ -111,8 +111,8 @@ def evaluate(
         beside: what is measured beside the protocol's own metrics.
 
     Returns:
-        One row per repeat, method and metric: ``method``, ``repeat``, ``repeat_seed``, ``metric`` (``top1`` ...,
-        ``fid``, ``mm_dist``, ``diversity``, ``multimodality``), ``value``. Methods come one after the other, in their
+        One row per repeat, method and metric: ``method``, ``repeat``, ``repeat_seed``, ``metric`` (a key of
+        :data:`evaluators.results.METRICS`), ``value``. Methods come one after the other, in their
         order.
 
     Raises:

@@ -160,7 +160,7 @@ class Matching(Phase):
         self._precision: list[Float[np.ndarray, " k"]] = []
 
     def setup(self, stage: str) -> None:  # noqa: ARG002
-        """Freeze the movement encoder; not before the phase begins, since the one before still teaches it."""
+        """Freeze the movement encoder; not before the phase begins, since the previous phase still trains it."""
         if isinstance(self.evaluator, InterXEvaluator):
             self.evaluator.network.movement_encoder.eval().requires_grad_(False)
 
@@ -211,7 +211,7 @@ class ShiftMatching(Phase):
         self._lowest, self._kept = math.inf, copy.deepcopy(evaluator.network.state_dict())
 
     def setup(self, stage: str) -> None:  # noqa: ARG002
-        """Freeze the movement encoder; not before the phase begins, since the one before still teaches it."""
+        """Freeze the movement encoder; not before the phase begins, since the previous phase still trains it."""
         self.evaluator.network.movement_encoder.eval().requires_grad_(False)
 
     def configure_optimizers(self) -> Any:

@@ -41,7 +41,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
         ConfigError: the training split does not fill one batch, or the validation split none of the protocol.
         DataError: the official checkpoint is broken, or does not fit the dataset and its captions.
     """
-    config = config.on_one_device()
+    profile, config = config, config.on_one_device()
     prepare_processor(config.runtime.threads)
     job.require()
     dataset = job.dataset
@@ -50,7 +50,7 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
 
     cache, split = TextCache(job["text"]), SplitFile(job["train"])
     taken = official(dataset, checkpoint, cache) if checkpoint else None  # before the job starts
-    with job.recorded(config, {"root": root}) as notes:
+    with job.recorded(profile, {"root": root}) as notes:
         if taken:
             network, curve = taken, pd.DataFrame(columns=CURVE)
         else:

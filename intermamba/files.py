@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -62,12 +63,20 @@ def alone_in(folder: str | Path) -> Iterator[None]:
     lock = folder / LOCK
     try:
         with FileLock(lock):
-            yield
+            try:
+                yield
+            finally:
+                if [*folder.iterdir()] == [lock]:
+                    lock.unlink()  # while it is held: a process that waits opens the file anew
     finally:
-        if [*folder.iterdir()] == [lock]:
-            lock.unlink()
         with suppress(OSError):
             folder.rmdir()
+
+
+def copy(source: str | Path, target: str | Path) -> None:
+    """Copy a file, atomically."""
+    with atomic(target) as part:
+        shutil.copyfile(source, part)
 
 
 def write_text(path: str | Path, text: str) -> None:

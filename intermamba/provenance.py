@@ -124,22 +124,22 @@ def recorded(
                     f"{path} changed while `{stage}` read it, so what it wrote does not count. Run the same command "
                     "again."
                 )
-    files.write_json(
-        record_of(written[0]),
-        {
-            "stage": stage,
-            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-            "config": dict(config or {}),
-            "code": code,
-            "inputs": hashes,
-            "outputs": {str(path): files.sha256(path) for path in written},
-            "seeds": dict(seeds or {}),
-            "versions": versions(),
-            "device": device(),
-            "threads": sys.modules["torch"].get_num_threads() if "torch" in sys.modules else 1,
-            "started": started.isoformat(timespec="seconds"),
-            "wall_seconds": round(time.perf_counter() - clock, 3),
-            "peak_memory_mib": peak_memory() // 2**20,
-            "notes": notes,
-        },
-    )
+        files.write_json(
+            record_of(written[0]),
+            {
+                "stage": stage,
+                "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                "config": dict(config or {}),
+                "code": code,
+                "inputs": hashes,
+                "outputs": {str(path): files.sha256(path) for path in written},
+                "seeds": dict(seeds or {}),
+                "versions": versions(),
+                "device": device(),
+                "threads": sys.modules["torch"].get_num_threads() if "torch" in sys.modules else 1,
+                "started": started.isoformat(timespec="seconds"),
+                "wall_seconds": round(time.perf_counter() - clock, 3),
+                "peak_memory_mib": peak_memory() // 2**20,
+                "notes": notes,
+            },
+        )

@@ -1,1 +1,1 @@
-"""The study as a graph: command line, stage table, rules, and the rendering of tables and figures."""
+"""The study as a graph: command line, stages, evaluation, results, tables, figures and the report."""

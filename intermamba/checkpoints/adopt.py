@@ -86,7 +86,7 @@ def run(config: Config, job: Job) -> None:
 
 
 def _check_given(job: Job, where: str, name: str, needed: str, why_not: str, knob: str | None = None) -> None:
-    """Whether the input ``name`` is given where it is ``needed``, and only there.
+    """Check that the input ``name`` is given where it is ``needed``, and only there.
 
     Raises:
         ConfigError: it is not.

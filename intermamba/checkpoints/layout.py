@@ -54,7 +54,8 @@ class Reader:
 
     title: str
     read: Callable[[Released], Adopted]
-    """
+    """The conversion.
+
     Raises:
         DataError: a file cannot be read safely, is of another model, or its weights do not fit.
     """

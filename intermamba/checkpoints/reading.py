@@ -115,7 +115,9 @@ def check_fit(path: str | Path, weights: Mapping[str, Tensor], expected: Mapping
             continue
         if value.shape != expected[name]:
             unfit.append(f"{name} is {tuple(value.shape)}, expected {tuple(expected[name])}")
-        elif value.dtype not in _FLOATS or not value.isfinite().all():
+        elif value.dtype not in _FLOATS:
+            unfit.append(f"{name} holds {value.dtype}, expected floating-point numbers")
+        elif not value.isfinite().all():
             unfit.append(f"{name} holds values that are not finite")
     if problems := [*shortened(missing), *shortened(unexpected), *shortened(unfit)]:
         raise DataError(f"{path}: its weights do not fit {what}: " + "; ".join(problems) + ".")

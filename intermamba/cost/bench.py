@@ -22,7 +22,10 @@ from intermamba.seeds import derive
 
 TABLES = ("scan", "models", "growth", "exponents")
 """Files written, the main one first."""
-KNOBS = ("bench", "complexity", "model", "diffusion", "training", "losses", "text", "datasets.interhuman", "runtime")
+KNOBS = (
+    *("bench", "complexity", "methods", "model", "diffusion", "training"),
+    *("losses", "text", "datasets.interhuman", "runtime"),
+)
 PEERS = ("mamba-ssm", "mambapy", "einops", "triton")
 
 

@@ -33,16 +33,17 @@ def costs(config: Config, names: Sequence[str], device: str) -> Iterator[Rows]:
     ``memory`` is in bytes: the peak of all tensors, without weights and optimiser.
     """
     calls: dict[tuple[str, str], Callable[[], object]] = {}
+    steps: dict[str, int] = {}
     for name in names:
         model = untrained(name, config, config.complexity.frames, device)
+        diffusion = find(name).configured(config).diffusion
+        steps[name] = model.steps(diffusion)
         for sampler, precision in SAMPLERS[device]:
-            own = find(name).configured(config).diffusion.model_copy(update={"sampling_precision": precision})
-            how = sampler_of(find(name), own, sampler)
+            how = sampler_of(find(name), diffusion.model_copy(update={"sampling_precision": precision}), sampler)
             calls[name, f"{sampler}, {precision}"] = partial(sample, how, model, config.complexity.frames)
     every = {where: [(name, ", ".join(way)) for name in names for way in SAMPLERS[where]] for where in DEVICES}
-    frames, steps = config.complexity.frames, config.diffusion.sampling_steps
-    shape = {"what": "sampling", "batch": 1, "frames": frames, "steps": steps}
-    yield _rows(calls, every, shape, config, device)
+    shape = {"what": "sampling", "batch": 1, "frames": config.complexity.frames}
+    yield [row | {"steps": steps[row["method"]]} for row in _rows(calls, every, shape, config, device)]
 
     batch = config.clips_a_pass()
     calls = {(name, scan): call for name in names for scan, call in training_steps(config, name, batch, device).items()}
@@ -113,7 +114,7 @@ def training_steps(config: Config, name: str, batch: int, device: str) -> dict[s
     module, clips = example(config, name, batch)
     module, clips = module.to(device), clips.to(device)
     optimizer = module.optimizer()
-    half = config.training.precision == "bf16-mixed"
+    half = module.config.training.precision == "bf16-mixed"
 
     def step(scan: str) -> Tensor:
         for part in module.modules():

@@ -18,6 +18,7 @@ from torch.nn import functional
 from intermamba import files
 from intermamba.config import BenchConfig
 from intermamba.cost.timing import elapsed, interleaved, peak, unmeasured
+from intermamba.errors import StateError
 from intermamba.ssm import selective_scan
 
 Scan = Callable[..., Tensor]
@@ -108,7 +109,9 @@ def _source(folder: Path | None) -> Path | None:
         if spec is None or spec.origin is None:
             return None
         folder = Path(spec.origin).parent.parent
-    return files.require(folder / _SOURCE, "bench with the folder of mamba_ssm as --mamba-ssm")
+    if not (source := folder / _SOURCE).is_file():
+        raise StateError(f"{source} does not exist. Give --mamba-ssm a checkout of mamba_ssm, or leave it out.")
+    return source
 
 
 def mambapy_scan() -> Scan | str:

@@ -36,7 +36,7 @@ from intermamba.training.module import TrainingModule
 
 CLIPS = 6022
 """Clips of InterHuman's official training split [paper 5.1, whose count of sequences is that of this split's list]."""
-KNOBS = ("training", "model", "diffusion", "losses", "text", f"datasets.{DATASET}", "runtime")
+KNOBS = ("methods", "training", "model", "diffusion", "losses", "text", f"datasets.{DATASET}", "runtime")
 """Knobs that affect the cost."""
 GIB = 2**30
 
@@ -96,7 +96,7 @@ def measure(config: Config, variant: str, steps: int, warmup: int, batch: int) -
             epochs=1,
             gradient_clip=module.config.training.gradient_clip,
             callbacks=[clock],
-            precision=config.training.precision,
+            precision=module.config.training.precision,
         )
         try:
             engine.fit(module, DataLoader([clips] * (warmup + steps), batch_size=None))  # type: ignore[arg-type]
@@ -117,7 +117,7 @@ def measure(config: Config, variant: str, steps: int, warmup: int, batch: int) -
         "batch": batch,
         "frames": clips.motion.shape[1],
         "device": provenance.device() if cuda else provenance.processor(),
-        "precision": config.training.precision,
+        "precision": module.config.training.precision,
         "threads": torch.get_num_threads(),
     }
 

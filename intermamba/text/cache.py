@@ -22,7 +22,7 @@ from pydantic import BaseModel, Json
 from torch import Tensor
 
 from intermamba import datasets, files, paths
-from intermamba.config import Config
+from intermamba.config import Config, TextConfig
 from intermamba.data import manifest as manifests
 from intermamba.data.dataset import all_captions
 from intermamba.data.raw import read_word_vectors
@@ -281,7 +281,8 @@ def run_own(config: Config, job: Job, progress: Progress = SILENT) -> None:
     """Stage ``encode-own-text``: as :func:`run`, with a method's own tower."""
     from intermamba.methods import methods
 
-    run(next(config.of(base) for base in methods() if own_tower(config, base) == job.item["tower"]), job, progress)
+    own = next(config.of(base).text for base in methods() if own_tower(config, base) == job.item["tower"])
+    _encode(config, own, job, progress)
 
 
 def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
@@ -290,6 +291,11 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     Raises:
         StateError: a stage before this one has not run.
     """
+    _encode(config, config.text, job, progress)
+
+
+def _encode(config: Config, text: TextConfig, job: Job, progress: Progress) -> None:
+    """Encode with the tower of ``text``; the record has the knobs of the profile, as the graph declares them."""
     prepare_processor(config.runtime.threads)
     with job.recorded(config) as notes:
         splits, settings = [SplitFile(job[split]) for split in paths.SPLITS], config.datasets[job.dataset]
@@ -302,13 +308,12 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
             for clip in range(len(split))
             for caption, tokens in zip(split.captions(clip), split.tokens(clip), strict=False)
         }
-        tower = load(config.text, tagged)
+        tower = load(text, tagged)
         words: tuple[str, ...] = ()
         vectors = None
         if datasets.dataset(job.dataset).word_vectors:
             root = manifests.read(job["manifest"]).root
             words, vectors = read_word_vectors(Path(root) / "glove")
-        precision: torch.dtype = getattr(torch, config.text.precision)
-        width = config.text.width
-        write(job["text"], tower, captions, precision, words, vectors, progress, width=width, fitted=training)
+        precision: torch.dtype = getattr(torch, text.precision)
+        write(job["text"], tower, captions, precision, words, vectors, progress, width=text.width, fitted=training)
         notes.update(captions=len(captions), tower=tower.name, trained=tower.trained)

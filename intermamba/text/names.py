@@ -98,6 +98,13 @@ def _content(architecture: str, path: str) -> str:
     return f"sha256-{digest[:12]}"
 
 
+def weights_of(config: TextConfig) -> str:
+    """The file or folder of a tower's weights, where the configuration names one that exists; else empty."""
+    weights = config.weights
+    known = config.tower in ("clip", "huggingface", "words")
+    return weights if known and weights and Path(weights).exists() else ""
+
+
 def own_tower(config: Config, base: str) -> str:
     """Part of a file's name that identifies a method's own tower; empty if it uses the profile's."""
     own = config.of(base).text

@@ -126,7 +126,7 @@ def _train(
                 engine = trainer(
                     config.runtime,
                     epochs=config.training.epochs,
-                    gradient_clip=config.training.gradient_clip if module.automatic_optimization else None,
+                    gradient_clip=config.training.gradient_clip,
                     progress=progress,
                     callbacks=[
                         history,

@@ -1,4 +1,4 @@
-"""Learning-rate schedule of InterGen's training code: linear warm-up, then half a cosine to zero."""
+"""Learning-rate schedules by name. ``cosine`` is InterGen's: linear warm-up, then half a cosine to zero."""
 
 import math
 from collections.abc import Callable

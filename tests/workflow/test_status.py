@@ -19,8 +19,7 @@ from intermamba.progress import SILENT
 from workflow.cli.commands import app
 from workflow.graph import state
 from workflow.graph.stages import job
-from workflow.graph.status import SILENT as SILENCE
-from workflow.graph.status import Status, left, statuses
+from workflow.graph.status import LOST_AFTER, Status, left, statuses
 
 
 def fetch() -> Job:
@@ -95,7 +94,7 @@ def test_a_killed_job_is_lost() -> None:
 
 
 @pytest.mark.usefixtures("study")
-@pytest.mark.parametrize(("silent", "expected"), [(0, "running"), (SILENCE + 60, "lost")])
+@pytest.mark.parametrize(("silent", "expected"), [(0, "running"), (LOST_AFTER + 60, "lost")])
 def test_a_job_of_another_host_is_lost_when_it_is_silent(silent: float, expected: str) -> None:
     with state.reported(fetch()):
         place = state.file(fetch())

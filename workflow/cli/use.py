@@ -10,6 +10,7 @@ from intermamba.errors import ConfigError, unknown
 from intermamba.paths import SAMPLES
 from workflow.cli.app import USE, DatasetOption, Profile, app, listed, open_job, open_profile
 from workflow.cli.progress import progress
+from workflow.graph.state import reported
 
 
 @app.command(
@@ -126,12 +127,14 @@ def evaluate(
         if not motions.is_dir():
             raise ConfigError(f"--motions {motions}: no such folder. docs/howto/own-motions.md describes its contents.")
         job = evaluation_of(config, name, method or motions.resolve().name, motions)
-        with progress(f"evaluate {motions} on {dataset}", unit="repeat") as advance:
+        title = f"evaluate {motions} on {dataset}"
+        with progress(title, unit="repeat") as display, reported(job, display) as advance:
             job.run(config, progress=advance)
         typer.echo(f"Metrics: {job['metrics']}\nRecord:  {job.record}")
     elif variant is not None and motions is None and method is None:
         config, job = open_job(profile, "evaluate", dataset=dataset, variant=variant, seed=seed or 0)
-        with progress(f"evaluate {variant} on {dataset}, seed {seed or 0}", unit="repeat") as advance:
+        title = f"evaluate {variant} on {dataset}, seed {seed or 0}"
+        with progress(title, unit="repeat") as display, reported(job, display) as advance:
             job.run(config, progress=advance)
     else:
         raise ConfigError(
@@ -178,7 +181,8 @@ def adopt(
     given = (checkpoint, normalisation, beside, output)
     if not any(given):
         config, job = open_job(profile, "adopt", dataset=dataset, variant=variant)
-        job.run(config)
+        with reported(job):
+            job.run(config)
         return
     if not (checkpoint and output):
         raise ConfigError("--checkpoint and --output belong together, with --normalisation and --beside if needed.")
@@ -189,5 +193,6 @@ def adopt(
         normalisation=str(normalisation) if normalisation else None,
         beside=str(beside) if beside else None,
     )
-    config, job = stages.adoption(open_profile(profile), dataset, variant, source, output)
+    config = open_profile(profile)
+    config, job = stages.adoption(config, config.dataset(dataset, "--dataset"), variant, source, output)
     job.run(config)

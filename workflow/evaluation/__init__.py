@@ -1,1 +1,3 @@
-"""Evaluation of ground truth, trained models, other projects' motions, solvers and numbers of steps."""
+"""Evaluation of ground truth, trained models (also with other samplers, guidance or fusion weights) and other projects'
+motions, and the motions of the galleries.
+"""

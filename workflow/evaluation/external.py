@@ -1,4 +1,4 @@
-"""Another project's motions, evaluated as this project's rows are: ``evaluate --motions``."""
+"""Another project's motions, evaluated as this project's rows are: stage ``evaluate-motions``."""
 
 import sys
 

@@ -101,7 +101,8 @@ def read(path: str | Path) -> Gallery:
         joints.dtype == np.int16
         and joints.ndim == 4
         and start.dtype == np.int64
-        and all(len(entries) == count for entries in (about.captions, about.individual) if entries)
+        and len(about.captions) == count
+        and len(about.individual) in (0, count)
         and start.shape == (count + 1,)
         and start[0] == 0
         and start[-1] == len(joints)

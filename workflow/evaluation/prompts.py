@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from evaluators import protocol as protocols
@@ -37,7 +38,7 @@ def _show(wanted: Sequence[Request], title: str, output: Path | None) -> None:
         table = Table("clip", "repeat", "motions", "frames", "caption index", "caption", title=title)
         for one in wanted:
             numbers = (one.repeat, one.samples or 1, one.frames, one.caption_index)
-            table.add_row(one.clip, *map(str, numbers), one.caption)
+            table.add_row(*map(escape, (one.clip, *map(str, numbers), one.caption)))
         console.print(table)
     motions = sum(one.samples or 1 for one in wanted)
     console.print(f"{len(wanted)} requests for {motions} motions{f' ({title}): {output}' if output else '.'}")

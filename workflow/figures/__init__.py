@@ -48,6 +48,7 @@ FIGURES = numbered(
             "the same; for denoisers it is averaged over noise levels. A lower error does not mean that a model "
             "follows the text better.",
             function="workflow.figures.learning:draw",
+            knobs=("training", "methods"),
             inputs=("learning",),
         ),
         Exhibit(

@@ -12,6 +12,7 @@ from intermamba.config import Config
 from intermamba.errors import ConfigError, unknown
 from intermamba.methods import MOST_NEEDED
 from intermamba.paths import SPLITS, local
+from intermamba.text.names import weights_of
 from workflow.exhibits import Exhibit, union
 from workflow.figures import FORMATS as FIGURE_FORMATS
 from workflow.figures import figures
@@ -119,7 +120,7 @@ def _data(items: Items, common: Common) -> Iterator[Stage]:
             **common.val,
             **common.test,
             "manifest": at("manifest"),
-            "tower": _weights(config),
+            "tower": weights_of(config.text),
         },
         outputs=common.text,
         knobs=("text", "datasets.{dataset}", "runtime"),
@@ -131,7 +132,7 @@ def _data(items: Items, common: Common) -> Iterator[Stage]:
         "encode-own-text",
         "intermamba.text.cache:run_own",
         "encode the captions of {dataset} with {tower}",
-        inputs={**common.train, **common.val, **common.test, "manifest": at("manifest")},
+        inputs={**common.train, **common.val, **common.test, "manifest": at("manifest"), "tower": "{weights}"},
         outputs={"text": at("own_text")},
         knobs=("text", "methods.{base}", "datasets.{dataset}", "runtime"),
         fields=("dataset", "tower"),
@@ -356,7 +357,7 @@ def _results(items: Items, common: Common) -> Iterator[Stage]:
         inputs={"variants": items.recipes},
         outputs={name: at(name) for name in ("complexity", "complexity_time")},
         measured=("complexity_time",),
-        knobs=("complexity", "model", "text", "diffusion", "methods", "datasets", "runs", "runtime", "seed"),
+        knobs=("complexity", "model", "text", "diffusion", "methods", "datasets.interhuman", "runs", "runtime", "seed"),
         threads="machine",
         work="evaluation",
         devices="one",
@@ -461,9 +462,3 @@ def _report(items: Items, stages: Mapping[str, Stage]) -> Stage:
         knobs=tuple(dict.fromkeys(["diffusion", *(knob for job in exhibited for knob in job.knobs)])),
         category="Report",
     )
-
-
-def _weights(config: Config) -> str:
-    """The file or folder of the text tower's weights, where the profile names one."""
-    weights = config.text.weights
-    return weights if config.text.tower in ("clip", "huggingface") and weights and Path(weights).exists() else ""

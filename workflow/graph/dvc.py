@@ -21,7 +21,7 @@ from workflow.graph.stage import Item, Stage
 from workflow.graph.stages import table
 
 HEADER = """\
-# Compiled from workflow/graph/stages.py by `make dvc.yaml`; edit the table there. For another profile:
+# Compiled from workflow/graph/declarations.py by `make dvc.yaml`; edit the stages there. For another profile:
 # `make dvc.yaml PROFILE=study-cpu`.
 # The same graph as the Snakefile (tests/workflow/test_graph.py compares them). Use only one of the two tools in a
 # working tree.

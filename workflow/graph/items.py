@@ -11,7 +11,7 @@ from intermamba.methods.method import Training
 from intermamba.models import find, source, variants
 from intermamba.names import FULL_MODEL
 from intermamba.paths import local, statistics_of, template
-from intermamba.text.names import own_tower
+from intermamba.text.names import own_tower, weights_of
 from workflow.graph.stage import Item
 
 
@@ -61,7 +61,8 @@ class Items:
         if not bases:
             known = {name for base in methods() if (name := own_tower(self.config, base))}
             raise ConfigError(unknown("text tower of a method", tower, known, f"profile {self.config.profile!r}"))
-        return {"dataset": dataset, "tower": tower, "base": bases[0]}
+        weights = weights_of(self.config.of(bases[0]).text)
+        return {"dataset": dataset, "tower": tower, "base": bases[0], "weights": weights}
 
     def official(self, dataset: str, variant: str) -> Item:
         """An official checkpoint.

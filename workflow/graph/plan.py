@@ -27,6 +27,7 @@ from intermamba.paths import path
 from intermamba.reading.documents import read_csv
 from workflow.graph.stage import Stage
 from workflow.graph.stages import devices, table
+from workflow.results.fusion import NAMES as FUSION_CHANGES
 
 Basis = Literal["measured", "scaled", "declared"]
 
@@ -41,7 +42,7 @@ FLOAT = 4
 STATE = 4 * FLOAT
 """Bytes per weight in training: the weight, its gradient, and AdamW's two moments."""
 GIB = 2**30
-SAMPLED = ("evaluate", "re-evaluate", "steps", "guidance", "gallery")
+SAMPLED = ("evaluate", "re-evaluate", "steps", "guidance", "fusion", "gallery")
 """Stages whose time is that of sampling."""
 
 
@@ -142,6 +143,8 @@ def clips(config: Config, dataset: Dataset) -> Mapping[str, int]:
     data = config.datasets[dataset]
     if data.source == "synthetic":
         return {split: getattr(data.synthetic, split) for split in ("train", "val", "test")}
+    if dataset not in CLIPS:
+        raise ConfigError(f"{dataset}: how many clips it has is known after `intermamba fetch --dataset {dataset}`.")
     train = TRAINING_CLIPS.get(dataset, CLIPS[dataset])
     rest = CLIPS[dataset] - TRAINING_CLIPS.get(dataset, 0)
     return {"train": train, "val": rest, "test": rest}
@@ -206,16 +209,17 @@ def _samplings(config: Config, stage: str, dataset: Dataset) -> float:
     protocol = protocols.load(config.protocol[dataset])
     variations = protocol.multimodality
 
-    def drawn(repeats: int) -> int:
-        once = protocol.evaluated(clips(config, dataset)["test"])
-        return repeats * once + min(variations.repeats, repeats) * variations.captions * variations.samples
-
-    if stage == "steps":
-        numbers = [number for steps in config.steps.solvers.values() for number in steps]
-        return drawn(config.steps.repeats) * sum(numbers) / config.diffusion.sampling_steps
-    if stage == "guidance":
-        return float(drawn(config.guidance.repeats) * len(config.guidance.scales))
-    return float(drawn(protocol.repeats))
+    once = protocol.evaluated(clips(config, dataset)["test"])
+    match stage:  # the first three measure no MModality
+        case "steps":
+            numbers = [number for steps in config.steps.solvers.values() for number in steps]
+            return once * config.steps.repeats * sum(numbers) / config.diffusion.sampling_steps
+        case "guidance":
+            return float(once * config.guidance.repeats * len(config.guidance.scales))
+        case "fusion":
+            return float(once * config.fusion.repeats * (len(FUSION_CHANGES) + config.fusion.bins))
+    several = min(variations.repeats, protocol.repeats) * variations.captions * variations.samples
+    return float(once * protocol.repeats + several)
 
 
 def _data_bytes(config: Config, job: Job) -> int:

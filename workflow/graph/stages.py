@@ -1,4 +1,4 @@
-"""The stage table: stages of a profile by name, and jobs of theirs, also on items that the profile does not name.
+"""The stage table: stages of a profile by name, and their jobs, also on items that the profile does not name.
 
 The Snakefile makes its rules from this table, ``dvc.yaml`` is compiled from it (``python -m workflow.graph.dvc``), and
 the command line passes the :class:`~intermamba.job.Job` made here to the stage's function. A stage repeats over fields

@@ -4,7 +4,6 @@
 """
 
 import os
-import shutil
 from importlib import resources
 from pathlib import Path
 
@@ -33,8 +32,7 @@ def write(folder: str | Path = ".") -> list[Path]:
         )
     try:
         for target, source in targets.items():
-            with files.atomic(target) as part:
-                shutil.copyfile(source, part)
+            files.copy(source, target)
     except OSError as error:
         raise StateError(f"{folder}: cannot be written ({error.strerror}). Choose another folder.") from error
     return list(targets)

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import mean
 from typing import Any, Literal, get_args
@@ -22,7 +22,7 @@ from workflow.graph.stages import table
 
 State = Literal["waiting", "running", "done", "failed", "stopped", "lost"]
 STATES: tuple[State, ...] = get_args(State)
-SILENT = 6 * state.INTERVAL
+LOST_AFTER = 6 * state.INTERVAL
 """Seconds without a sign of life after which a running job counts as lost."""
 
 
@@ -33,7 +33,7 @@ class Status:
     stage: str
     item: Mapping[str, str]
     state: State
-    """``stopped``: interrupted, to be continued. ``lost``: its process is gone, without a word."""
+    """``stopped``: interrupted, to be continued. ``lost``: its process disappeared without reporting."""
     host: str = ""
     since: str = ""
     """When it entered this state, ISO 8601."""
@@ -46,7 +46,7 @@ class Status:
     total: int | None = None
     note: str = ""
     message: str = ""
-    """What a job that ended otherwise said last."""
+    """Last message of a job that did not succeed."""
 
 
 def statuses(config: Config) -> list[Status]:
@@ -107,7 +107,7 @@ def _status(job: Job) -> Status:
         return Status(state="running", host=last["host"], since=last["started"], **what)
     if all(path.exists() for path in job.writes):
         record = files.read_json(job.record)
-        ended = record["started"] if last.get("state") != "done" else last["ended"]
+        ended = last["ended"] if last.get("state") == "done" else _ended(record)
         host = last["host"] if last.get("state") == "done" else ""
         return Status(state="done", host=host, since=ended, seconds=record["wall_seconds"], **what)
     match last.get("state"):
@@ -117,6 +117,11 @@ def _status(job: Job) -> Status:
             return Status(state="lost", host=last["host"], since=_touched(state.file(job)), **what)
         case other:
             return Status(state=other, host=last["host"], since=last["ended"], message=last["message"], **what)
+
+
+def _ended(record: Mapping[str, Any]) -> str:
+    ended = datetime.fromisoformat(record["started"]) + timedelta(seconds=record["wall_seconds"])
+    return ended.isoformat(timespec="seconds")
 
 
 def _last(job: Job) -> dict[str, Any]:
@@ -129,7 +134,7 @@ def _last(job: Job) -> dict[str, Any]:
 
 
 def _alive(last: Mapping[str, Any], place: Path) -> bool:
-    if time.time() - place.stat().st_mtime > SILENT:
+    if time.time() - place.stat().st_mtime > LOST_AFTER:
         return False
     return last["host"] != socket.gethostname() or _exists(last["process"])
 

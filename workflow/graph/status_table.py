@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from intermamba.progress import duration
@@ -40,7 +41,8 @@ def _jobs(found: Sequence[Status]) -> Table:
         progress = "" if one.total is None else f"{one.done}/{one.total}"
         rest = "" if one.left is None else duration(one.left)
         state = f"[{COLOURS.get(one.state, 'none')}]{one.state}[/]"
-        overview.add_row(name, state, _time(one.since), one.host, progress, rest, (one.note or one.message)[:200])
+        said = escape((one.note or one.message)[:200])
+        overview.add_row(name, state, _time(one.since), one.host, progress, rest, said)
     return overview
 
 

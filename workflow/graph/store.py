@@ -33,8 +33,8 @@ def stored(profile: str, path: Path) -> bool:
 
 
 def sources(profile: str, reads: Iterable[Path]) -> str:
-    """A hash of those inputs of a job that are in the working tree, by their contents."""
-    here = sorted(path for path in reads if path.is_file() and not stored(profile, path))
+    """A hash of those inputs of a job, files or folders, that are in the working tree, by their contents."""
+    here = sorted(path for path in reads if path.exists() and not stored(profile, path))
     return hashlib.sha256("".join(map(files.sha256, here)).encode()).hexdigest()[:12]
 
 

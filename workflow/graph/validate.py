@@ -59,7 +59,7 @@ def run(config: Config) -> None:
         overview.add_row(
             stage.name,
             f"{len(records)}/{len(jobs)}",
-            ", ".join(sorted(map(revision_name, records))[-1:]),
+            ", ".join(dict.fromkeys(map(revision_name, records))),
             ", ".join(sorted(notes)),
         )
     Console().print(overview)

@@ -85,10 +85,13 @@ def delegate(place: str) -> int | None:
         return None
     environment = {name: value for name, value in os.environ.items() if name != PLACE}
     request = {"arguments": sys.argv, "folder": str(Path.cwd()), "environment": environment}
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    waiting = signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # their bytes follow the request
+    for number in signals:
         signal.signal(number, lambda number, _: connection.sendall(bytes([number])))
     socket.send_fds(connection, [b"\n"], [0, 1, 2])
     connection.sendall(json.dumps(request).encode() + b"\n")
+    signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
     return int(connection.makefile().readline() or KILLED)
 
 
@@ -114,7 +117,7 @@ def serve(listener: socket.socket, modules: Iterable[str]) -> socket.socket | No
 def become(connection: socket.socket) -> None:
     """Run, as this process, the command that comes over ``connection``."""
     _, streams, _, _ = socket.recv_fds(connection, 1, 3)
-    with connection.makefile("rb") as lines:
+    with connection.makefile("rb", buffering=0) as lines:  # what follows the request are signals
         request = json.loads(lines.readline())
     for target, stream in enumerate(streams):
         os.dup2(stream, target)

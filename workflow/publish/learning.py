@@ -79,7 +79,7 @@ def _rows(rows: pd.DataFrame) -> str:
         if name in REFERENCES:
             body.append([REFERENCES[name], MISSING, MISSING, *quality, MISSING, MISSING])
             continue
-        steps = "".join(f"{one:.0f}" for one in seeds["steps"].unique())
+        steps = ", ".join(f"{one:.0f}" for one in sorted(seeds["steps"].unique()))
         apart = model.against(name, chance) if model and len(seeds) > 1 else None
         verdict = "above chance" if apart and above_chance(apart) else "not above chance" if apart else "one training"
         body.append([variants()[name].label, str(len(seeds)), steps, *quality, _interval(apart), verdict])

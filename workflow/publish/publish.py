@@ -7,7 +7,6 @@ package. A test compares the README with all of them.
 """
 
 import shlex
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,10 +36,11 @@ def publish(what: str) -> None:
     elif what == "paper":
         for main, others in paper_size.MEASURED.items():
             if record_of(main).exists() or main == paper_size.COUNTS:
+                stage = f"{main.stem} --profile paper"
+                measured = [*_recorded(main, stage), record_of(main)]
                 for stale in (main, *others):
                     (paper_size.FOLDER / stale.name).unlink(missing_ok=True)
-                stage = f"{main.stem} --profile paper"
-                _copy([*_recorded(main, stage), record_of(main)], paper_size.FOLDER, stage)
+                _copy(measured, paper_size.FOLDER, stage)
     elif what == "bench":
         main = path("bench", profile="smoke", table=speed.TABLES[0], format="csv")
         _copy([*_recorded(main, "bench --profile smoke"), record_of(main)], speed.FOLDER, "bench")
@@ -79,7 +79,7 @@ def _copy(sources: Sequence[Path], folder: Path, stage: str) -> None:
             record = files.read_json(files.require(source, stage))
             files.write_json(folder / source.name, record | {"command": _without_places(record["command"])})
         else:
-            shutil.copyfile(files.require(source, stage), folder / source.name)
+            files.copy(files.require(source, stage), folder / source.name)
 
 
 def _without_places(command: str) -> str:

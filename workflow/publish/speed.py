@@ -103,7 +103,8 @@ def _models(folder: Path) -> str:
     for what, frame in _read(folder, "models").groupby("what", sort=False):
         one = frame.iloc[0]
         if what == "sampling":
-            title = f"A guided sampling of one clip of {one['frames']} frames in {one['steps']} steps, no text encoding"
+            each = f"{one['steps']} steps" if frame["steps"].nunique() == 1 else "the steps that each model takes"
+            title = f"A guided sampling of one clip of {one['frames']} frames in {each}, no text encoding"
         else:
             title = f"A training step of {one['batch']} clips of {one['frames']} frames, with each scan"
         rows = [

@@ -49,7 +49,7 @@ def run(config: Config, job: Job) -> tuple[Path, str]:
         metrics, claims = (read_csv(path(name, profile=config.profile)) for name in ("metrics", "claims"))
         headlines = tuple(filter(None, (headline(study, metrics, dataset) for dataset in config.runs)))
         lineage = Lineage.of(before)
-        facts = _facts(study, lineage)
+        facts = _facts(study, stages["fetch"].jobs(), lineage)
         made = tuple(tables.build(study, stages["tables"].job()))
         drawn = stages["figures"].job()
         pictures = tuple(_picture(one, config.profile, one.say(study, drawn)) for one in figures(config).values())
@@ -126,17 +126,16 @@ def _origins(study: Study) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(str, found)))
 
 
-def _facts(study: Study, lineage: Lineage) -> dict[str, str]:
+def _facts(study: Study, fetches: Iterable[Job], lineage: Lineage) -> dict[str, str]:
     """Facts about the run: trainings, data, code; ``lead`` is the page's first paragraph."""
     config = study.config
     rows = list(config.rows())
     names = [dataset_name(dataset) for dataset in config.runs]
     models, seeds = {variant for _, variant, _ in rows}, sorted({seed for _, _, seed in rows})
+    fetched = {job.dataset: lineage.records[str(job.record)]["notes"]["clips"] for job in fetches}
     clips = [
-        f"{dataset_name(record['command'].split()[-1])}: "
-        + ", ".join(f"{record['notes']['clips'][split]} {split}" for split in SPLITS)
-        for record in lineage.records.values()
-        if record["stage"] == "fetch"
+        f"{dataset_name(dataset)}: {', '.join(f'{counts[split]} {split}' for split in SPLITS)}"
+        for dataset, counts in fetched.items()
     ]
     started = sorted(record["started"][:10] for record in lineage.records.values())
     data = " and ".join(map(origin_name, _origins(study)))

@@ -288,7 +288,8 @@ def _fusion(weights: pd.DataFrame, claim: Weights) -> Finding:
     end, start = (float(means[claim.branch].groupby("training_seed").nth(index).mean()) for index in (-1, 0))
     differences = change[claim.branch]
     if claim.expected == "steadier":
-        differences = change["spatial"].abs() - differences.abs()
+        (other,) = set(change.columns) - {claim.branch}
+        differences = change[other].abs() - differences.abs()
     found = Finding(claim, (end, start), trainings=str(len(change)))
     try:
         return replace(found, contrast=paired(differences.to_list()))

@@ -45,6 +45,5 @@ def compile_document(source: Path) -> Path | None:
             raise StateError(
                 f"{source}: {engine} failed. The end of its output:\n{(done.stdout + done.stderr)[-1500:]}"
             )
-        with files.atomic(target) as part:
-            shutil.copyfile(made, part)
+        files.copy(made, target)
     return target
