@@ -5,8 +5,9 @@
 requires an evaluated first row of the profile smoke. It writes, each with a record: ``tests.csv``, the outcomes of the
 tests marked ``gpu``; the tables of ``intermamba bench`` at the paper's sizes (the scan beside mamba_ssm's kernel where
 that is installed, whole samplings, optimisation steps, time and memory over frames); ``crossover.csv``, attention
-beside Mamba-1 over the length; and ``precision.csv``, the metrics of the demo checkpoint sampled in float32 and in bfloat16,
-on the same clips and noise, by smoke's evaluator. ``python -m workflow.publish gpu`` puts them into the documentation.
+beside Mamba-1 over the length; and ``precision.csv``, the metrics of the demo checkpoint sampled in float32 and in
+bfloat16, on the same clips and noise, by smoke's evaluator. ``python -m workflow.publish gpu`` puts them into the
+documentation.
 """
 
 import argparse

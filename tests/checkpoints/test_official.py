@@ -94,6 +94,7 @@ def test_every_misfit_is_named_as_in_the_file(state: dict, tmp_path: Path) -> No
     state[f"{net}.stray"] = torch.zeros(1)
     state["clip_ln.weight"] = torch.zeros(5)
     state[f"{net}.out.linear.bias"][3] = torch.nan
+    state[f"{net}.out.linear.weight"] = state[f"{net}.out.linear.weight"].int()
     with pytest.raises(DataError) as caught:
         load_intergen(written(tmp_path, state))
     for piece in (
@@ -103,6 +104,7 @@ def test_every_misfit_is_named_as_in_the_file(state: dict, tmp_path: Path) -> No
         f"unexpected {net}.stray",
         "clip_ln.weight is (5,), expected (32,)",
         f"{net}.out.linear.bias holds values that are not finite",
+        f"{net}.out.linear.weight holds torch.int32, expected floating-point numbers",
     ):
         assert piece in str(caught.value)
 

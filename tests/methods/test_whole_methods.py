@@ -15,9 +15,11 @@ from towers import UNTRAINED
 
 from intermamba import api, config
 from intermamba.config import Config, merged
+from intermamba.job import values
 from intermamba.methods.t2m.training import GeneratorModule
 from intermamba.models import build_for, find
 from intermamba.paths import path
+from intermamba.reading.documents import read_json
 from intermamba.representation import representation
 from intermamba.training.module import TrainingModule
 from workflow.graph.stages import table
@@ -153,6 +155,7 @@ def test_methods_run_through_every_stage(study: Path, complete: Path, dataset: s
     for name in STAGES:
         for job in table(loaded)[name].jobs():
             job.run(loaded)
+            assert read_json(job.record)["config"] == values(loaded, job.knobs), job.command
     for variant in ("temos", "intermask", "t2m", "t2m_given"):
         where = {"profile": "smoke", "dataset": dataset, "variant": variant, "seed": 0}
         metrics = pd.read_csv(path("run_metrics", **where))

@@ -271,3 +271,14 @@ def test_every_knob_that_changes_results_is_tracked() -> None:
     smoke = config.load("smoke")
     tracked = {knob.split(".")[0] for stage in table(smoke).values() for knob in stage.knobs}
     assert set(type(smoke).model_fields) - tracked == {"profile", "bench", "cluster"}  # neither changes results
+
+
+def test_weights_of_a_methods_own_tower_are_inputs(tmp_path: Path) -> None:
+    loaded, folder = config.load("smoke"), tmp_path / "glove"
+    folder.mkdir()
+    (folder / "hhi_vab_data.npy").touch()
+    own = loaded.methods["t2m"].text | {"weights": str(folder)}
+    t2m = loaded.methods["t2m"].model_copy(update={"text": own})
+    loaded = loaded.model_copy(update={"methods": loaded.methods | {"t2m": t2m}})
+    (job,) = (one for one in table(loaded)["encode-own-text"].jobs() if one.dataset == "interhuman")
+    assert job.inputs["tower"] == (folder,)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,22 @@ def test_a_job_that_ends_otherwise(error: BaseException, expected: str) -> None:
         raise error
     assert found().state == expected
     assert str(error) in found().message
+
+
+@pytest.mark.usefixtures("study")
+def test_a_message_is_text_and_no_markup() -> None:
+    with suppress(ValueError), state.reported(fetch()):
+        raise ValueError("no room in [/usr/lib]")
+    shown = CliRunner().invoke(app, ["status"], env={"COLUMNS": "200"}).stdout
+    assert "no room in [/usr/lib]" in " ".join(shown.split())
+
+
+@pytest.mark.usefixtures("study")
+def test_a_command_with_options_of_its_own_reports_too() -> None:
+    words = ["evaluate", "--dataset", "interhuman", "--variant", "intermamba"]
+    assert CliRunner().invoke(app, words).exit_code != 0  # nothing is trained here
+    (run, *_) = (one for one in statuses(config.load("smoke")) if one.stage == "evaluate")
+    assert (run.item["variant"], run.state) == ("intermamba", "failed")
 
 
 KILLED = """
