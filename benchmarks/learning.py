@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from measuring import Measurement, references
+from measuring import Measurement, measuring_code, references
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn import functional
@@ -114,6 +114,7 @@ def measure(config: Config, dataset: Dataset, output: Path, repeats: int | None)
             "evaluator": measurement.fingerprint,
             "protocol": measurement.protocol.id,
             "weights": files.sha256(weights),
+            "measured_by": measuring_code(),
             "code": revision_name(files.read_json(record_of(weights))),
             "steps": steps(path("training_log", variant=variant, seed=seed, **where)),
             "part_steps": sum(map(steps, parts)),

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import pandas as pd
 import torch
-from measuring import Measurement
+from measuring import Measurement, measuring_code
 from pydantic import BaseModel, ConfigDict
 
 from evaluators.sources import OnePerCaption, RealSource, ShuffledSource
@@ -118,6 +118,7 @@ def measure(name: str, lever: Lever, profile: str, output: Path, repeats: int) -
                 **key,
                 "evaluator": measurement.fingerprint,
                 "weights": files.sha256(one["weights"]),
+                "measured_by": measuring_code(),
                 "steps": int(log["step"].max()),
                 "loss": float(log.loc[log["split"] == "val", find(variant).method.row.error.term].iloc[-1]),
             }

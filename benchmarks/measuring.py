@@ -1,5 +1,6 @@
 """What measurements of finished trainings share: one evaluator for all of them, and what it says of ground truth."""
 
+from contextlib import chdir
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,9 @@ from intermamba import files
 from intermamba.config import Config, Dataset
 from intermamba.data.splits import SplitFile
 from intermamba.generate import MotionGenerator
+from intermamba.names import revision_name
 from intermamba.paths import path
+from intermamba.provenance import code_revision
 from intermamba.text.cache import TextCache
 from workflow.evaluation.generated import GeneratedSource
 from workflow.evaluation.setup import root
@@ -64,3 +67,9 @@ def references(run: Path, config: Config, dataset: Dataset) -> pd.DataFrame:
     return found[["dataset", "method", "tower", "evaluator", "protocol", "repeat", "metric", "value"]].assign(
         training_seed=-1, weights=""
     )
+
+
+def measuring_code() -> str:
+    """The code that measures, for files that later sessions extend: their record names the last one only."""
+    with chdir(Path(__file__).parent):  # a run's folder need not be the checkout
+        return revision_name({"code": code_revision()})

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from measuring import Measurement
+from measuring import Measurement, measuring_code
 from torch import Tensor
 
 from intermamba import files
@@ -63,7 +63,12 @@ def main() -> None:
                     update = {"sampling_steps": steps, "eta": eta}
                     settings = trained.recipe.variant.configured(config).diffusion.model_copy(update=update)
                     found += [(name, at, value) for name, value in sampled(asked.run, config, trained, settings)]
-            about = {"weights": digest, "method": trained.variant, "width": trained.recipe.sizes.width}
+            about = {
+                "measured_by": measuring_code(),
+                "weights": digest,
+                "method": trained.variant,
+                "width": trained.recipe.sizes.width,
+            }
             rows = pd.DataFrame(found, columns=["measure", "at", "value"])
             done = pd.concat([done, rows.assign(**about, features=trained.model.features)], ignore_index=True)
             files.write_csv(asked.output, done)

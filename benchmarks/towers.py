@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from measuring import Measurement, references
+from measuring import Measurement, measuring_code, references
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -139,6 +139,7 @@ def measure(evaluator: Path, trainings: Sequence[Path], config: Config, output: 
                 "evaluator": one.fingerprint,
                 "protocol": one.protocol.id,
                 "weights": files.sha256(weights),
+                "measured_by": measuring_code(),
             }
             done = pd.concat([done, found.assign(**labels)], ignore_index=True)
             files.write_csv(output, done)

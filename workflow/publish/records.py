@@ -14,9 +14,14 @@ REFERENCES = {"real": "Ground truth", "shuffled": "(chance)"}
 
 
 def made_by(measured: Path) -> str:
-    """Code and device of a file of measurements, from the record beside it."""
+    """Code and device of a file of measurements, from the record beside it.
+
+    Where several sessions measured, a column ``measured_by`` has the code of each row; rows without are older.
+    """
     record = files.read_json(record_of(measured))
-    return f"Code {revision_name(record)}, {record['device']}"
+    named = pd.read_csv(measured, usecols=lambda name: name == "measured_by")
+    codes = [*named.iloc[:, 0].dropna().unique()] if len(named.columns) else []
+    return f"Code {', '.join(codes or [revision_name(record)])}, {record['device']}"
 
 
 def mean_and_deviation(values: pd.Series, digits: int) -> str:
