@@ -133,14 +133,17 @@ class TrainingClips:
         self._squares = np.concatenate([np.square(part).sum(axis=(2, 3, 4)) for part in parts])
 
     def nearness(
-        self, motion: Float[np.ndarray, "B K"], joints: Float[np.ndarray, "B T 2 J 3"], mask: Bool[np.ndarray, "B T"]
+        self,
+        embedding: Float[np.ndarray, "B K"],
+        joints: Float[np.ndarray, "B T 2 J 3"],
+        mask: Bool[np.ndarray, "B T"],
     ) -> dict[str, Float[np.ndarray, " B"]]:
         """The metrics :data:`evaluators.results.NEARNESS`: the smallest Euclidean distance of embeddings, and the
         smallest root mean square distance of joints in centimetres, over :data:`STRIDE`-th frames, both persons and
         whichever of them comes first. Training clips hold their last pose if they are shorter.
         """
         orders = [self._error(framed(joints[:, :, list(order)]), mask) for order in ((0, 1), (1, 0))]
-        values = (cdist(motion, self._embedding).min(axis=1), 100 * np.minimum(*orders))
+        values = (cdist(embedding, self._embedding).min(axis=1), 100 * np.minimum(*orders))
         return dict(zip(NEARNESS, values, strict=True))
 
     def _error(self, joints: Float[np.ndarray, "B T 2 J 3"], mask: Bool[np.ndarray, "B T"]) -> Float[np.ndarray, " B"]:

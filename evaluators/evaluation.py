@@ -62,7 +62,10 @@ class Known(typing.Protocol):
     """Training clips, to which motions may be near."""
 
     def nearness(
-        self, motion: Float[np.ndarray, "B K"], joints: Float[np.ndarray, "B T 2 J 3"], mask: Bool[np.ndarray, "B T"]
+        self,
+        embedding: Float[np.ndarray, "B K"],
+        joints: Float[np.ndarray, "B T 2 J 3"],
+        mask: Bool[np.ndarray, "B T"],
     ) -> Mapping[str, Float[np.ndarray, " B"]]:
         """Metrics of the distance of each motion to the nearest training clip, from its embedding and its joints."""
         ...

@@ -30,7 +30,7 @@ BLOCKS = 128
 """Maximum number of blocks over all modules [paper 8]."""
 FRAMES = 10_000
 """Longest motion, frames [paper 300]."""
-DIFFUSION_STEPS = 100_000
+LONGEST_SCHEDULE = 100_000
 """Longest noise schedule [paper 1000]."""
 GUIDANCE = 1e6
 """Largest scale of guidance [paper 3.5]."""
@@ -90,7 +90,7 @@ class Recipe(Section):
             found["blocks over all modules"] = (modules * self.sizes.blocks_per_module, BLOCKS)
         found |= {f"text.{name}": (getattr(self.text, name), most) for name, most in TEXT_BOUNDS.items()}
         found["max_frames"] = (self.max_frames, FRAMES)
-        found["diffusion.steps"] = (self.diffusion.steps, DIFFUSION_STEPS)
+        found["diffusion.steps"] = (self.diffusion.steps, LONGEST_SCHEDULE)
         found["diffusion.guidance"] = (self.diffusion.guidance, GUIDANCE)
         found["min_frames"] = (self.min_frames, self.max_frames)
         if self.text.tower == "untrained":

@@ -91,6 +91,6 @@ def open_job(profile: str | None, stage: str, **item: object) -> tuple[Config, J
     return config, job(config, stage, **item)
 
 
-def listed(names: str) -> list[str]:
+def split_names(names: str) -> list[str]:
     """Names between commas, each once."""
     return list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))

@@ -8,7 +8,7 @@ import typer
 from intermamba.config import OfficialConfig, load
 from intermamba.errors import ConfigError, unknown
 from intermamba.paths import SAMPLES
-from workflow.cli.app import USE, DatasetOption, Profile, app, listed, open_job, open_profile
+from workflow.cli.app import USE, DatasetOption, Profile, app, open_job, open_profile, split_names
 from workflow.cli.progress import progress
 from workflow.graph.state import reported
 
@@ -65,7 +65,7 @@ def sample(
             frames=frames,
             seeds=seeds,
             output=output,
-            formats=[name for name in listed(formats) if name != "npz"],
+            formats=[name for name in split_names(formats) if name != "npz"],
             guidance=guidance,
             steps=steps,
             progress=advance,
@@ -90,12 +90,12 @@ def export_(
     from intermamba import export
     from intermamba.motion import EXPORTS, places
 
-    for name in listed(formats):
+    for name in split_names(formats):
         if name not in EXPORTS:
             raise ConfigError(unknown("format", name, EXPORTS, "--format"))
     for sample_file in samples:
         content = export.read(sample_file)
-        for name in listed(formats):
+        for name in split_names(formats):
             export.save(target := sample_file.with_suffix(f".{name}"), content)
             for written in places(target):
                 typer.echo(written)

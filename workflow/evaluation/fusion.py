@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -90,8 +91,9 @@ class ChangedGenerator(MotionGenerator):
     Runs kernel by kernel on a GPU too, since the weights may depend on the diffusion step.
     """
 
-    change: Change = staticmethod(learned)
-    steps = range(0)
+    def __init__(self, *given: Any, change: Change, steps: range) -> None:
+        super().__init__(*given)
+        self.change, self.steps = change, steps
 
     def generate(
         self, cond: Float[Tensor, "B G *condition"], length: Int[Tensor, " B"], frames: int, seeds: Sequence[int]
@@ -124,16 +126,12 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     cases = [(name, whole) for name in CHANGES]
     cases += [(ALONG, part) for part in ranges(diffusion.steps, config.fusion.bins)]
     with job.recorded(config, setup.seeds) as notes:
-        sources: dict[str, Source] = {}
+        sources: dict[tuple[str, int, int], Source] = {}
         for name, steps in cases:
-            generator = ChangedGenerator(trained, features_of(job), diffusion, setup.device)
-            generator.change, generator.steps = CHANGES[name], steps
+            given = (trained, features_of(job), diffusion, setup.device)
+            generator = ChangedGenerator(*given, change=CHANGES[name], steps=steps)
             source = GeneratedSource(generator, setup.real, config.runtime.sampling_batch)
-            sources[f"{name}:{steps.start}:{steps.stop - 1}"] = SingleSource(source)
-        found = setup.measure(sources, "reproduced", job.seed, progress)
-        how = found["method"].str.split(":", expand=True)
-        found = found.assign(
-            method=job.variant, weights=how[0], first_step=how[1].astype(int), last_step=how[2].astype(int)
-        )
-        files.write_csv(job["metrics"], found)
+            sources[name, steps.start, steps.stop - 1] = SingleSource(source)
+        columns = ("weights", "first_step", "last_step")
+        files.write_csv(job["metrics"], setup.measure_settings(columns, sources, job, progress))
         notes.update(setup.notes)

@@ -60,10 +60,8 @@ def _run(
             return SingleSource(GeneratedSource(generator, setup.real, config.runtime.sampling_batch, group))
 
         with job.recorded(config, setup.seeds) as notes:
-            sources = {str(number): source(changes) for number, changes in enumerate(settings.values())}
-            found = setup.measure(sources, "reproduced", job.seed, progress if group.first else SILENT)
-            which = [list(settings)[int(number)] for number in found["method"]]
-            values = {name: [one[place] for one in which] for place, name in enumerate(columns)}
+            sources = {setting: source(changes) for setting, changes in settings.items()}
+            found = setup.measure_settings(columns, sources, job, progress if group.first else SILENT)
             if group.first:
-                files.write_csv(job["metrics"], found.assign(method=job.variant, **values))
+                files.write_csv(job["metrics"], found)
             notes.update(setup.notes)

@@ -1,6 +1,7 @@
 """The common setting of all evaluations on a dataset: evaluator, protocol, test split and root of seeds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import torch
@@ -77,6 +78,16 @@ class EvaluationSetup:
         """Rows of metrics.csv for sources named by their methods."""
         found = evaluation.evaluate(self.evaluator, self.protocol, self.real, sources, self.root, progress, self.beside)
         return self.rows(found, block, training_seed)
+
+    def measure_settings(
+        self, columns: Sequence[str], sources: Mapping[tuple[Any, ...], Source], job: Job, progress: Progress = SILENT
+    ) -> pd.DataFrame:
+        """Rows of one trained run in several settings; ``columns`` name what the keys of ``sources`` hold."""
+        numbered = {str(number): source for number, source in enumerate(sources.values())}
+        found = self.measure(numbered, "reproduced", job.seed, progress)
+        which = [list(sources)[int(number)] for number in found["method"]]
+        values = {name: [one[place] for one in which] for place, name in enumerate(columns)}
+        return found.assign(method=job.variant, **values)
 
     def rows(self, found: pd.DataFrame, block: BlockName, training_seed: int | None = None) -> pd.DataFrame:
         """Measurements with their dataset, protocol, evaluator and origin."""
