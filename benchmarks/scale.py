@@ -34,12 +34,12 @@ import yaml
 
 from intermamba import datasets, files
 from intermamba.config import Config, Dataset, load
+from intermamba.cost.official import CLIPS
 from intermamba.data import manifest as manifests
 from intermamba.data.dataset import ClipDataset, loader
 from intermamba.data.splits import SplitFile
 from intermamba.paths import SPLITS, path
 from intermamba.provenance import code_revision, recorded
-from workflow.graph.plan import CLIPS
 from workflow.graph.stages import job
 from workflow.publish.scale import RENAMED, SHARES
 

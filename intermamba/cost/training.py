@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader
 from intermamba import files, provenance
 from intermamba.config import Config
 from intermamba.cost.complexity import DATASET, cores, device
+from intermamba.cost.official import GIB, TRAINING_CLIPS
 from intermamba.data.dataset import Batch
 from intermamba.errors import ConfigError, StateError
 from intermamba.models import build_for, find
@@ -34,11 +35,8 @@ from intermamba.seeds import derive
 from intermamba.trainer import quiet, trainer
 from intermamba.training.module import TrainingModule
 
-CLIPS = 6022
-"""Clips of InterHuman's official training split [paper 5.1, whose count of sequences is that of this split's list]."""
 KNOBS = ("methods", "training", "model", "diffusion", "losses", "text", f"datasets.{DATASET}", "runtime")
 """Knobs that affect the cost."""
-GIB = 2**30
 
 
 def run(
@@ -151,7 +149,9 @@ def whole_training(config: Config, seconds: float, batch: int) -> dict[str, Any]
     ``training_hours``: in proportion to the clips where ``batch`` is not the one of training.
     """
     data, training = config.datasets[DATASET], config.training
-    clips = (data.synthetic.train if data.source == "synthetic" else CLIPS) * (2 if data.mirror else 1)
+    clips = (data.synthetic.train if data.source == "synthetic" else TRAINING_CLIPS[DATASET]) * (
+        2 if data.mirror else 1
+    )
     whole = config.clips_a_pass() * config.runtime.accumulate
     steps = training.epochs * (clips // training.batch)  # the last, incomplete batch of an epoch is dropped
     return {

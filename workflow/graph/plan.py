@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from evaluators import protocol as protocols
 from intermamba.config import Config, Dataset
+from intermamba.cost.official import CLIPS, GIB, TRAINING_CLIPS
 from intermamba.data import manifest as manifests
 from intermamba.errors import ConfigError, StateError
 from intermamba.job import Job
@@ -31,17 +32,12 @@ from workflow.results.fusion import NAMES as FUSION_CHANGES
 
 Basis = Literal["measured", "scaled", "declared"]
 
-CLIPS = {"interhuman": 7779, "interx": 11388}
-"""Clips of the official datasets, all splits [InterHuman, Inter-X]: no split has more."""
-TRAINING_CLIPS = {"interhuman": 6022}
-"""Clips of an official training split [paper 5.1]."""
 CAPTIONS = 3
 """Captions per clip [InterHuman, Inter-X]."""
 FLOAT = 4
 """Bytes of a number in single precision."""
 STATE = 4 * FLOAT
 """Bytes per weight in training: the weight, its gradient, and AdamW's two moments."""
-GIB = 2**30
 SAMPLED = ("evaluate", "re-evaluate", "steps", "guidance", "fusion", "gallery")
 """Stages whose time is that of sampling."""
 

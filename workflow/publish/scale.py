@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from intermamba.config import Config, Dataset, SyntheticConfig, load
+from intermamba.cost.official import CLIPS
 from intermamba.models import label_of
 from intermamba.names import dataset_name
 from intermamba.progress import duration
@@ -47,7 +48,7 @@ def render() -> str:
     rows = pd.read_csv(MEASURED)
     about = f"{made_by(MEASURED)}.\n"
     parts = [_dataset(str(name), of) for name, of in rows.groupby("dataset", sort=False)]
-    whole = {(dataset, stage) for dataset in plan.CLIPS for stage in DATA_STAGES}
+    whole = {(dataset, stage) for dataset in CLIPS for stage in DATA_STAGES}
     measured = whole <= set(zip(rows["dataset"], rows["stage"], strict=True))
     if measured and plan.Measurements.are_in(paper_size.FOLDER):
         parts.append(_study(_fitting(rows)))
@@ -202,7 +203,7 @@ def sized(config: Config, clips: int = 1, frames: float = 1.0) -> Config:
     """``config`` with so many times the official numbers of clips, and windows so many times as long."""
     changed = {}
     for dataset, settings in config.datasets.items():
-        counts = {split: round(clips * plan.CLIPS[dataset] * share) for split, share in SHARES.items()}
+        counts = {split: round(clips * CLIPS[dataset] * share) for split, share in SHARES.items()}
         synthetic: SyntheticConfig = settings.synthetic.model_copy(update=counts)
         update = {"source": "synthetic", "synthetic": synthetic, "max_frames": round(settings.max_frames * frames)}
         changed[dataset] = settings.model_copy(update=update)
