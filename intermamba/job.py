@@ -1,7 +1,8 @@
 """A job: one run of a stage on one item. The graph declares it, and the stage's function receives it.
 
-A job is the only source of paths: its inputs are checked and hashed, its knobs and outputs are recorded, and the
-stage's function takes every path from it. The stage table (:mod:`workflow.graph.stages`) creates jobs.
+Its inputs are checked and hashed, its knobs and outputs are recorded, and the stage's function takes its paths from it;
+stages that read a whole study find the same files by their names (:mod:`intermamba.paths`). The stage table
+(:mod:`workflow.graph.stages`) creates jobs.
 """
 
 import hashlib
