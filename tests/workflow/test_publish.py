@@ -15,7 +15,7 @@ from intermamba.cost.bench import TABLES
 from intermamba.errors import ConfigError, StateError
 from intermamba.paths import COMMITTED, path
 from intermamba.provenance import recorded
-from workflow.publish import gpu, learning, levers, paper_size, publish, readme, text_towers
+from workflow.publish import gpu, learning, levers, paper_size, publish, readme, records, text_towers
 
 VARIANTS = ablations.load()
 
@@ -219,3 +219,13 @@ def test_levers_are_shown_beside_ground_truth(tree: Path) -> None:
     assert "| (ground truth) | — | — | — | — | 0.800 | 1.000 | 0.2 | — | — |" in text
     assert "| InterMamba | as is | 1 | 3000 | 0.100 | 0.400 | 0.500 | 100.0 | 0.700 | 0.060 |" in text
     assert "| InterMamba | width 128 | 1 | 3000 | 0.100 | 0.600 | 0.750 | 80.0 | 0.750 | 0.030 |" in text
+
+
+def test_rows_of_several_sessions_name_their_code(tmp_path: Path) -> None:
+    measured = tmp_path / "rows.csv"
+    with recorded("x", [measured]):
+        files.write_csv(measured, pd.DataFrame({"value": [1.0, 2.0, 3.0], "measured_by": [None, "aaaaaaa", "bbbbbbb"]}))
+    assert records.made_by(measured).startswith("Code aaaaaaa, bbbbbbb, ")
+    with recorded("x", [measured]):
+        files.write_csv(measured, pd.DataFrame({"value": [1.0]}))
+    assert "aaaaaaa" not in records.made_by(measured)
