@@ -132,7 +132,11 @@ class Measurements:
 
 
 def clips(config: Config, dataset: Dataset) -> Mapping[str, int]:
-    """Clips of each split: fetched ones, those of the embedded dataset, or an upper bound for the official one."""
+    """Clips of each split: fetched ones, those of the embedded dataset, or an upper bound for the official one.
+
+    Raises:
+        ConfigError: nothing is known of an official dataset before it is fetched.
+    """
     manifest = path("manifest", profile=config.profile, dataset=dataset)
     if manifest.is_file():
         return manifests.read(manifest).counts
