@@ -416,9 +416,9 @@ def test_our_weights_that_are_no_numbers(tmp_path: Path, weights: Path, value: f
 
 OUT = "decoder.net.out.linear.weight"
 KINDS: Mapping[str, tuple[Callable[[torch.Tensor], torch.Tensor], str]] = {
-    "float8": (lambda value: value.to(torch.float8_e4m3fn), f"{OUT} holds torch.float8_e4m3fn, expected floating-point numbers"),
-    "integers": (lambda value: value.long(), f"{OUT} holds torch.int64, expected floating-point numbers"),
-    "complex": (lambda value: value.to(torch.complex64), f"{OUT} holds torch.complex64, expected floating-point numbers"),
+    "float8": (lambda value: value.to(torch.float8_e4m3fn), f"{OUT} holds torch.float8_e4m3fn, expected floating"),
+    "integers": (lambda value: value.long(), f"{OUT} holds torch.int64, expected floating"),
+    "complex": (lambda value: value.to(torch.complex64), f"{OUT} holds torch.complex64, expected floating"),
     "meta": (lambda value: value.to("meta"), f"{OUT} is strided on meta; needs plain numbers"),
     "sparse": (lambda value: value.to_sparse(), f"{OUT} is sparse_coo on cpu; needs plain numbers"),
     "CSR": (lambda value: value.to_sparse_csr(), f"{OUT} is sparse_csr on cpu; needs plain numbers"),
