@@ -93,6 +93,15 @@ def test_rows_are_compared_over_training_seeds(results: Results) -> None:
     assert "differs by +0.050 (95%: +0.050 to +0.050)" in text(results, "Lengths of motions")
 
 
+def test_the_printed_recipe_is_compared_at_shared_seeds_alone(results: Results) -> None:
+    printed = results.metrics["method"] == "intermamba_printed"
+    seeds = results.metrics["training_seed"]
+    one = replace(results, metrics=results.metrics[~(printed & (seeds == 1))])
+    assert "Seeds this few do not establish the difference." in text(one, "The recipe as printed")
+    none = replace(results, metrics=results.metrics.assign(training_seed=seeds.mask(printed, seeds + 5)))
+    assert text(none, "The recipe as printed") == ""
+
+
 def test_data_without_known_combinations_have_no_sentence_on_copying(results: Results) -> None:
     study = results.study
     official = study.summary[~study.summary["metric"].isin(BY_COMBINATION)]

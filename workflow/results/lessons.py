@@ -135,6 +135,8 @@ def _recipe(results: Results) -> Iterator[str]:
     for dataset in results.study.config.runs:
         if results.runs(dataset, FULL_MODEL, PRINTED):
             values = {metric: _at_shared_seeds(results, dataset, metric) for metric in (PRECISION, DISTANCE)}
+            if any(value.empty for value in values.values()):
+                continue
             own, other, near, far = (
                 printed(value[name], metric) for metric, value in values.items() for name in (FULL_MODEL, PRINTED)
             )
@@ -223,9 +225,9 @@ def _sampled(measured: pd.DataFrame, by: list[str]) -> Iterator[tuple[Dataset, p
 
 
 def _at_shared_seeds(results: Results, dataset: Dataset, metric: str) -> pd.Series:
-    """Means of the full model and of the recipe as printed over the training seeds that both have, by row."""
-    found = trainings(results.metrics, dataset, metric).set_index("method").loc[[FULL_MODEL, PRINTED]]
-    return found[found.groupby("seed")["value"].transform("size") == 2].groupby("method")["value"].mean()
+    """Means of the full model and of the recipe as printed over the training seeds that both have, if any."""
+    by_seed = trainings(results.metrics, dataset, metric).pivot(index="seed", columns="method", values="value")
+    return by_seed[[FULL_MODEL, PRINTED]].dropna().mean().dropna()
 
 
 def _difference(results: Results, dataset: Dataset, first: str, second: str) -> str:
