@@ -163,7 +163,7 @@ def test_methods_run_through_every_stage(study: Path, complete: Path, dataset: s
         assert metrics["value"].notna().all()
         frames = {"interhuman": 20, "interx": 24}[dataset]  # Inter-X's shortest, which is also the longest here
         motion = api.load(path("weights", **where), device="cpu").generate("They bow.", frames=frames)
-        assert motion.joints.shape[:2] == (frames, 2)
+        assert motion.joints.shape == (frames, 2, 22, 3)
     if dataset == "interhuman":  # for which models are counted, whatever runs
         table(loaded)["complexity"].job().run(loaded)
         counted = pd.read_csv(path("complexity", profile="smoke")).set_index(["method", "sizes"])
