@@ -149,9 +149,8 @@ def whole_training(config: Config, seconds: float, batch: int) -> dict[str, Any]
     ``training_hours``: in proportion to the clips where ``batch`` is not the one of training.
     """
     data, training = config.datasets[DATASET], config.training
-    clips = (data.synthetic.train if data.source == "synthetic" else TRAINING_CLIPS[DATASET]) * (
-        2 if data.mirror else 1
-    )
+    clips = data.synthetic.train if data.source == "synthetic" else TRAINING_CLIPS[DATASET]
+    clips *= 2 if data.mirror else 1
     whole = config.clips_a_pass() * config.runtime.accumulate
     steps = training.epochs * (clips // training.batch)  # the last, incomplete batch of an epoch is dropped
     return {

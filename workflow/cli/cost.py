@@ -10,8 +10,7 @@ import typer
 from intermamba.config import load
 from intermamba.models import find
 from workflow.cli.app import COST, Profile, app, open_job, open_profile
-from workflow.cli.progress import progress
-from workflow.graph.state import reported
+from workflow.cli.progress import job_progress, progress
 
 
 @app.command(rich_help_panel=COST, epilog="Example: intermamba complexity --counts-only")
@@ -32,7 +31,7 @@ def complexity(
     config, job = open_job(profile, "complexity")
     from intermamba.cost import complexity as stage
 
-    with progress("complexity", unit="timing", still=True) as display, reported(job, display) as advance:
+    with job_progress(job, "complexity", "timing", still=True) as advance:
         stage.run(config, job, timed=not counts_only, steps=steps, progress=advance)
 
 

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from intermamba.job import Job
 from intermamba.progress import Meter, Progress, duration
+from workflow.graph.state import reported
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -32,6 +34,13 @@ def progress(what: str, unit: str = "step", *, still: bool = False, interval: fl
         display.finish()
     finally:
         display.close()
+
+
+@contextmanager
+def job_progress(job: Job, what: str, unit: str, *, still: bool = False) -> Iterator[Progress]:
+    """As :func:`progress`, and kept in the state file of ``job``, which ``intermamba status`` shows."""
+    with progress(what, unit, still=still) as display, reported(job, display) as advance:
+        yield advance
 
 
 class _Lines:

@@ -19,7 +19,7 @@ from workflow.cli.app import (
     app,
     open_job,
 )
-from workflow.cli.progress import progress
+from workflow.cli.progress import job_progress
 from workflow.graph.commands import StageCommand, commands
 from workflow.graph.state import reported
 
@@ -44,7 +44,7 @@ def fetch(
     if dataset is None:
         raise ConfigError("fetch: give --dataset interhuman or --dataset interx, or --check to list present files.")
     config, job = open_job(profile, "fetch", dataset=dataset)
-    with progress(f"fetch {dataset}", unit="clip") as display, reported(job, display) as advance:
+    with job_progress(job, f"fetch {dataset}", "clip") as advance:
         job.run(config, progress=advance)
 
 
@@ -54,7 +54,7 @@ def _register(stage: StageCommand) -> None:
     def command(profile: str | None = None, **item: object) -> None:
         config, job = open_job(profile, stage.name, **item)
         if stage.unit:
-            with progress(stage.title.format(**item), unit=stage.unit) as display, reported(job, display) as advance:
+            with job_progress(job, stage.title.format(**item), stage.unit) as advance:
                 job.run(config, progress=advance)
         else:
             with reported(job):

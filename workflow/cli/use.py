@@ -9,7 +9,7 @@ from intermamba.config import OfficialConfig, load
 from intermamba.errors import ConfigError, unknown
 from intermamba.paths import SAMPLES
 from workflow.cli.app import USE, DatasetOption, Profile, app, open_job, open_profile, split_names
-from workflow.cli.progress import progress
+from workflow.cli.progress import job_progress, progress
 from workflow.graph.state import reported
 
 
@@ -127,14 +127,12 @@ def evaluate(
         if not motions.is_dir():
             raise ConfigError(f"--motions {motions}: no such folder. docs/howto/own-motions.md describes its contents.")
         job = evaluation_of(config, name, method or motions.resolve().name, motions)
-        title = f"evaluate {motions} on {dataset}"
-        with progress(title, unit="repeat") as display, reported(job, display) as advance:
+        with job_progress(job, f"evaluate {motions} on {dataset}", "repeat") as advance:
             job.run(config, progress=advance)
         typer.echo(f"Metrics: {job['metrics']}\nRecord:  {job.record}")
     elif variant is not None and motions is None and method is None:
         config, job = open_job(profile, "evaluate", dataset=dataset, variant=variant, seed=seed or 0)
-        title = f"evaluate {variant} on {dataset}, seed {seed or 0}"
-        with progress(title, unit="repeat") as display, reported(job, display) as advance:
+        with job_progress(job, f"evaluate {variant} on {dataset}, seed {seed or 0}", "repeat") as advance:
             job.run(config, progress=advance)
     else:
         raise ConfigError(

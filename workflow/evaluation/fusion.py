@@ -126,9 +126,9 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
     cases = [(name, whole) for name in CHANGES]
     cases += [(ALONG, part) for part in ranges(diffusion.steps, config.fusion.bins)]
     with job.recorded(config, setup.seeds) as notes:
+        given = (trained, features_of(job), diffusion, setup.device)
         sources: dict[tuple[str, int, int], Source] = {}
         for name, steps in cases:
-            given = (trained, features_of(job), diffusion, setup.device)
             generator = ChangedGenerator(*given, change=CHANGES[name], steps=steps)
             source = GeneratedSource(generator, setup.real, config.runtime.sampling_batch)
             sources[name, steps.start, steps.stop - 1] = SingleSource(source)

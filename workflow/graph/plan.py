@@ -207,8 +207,6 @@ def _samplings(config: Config, stage: str, dataset: Dataset) -> float:
     if stage == "gallery":
         return float(config.report.prompts)
     protocol = protocols.load(config.protocol[dataset])
-    variations = protocol.multimodality
-
     once = protocol.evaluated(clips(config, dataset)["test"])
     match stage:  # the first three measure no MModality
         case "steps":
@@ -218,6 +216,7 @@ def _samplings(config: Config, stage: str, dataset: Dataset) -> float:
             return float(once * config.guidance.repeats * len(config.guidance.scales))
         case "fusion":
             return float(once * config.fusion.repeats * (len(FUSION_CHANGES) + config.fusion.bins))
+    variations = protocol.multimodality
     several = min(variations.repeats, protocol.repeats) * variations.captions * variations.samples
     return float(once * protocol.repeats + several)
 
