@@ -128,7 +128,7 @@ def _keep_branches(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
     ctx.save_for_backward(*tensors, *output[1:])
 
 
-def _branches_gradients(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+def _branches_gradients(ctx: Any, grad: Tensor, *_: Tensor | None) -> tuple[Tensor | None, ...]:
     *values, real, mean, scale = ctx.saved_tensors
     found = _BRANCHES_BACK(values[:3], [mean, scale], values[3:], real, ctx.eps, grad.contiguous())
     return (*found, None, None)

@@ -619,6 +619,71 @@ def forward_of_product(u, weight, low, A, B, C, D, bias, y, counter):
                 scatter(x, y, i, e, t, width, steps)
 
 
+@compiled
+def enter_again(start, rates, b, step, entering, decay, h, g, steps):
+    """The states of a run once more, from those before it: row s of a state's in ``h`` is that before step s."""
+    for n in range(b.shape[0]):
+        rate, state, first = load(rates, g * b.shape[0] + n), load(start, n), n * (STEPS + 1)
+        store(h, first, state)
+        for s in range(-(-steps // AHEAD) * AHEAD):
+            decay_s = exp2(load(step, s) * rate)
+            state = decay_s * state + b[n, s] * load(entering, s)
+            store(decay, n * STEPS + s, decay_s)
+            store(h, first + s + 1, state)
+
+
+@compiled
+def retreat_one(s, n, grad, entering, step, b, c, rate, decay, h, by_b, by_c, adjoint, by_rate, by_entering, by_step):
+    """Take a state's derivative back over step s: the derivative before it, and what it adds to the last three."""
+    k, before = n * STEPS + s, n * (STEPS + 1) + s
+    adjoint += c[n, s] * grad
+    store(by_c, k, load(by_c, k) + load(h, before + 1) * grad)
+    store(by_b, k, load(by_b, k) + adjoint * entering)
+    by_entering += b[n, s] * adjoint
+    adjoint *= load(decay, k)
+    by_exponent = adjoint * load(h, before)
+    return adjoint, by_rate + by_exponent * step, by_entering, by_step + by_exponent * rate
+
+
+@compiled
+def retreat(grad, step, entering, b, c, decay, h, rates, carry, by_rate, by_step, by_entering, by_b, by_c, g, steps):
+    """Take the derivatives of the states of vector ``g`` back through a run, :data:`AHEAD` steps at once, by the same
+    recurrence backwards. ``carry`` becomes those before the run.
+    """
+    states, zero = b.shape[0], splat(0.0)
+    for s in range((steps - 1) // AHEAD * AHEAD, -1, -AHEAD):
+        grad_0, grad_1, grad_2, grad_3 = load(grad, s), load(grad, s + 1), load(grad, s + 2), load(grad, s + 3)
+        x_0, x_1, x_2, x_3 = load(entering, s), load(entering, s + 1), load(entering, s + 2), load(entering, s + 3)
+        step_0, step_1, step_2, step_3 = load(step, s), load(step, s + 1), load(step, s + 2), load(step, s + 3)
+        by_x_0, by_x_1, by_x_2, by_x_3 = zero, zero, zero, zero
+        by_0, by_1, by_2, by_3 = zero, zero, zero, zero
+        for n in range(states):
+            place = g * states + n
+            rate, one, by = load(rates, place), load(carry, place), load(by_rate, place)
+            one, by, by_x_3, by_3 = retreat_one(
+                s + 3, n, grad_3, x_3, step_3, b, c, rate, decay, h, by_b, by_c, one, by, by_x_3, by_3
+            )
+            one, by, by_x_2, by_2 = retreat_one(
+                s + 2, n, grad_2, x_2, step_2, b, c, rate, decay, h, by_b, by_c, one, by, by_x_2, by_2
+            )
+            one, by, by_x_1, by_1 = retreat_one(
+                s + 1, n, grad_1, x_1, step_1, b, c, rate, decay, h, by_b, by_c, one, by, by_x_1, by_1
+            )
+            one, by, by_x_0, by_0 = retreat_one(
+                s, n, grad_0, x_0, step_0, b, c, rate, decay, h, by_b, by_c, one, by, by_x_0, by_0
+            )
+            store(carry, place, one)
+            store(by_rate, place, by)
+        store(by_entering, s, by_x_0)
+        store(by_entering, s + 1, by_x_1)
+        store(by_entering, s + 2, by_x_2)
+        store(by_entering, s + 3, by_x_3)
+        store(by_step, s, by_0)
+        store(by_step, s + 1, by_1)
+        store(by_step, s + 2, by_2)
+        store(by_step, s + 3, by_3)
+
+
 @kernel(
     *INPUTS,
     STARTS,
@@ -639,7 +704,7 @@ def backward(u, delta, A, B, C, D, bias, use_softplus, starts, dy, du, ddelta, d
     by_step, by_entering, one = buffer(STEPS), buffer(STEPS), buffer(1)
     b, c = np.zeros((states, STEPS), np.float32), np.zeros((states, STEPS), np.float32)
     by_b, by_c = buffer(states * STEPS), buffer(states * STEPS)
-    decay, h = buffer(STEPS), buffer(STEPS + 1)
+    decay, h = buffer(states * STEPS), buffer(states * (STEPS + 1))
     rates, by_rate, carry = buffer(GROUP * states), buffer(GROUP * states), buffer(GROUP * states)
     skip, offset, by_skip, by_offset = buffer(GROUP), buffer(GROUP), buffer(GROUP), buffer(GROUP)
     while True:
@@ -656,6 +721,12 @@ def backward(u, delta, A, B, C, D, bias, use_softplus, starts, dy, du, ddelta, d
         for run in range(-(-length // STEPS) - 1, -1, -1):
             t = run * STEPS
             steps = min(STEPS, length - t)
+            if steps < STEPS:  # steps without size or gradient fill the last of AHEAD
+                b[:] = 0
+                c[:] = 0
+                step[:] = 0
+                entering[:] = 0
+                grad[:] = 0
             gather_projections(b, c, B, C, i, t, steps)
             by_b[:] = 0
             by_c[:] = 0
@@ -667,32 +738,9 @@ def backward(u, delta, A, B, C, D, bias, use_softplus, starts, dy, du, ddelta, d
                 to_steps_and_slopes(step, slope, load(offset, g), steps, use_softplus)
                 for s in range(steps):
                     store(entering, s, load(step, s) * load(x, s))
-                by_step[:] = 0
-                by_entering[:] = 0
-                for n in range(states):
-                    rate = load(rates, g * states + n)
-                    # The states of the run once more: row s of h holds those before step s.
-                    state = load(starts[task, run, g], n)
-                    store(h, 0, state)
-                    for s in range(steps):
-                        decay_s = exp2(load(step, s) * rate)
-                        state = decay_s * state + b[n, s] * load(entering, s)
-                        store(decay, s, decay_s)
-                        store(h, s + 1, state)
-                    # The derivative with respect to the states follows the same recurrence backwards.
-                    adjoint, by_rate_n = load(carry, g * states + n), load(by_rate, g * states + n)
-                    for s in range(steps - 1, -1, -1):
-                        k, grad_s = n * STEPS + s, load(grad, s)
-                        adjoint += c[n, s] * grad_s
-                        store(by_c, k, load(by_c, k) + load(h, s + 1) * grad_s)
-                        store(by_b, k, load(by_b, k) + adjoint * load(entering, s))
-                        store(by_entering, s, load(by_entering, s) + b[n, s] * adjoint)
-                        adjoint *= load(decay, s)
-                        by_exponent = adjoint * load(h, s)
-                        by_rate_n += by_exponent * load(step, s)
-                        store(by_step, s, load(by_step, s) + by_exponent * rate)
-                    store(carry, g * states + n, adjoint)
-                    store(by_rate, g * states + n, by_rate_n)
+                enter_again(starts[task, run, g], rates, b, step, entering, decay, h, g, steps)
+                kept = (b, c, decay, h, rates)
+                retreat(grad, step, entering, *kept, carry, by_rate, by_step, by_entering, by_b, by_c, g, steps)
                 skip_g, by_offset_g, by_skip_g = load(skip, g), load(by_offset, g), load(by_skip, g)
                 for s in range(steps):
                     x_s, grad_s, by_entering_s = load(x, s), load(grad, s), load(by_entering, s)
@@ -827,15 +875,35 @@ def slope_of_silu(raw):
     return gate * (1.0 + raw * (1.0 - gate))
 
 
+@compiled
+def correlated(by_filter, grad, rows, taps, length, along, apart):
+    """Row k of ``by_filter`` becomes the sum over s, every ``along``-th, of ``grad[s]`` times ``rows[s + k * apart]``.
+
+    Four taps at once, in registers; what is behind the last tap is never read.
+    """
+    for k in range(0, taps, 4):
+        sum_0, sum_1, sum_2, sum_3 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+        for s in range(0, length, along):
+            one, place = load_from(grad, s), s + k * apart
+            sum_0 += one * load_from(rows, place)
+            sum_1 += one * load_from(rows, place + apart)
+            sum_2 += one * load_from(rows, place + 2 * apart)
+            sum_3 += one * load_from(rows, place + 3 * apart)
+        store(by_filter, k, sum_0)
+        store(by_filter, k + 1, sum_1)
+        store(by_filter, k + 2, sum_2)
+        store(by_filter, k + 3, sum_3)
+
+
 @kernel(SEQUENCE, *FILTERS, SEQUENCE, SEQUENCE, float32[:, :, ::1], float32[:, ::1], float32[:, ::1], COUNTER)
 def conv_backward(x, weight, bias, start, real, dy, dx, dweight, dbias, dstart, counter):
     """Write ``dx``, and each sequence's share of the other gradients: (B, E, K) and (B, E)."""
     (batch, channels, length), taps = x.shape, weight.shape[1]
     tasks = -(-channels // WIDTH)
     before = taps - 1
-    rows, grad = buffer(before + length), buffer(length + before)
+    rows, grad = buffer(before + length + 3), buffer(length + before)
     filters, offset, past, keep = buffer(taps), buffer(1), buffer(1), buffer(1)
-    by_filter = buffer(taps)
+    by_filter = buffer(taps + 3)
     side_by_side = x.strides[2] == 4 and dy.strides[2] == 4 and dx.strides[2] == 4
     while True:
         task = take(counter)
@@ -848,15 +916,13 @@ def conv_backward(x, weight, bias, start, real, dy, dx, dweight, dbias, dstart, 
                 rows[:before] = start[channel]
                 read_row(rows[before:], x[i, channel], length)
                 read_row(grad, dy[i, channel], length)
-                by_filter[:] = 0
                 by_offset = splat(0.0)
                 for s in range(0, length, WIDTH):
                     raw = convolved_row(rows, weight[channel], bias[channel], s)
                     by_raw = load_from(grad, s) * slope_of_silu(raw) * np.float32(real[i, channel])
                     store_from(grad, s, by_raw)
                     by_offset += by_raw
-                    for k in range(taps):
-                        store(by_filter, k, load(by_filter, k) + by_raw * load_from(rows, s + k))
+                correlated(by_filter, grad, rows, taps, length, WIDTH, 1)
                 after = -(-length // WIDTH) * WIDTH
                 grad[after : after + before] = 0
                 by_start = np.float32(0)
@@ -875,7 +941,6 @@ def conv_backward(x, weight, bias, start, real, dy, dx, dweight, dbias, dstart, 
                     dweight[i, channel, k] = total(load(by_filter, k))
             continue
         gather_filters(filters, offset, past, keep, weight, bias, start, real, i, e, width)
-        by_filter[:] = 0
         by_offset, by_start = splat(0.0), splat(0.0)
         for s in range(before):
             store(rows, s, load(past, 0))
@@ -887,8 +952,7 @@ def conv_backward(x, weight, bias, start, real, dy, dx, dweight, dbias, dstart, 
             by_raw = load(grad, s) * slope_of_silu(raw) * load(keep, 0)
             store(grad, s, by_raw)
             by_offset += by_raw
-            for k in range(taps):
-                store(by_filter, k, load(by_filter, k) + by_raw * load(rows, s + k))
+        correlated(by_filter, grad, rows, taps, length * WIDTH, WIDTH, WIDTH)
         for s in range(before):
             for k in range(s + 1):
                 by_start += load(filters, k) * load(grad, s - k)

@@ -102,7 +102,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
     ctx.save_for_backward(*tensors, output[1])
 
 
-def _gradients(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+def _gradients(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
     *inputs, starts = ctx.saved_tensors
     found = _SCAN_BACK(*inputs, ctx.softplus, starts, grad)
     wanted = (None if value is None else by for value, by in zip(inputs, found, strict=True))
