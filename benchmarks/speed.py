@@ -79,7 +79,7 @@ def turns(sides: dict[str, Call], repeats: int, device: str = "cpu") -> dict[str
 def sampling(options: argparse.Namespace) -> dict[str, pd.DataFrame]:
     """Guided steps of DDIM at the paper's size, one clip; a sampling is fifty of them."""
     models = {name: paper_size(name) for name in MODELS}
-    sides: dict[str, Call] = {name: partial(guided_step, model) for name, model in models.items()}
+    sides: dict[str, Call] = {name: guided_step(model) for name, model in models.items()}
     if options.intergen:
         sides[OFFICIAL] = official_step(options.intergen)
     with torch.no_grad():
@@ -99,11 +99,12 @@ def paper_size(name: str) -> Network:
     return model
 
 
-def guided_step(model: Network) -> Tensor:
+def guided_step(model: Network) -> Call:
     """The conditional and the unconditional pass as one batch, and the solver's update."""
     settings = Sizes.paper("intermamba").sampling.model_copy(update={"sampling_steps": 1})
+    sampler = Diffusion(settings)  # once a sampling
     x, _, cond, mask = model.example(FRAMES)
-    return Diffusion(settings).sample(model, torch.ones_like(cond), mask, torch.ones_like(x))
+    return partial(sampler.sample, model, torch.ones_like(cond), mask, torch.ones_like(x))
 
 
 def official_step(checkout: Path) -> Call:

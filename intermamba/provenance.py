@@ -1,10 +1,11 @@
 """Provenance: one record per stage run, beside the stage's main artefact.
 
 A record holds everything needed to trace a number back: command, resolved configuration, code revision and whether the
-tree was dirty, hashes of inputs and outputs, seeds, versions, device and wall time. Records are the only artefacts that
-differ between two runs of the same stage (they hold times), so nothing downstream depends on one.
+tree was dirty, hashes of inputs and outputs, seeds, versions, device, vector instructions, wall time. Records are the
+only artefacts that differ between two runs of the same stage (they hold times), so nothing downstream depends on one.
 """
 
+import os
 import platform
 import resource
 import shlex
@@ -70,6 +71,29 @@ def _version(package: str) -> str | None:
         return None
 
 
+WIDEST = {"avx512f": "AVX-512", "avx2": "AVX2", "sve": "SVE", "asimd": "NEON"}
+"""Vector instructions by the flag of a processor that has them, the widest first."""
+NARROWED_BY = (
+    "ATEN_CPU_CAPABILITY",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "NPY_DISABLE_CPU_FEATURES",
+    "NUMBA_CPU_NAME",
+    "ONEDNN_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+)
+"""Variables that keep libraries from using some of them; docs/howto/trace-a-number.md."""
+
+
+def instructions() -> dict[str, str]:
+    """The widest vector instructions of the processor, where the system tells, and the variables set to use others:
+    they decide how numbers are rounded.
+    """
+    flags = {word for line in _cpuinfo() if line.startswith(("flags", "Features")) for word in line.split()}
+    found = next((name for flag, name in WIDEST.items() if flag in flags), None)
+    narrowed = {name: os.environ[name] for name in NARROWED_BY if name in os.environ}
+    return {"processor": found or "unknown", **narrowed}
+
+
 def device() -> str:
     """The accelerator in use, else the :func:`processor`; torch is used only if the stage has imported it."""
     torch = sys.modules.get("torch")
@@ -80,9 +104,13 @@ def device() -> str:
 
 def processor() -> str:
     """The processor's model name, where the system gives it, and its architecture."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    names = [line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")]
     return f"{names[0]} ({platform.machine()} CPU)" if names else f"{platform.machine()} CPU"
+
+
+def _cpuinfo() -> list[str]:
+    place = Path("/proc/cpuinfo")
+    return place.read_text(encoding="utf-8").splitlines() if place.exists() else []
 
 
 def peak_memory() -> int:
@@ -136,6 +164,7 @@ def recorded(
                 "seeds": dict(seeds or {}),
                 "versions": versions(),
                 "device": device(),
+                "instructions": instructions(),
                 "threads": sys.modules["torch"].get_num_threads() if "torch" in sys.modules else 1,
                 "started": started.isoformat(timespec="seconds"),
                 "wall_seconds": round(time.perf_counter() - clock, 3),

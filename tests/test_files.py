@@ -89,6 +89,19 @@ def test_a_record_tells_what_was_read_and_written(tmp_path: Path, monkeypatch: p
     assert record["outputs"] == {"out.txt": files.sha256("out.txt")}
     assert (record["config"], record["seeds"], record["notes"]) == ({"knob": 1}, {"seed": 2}, {"origin": "synthetic"})
     assert {"code", "versions", "device", "wall_seconds", "command", "started"} <= record.keys()
+    assert record["instructions"] == provenance.instructions()
+
+
+def test_a_record_tells_vector_instructions_and_what_keeps_libraries_from_them(monkeypatch):
+    lines = ["model name : Some", "flags : fpu avx avx2 avx512f"]
+    monkeypatch.setattr(provenance, "_cpuinfo", lambda: lines)
+    for name in provenance.NARROWED_BY:
+        monkeypatch.delenv(name, raising=False)
+    assert provenance.instructions() == {"processor": "AVX-512"}
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "avx2")
+    assert provenance.instructions() == {"processor": "AVX-512", "ATEN_CPU_CAPABILITY": "avx2"}
+    lines[1] = "flags : fpu sse2"
+    assert provenance.instructions()["processor"] == "unknown"
 
 
 def test_a_failed_stage_leaves_no_record(tmp_path: Path) -> None:

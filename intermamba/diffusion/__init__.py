@@ -164,6 +164,9 @@ def _drawn(like: Float[Tensor, "B T P F"], generator: Generator | list[Generator
 
 @contextmanager
 def _evaluating(model: nn.Module) -> Iterator[None]:
+    if not any(part.training for part in model.modules()):  # switching hundreds of modules takes milliseconds
+        yield
+        return
     training = model.training
     model.eval()
     try:
