@@ -22,6 +22,7 @@ from intermamba.job import values
 from intermamba.paths import path, record_of
 from workflow.cli.commands import app
 from workflow.graph.stages import table
+from workflow.publish import run_time
 
 
 @pytest.mark.slow
@@ -35,6 +36,15 @@ def test_records_have_what_the_graph_declares(complete: Path, monkeypatch: pytes
         assert record["config"] == values(config.load(), job.knobs), job.command
     weights = path("weights", profile="smoke", dataset="interhuman", variant="intergen", seed=0)
     assert json.loads(record_of(weights).read_text())["notes"]["learning_rate"] == 1.5e-3
+
+
+@pytest.mark.slow
+def test_the_page_on_time_has_every_stage(complete: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    enter(complete, monkeypatch)
+    runs = {name: len(list(stage.jobs())) for name, stage in table(config.load()).items() if name != "report"}
+    found = run_time.measured(config.load()).set_index("stage")
+    assert found["runs"].to_dict() == {name: count for name, count in runs.items() if count}
+    assert (found["longest"] <= found["seconds"] + 0.1).all()
 
 
 @pytest.mark.slow

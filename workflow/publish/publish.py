@@ -15,7 +15,7 @@ from intermamba import files
 from intermamba.config import load
 from intermamba.errors import ConfigError, InterMambaError, StateError, unknown
 from intermamba.paths import RECORD, path, record_of
-from workflow.publish import demo, gpu, paper_size, readme, speed
+from workflow.publish import demo, gpu, paper_size, readme, run_time, speed
 from workflow.tables import TABLES
 
 
@@ -30,9 +30,10 @@ def publish(what: str) -> None:
         papers = [name for name, one in TABLES.items() if one.in_paper]
         sources = [path("table", profile="smoke", table=name, format="md") for name in papers]
         sources += [path("summary", profile="smoke"), record_of(path("metrics", profile="smoke"))]
-        facts = readme.facts(load("smoke"))
+        facts, stages = readme.facts(load("smoke")), run_time.measured(load("smoke"))
         _copy(sources, readme.SMOKE, "tables")
         files.write_json(readme.SMOKE / readme.RUN, facts)
+        files.write_csv(readme.SMOKE / run_time.STAGES, stages)
     elif what == "paper":
         for main, others in paper_size.MEASURED.items():
             if record_of(main).exists() or main == paper_size.COUNTS:

@@ -29,6 +29,7 @@ from workflow.publish import (
     pictures,
     power,
     processor,
+    run_time,
     scale,
     settings,
     speed,
@@ -220,6 +221,7 @@ _PARTS: dict[str, Callable[[], str]] = {
     "study summary": study_summary,
     "study": study,
     "smoke": smoke,
+    "stages": lambda: run_time.render(SMOKE, RUN),
     "paper size": lambda: paper_size.render(variants()),
     "bench": speed.summary,
     "gpu": gpu.summary,
@@ -248,6 +250,7 @@ DOCUMENTS = {
     Path("docs/explanation/scale.md"): ("scale",),
     Path("docs/explanation/power.md"): ("power",),
     Path("docs/explanation/levers.md"): ("levers",),
+    Path("docs/explanation/time.md"): ("stages",),
 }
 """Documents with generated parts, and the names of these parts."""
 DRAWN = {
