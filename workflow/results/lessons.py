@@ -4,6 +4,7 @@ The page, the PDF and the documents say it in these words. A sentence whose meas
 out. Differences between rows are those of :mod:`workflow.results.contrasts`, over training seeds.
 """
 
+import math
 import typing
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from workflow.results.reproduced import Study, joined
 
 NEAR = "nearest_joints"
 PRINTED = "intermamba_printed"
+LONGER = {FULL_MODEL: "intermamba_long", "intergen": "intergen_long"}
+"""Rows that are trained for more epochs, by the row from which they differ in that alone."""
+FEW = " Seeds this few do not establish the difference."
 ESTIMATED, GIVEN = "t2m", "t2m_given"
 """T2M with lengths that it estimates, and with those of the test clips."""
 PARTS = "Contribution of each part"
@@ -133,21 +137,36 @@ def _seeds(results: Results) -> Iterator[str]:
 
 def _recipe(results: Results) -> Iterator[str]:
     for dataset in results.study.config.runs:
-        if results.runs(dataset, FULL_MODEL, PRINTED):
-            values = {metric: _at_shared_seeds(results, dataset, metric) for metric in (PRECISION, DISTANCE)}
-            if any(value.empty for value in values.values()):
-                continue
-            own, other, near, far = (
-                printed(value[name], metric) for metric, value in values.items() for name in (FULL_MODEL, PRINTED)
-            )
-            change = _difference(results, dataset, PRINTED, FULL_MODEL)
+        if beside := _beside(results, dataset, FULL_MODEL, PRINTED):
+            (own, other), (near, far), change = beside
             yield (
                 "With the paper's guidance, and with noise levels drawn and sampling steps placed evenly, "
                 f"{results.study.label(FULL_MODEL)} on {dataset_name(dataset)} has an R-precision (top 3) of "
-                f"{other} instead of {own}{f', a difference of {change},' if change else ''} and an FID of "
-                f"{far} instead of {near}, at the training seeds that both have."
-                f"{'' if change else ' Seeds this few do not establish the difference.'}"
+                f"{printed(other, PRECISION)} instead of {printed(own, PRECISION)}"
+                f"{f', a difference of {change},' if change else ''} and an FID of "
+                f"{printed(far, DISTANCE)} instead of {printed(near, DISTANCE)}, at the training seeds that both have."
+                f"{'' if change else FEW}"
             )
+
+
+def _length_of_training(results: Results) -> Iterator[str]:
+    study = results.study
+    for dataset in study.config.runs:
+        real = study.mean(dataset, "reference", REAL, PRECISION)
+        for base, longer in LONGER.items():
+            if beside := _beside(results, dataset, base, longer):
+                (own, other), (near, far), change = beside
+                few, many = (
+                    study.variant(name).configured(study.config, dataset).training.epochs for name in (base, longer)
+                )
+                yield (
+                    f"Trained for {many} epochs instead of {few}, {study.label(base)} on {dataset_name(dataset)} has "
+                    f"an R-precision (top 3) of {printed(other, PRECISION)} instead of {printed(own, PRECISION)}, "
+                    f"{other / real:.0%} of the ground truth's instead of {own / real:.0%}"
+                    f"{f', a difference of {change},' if change else ''} and an FID of {printed(far, DISTANCE)} "
+                    f"instead of {printed(near, DISTANCE)}, at the training seeds that both have."
+                    f"{'' if change else FEW}"
+                )
 
 
 def _guidance(results: Results) -> Iterator[str]:
@@ -207,6 +226,7 @@ TAUGHT: tuple[tuple[str, str, Callable[[Results], Iterator[str]]], ...] = (
     ("The parts of the model", "claims", _parts),
     ("Training seeds", "table1", _seeds),
     ("The recipe as printed", "table1", _recipe),
+    ("Length of training", "table1", _length_of_training),
     ("Guidance", "guidance", _guidance),
     ("Sampling steps", "steps", _steps),
     ("Lengths of motions", "table1", _lengths),
@@ -224,10 +244,20 @@ def _sampled(measured: pd.DataFrame, by: list[str]) -> Iterator[tuple[Dataset, p
             yield str(dataset), values.pivot_table("value", [*by, "repeat"], "metric")
 
 
-def _at_shared_seeds(results: Results, dataset: Dataset, metric: str) -> pd.Series:
-    """Means of the full model and of the recipe as printed over the training seeds that both have, if any."""
-    by_seed = trainings(results.metrics, dataset, metric).pivot(index="seed", columns="method", values="value")
-    return by_seed[[FULL_MODEL, PRINTED]].dropna().mean().dropna()
+def _beside(
+    results: Results, dataset: Dataset, base: str, other: str
+) -> tuple[tuple[float, float], tuple[float, float], str] | None:
+    """R-precision of two rows, FID of both, and :func:`_difference`: means over the training seeds that both have."""
+    if not results.runs(dataset, base, other):
+        return None
+    means = []
+    for metric in (PRECISION, DISTANCE):
+        by_seed = trainings(results.metrics, dataset, metric).pivot(index="seed", columns="method", values="value")
+        shared = by_seed[[base, other]].dropna().mean()
+        means.append((float(shared[base]), float(shared[other])))
+    if any(math.isnan(mean) for pair in means for mean in pair):
+        return None
+    return means[0], means[1], _difference(results, dataset, other, base)
 
 
 def _difference(results: Results, dataset: Dataset, first: str, second: str) -> str:
