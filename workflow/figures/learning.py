@@ -110,6 +110,10 @@ def _curves(
     panel.set_yscale("log")
     panel.margins(x=0.02)
     plain_log(panel.yaxis)
+    lasts = here.groupby("method")["step"].max()
+    if lasts.max() > 2 * lasts.min():  # or the longest training would press the others together
+        panel.set_xscale("log")
+        plain_log(panel.xaxis)
 
 
 def _looks(methods: list[str]) -> dict[str, tuple[str, Dashes]]:

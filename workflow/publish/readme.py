@@ -151,10 +151,11 @@ def _about(run: Mapping[str, Any], config: Config) -> str:
     )
     seconds = config.datasets["interhuman"].synthetic.seconds[-1]
     low, high = run["parameters"]
+    longer = f" ({run['most_steps']} in rows of more epochs)" if run["most_steps"] > run["steps"] else ""
     return (
         f"The profile `{config.profile}` on the embedded synthetic data: {run['trainings']} trainings of "
-        f"{run['models']} models, {run['steps']} steps of {config.training.batch} clips each, networks of {low:.2f} to "
-        f"{high:.2f} M parameters, clips of {seconds} s ({clips}, with combinations of parameters that "
+        f"{run['models']} models, {run['steps']} steps of {config.training.batch} clips each{longer}, networks of "
+        f"{low:.2f} to {high:.2f} M parameters, clips of {seconds} s ({clips}, with combinations of parameters that "
         f"training never shows), {run['computing_minutes']} minutes of computing in "
         f"{run['stage_runs']} stage runs, two at a time, on {run['device']}, code {run['code']}. **These results are "
         f"for small models with {towers.kinds(COMMITTED)} on synthetic data; they do not measure the paper's models on "
@@ -191,10 +192,12 @@ def facts(config: Config) -> dict[str, Any]:
     logs = (
         path("training_log", profile=config.profile, dataset=one, variant=name, seed=seed) for one, name, seed in rows
     )
+    steps = pd.Series([pd.read_csv(log)["step"].max() for log in logs])
     return {
         "trainings": len(rows),
         "models": len({name for _, name, _ in rows}),
-        "steps": max(int(pd.read_csv(log)["step"].max()) for log in logs),
+        "steps": int(steps.mode().max()),
+        "most_steps": int(steps.max()),
         "parameters": [round(float(counts.min()), 4), round(float(counts.max()), 4)],
         "computing_minutes": round(lineage.seconds / 60),
         "wall_minutes": round((max(ends) - min(starts)) / 60),
