@@ -30,7 +30,7 @@ def render(folder: Path, run: str) -> str:
     """The table of the run in ``folder``, whose facts are in the file ``run``."""
     stages, facts = pd.read_csv(folder / STAGES), files.read_json(folder / run)
     rows = [
-        [f"`{row['stage']}`", str(row["runs"]), f"{row['seconds']:.0f}", f"{row['longest']:.1f}"]
+        [str(row["stage"]), str(row["runs"]), f"{row['seconds']:.0f}", f"{row['longest']:.1f}"]
         for row in stages.to_dict("records")
     ]
     about = (
