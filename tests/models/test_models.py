@@ -119,7 +119,7 @@ def exchanged(model: Denoiser) -> tuple[Tensor, Tensor]:
         return model(x.flip(2), timestep, cond, mask)[mask], model(x, timestep, cond, mask).flip(2)[mask]
 
 
-EQUIVARIANT = ("intergen", "self_astm_only", "self_astm_only_alternative", "without_cross")
+EQUIVARIANT = ("intergen", "intergen_long", "self_astm_only", "self_astm_only_alternative", "without_cross")
 
 
 @pytest.mark.parametrize("name", EQUIVARIANT)
