@@ -86,7 +86,9 @@ def test_a_derivative_of_a_derivative_is_refused(name, place):
     function, shapes = PASSES[name]
     leaves = [draw(*shape).requires_grad_() for shape in shapes]
     (by_one,) = torch.autograd.grad(function(*leaves).square().sum(), leaves[place], create_graph=True)
-    with pytest.raises(RuntimeError, match=r"first derivatives only|differentiate twice"):
+    # The step sizes of `reference` pass through an operation of its own, which PyTorch itself refuses.
+    said = "differentiate twice" if (name, place) == ("reference", 1) else "first derivatives only"
+    with pytest.raises(RuntimeError, match=said):
         by_one.sum().backward()
 
 

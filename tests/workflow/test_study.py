@@ -165,7 +165,7 @@ def test_the_page_fits_its_window_and_is_legible(reported: Path, browser, device
     cut = "box => box.checkVisibility() && box.scrollWidth > box.clientWidth + 1 && !box.matches('.more-right')"
     assert not tab.evaluate(f"[...document.querySelectorAll('.scroll')].some({cut})"), "cut without a hint"
     if device is PHONE:
-        assert tab.evaluate("document.documentElement.scrollHeight") < 24_000
+        assert tab.evaluate("document.documentElement.scrollHeight") < 16_000
     else:
         wide = "box => box.checkVisibility() && box.scrollWidth > box.clientWidth + 1"
         assert not tab.evaluate(f"[...document.querySelectorAll('.scroll')].some({wide})"), "cut at 1440 px"

@@ -183,7 +183,7 @@ def facts(config: Config) -> dict[str, Any]:
     Raises:
         StateError: a stage has not run.
     """
-    lineage = Lineage.of(one for name, one in table(config).items() if name != "report")
+    lineage = Lineage.of_run(config)
     records = list(lineage.records.values())
     starts = [datetime.fromisoformat(record["started"]).timestamp() for record in records]
     ends = [start + record["wall_seconds"] for start, record in zip(starts, records, strict=True)]

@@ -6,7 +6,6 @@ import pandas as pd
 
 from intermamba import files
 from intermamba.config import Config
-from workflow.graph.stages import table
 from workflow.report.lineage import Lineage
 from workflow.tables.markdown import grid
 
@@ -20,7 +19,7 @@ def measured(config: Config) -> pd.DataFrame:
     Raises:
         StateError: a stage has not run.
     """
-    records = Lineage.of(one for name, one in table(config).items() if name != "report").records.values()
+    records = Lineage.of_run(config).records.values()
     times = pd.DataFrame([{"stage": record["stage"], "seconds": record["wall_seconds"]} for record in records])
     found = times.groupby("stage", sort=False)["seconds"].agg(["count", "sum", "max"])
     return found.set_axis(["runs", "seconds", "longest"], axis=1).round(1).reset_index()

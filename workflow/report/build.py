@@ -42,13 +42,12 @@ def run(config: Config, job: Job) -> tuple[Path, str]:
         DataError: a result is older than the runs that params.yaml lists.
     """
     stages = table(config)
-    before = [one for name, one in stages.items() if name != "report"]
     inputs, page, document = job.reads, job["page"], job["document"]
     with job.recorded(config) as notes:
         study = read(config, variants())
         metrics, claims = (read_csv(path(name, profile=config.profile)) for name in ("metrics", "claims"))
         headlines = tuple(filter(None, (headline(study, metrics, dataset) for dataset in config.runs)))
-        lineage = Lineage.of(before)
+        lineage = Lineage.of_run(config)
         facts = _facts(study, stages["fetch"].jobs(), lineage)
         made = tuple(tables.build(study, stages["tables"].job()))
         drawn = stages["figures"].job()

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from intermamba import files
+from intermamba.config import Config
 from intermamba.names import revision_name
 from workflow.graph.stage import Stage
+from workflow.graph.stages import table
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,15 @@ class Lineage:
                 records[record] = files.read_json(files.require(record, job.command.removeprefix("intermamba ")))
                 made |= dict.fromkeys(map(str, job.outputs.values()), record)
         return cls(records, made)
+
+    @classmethod
+    def of_run(cls, config: Config) -> "Lineage":
+        """All records of a finished run, but that of the report, which shows the others.
+
+        Raises:
+            StateError: a stage has not run.
+        """
+        return cls.of(one for name, one in table(config).items() if name != "report")
 
     @property
     def revisions(self) -> list[str]:
