@@ -525,3 +525,20 @@ def test_a_table_that_is_cut_says_so_and_long_ones_are_folded_on_a_phone(opened)
     assert not phone.locator("#table1 .hint").is_visible()
     desktop = opened(viewport={"width": 1440, "height": 900})
     assert desktop.locator("#table1 details.fold").first.evaluate("fold => fold.open")
+
+
+def test_claims_are_folded_by_topic_on_a_phone_and_open_at_a_touch(opened) -> None:
+    phone = opened(**PHONE)
+    topic = phone.locator("#claims button.fold").first
+    rows = phone.locator("#claims tbody").first.locator("tr:not(.heading)")
+    assert topic.get_attribute("aria-expanded") == "false"
+    assert not rows.first.is_visible()
+    said = phone.locator("#claims tbody").first.locator(".heading .small").inner_text()
+    assert sum(map(int, re.findall(r"\d+", said))) == rows.count(), said
+    topic.click()
+    assert topic.get_attribute("aria-expanded") == "true"
+    assert rows.first.is_visible()
+    phone.emulate_media(media="print")
+    assert phone.locator("#claims tbody tr").last.is_visible(), "folded on paper"
+    desktop = opened(viewport={"width": 1440, "height": 900})
+    assert desktop.locator("#claims tbody tr").last.is_visible()

@@ -23,7 +23,7 @@ from intermamba.skeleton import BODY, BODY_PARENTS
 from workflow.cells import ARROWS, MISSING, SIGNS, Block, Cell, Column, Table
 from workflow.evaluation.gallery import Gallery, rounded
 from workflow.report.lineage import Lineage
-from workflow.results.claims import balance
+from workflow.results.claims import balance, tally
 from workflow.results.headline import Headline
 from workflow.results.lessons import Lesson
 from workflow.tables.claims import topics
@@ -94,7 +94,9 @@ def render(report: Report) -> str:
         loader=DictLoader(sources), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"dataset": dataset_name, "origin": origin_name, "base64": _base64}
-    environment.globals |= {"revision": revision_name, "command": _command, "arrows": ARROWS, "share": _share}
+    environment.globals |= {
+        "revision": revision_name, "command": _command, "arrows": ARROWS, "share": _share, "tally": tally,
+    }  # fmt: skip
     claims = next(table for table in report.tables if table.name == "claims")
     tables = [
         # The claims have a section of their own.

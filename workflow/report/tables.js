@@ -71,7 +71,14 @@ export function mountScrolls(root) {
 /** Close what is long on a narrow screen; an address with a fragment opens what it leads to. */
 export function mountFolds(root) {
   const folds = [...root.querySelectorAll("details.fold")];
-  if (matchMedia("(max-width: 760px)").matches) folds.forEach((fold) => { fold.open = false; });
+  const narrow = matchMedia("(max-width: 760px)").matches;
+  if (narrow) folds.forEach((fold) => { fold.open = false; });
+  // Rows of a table cannot stand in a `details`, so a block's heading opens and closes it.
+  for (const button of root.querySelectorAll("tbody[data-fold] button.fold")) {
+    const fold = (open) => button.setAttribute("aria-expanded", open);
+    button.addEventListener("click", () => fold(button.getAttribute("aria-expanded") !== "true"));
+    fold(!narrow);
+  }
   const reveal = () => {
     const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
     if (!target) return;

@@ -5,7 +5,7 @@ about a method cannot be decided from one training of it, however often that tra
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -347,8 +347,13 @@ def _steady(value: float) -> float:
 
 
 def balance(frame: pd.DataFrame) -> str:
-    """How many claims of the paper have each verdict: "3 hold, 1 does not hold"."""
-    counts = Counter(frame.loc[frame["of_paper"].astype(bool), "verdict"])
+    """How many claims of the paper have each verdict."""
+    return tally(frame.loc[frame["of_paper"].astype(bool), "verdict"])
+
+
+def tally(verdicts: Iterable[str]) -> str:
+    """How often each verdict occurs, in words: "3 hold, 1 does not hold"."""
+    counts = Counter(verdicts)
     plural = {"holds": "hold", "does not hold": "do not hold", "inconclusive": "are inconclusive"}
     plural |= {"by construction": "are true by construction", "not run": "were not run"}
     single = {"inconclusive": "is inconclusive", "by construction": "is true by construction", "not run": "was not run"}
