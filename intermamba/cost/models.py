@@ -115,19 +115,19 @@ def training_steps(config: Config, name: str, batch: int, device: str) -> dict[s
     module, clips = module.to(device), clips.to(device)
     optimizer = module.optimizer()
     half = module.config.training.precision == "bf16-mixed"
+    weights, parts = list(module.parameters()), [part for part in module.modules() if isinstance(part, Scan)]
 
     def step(scan: str) -> Tensor:
-        for part in module.modules():
-            if isinstance(part, Scan):
-                part.backend = scan
+        for part in parts:
+            part.backend = scan
         with torch.autocast(device, torch.bfloat16, enabled=half):
             loss = module.losses(clips, 0)["total"]
         optimizer.zero_grad()
         loss.backward()
         if (most := module.config.training.gradient_clip) is not None:
-            torch.nn.utils.clip_grad_norm_(module.parameters(), most)
+            torch.nn.utils.clip_grad_norm_(weights, most)
         optimizer.step()
         return loss.detach()
 
-    scans = SCANS if any(isinstance(part, Scan) for part in module.modules()) else SCANS[:1]
+    scans = SCANS if parts else SCANS[:1]
     return {scan: partial(step, scan) for scan in scans}

@@ -56,7 +56,7 @@ class ChannelLinear(nn.Linear):
         if real is None and x.stride(1) == 1:  # channels are contiguous: the output's too
             return functional.linear(x.mT, weight).mT
         # One product per sequence; a single one for all would need a transpose. The weight is smaller than x.
-        return torch.bmm(weight.expand(len(x), -1, -1) if real is None else weight * real.unsqueeze(1), x)
+        return torch.bmm(weight.expand(x.shape[0], -1, -1) if real is None else weight * real.unsqueeze(1), x)
 
 
 class ChannelConv(nn.Conv1d):
@@ -126,7 +126,7 @@ class ChannelNorm(nn.LayerNorm):
 
 def leading(weight: Shaped[Tensor, "E ..."], count: int | None) -> Shaped[Tensor, "G ..."]:
     """The first ``count`` rows; the tensor itself if these are all, since a view costs time in the backward pass."""
-    return weight if count in (None, len(weight)) else weight[:count]
+    return weight if count in (None, weight.shape[0]) else weight[:count]
 
 
 def added(h: Float[Tensor, "B T D"], linear: nn.Linear, x: Float[Tensor, "B T E"]) -> Float[Tensor, "B T D"]:

@@ -48,7 +48,10 @@ def run(kernel: Callable[..., None], updates: int, arguments: Iterable[Tensor | 
         arguments: the kernel's arguments before the counter; tensors are read and written in place.
     """
     counter = np.zeros(1, np.int64)
-    arrays = [value.detach().numpy() if isinstance(value, Tensor) else value for value in arguments]
+    arrays = [
+        (value.detach() if value.requires_grad else value).numpy() if isinstance(value, Tensor) else value
+        for value in arguments
+    ]
     threads = min(torch.get_num_threads(), updates // WORTH_A_THREAD)
     helpers = [_pool(os.getpid()).submit(kernel, *arrays, counter) for _ in range(threads - 1)]
     kernel(*arrays, counter)
@@ -63,8 +66,8 @@ def check_channels(x: Float[Tensor, "B E L"], *others: Shaped[Tensor, "_ ..."]) 
     Raises:
         ValueError: a parameter has another number of channels than ``x``.
     """
-    counts = [len(value) for value in others]
-    if set(counts) != {x.shape[1]}:
+    counts = [value.shape[0] for value in others]
+    if any(count != x.shape[1] for count in counts):
         raise ValueError(f"an input of {x.shape[1]} channels, with parameters of {counts}")
 
 
