@@ -113,3 +113,15 @@ def test_every_row_of_the_profiles_has_a_look_of_its_own() -> None:
     for profile in ("smoke", "study-cpu", "study-gpu", "paper"):
         looks = _looks(list(dict.fromkeys(variant for _, variant, _ in load(profile).rows())))
         assert len(set(looks.values())) == len(looks)
+
+
+def test_rows_of_more_epochs_lead_beside_the_best_of_the_others(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    longer = made_up.VARIANTS[IDEA].model_copy(update={"recipe": {"training": {"epochs": 48}}})
+    made_up.known(monkeypatch, longer)
+    text = said(LEARNED | {IDEA: [0.60, 0.61, 0.59]}).text
+    assert (
+        "My idea & 100% of_it has the highest R-precision (top 3), 0.600. My idea & 100% of_it was trained for more "
+        "epochs than the other rows. Of the others, InterMamba has the highest R-precision (top 3), 0.480. Every row"
+    ) in text
+    assert "My idea & 100% of_it has the lowest FID" in text
+    assert "more epochs" not in said(LEARNED).sentences[0]

@@ -25,11 +25,12 @@ RUNS = {
         "t2m": (0, 1),
         "t2m_given": (0, 1),
     },
-    "interx": {"intermamba": (0, 1), "intergen": (0, 1)},
+    "interx": {"intermamba": (0, 1), "intermamba_longer": (0, 1), "intergen": (0, 1)},
 }
 MEANS = {
     "intermamba_printed": made_up.MEANS["my_idea_100%"],
     "intermamba_long": made_up.MEANS["intermamba"],
+    "intermamba_longer": made_up.MEANS["intermamba"],
     "t2m": made_up.MEANS["theirs"],
     "t2m_given": tuple(value and 1.1 * value for value in made_up.MEANS["theirs"]),
 }
@@ -110,6 +111,7 @@ def test_a_longer_training_is_compared_with_the_ground_truth(results: Results) -
     said = text(results, "Length of training")
     assert said.startswith(f"Trained for 48 epochs instead of {epochs}, InterMamba on InterHuman has an R-precision")
     assert f", {summary['intermamba_long'] / summary['real']:.0%} of the ground truth's instead of" in said
+    assert f"Trained for 192 epochs instead of {epochs}, InterMamba on Inter-X has" in said
 
 
 def test_data_without_known_combinations_have_no_sentence_on_copying(results: Results) -> None:

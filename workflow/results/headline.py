@@ -104,7 +104,10 @@ def headline(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> Headline 
             low, high = over_seeds.low, over_seeds.high
         leads = found is not None and name in found.leaders
         bars.append(Bar(study.label(name), value, low, high, leads, above[name]))
-    precision = [*_precision(study, found, methods, above, chance), *_ablations(study, dataset, PRECISION, methods)]
+    precision = [
+        *_precision(study, metrics, dataset, found, methods, above, chance),
+        *_ablations(study, dataset, PRECISION, methods),
+    ]
     precision += [f"The ground truth has {printed(real, PRECISION)}.", *_copies(study, dataset, methods)]
     sentences = (blindness(study, dataset), " ".join(precision), _distance(study, metrics, dataset, methods))
     return Headline(dataset_name(dataset), chance, real, tuple(bars), _bars_are(bars), tuple(filter(None, sentences)))
@@ -166,13 +169,19 @@ def _blocks(metrics: pd.DataFrame, dataset: Dataset) -> Blocks | None:
 
 
 def _precision(
-    study: Study, found: Ranking | None, methods: Sequence[str], above: Mapping[str, bool | None], chance: float
+    study: Study,
+    metrics: pd.DataFrame,
+    dataset: Dataset,
+    found: Ranking | None,
+    methods: Sequence[str],
+    above: Mapping[str, bool | None],
+    chance: float,
 ) -> list[str]:
     level = f"exactly {printed(chance, PRECISION)}"
     lost, once = ([name for name in methods if above[name] is value] for value in (False, None))
     if found is None:
         return [f"No row is distinguishable from chance ({level}) in R-precision (top 3) across training seeds."]
-    said = [_leading(study, found, PRECISION), *_informed(study, found, methods)]
+    said = [*_leading(study, metrics, dataset, found, PRECISION), *_informed(study, found, methods)]
     if len(once) == len(methods):
         cannot = f"Rows were trained once, which cannot establish differences between them or from chance ({level})."
         return [*said, cannot]
@@ -191,7 +200,7 @@ def _precision(
 
 
 def _distance(study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Sequence[str]) -> str:
-    said = [_leading(study, ranking(study, metrics, dataset, methods, DISTANCE), DISTANCE)]
+    said = _leading(study, metrics, dataset, ranking(study, metrics, dataset, methods, DISTANCE), DISTANCE)
     said += _ablations(study, dataset, DISTANCE, methods)
     known = references(study.config, dataset)
     if RETAKEN in known:
@@ -233,16 +242,36 @@ def _informed(study: Study, found: Ranking, methods: Sequence[str]) -> list[str]
     return [f"{also} {'reads' if len(more) == 1 else 'read'} a caption of each person."]
 
 
-def _leading(study: Study, found: Ranking, metric: str) -> str:
+def _leading(study: Study, metrics: pd.DataFrame, dataset: Dataset, found: Ranking, metric: str) -> list[str]:
+    """The best rows; if one of them was trained for more epochs than others, also the best of those."""
+    longer = [name for name in found.values if _trained_longer(study, dataset, name)]
+    others = [name for name in found.values if name not in longer]
+    said = _best(study, found, metric)
+    if not others or not set(longer) & set(found.leaders):
+        return [said]
+    were = f"{_listed([study.label(name) for name in longer])} {'was' if len(longer) == 1 else 'were'}"
+    rest = ranking(study, metrics, dataset, others, metric)
+    return [said, f"{were} trained for more epochs than the other rows.", _best(study, rest, metric, "of the others, ")]
+
+
+def _trained_longer(study: Study, dataset: Dataset, name: str) -> bool:
+    """Whether a row's recipe gives it more epochs than the profile gives to its method."""
+    variant = study.variant(name)
+    own, usual = variant.configured(study.config, dataset), study.config.of(variant.base, dataset=dataset)
+    return own.training.epochs > usual.training.epochs
+
+
+def _best(study: Study, found: Ranking, metric: str, among: str = "") -> str:
     name = "R-precision (top 3)" if metric == PRECISION else METRICS[metric].label
     best = "highest" if METRICS[metric].direction == "up" else "lowest"
-    where = f"At the {found.seeds} training seeds that all rows have, " if found.partial else ""
+    start = f"{among}{f'at the {found.seeds} training seeds that all rows have, ' if found.partial else ''}"
+    start = start[:1].upper() + start[1:]
     values = [printed(found.values[one], metric) for one in found.leaders]
     if len(found.leaders) == 1:
-        return f"{where}{study.label(found.leaders[0])} has the {best} {name}, {values[0]}."
+        return f"{start}{study.label(found.leaders[0])} has the {best} {name}, {values[0]}."
     first, *others = [f"{study.label(one)} ({value})" for one, value in zip(found.leaders, values, strict=True)]
     are = "is" if len(others) == 1 else "are"
-    return f"{where}{first} has the {best} {name}; {_listed(others)} {are} not distinguishable from it."
+    return f"{start}{first} has the {best} {name}; {_listed(others)} {are} not distinguishable from it."
 
 
 def printed(value: float, metric: str) -> str:

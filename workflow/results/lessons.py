@@ -25,8 +25,8 @@ from workflow.results.reproduced import Study, joined
 
 NEAR = "nearest_joints"
 PRINTED = "intermamba_printed"
-LONGER = {FULL_MODEL: "intermamba_long", "intergen": "intergen_long"}
-"""Rows that are trained for more epochs, by the row from which they differ in that alone."""
+LONGER = ((FULL_MODEL, "intermamba_long"), (FULL_MODEL, "intermamba_longer"), ("intergen", "intergen_long"))
+"""Rows, and those that differ from them in more epochs alone."""
 FEW = " Seeds this few do not establish the difference."
 ESTIMATED, GIVEN = "t2m", "t2m_given"
 """T2M with lengths that it estimates, and with those of the test clips."""
@@ -153,7 +153,7 @@ def _length_of_training(results: Results) -> Iterator[str]:
     study = results.study
     for dataset in study.config.runs:
         real = study.mean(dataset, "reference", REAL, PRECISION)
-        for base, longer in LONGER.items():
+        for base, longer in LONGER:
             if beside := _beside(results, dataset, base, longer):
                 (own, other), (near, far), change = beside
                 few, many = (
