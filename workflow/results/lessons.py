@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from evaluators.results import BY_COMBINATION, DISTANCE, METRICS, NEAREST, PRECISION, REAL, RETAKEN
+from evaluators.results import BY_COMBINATION, BY_PHRASING, DISTANCE, METRICS, NEAREST, PRECISION, REAL, RETAKEN
 from intermamba.config import Dataset
 from intermamba.job import Job
 from intermamba.names import FULL_MODEL, dataset_name, solver_name
@@ -195,6 +195,22 @@ def _lengths(results: Results) -> Iterator[str]:
             )
 
 
+def _phrasings(results: Results) -> Iterator[str]:
+    study = results.study
+    for dataset in results.compared():
+        if not set(BY_PHRASING) <= set(study.results(dataset, "reference", REAL)["metric"]):
+            continue  # only the embedded data know their phrasings
+        best, _ = results.best(dataset, PRECISION)
+        shares = []
+        for one in BY_PHRASING:
+            own, real = study.mean(dataset, "reproduced", best, one), study.mean(dataset, "reference", REAL, one)
+            shares.append(f"{printed(own, one)} of {printed(real, one)} ({own / real:.0%})")
+        yield (
+            f"Of the ground truth's R-precision (top 3) on {dataset_name(dataset)}, {study.label(best)} reaches "
+            f"{shares[0]} for captions in phrasings that training shows, and {shares[1]} for the others."
+        )
+
+
 def _copying(results: Results) -> Iterator[str]:
     for dataset in results.compared() if results.study.config.copying else ():
         if not set(BY_COMBINATION) <= set(results.study.results(dataset, "reference", NEAREST)["metric"]):
@@ -230,6 +246,7 @@ TAUGHT: tuple[tuple[str, str, Callable[[Results], Iterator[str]]], ...] = (
     ("Guidance", "guidance", _guidance),
     ("Sampling steps", "steps", _steps),
     ("Lengths of motions", "table1", _lengths),
+    ("Phrasings", "table1", _phrasings),
     ("Copying", "copying", _copying),
     ("Fusion weights", "fusion", _fusion),
 )
