@@ -61,7 +61,7 @@ class Model:
     Example:
         >>> import intermamba
         >>> intermamba.load()
-        Model('intermamba', trained on interhuman (synthetic data), 15 to 47 frames)
+        Model('intermamba_long', trained on interhuman (synthetic data), 15 to 47 frames)
 
     Args:
         path: path of the checkpoint.

@@ -32,7 +32,6 @@ from intermamba.checkpoints import trained as checkpoints
 from intermamba.config import load as load_config
 from intermamba.errors import ConfigError, StateError
 from intermamba.motion import FORMATS, Motion
-from intermamba.names import FULL_MODEL
 from intermamba.paths import COMMITTED, DEMO, path, record_of
 from workflow.cli.commands import app
 from workflow.publish import demo
@@ -173,7 +172,7 @@ def test_a_suffix_in_other_letters_is_written_in_small_ones(short: Motion, suffi
 
 def test_a_wrong_call_says_what_is_allowed(model: Model) -> None:
     for message, prompt, options in (
-        (r"frames 180: .*weights\.safetensors \(intermamba\) generates 15 to 47 frames", BOW, {"frames": 180}),
+        (r"frames 180: .*weights\.safetensors \(intermamba_long\) generates 15 to 47 frames", BOW, {"frames": 180}),
         ("no prompt", [], {}),
         ("2 prompt.*captions of each person for 1", [BOW, "They hug."], {"persons": [("Bows.", "Bows.")]}),
         ("persons 'Bows.': each prompt needs two", [BOW, "They hug."], {"persons": ("Bows.", "Bows.")}),
@@ -231,11 +230,11 @@ def test_the_demo_is_the_training_that_its_record_names(monkeypatch: pytest.Monk
     monkeypatch.chdir(ROOT)
     record = json.loads(record_of(DEMO).read_text())
     losses = {int(seed): loss for seed, loss in record["notes"]["validation_losses"].items()}
-    assert sorted(losses) == list(load_config(COMMITTED).runs[demo.DATASET][FULL_MODEL])
+    assert sorted(losses) == list(load_config(COMMITTED).runs[demo.DATASET][demo.VARIANT])
     assert losses == {seed: demo.last_loss(demo.published(seed)) for seed in losses}
     assert sorted(record["notes"]["logs"].values()) == sorted(files.sha256(demo.published(seed)) for seed in losses)
     chosen = min(losses, key=lambda seed: losses[seed])
-    weights = path("weights", profile=COMMITTED, dataset=demo.DATASET, variant=FULL_MODEL, seed=chosen)
+    weights = path("weights", profile=COMMITTED, dataset=demo.DATASET, variant=demo.VARIANT, seed=chosen)
     assert str(weights) in record["outputs"]
     assert record["notes"]["sha256"] == files.sha256(DEMO)
     assert f"training seed {chosen}" in record["notes"]["chosen"]
@@ -243,7 +242,7 @@ def test_the_demo_is_the_training_that_its_record_names(monkeypatch: pytest.Monk
     assert record["code"]["dirty"] is False
     assert DEMO.stat().st_size <= demo.LARGEST
     about = recipes.read(DEMO)
-    assert (about.dataset, about.variant.name, about.origin) == (demo.DATASET, FULL_MODEL, record["notes"]["origin"])
+    assert (about.dataset, about.variant.name, about.origin) == (demo.DATASET, demo.VARIANT, record["notes"]["origin"])
     assert about.diffusion.sampling_steps == load_config("paper").diffusion.sampling_steps
 
 
@@ -253,7 +252,7 @@ def test_the_demo_is_chosen_by_the_rule(monkeypatch: pytest.MonkeyPatch, tmp_pat
     written = {}
     for seed, losses in ((0, [1.0, 0.3]), (1, [0.1, 0.2]), (2, [0.9, 0.4])):
         log, weights = (
-            path(name, profile=COMMITTED, dataset=demo.DATASET, variant=FULL_MODEL, seed=seed)
+            path(name, profile=COMMITTED, dataset=demo.DATASET, variant=demo.VARIANT, seed=seed)
             for name in ("training_log", "weights")
         )
         rows = {"step": [1, 2, 2], "split": ["val", "val", "train"], "total": [*losses, 0.0]}

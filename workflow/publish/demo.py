@@ -10,10 +10,11 @@ from intermamba import files
 from intermamba.checkpoints import trained as checkpoints
 from intermamba.config import Dataset, load
 from intermamba.errors import StateError
-from intermamba.names import FULL_MODEL
 from intermamba.paths import COMMITTED, DEMO, path, record_of
 
 DATASET: Dataset = "interhuman"
+VARIANT = "intermamba_long"
+"""The full model, trained longest."""
 RULE = "lowest total validation loss at its last step"
 LARGEST = 3_000_000
 """Bytes that a checkpoint inside the package may take."""
@@ -24,7 +25,7 @@ LOGS = Path("docs/demo")
 def logs(seeds: Sequence[int]) -> dict[int, Path]:
     """The training log of each training, by training seed."""
     return {
-        seed: path("training_log", profile=COMMITTED, dataset=DATASET, variant=FULL_MODEL, seed=seed) for seed in seeds
+        seed: path("training_log", profile=COMMITTED, dataset=DATASET, variant=VARIANT, seed=seed) for seed in seeds
     }
 
 
@@ -52,19 +53,18 @@ def publish(target: Path = DEMO) -> None:
     Raises:
         StateError: the training has not run here, its weights are not what its record describes, or they are too large.
     """
-    seeds = load(COMMITTED).runs[DATASET][FULL_MODEL]
+    seeds = load(COMMITTED).runs[DATASET][VARIANT]
     found = {seed: last_loss(log) for seed, log in logs(seeds).items()}
     chosen = min(seeds, key=lambda seed: found[seed])
-    weights = path("weights", profile=COMMITTED, dataset=DATASET, variant=FULL_MODEL, seed=chosen)
-    stage = f"train --profile {COMMITTED} --dataset {DATASET} --variant {FULL_MODEL} --seed {chosen}"
+    weights = path("weights", profile=COMMITTED, dataset=DATASET, variant=VARIANT, seed=chosen)
+    stage = f"train --profile {COMMITTED} --dataset {DATASET} --variant {VARIANT} --seed {chosen}"
     record = files.read_json(files.require(record_of(weights), stage))
     if files.sha256(files.require(weights, stage)) != record["outputs"][str(weights)]:
         raise StateError(f"{weights}: not what its record describes. Delete it and run `intermamba {stage}`.")
     if (size := weights.stat().st_size) > LARGEST:
         raise StateError(f"{weights}: {size} bytes; at most {LARGEST} go into the package.")
     sentence = (
-        f"{FULL_MODEL} on {DATASET}, profile {COMMITTED}, training seed {chosen} of {', '.join(map(str, seeds))}: "
-        f"{RULE}."
+        f"{VARIANT} on {DATASET}, profile {COMMITTED}, training seed {chosen} of {', '.join(map(str, seeds))}: {RULE}."
     )
     notes = record["notes"] | {
         "chosen": sentence,
