@@ -27,6 +27,8 @@ NEAR = "nearest_joints"
 PRINTED = "intermamba_printed"
 LONGER = ((FULL_MODEL, "intermamba_long"), (FULL_MODEL, "intermamba_longer"), ("intergen", "intergen_long"))
 """Rows, and those that differ from them in more epochs alone."""
+AS_LONG = ("intermamba_long", "intergen_long")
+"""Two methods with as many epochs."""
 FEW = " Seeds this few do not establish the difference."
 ESTIMATED, GIVEN = "t2m", "t2m_given"
 """T2M with lengths that it estimates, and with those of the test clips."""
@@ -167,6 +169,9 @@ def _length_of_training(results: Results) -> Iterator[str]:
                     f"instead of {printed(near, DISTANCE)}, at the training seeds that both have."
                     f"{'' if change else FEW}"
                 )
+        if results.runs(dataset, *AS_LONG) and (change := _difference(results, dataset, *AS_LONG)):
+            first, second = map(study.label, AS_LONG)
+            yield f"The R-precision (top 3) of {first} differs from that of {second} by {change}."
 
 
 def _guidance(results: Results) -> Iterator[str]:
