@@ -48,9 +48,10 @@ _SETTINGS = {
 
 
 def plain_log(axis: Axis) -> None:
-    """Plain numbers on a logarithmic axis: 1, 2 and 5 of each decade, or even steps where it spans less than one."""
+    """Plain numbers on a logarithmic axis: the more of each decade the fewer it has, in even steps if less than one."""
     low, high = axis.get_view_interval()
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 10 * low else MaxNLocator(5))
+    of_decade = (1, 3) if high > 100 * low else (1, 2, 5)
+    axis.set_major_locator(LogLocator(subs=of_decade) if high > 10 * low else MaxNLocator(5))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_locator(NullLocator())
 
