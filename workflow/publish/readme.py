@@ -151,7 +151,7 @@ def _about(run: Mapping[str, Any], config: Config) -> str:
     )
     seconds = config.datasets["interhuman"].synthetic.seconds[-1]
     low, high = run["parameters"]
-    longer = f" ({run['most_steps']} in rows of more epochs)" if run["most_steps"] > run["steps"] else ""
+    longer = f" ({' or '.join(map(str, run['more_steps']))} in rows of more epochs)" if run["more_steps"] else ""
     return (
         f"The profile `{config.profile}` on the embedded synthetic data: {run['trainings']} trainings of "
         f"{run['models']} models, {run['steps']} steps of {config.training.batch} clips each{longer}, networks of "
@@ -193,11 +193,12 @@ def facts(config: Config) -> dict[str, Any]:
         path("training_log", profile=config.profile, dataset=one, variant=name, seed=seed) for one, name, seed in rows
     )
     steps = pd.Series([pd.read_csv(log)["step"].max() for log in logs])
+    usual = int(steps.mode().max())
     return {
         "trainings": len(rows),
         "models": len({name for _, name, _ in rows}),
-        "steps": int(steps.mode().max()),
-        "most_steps": int(steps.max()),
+        "steps": usual,
+        "more_steps": sorted({int(one) for one in steps if one > usual}),
         "parameters": [round(float(counts.min()), 4), round(float(counts.max()), 4)],
         "computing_minutes": round(lineage.seconds / 60),
         "wall_minutes": round((max(ends) - min(starts)) / 60),
