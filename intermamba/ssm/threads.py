@@ -67,7 +67,7 @@ def check_channels(x: Float[Tensor, "B E L"], *others: Shaped[Tensor, "_ ..."]) 
         ValueError: a parameter has another number of channels than ``x``.
     """
     counts = [value.shape[0] for value in others]
-    if any(count != x.shape[1] for count in counts):
+    if set(counts) != {x.shape[1]}:
         raise ValueError(f"an input of {x.shape[1]} channels, with parameters of {counts}")
 
 

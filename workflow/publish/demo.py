@@ -14,7 +14,7 @@ from intermamba.paths import COMMITTED, DEMO, path, record_of
 
 DATASET: Dataset = "interhuman"
 VARIANT = "intermamba_long"
-"""The full model, trained longest."""
+"""The full model, in its longest training on this dataset."""
 RULE = "lowest total validation loss at its last step"
 LARGEST = 3_000_000
 """Bytes that a checkpoint inside the package may take."""
