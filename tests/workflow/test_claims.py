@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import workflow_study as made_up
+from scipy.stats import ttest_rel
 from stages import run as run_stage
 
 from intermamba import files
@@ -71,6 +72,17 @@ def test_a_clear_difference_holds_and_its_opposite_does_not(study):
     assert holds.contrast.effect == pytest.approx(0.03, abs=0.01)
     assert holds.contrast.low > 0
     assert holds.p_corrected >= holds.contrast.p
+
+
+def test_two_rows_alone_are_a_paired_t_test(study):
+    by_seed = metrics(study).query("metric == 'top1'").groupby(["method", "training_seed"])["value"].mean().unstack(0)
+    (found,) = decide(study, quality())
+    assert found.p_alone == pytest.approx(ttest_rel(by_seed["intermamba"], by_seed["intergen"]).pvalue)
+
+
+def test_fid_is_compared_with_chance_as_a_ratio(study):
+    (found,) = decide(study, quality(second="shuffled", metric="fid"))
+    assert found.contrast.effect == pytest.approx(found.values[0] / found.values[1], rel=0.01)
 
 
 def test_scatter_over_trainings_hides_it(study):

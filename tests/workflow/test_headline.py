@@ -13,7 +13,7 @@ from intermamba.config import load
 from intermamba.paths import path
 from workflow.figures.learning import _looks
 from workflow.results import fusion
-from workflow.results.headline import Headline, headline, ranking
+from workflow.results.headline import Compared, Headline, headline
 from workflow.results.reproduced import Study, read
 
 IDEA = "my_idea_100%"
@@ -46,7 +46,7 @@ def results(
 
 
 def said(*args, **named) -> Headline:
-    found = headline(*results(*args, **named), "interhuman")
+    found = headline(Compared(*results(*args, **named), "interhuman"))
     assert found is not None
     return found
 
@@ -54,7 +54,7 @@ def said(*args, **named) -> Headline:
 def test_rows_with_the_same_seeds(tree: Path) -> None:
     found = said(LEARNED)
     assert found.sentences[0].startswith(
-        "InterMamba has the highest R-precision (top 3), 0.480. Every row is above chance"
+        "InterMamba (0.480) has the highest R-precision (top 3). Every row is above chance"
     )
     assert [(bar.leads, bar.above_chance) for bar in found.bars] == [(False, True), (True, True), (False, True)]
     assert all(bar.low < bar.value < bar.high for bar in found.bars)
@@ -65,30 +65,30 @@ def test_a_row_does_not_lead_by_its_seeds(tree: Path) -> None:
     """InterMamba's mean is the highest, by seeds that the idea does not have; at common seeds the idea is better."""
     good = [0.40, 0.41, 0.40, 0.60, 0.60]
     study, metrics = results({"intermamba": good, "intergen": [one - 0.1 for one in good], IDEA: [0.45, 0.46, 0.45]})
-    found = headline(study, metrics, "interhuman")
+    found = headline(Compared(study, metrics, "interhuman"))
     assert found is not None
     start = (
-        "At the 3 training seeds that all rows have, My idea & 100% of_it has the highest R-precision (top 3), 0.453."
+        "At the 3 training seeds that they all have, My idea & 100% of_it (0.453) has the highest R-precision (top 3)."
     )
     assert found.sentences[0].startswith(start)
     assert [bar.label for bar in found.bars if bar.leads] == ["My idea & 100% of_it"]
     assert all(bar.low < bar.value < bar.high for bar in found.bars)
-    assert next(iter(ranking(study, metrics, "interhuman", ["intermamba", IDEA], "top3").values)) == IDEA
+    assert next(iter(Compared(study, metrics, "interhuman").ranking(["intermamba", IDEA], "top3").values)) == IDEA
 
 
 def test_one_training_of_a_row_leaves_the_others_compared(tree: Path) -> None:
     found = said(LEARNED | {IDEA: [0.6]})
     text = found.sentences[0]
-    assert "InterMamba has the highest R-precision (top 3), 0.480." in text
+    assert text.startswith("Of the rows trained several times, InterMamba (0.480) has the highest R-precision (top 3).")
     assert "Every row trained several times is above chance" in text
-    assert "My idea & 100% of_it was trained once, which is too few to compare." in text
+    assert "My idea & 100% of_it (0.600) was trained only once and not ranked." in text
     assert [bar.above_chance for bar in found.bars] == [True, True, None]
     assert found.bars_are == "over training seeds (over repeats of the evaluation for rows trained once)"
 
 
 def test_a_row_at_chance_does_not_hide_one_that_is_not(tree: Path) -> None:
     found = said({"intermamba": [0.103, 0.147], "intergen": [0.10, 0.14, 0.12, 0.105, 0.135]})
-    assert found.sentences[0].startswith("InterGen has the highest R-precision (top 3), 0.120. InterMamba is not dist")
+    assert found.sentences[0].startswith("InterGen (0.120) has the highest R-precision (top 3). InterMamba is not dist")
     assert {bar.label: bar.leads for bar in found.bars} == {"InterGen": True, "InterMamba": False}
     assert said({"intermamba": [0.09, 0.10], "intergen": [0.08, 0.09]}).sentences[0].startswith("No row is distinguish")
 
@@ -99,7 +99,7 @@ def test_seeds_in_common_are_too_few(tree: Path) -> None:
 
 
 def test_without_compared_rows_there_is_none(tree: Path) -> None:
-    assert headline(*results({"without_temporal": [0.2, 0.3]}), "interhuman") is None
+    assert headline(Compared(*results({"without_temporal": [0.2, 0.3]}), "interhuman")) is None
 
 
 def test_changes_of_fusion_weights_have_each_method_its_own_interval() -> None:
@@ -120,8 +120,20 @@ def test_rows_of_more_epochs_lead_beside_the_best_of_the_others(tree: Path, monk
     made_up.known(monkeypatch, longer)
     text = said(LEARNED | {IDEA: [0.60, 0.61, 0.59]}).text
     assert (
-        "My idea & 100% of_it has the highest R-precision (top 3), 0.600. My idea & 100% of_it was trained for more "
-        "epochs than the other rows. Of the others, InterMamba has the highest R-precision (top 3), 0.480. Every row"
+        "My idea & 100% of_it (0.600) has the highest R-precision (top 3). Of the rows trained for no more epochs than "
+        "usual, InterMamba (0.480) has the highest R-precision (top 3). Every row"
     ) in text
-    assert "My idea & 100% of_it has the lowest FID" in text
-    assert "more epochs" not in said(LEARNED).sentences[0]
+    assert "epochs" not in said(LEARNED).sentences[0]
+
+
+def test_an_ablation_that_is_better_is_tested(tree: Path) -> None:
+    label = made_up.VARIANTS["without_temporal"].label
+    beyond = said(LEARNED | {"without_temporal": [0.60, 0.61, 0.59]}).text
+    assert f"The ablation {label} has 0.600, beyond all of these." in beyond
+    tied = said(LEARNED | {"without_temporal": [0.48, 0.50, 0.47]}).text
+    assert f"The ablation {label} has 0.483, not distinguishable from the best of these." in tied
+    assert "ablation" not in said(LEARNED).sentences[0]
+
+
+def test_a_single_training_that_is_worse_needs_no_caveat(tree: Path) -> None:
+    assert said(LEARNED | {IDEA: [0.2]}).sentences[0].startswith("InterMamba (0.480) has the highest")

@@ -23,6 +23,7 @@ RUNS = {
         "intermamba_long": (0, 1),
         "intergen": (0, 1),
         "intergen_long": (0, 1),
+        "without_liia": (0, 1),
         "t2m": (0, 1),
         "t2m_given": (0, 1),
     },
@@ -30,6 +31,7 @@ RUNS = {
 }
 MEANS = {
     "intermamba_printed": made_up.MEANS["my_idea_100%"],
+    "without_liia": made_up.MEANS["theirs"],
     "intermamba_long": made_up.MEANS["intermamba"],
     "intergen_long": made_up.MEANS["intergen"],
     "intermamba_longer": made_up.MEANS["intermamba"],
@@ -84,14 +86,29 @@ def test_the_best_rows_are_compared_with_the_ground_truth(results: Results) -> N
 def test_a_range_has_its_ends_and_their_places(results: Results) -> None:
     values = results.guidance.query("dataset == 'interhuman' and metric == 'top3'").groupby("guidance")["value"].mean()
     said = text(results, "Guidance")
-    assert f"R-precision (top 3) is {values[1.0]:.3f} to {values[3.5]:.3f}, highest at 3.5 and lowest at 1, and" in said
-    assert "highest with 10 steps of DDIM and lowest with 5 steps of DDIM" in text(results, "Sampling steps")
+    between = f"{values[1.0]:.3f} to {values[3.5]:.3f} (highest at 3.5, lowest at 1)"
+    assert f"InterMamba on InterHuman (one training) has an R-precision (top 3) of {between}, and" in said
+    assert "(highest with 10 steps of DDIM, lowest with 5 steps of DDIM)" in text(results, "Sampling steps")
 
 
 def test_settings_that_differ_less_than_the_repeats_are_not_named(results: Results) -> None:
     noise = results.guidance["repeat"].map({0: 0.2, 1: -0.2}) * (results.guidance["guidance"] > 2)
     noisy = replace(results, guidance=results.guidance.assign(value=results.guidance["value"] * (1 + noise)))
-    assert "which is within the scatter of the repeats, and FID" in text(noisy, "Guidance")
+    assert "(within the scatter of the repeats), and an FID" in text(noisy, "Guidance")
+
+
+def test_what_leaving_out_a_part_changes_has_its_interval(results: Results) -> None:
+    said = text(results, "The parts of the model")
+    assert "against InterMamba on InterHuman: w/o LIIA +0.040, with 95% intervals of ±0.000 or less." in said
+    assert said.endswith("Those that exclude zero: w/o LIIA.")
+
+
+def test_plausibility_of_the_best_and_the_full_model(results: Results) -> None:
+    summary = results.study.summary.query("dataset == 'interhuman' and metric == 'contact'").set_index("method")["mean"]
+    own, real = summary["intermamba"], summary["real"]
+    assert f"in (% of frames) {own:.1f} for InterMamba, {real:.1f} for the ground truth." in text(
+        results, "Plausibility"
+    )
 
 
 def test_rows_are_compared_over_training_seeds(results: Results) -> None:
@@ -102,7 +119,7 @@ def test_the_printed_recipe_is_compared_at_shared_seeds_alone(results: Results) 
     printed = results.metrics["method"] == "intermamba_printed"
     seeds = results.metrics["training_seed"]
     one = replace(results, metrics=results.metrics[~(printed & (seeds == 1))])
-    assert "Seeds this few do not establish the difference." in text(one, "The recipe as printed")
+    assert "So few seeds cannot establish the difference." in text(one, "The recipe as printed")
     none = replace(results, metrics=results.metrics.assign(training_seed=seeds.mask(printed, seeds + 5)))
     assert text(none, "The recipe as printed") == ""
 
@@ -113,7 +130,8 @@ def test_a_longer_training_is_compared_with_the_ground_truth(results: Results) -
     said = text(results, "Length of training")
     assert said.startswith(f"Trained for 48 epochs instead of {epochs}, InterMamba on InterHuman has an R-precision")
     assert f", {summary['intermamba_long'] / summary['real']:.0%} of the ground truth's instead of" in said
-    assert "of InterMamba (48 epochs) differs from that of InterGen (48 epochs) by +0.060 (95%: +0.060 to" in said
+    assert "of InterMamba on InterHuman minus that of InterGen is +0.060 (95%: +0.060 to +0.060) when both" in said
+    assert "and +0.060 (95%: +0.060 to +0.060) when both are trained for 48 epochs." in said
     assert f"Trained for 192 epochs instead of {epochs}, InterMamba on Inter-X has" in said
 
 
@@ -123,7 +141,9 @@ def test_a_best_row_is_compared_with_the_ground_truth_by_phrasing(results: Resul
     assert f"and {own:.3f} of {real:.3f} ({own / real:.0%}) for the others." in text(results, "Phrasings")
 
 
-@pytest.mark.parametrize(("unknown", "topic"), [(BY_COMBINATION, "Copying"), (BY_PHRASING, "Phrasings")])
+@pytest.mark.parametrize(
+    ("unknown", "topic"), [(BY_COMBINATION, "Copying"), (BY_PHRASING, "Phrasings"), (("contact",), "Plausibility")]
+)
 def test_data_without_known_parts_have_no_sentence_on_them(
     results: Results, unknown: tuple[str, ...], topic: str
 ) -> None:

@@ -159,9 +159,9 @@ def test_motions_are_those_of_their_files(finished: Config, page: str) -> None:
 
 def test_the_summary_says_who_beats_chance(page: str) -> None:
     summary = page[page.index('<section id="summary">') : page.index('<section id="motions">')]
-    assert "InterMamba has the highest R-precision (top 3), 0.460" in summary
+    assert "InterMamba (0.460) has the highest R-precision (top 3)." in summary
     assert (
-        "Rows were trained once, which cannot establish differences between them or from chance (exactly 0.094)"
+        "Each row was trained once, so differences between rows, or from chance (0.094), cannot be established."
         in summary
     )
     assert "fffffff with changes" in summary
@@ -174,14 +174,16 @@ def test_claims_are_told_in_sentences_and_rounded(finished: Config, page: str, m
     monkeypatch.setattr(build, "render", lambda report: caught.append(report) or render(report))
     run_stage("report", finished)
     row = {
-        "topic": "Quality", "claim": "A & B help", "where": "Table 5", "of_paper": True, "metric": "top1",
+        "id": "a", "topic": "Quality", "claim": "A & B help", "where": "Table 5", "of_paper": True,
+        "dataset": "interhuman", "metric": "top1", "first": "intermamba", "second": "intergen", "expected": "higher",
         "paper_first": 0.475, "paper_second": 0.371,
         "value_first": 0.21, "value_second": 0.25, "effect": -0.04, "scale": "difference", "low": -0.06, "high": -0.02,
-        "p": 0.0061, "p_corrected": 0.0123, "trainings": "3, 3", "verdict": "does not hold", "note": None,
+        "p": 0.0061, "p_corrected": 0.0123, "p_alone": 0.2, "trainings": "3, 3", "verdict": "does not hold",
+        "note": None,
     }  # fmt: skip
     more = row | {"claim": "It is faster", "effect": 0.5, "scale": "ratio", "low": 0.4, "high": 0.6, "verdict": "holds"}
     unknown = row | {"claim": "C", "topic": "Else", "verdict": "inconclusive", "note": "one training."}
-    unknown |= dict.fromkeys(("effect", "low", "high", "p_corrected", "trainings"))
+    unknown |= dict.fromkeys(("effect", "low", "high", "p_corrected", "p_alone", "trainings"))
     frame = pd.DataFrame([row, more, more, unknown])
     text = render(replace(caught[0], claims=frame))
     for piece in (

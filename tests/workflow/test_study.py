@@ -18,7 +18,7 @@ from intermamba.models import variants
 from intermamba.paths import COMMITTED, committed, path, record_of
 from workflow.graph import validate
 from workflow.graph.stages import table
-from workflow.results.headline import above_chance_by_row, headline
+from workflow.results.headline import Compared, headline
 from workflow.results.reproduced import read
 
 
@@ -78,7 +78,7 @@ def test_models_were_trained_and_are_above_chance(monkeypatch: pytest.MonkeyPatc
     counts = {(data, name): len(seeds) for data, rows in config.runs.items() for name, seeds in rows.items()}
     assert {row: count for row, count in counts.items() if count < 3} == FEWER
     metrics = pd.read_csv(path("metrics", profile=COMMITTED))
-    above = {dataset: above_chance_by_row(results, metrics, dataset) for dataset in config.runs}
+    above = {dataset: Compared(results, metrics, dataset).above for dataset in config.runs}
     lost = {(dataset, name) for dataset, rows in above.items() for name, learned in rows.items() if not learned}
     assert lost == {row for row, count in counts.items() if count == 1}, "one training decides nothing"
 
@@ -118,7 +118,7 @@ def test_rows_that_were_listed_later_have_the_committed_knobs(monkeypatch: pytes
 def test_a_tie_is_no_winner(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     results = read(load(COMMITTED), variants())
-    found = headline(results, pd.read_csv(path("metrics", profile=COMMITTED)), "interhuman")
+    found = headline(Compared(results, pd.read_csv(path("metrics", profile=COMMITTED)), "interhuman"))
     assert found.sentences[0].startswith(
         "InterGen (48 epochs) (0.799) has the highest R-precision (top 3); InterMamba (48 epochs) (0.782) and in2IN "
         "(0.721) are not distinguishable from it. "

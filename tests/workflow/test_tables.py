@@ -17,7 +17,7 @@ from intermamba.errors import ConfigError, DataError, StateError
 from intermamba.paths import path
 from workflow.graph.stages import table
 from workflow.results import reproduced
-from workflow.results.headline import headline
+from workflow.results.headline import Compared, headline
 from workflow.tables import build as tables
 
 REPORTED = ROOT / "results" / "paper" / "reported"
@@ -113,7 +113,7 @@ def test_all_files_are_written_and_again_to_the_byte(study):
         "copying",
     )
     names = {f"{name}.{form}" for name in tabled for form in ("tex", "md", "csv")} | {"all.tex"}
-    assert {file.name for file in folder.iterdir()} == names | {"all.tex.prov.json", files.LOCK}
+    assert {file.name for file in folder.iterdir()} == names | {"all.tex.prov.json", ".all.tex.lock"}
     first = {name: files.sha256(folder / name) for name in names}
     run_stage("tables", study)
     assert first == {name: files.sha256(folder / name) for name in names}
@@ -172,7 +172,7 @@ def test_an_evaluator_that_does_not_know_real_motions_is_told_beneath(study, top
     assert (told in text(2, "md")) == blind
     assert "does not match even real motions" not in text(1, "md")
     results = reproduced.read(study, made_up.VARIANTS)
-    found = headline(results, pd.read_csv(path("metrics", profile="smoke")), "interx")
+    found = headline(Compared(results, pd.read_csv(path("metrics", profile="smoke")), "interx"))
     assert found.text.startswith(f"The {told}") == blind
 
 

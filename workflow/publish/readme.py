@@ -38,7 +38,7 @@ from workflow.publish import (
 from workflow.report.lineage import Lineage
 from workflow.results import towers
 from workflow.results.claims import balance
-from workflow.results.headline import headline
+from workflow.results.headline import Compared, headline
 from workflow.results.lessons import Results, lessons
 from workflow.results.reproduced import Study, read
 from workflow.tables import TABLES
@@ -111,7 +111,7 @@ def study() -> str:
 
 def _sentences(results: Study) -> str:
     metrics = pd.read_csv(path("metrics", profile=results.config.profile))
-    found = filter(None, (headline(results, metrics, name) for name in results.config.runs))
+    found = filter(None, (headline(Compared(results, metrics, name)) for name in results.config.runs))
     return "\n\n".join(f"**{one.dataset}.** {one.text}" for one in found)
 
 

@@ -21,7 +21,7 @@ from workflow.graph.stages import table
 from workflow.report.lineage import Lineage
 from workflow.report.page import TITLE, Download, Picture, Report, render
 from workflow.results import towers
-from workflow.results.headline import Headline, headline
+from workflow.results.headline import Compared, Headline, headline
 from workflow.results.lessons import Lesson, Results, lessons
 from workflow.results.reproduced import Study, measured_on, read
 from workflow.tables import build as tables
@@ -46,7 +46,7 @@ def run(config: Config, job: Job) -> tuple[Path, str]:
     with job.recorded(config) as notes:
         study = read(config, variants())
         metrics, claims = (read_csv(path(name, profile=config.profile)) for name in ("metrics", "claims"))
-        headlines = tuple(filter(None, (headline(study, metrics, dataset) for dataset in config.runs)))
+        headlines = tuple(filter(None, (headline(Compared(study, metrics, dataset)) for dataset in config.runs)))
         lineage = Lineage.of_run(config)
         facts = _facts(study, stages["fetch"].jobs(), lineage)
         made = tuple(tables.build(study, stages["tables"].job()))

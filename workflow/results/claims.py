@@ -44,8 +44,8 @@ MIXED = 5
 """The paper's table whose R-precision is that of no single k."""
 COLUMNS = (
     "id", "topic", "claim", "where", "of_paper", "dataset", "metric", "first", "second", "expected", "paper_first",
-    "paper_second", "value_first", "value_second", "effect", "scale", "low", "high", "p", "p_corrected", "trainings",
-    "verdict", "note",
+    "paper_second", "value_first", "value_second", "effect", "scale", "low", "high", "p", "p_corrected", "p_alone",
+    "trainings", "verdict", "note",
 )  # fmt: skip
 """Columns of ``claims.csv``."""
 
@@ -99,6 +99,11 @@ class Quality(_Claim):
     metric: str
     methods: tuple[str, str]
 
+    def printed(self) -> tuple[float, float] | None:
+        """The paper's numbers, if an effect here can be set beside theirs: of one scale, which no evaluator sets."""
+        mixed = self.paper and self.paper.table == MIXED and self.paper.metric != self.metric
+        return None if self.paper is None or self.metric not in COMPARABLE or mixed else self.paper.numbers()
+
 
 class Cost(_Claim):
     """A claim about two methods' seconds per sampling or parameters at the paper's sizes; the effect is a ratio."""
@@ -141,6 +146,8 @@ class Finding:
     verdict: Verdict = "inconclusive"
     note: str = ""
     p_corrected: float | None = None
+    p_alone: float | None = None
+    """The p-value of a t-test on the two rows alone, seed by seed, without the scatter of the others."""
 
 
 def run(config: Config, job: Job) -> None:
@@ -196,12 +203,10 @@ def _decided(one: Finding) -> Finding:
 def _smaller_than_printed(one: Finding) -> bool:
     """Whether the interval excludes the paper's effect, where the two can be compared."""
     claim = one.claim
-    if not isinstance(claim, Quality) or claim.paper is None or claim.metric not in COMPARABLE:
-        return False
-    if claim.paper.metric != claim.metric and claim.paper.table == MIXED:
+    if not isinstance(claim, Quality) or (numbers := claim.printed()) is None:
         return False
     assert one.contrast is not None
-    first, second = claim.paper.numbers()
+    first, second = numbers
     printed = first / second if one.scale == "ratio" else first - second
     return printed > one.contrast.high if claim.expected == "higher" else printed < one.contrast.low
 
@@ -232,14 +237,18 @@ class _Quality:
         trained = [name for name in claim.methods if name != SHUFFLED]
         counts = ", ".join(str((means["method"] == name).sum()) for name in trained)
         found = Finding(claim, values, scale="ratio" if ratio else "difference", trainings=counts)
+        compared = means.assign(value=np.log(means["value"])) if ratio else means
+        level = float(np.log(values[1])) if ratio else values[1]
         try:
-            blocks = Blocks.of(means, metric)
-            contrast = blocks.against(first, values[1]) if second == SHUFFLED else blocks.difference(first, second)
+            blocks = Blocks(compared)
+            contrast = blocks.against(first, level) if second == SHUFFLED else blocks.difference(first, second)
             learned = second == SHUFFLED or self._any_above_chance(claim.dataset, trained)
         except ValueError as error:
             return replace(found, note=f"{error}.")
         note = "" if learned else "neither side is above chance in R-precision (top 3)."
-        return replace(found, contrast=contrast.exponential() if ratio else contrast, note=note)
+        by_seed = compared.pivot(index="seed", columns="method", values="value").assign(**{SHUFFLED: level})
+        contrast = contrast.exponential() if ratio else contrast
+        return replace(found, contrast=contrast, note=note, p_alone=_alone(by_seed[first] - by_seed[second]))
 
     def _any_above_chance(self, dataset: str, methods: Sequence[str]) -> bool:
         blocks, chance = Blocks(trainings(self._metrics, dataset, PRECISION)), self._study.chance(dataset, PRECISION)
@@ -249,6 +258,13 @@ class _Quality:
         if method == SHUFFLED:
             return self._study.chance(claim.dataset, claim.metric)
         return float(means.loc[means["method"] == method, "value"].mean())
+
+
+def _alone(differences: "pd.Series[float]") -> float | None:
+    try:
+        return paired(list(differences.dropna())).p
+    except ValueError:
+        return None
 
 
 def _time(study: Study, claim: Cost) -> Finding:
@@ -335,6 +351,7 @@ def _row(one: Finding) -> dict[str, Any]:
         "high": contrast and _steady(contrast.high),
         "p": contrast and _steady(contrast.p),
         "p_corrected": None if one.p_corrected is None else _steady(one.p_corrected),
+        "p_alone": None if one.p_alone is None else _steady(one.p_alone),
         "trainings": one.trainings,
         "verdict": one.verdict,
         "note": one.note,

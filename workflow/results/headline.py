@@ -5,8 +5,9 @@ rules of :mod:`workflow.results.contrasts`. Rows are ranked at the training seed
 leads by its seeds; a row that was trained once is not ranked unless all were.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
@@ -65,6 +66,10 @@ class Headline:
         return " ".join(self.sentences)
 
 
+MOST_TIED = 4
+"""Rows that are not distinguishable from the best one are named up to this number."""
+
+
 @dataclass(frozen=True)
 class Ranking:
     """Methods from best to worst in one metric, and which of them are not distinguishable from the best."""
@@ -76,41 +81,109 @@ class Ranking:
     """Number of training seeds that all ranked methods have; 0 where differences cannot be tested."""
     partial: bool
     """Whether a ranked method has other training seeds as well."""
+    surpassed: bool
+    """Whether a method that is not ranked, because it was trained once, has a better value."""
+
+    @property
+    def best(self) -> str:
+        """The first of :attr:`values`."""
+        return next(iter(self.values))
 
 
-def headline(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> Headline | None:
-    """The methods that the table of ``dataset`` compares, between chance and the ground truth; none without methods.
+@dataclass(frozen=True)
+class Compared:
+    """The rows that the table of a dataset compares, and what decides between them."""
 
-    Args:
-        study: the results of a profile.
-        metrics: ``metrics.csv``: a row per training, repeat and metric.
-        dataset: one that the profile runs.
-    """
-    methods = study.compared(dataset)
-    if not methods:
+    study: Study
+    metrics: pd.DataFrame
+    """``metrics.csv``: a row per training, repeat and metric."""
+    dataset: Dataset
+
+    @cached_property
+    def methods(self) -> list[str]:
+        """The compared rows."""
+        return self.study.compared(self.dataset)
+
+    @cached_property
+    def chance(self) -> float:
+        """R-precision of captions in random order."""
+        return self.study.chance(self.dataset, PRECISION)
+
+    @cached_property
+    def blocks(self) -> Blocks | None:
+        """R-precision over training seeds; ``None`` where every row was trained once."""
+        try:
+            return Blocks(trainings(self.metrics, self.dataset, PRECISION))
+        except ValueError:
+            return None
+
+    @cached_property
+    def above(self) -> Mapping[str, bool | None]:
+        """Whether each row of the dataset is above chance over training seeds; ``None``: it was trained once."""
+        runs = self.study.config.runs[self.dataset]
+        found: dict[str, bool | None] = dict.fromkeys(runs)
+        if self.blocks is None:
+            return found
+        several = [name for name, seeds in runs.items() if len(seeds) > 1]
+        return found | {name: above_chance(self.blocks.against(name, self.chance)) for name in several}
+
+    def mean(self, method: str, metric: str) -> float:
+        """Mean of a row over its trainings."""
+        return self.study.mean(self.dataset, "reproduced", method, metric)
+
+    def ranking(self, methods: Sequence[str], metric: str) -> Ranking:
+        """``methods`` from best to worst in R-precision or FID.
+
+        Args:
+            methods: rows of the dataset; those trained once are left out where others were trained several times.
+            metric: of the protocol; FID is tested as a logarithm.
+        """
+        found = trainings(self.metrics, self.dataset, metric)
+        seeds = {name: set(found.loc[found["method"] == name, "seed"]) for name in methods}
+        several = [name for name in methods if len(seeds[name]) > 1]
+        shared = set.intersection(*(seeds[name] for name in several)) if several else set()
+        if len(shared) < 2:
+            values = _sorted({name: self.mean(name, metric) for name in methods}, metric)
+            return Ranking(values, tuple(values)[:1], 0, partial=False, surpassed=False)
+        alike = found[found["seed"].isin(shared)]
+        means = alike.groupby("method")["value"].mean()
+        values = _sorted({name: float(means[name]) for name in several}, metric)
+        best, *others = values
+        blocks = Blocks.of(alike, metric)
+        tied = [other for other in others if not blocks.distinguished(best, other, len(values))]
+        partial = any(seeds[name] != shared for name in several)
+        every = _sorted(values | {name: self.mean(name, metric) for name in methods if name not in several}, metric)
+        return Ranking(values, (best, *tied), len(shared), partial, surpassed=next(iter(every)) != best)
+
+
+def headline(compared: Compared) -> Headline | None:
+    """The methods that the table of the dataset compares, between chance and the ground truth; none without methods."""
+    if not compared.methods:
         return None
-    real, chance = study.mean(dataset, "reference", REAL, PRECISION), study.chance(dataset, PRECISION)
-    above = above_chance_by_row(study, metrics, dataset)
-    learned = [name for name in methods if above[name] is not False]
-    found = ranking(study, metrics, dataset, learned, PRECISION) if learned else None
-    blocks = _blocks(metrics, dataset)
-    bars = []
-    for name in methods:
-        row = study.result(dataset, "reproduced", name, PRECISION)
-        value, half = float(row["mean"]), float(row["interval"])
-        low, high = value - half, value + half
-        if blocks and above[name] is not None:
-            over_seeds = blocks.against(name, 0.0)
-            low, high = over_seeds.low, over_seeds.high
-        leads = found is not None and name in found.leaders
-        bars.append(Bar(study.label(name), value, low, high, leads, above[name]))
+    study, dataset = compared.study, compared.dataset
+    real = study.mean(dataset, "reference", REAL, PRECISION)
+    learned = [name for name in compared.methods if compared.above[name] is not False]
+    found = compared.ranking(learned, PRECISION) if learned else None
+    bars = tuple(_bars(compared, found.leaders if found else ()))
     precision = [
-        *_precision(study, metrics, dataset, found, methods, above, chance),
-        *_ablations(study, dataset, PRECISION, methods),
+        *_precision(compared, found),
+        *_ablations(compared, PRECISION),
+        f"The ground truth has {printed(real, PRECISION)}.",
+        *_copies(compared),
     ]
-    precision += [f"The ground truth has {printed(real, PRECISION)}.", *_copies(study, dataset, methods)]
-    sentences = (blindness(study, dataset), " ".join(precision), _distance(study, metrics, dataset, methods))
-    return Headline(dataset_name(dataset), chance, real, tuple(bars), _bars_are(bars), tuple(filter(None, sentences)))
+    sentences = (blindness(study, dataset), " ".join(precision), " ".join(_distance(compared)))
+    return Headline(dataset_name(dataset), compared.chance, real, bars, _bars_are(bars), tuple(filter(None, sentences)))
+
+
+def _bars(compared: Compared, leaders: Sequence[str]) -> Iterator[Bar]:
+    for name in compared.methods:
+        row = compared.study.result(compared.dataset, "reproduced", name, PRECISION)
+        value, half = float(row["mean"]), float(row["interval"])
+        low, high, above = value - half, value + half, compared.above[name]
+        if compared.blocks and above is not None:
+            over_seeds = compared.blocks.against(name, 0.0)
+            low, high = over_seeds.low, over_seeds.high
+        yield Bar(compared.study.label(name), value, low, high, name in leaders, above)
 
 
 def _bars_are(bars: Sequence[Bar]) -> str:
@@ -120,158 +193,108 @@ def _bars_are(bars: Sequence[Bar]) -> str:
     return "over training seeds" + (f" ({repeats} for rows trained once)" if any(once) else "")
 
 
-def above_chance_by_row(study: Study, metrics: pd.DataFrame, dataset: Dataset) -> dict[str, bool | None]:
-    """Whether each row is above chance in R-precision over training seeds; ``None``: it was trained once."""
-    chance = study.chance(dataset, PRECISION)
-    found: dict[str, bool | None] = dict.fromkeys(study.config.runs[dataset])
-    if (blocks := _blocks(metrics, dataset)) is None:
-        return found
-    several = [name for name, seeds in study.config.runs[dataset].items() if len(seeds) > 1]
-    return found | {name: above_chance(blocks.against(name, chance)) for name in several}
-
-
-def ranking(study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Sequence[str], metric: str) -> Ranking:
-    """``methods`` from best to worst in R-precision or FID.
-
-    Args:
-        study: the results of a profile.
-        metrics: ``metrics.csv``.
-        dataset: one that the profile runs.
-        methods: rows of it; those trained once are left out where others were trained several times.
-        metric: of the protocol; FID is tested as a logarithm.
-    """
-    found = trainings(metrics, dataset, metric)
-    seeds = {name: set(found.loc[found["method"] == name, "seed"]) for name in methods}
-    several = [name for name in methods if len(seeds[name]) > 1]
-    shared = set.intersection(*(seeds[name] for name in several)) if several else set()
-    if len(shared) < 2:
-        values = _sorted({name: study.mean(dataset, "reproduced", name, metric) for name in methods}, metric)
-        return Ranking(values, tuple(values)[:1], 0, partial=False)
-    alike = found[found["seed"].isin(shared)]
-    means = alike.groupby("method")["value"].mean()
-    values = _sorted({name: float(means[name]) for name in several}, metric)
-    best, *others = values
-    blocks = Blocks.of(alike, metric)
-    tied = [other for other in others if not blocks.distinguished(best, other, len(values))]
-    return Ranking(values, (best, *tied), len(shared), partial=any(seeds[name] != shared for name in several))
-
-
 def _sorted(values: Mapping[str, float], metric: str) -> dict[str, float]:
     """From best to worst."""
     return dict(sorted(values.items(), key=lambda item: item[1], reverse=METRICS[metric].direction == "up"))
 
 
-def _blocks(metrics: pd.DataFrame, dataset: Dataset) -> Blocks | None:
-    try:
-        return Blocks(trainings(metrics, dataset, PRECISION))
-    except ValueError:
-        return None
-
-
-def _precision(
-    study: Study,
-    metrics: pd.DataFrame,
-    dataset: Dataset,
-    found: Ranking | None,
-    methods: Sequence[str],
-    above: Mapping[str, bool | None],
-    chance: float,
-) -> list[str]:
-    level = f"exactly {printed(chance, PRECISION)}"
-    lost, once = ([name for name in methods if above[name] is value] for value in (False, None))
+def _precision(compared: Compared, found: Ranking | None) -> Iterator[str]:
+    study, methods = compared.study, compared.methods
+    level = printed(compared.chance, PRECISION)
+    lost, once = ([name for name in methods if compared.above[name] is value] for value in (False, None))
     if found is None:
-        return [f"No row is distinguishable from chance ({level}) in R-precision (top 3) across training seeds."]
-    said = [*_leading(study, metrics, dataset, found, PRECISION), *_informed(study, found, methods)]
+        yield f"No row is distinguishable from chance ({level}) in R-precision (top 3) across training seeds."
+        return
+    rankings = list(_rankings(compared, found, PRECISION))
+    yield from (_best(study, one, PRECISION, among) for among, one in rankings)
+    yield from _informed(study, {name for _, one in rankings for name in one.leaders}, methods)
     if len(once) == len(methods):
-        cannot = f"Rows were trained once, which cannot establish differences between them or from chance ({level})."
-        return [*said, cannot]
-    if not found.seeds:
-        said.append("Rows share too few training seeds to establish differences between them.")
-    if lost:
-        said.append(f"{_are(study, lost)} not distinguishable from chance ({level}) across training seeds.")
-    else:
-        said.append(f"Every row {'trained several times ' if once else ''}is above chance ({level}).")
-    if once:
-        were = "was" if len(once) == 1 else "were"
-        said.append(
-            f"{_listed([study.label(name) for name in once])} {were} trained once, which is too few to compare."
+        yield (
+            f"Each row was trained once, so differences between rows, or from chance ({level}), cannot be established."
         )
-    return said
+        return
+    if not found.seeds:
+        yield "Rows share too few training seeds to establish differences between them."
+    if lost:
+        yield f"{_are(study, lost)} not distinguishable from chance ({level}) across training seeds."
+    else:
+        yield f"Every row {'trained several times ' if once else ''}is above chance ({level})."
+    if once:
+        each = [f"{study.label(name)} ({printed(compared.mean(name, PRECISION), PRECISION)})" for name in once]
+        yield f"{_listed(each)} {'was' if len(once) == 1 else 'were'} trained only once and not ranked."
 
 
-def _distance(study: Study, metrics: pd.DataFrame, dataset: Dataset, methods: Sequence[str]) -> str:
-    said = _leading(study, metrics, dataset, ranking(study, metrics, dataset, methods, DISTANCE), DISTANCE)
-    said += _ablations(study, dataset, DISTANCE, methods)
+def _distance(compared: Compared) -> Iterator[str]:
+    study, dataset = compared.study, compared.dataset
+    found = compared.ranking(compared.methods, DISTANCE)
+    yield from (_best(study, one, DISTANCE, among) for among, one in _rankings(compared, found, DISTANCE))
+    yield from _ablations(compared, DISTANCE)
     known = references(study.config, dataset)
     if RETAKEN in known:
         again = printed(study.mean(dataset, "reference", RETAKEN, DISTANCE), DISTANCE)
-        said.append(f"The ground truth performed again by the generator of the data has {again}.")
+        yield f"The ground truth performed again by the generator of the data has {again}."
     if NEAREST in known:
-        copied = printed(study.mean(dataset, "reference", NEAREST, DISTANCE), DISTANCE)
-        said.append(f"Copies of training clips, which are motions of the data and not of a model, have {copied}.")
-    return " ".join(said)
+        yield f"Copies of training clips have {printed(study.mean(dataset, 'reference', NEAREST, DISTANCE), DISTANCE)}."
 
 
-def _ablations(study: Study, dataset: Dataset, metric: str, methods: Sequence[str]) -> list[str]:
+def _ablations(compared: Compared, metric: str) -> Iterator[str]:
     """A sentence on the best row that the table of models does not compare, if it is better than all that it does."""
-    values = {name: study.mean(dataset, "reproduced", name, metric) for name in study.config.runs[dataset]}
-    best = next(iter(_sorted(values, metric)))
-    if best in methods:
-        return []
-    return [f"An ablation is beyond that: {study.label(best)} has {printed(values[best], metric)}."]
+    found = compared.ranking(list(compared.study.config.runs[compared.dataset]), metric)
+    if found.best not in compared.methods:
+        tied = set(found.leaders) & set(compared.methods)
+        beyond = "not distinguishable from the best of these" if tied else "beyond all of these"
+        best = f"{compared.study.label(found.best)} has {printed(found.values[found.best], metric)}"
+        yield f"The ablation {best}, {beyond}."
 
 
-def _copies(study: Study, dataset: Dataset, methods: Sequence[str]) -> list[str]:
+def _copies(compared: Compared) -> Iterator[str]:
     """What a look-up reaches, and how many rows are beyond it."""
-    if NEAREST not in references(study.config, dataset):
-        return []
-    level = study.mean(dataset, "reference", NEAREST, PRECISION)
-    above = sum(study.mean(dataset, "reproduced", name, PRECISION) > level for name in methods)
-    return [
-        f"Copying the training clip with the nearest caption gives {printed(level, PRECISION)}; {above} of "
-        f"{len(methods)} rows {'is' if above == 1 else 'are'} above that."
-    ]
+    if NEAREST in references(compared.study.config, compared.dataset):
+        level = compared.study.mean(compared.dataset, "reference", NEAREST, PRECISION)
+        above = sum(compared.mean(name, PRECISION) > level for name in compared.methods)
+        yield (
+            f"Copying the training clip with the nearest caption gives {printed(level, PRECISION)}; "
+            f"{above or 'none'} of {len(compared.methods)} rows {'does' if above == 1 else 'do'} better."
+        )
 
 
-def _informed(study: Study, found: Ranking, methods: Sequence[str]) -> list[str]:
+def _informed(study: Study, leaders: set[str], methods: Sequence[str]) -> Iterator[str]:
     """What rows read beside the pair's caption, if one of the best reads more."""
     more = [name for name in methods if study.variant(name).individual]
-    if not set(more) & set(found.leaders) or len(more) == len(methods):
-        return []
-    also = f"{_listed([study.label(name) for name in more])}, unlike the other rows, also"
-    return [f"{also} {'reads' if len(more) == 1 else 'read'} a caption of each person."]
+    if set(more) & leaders and len(more) < len(methods):
+        also = f"{_listed([study.label(name) for name in more])}, unlike the other rows, also"
+        yield f"{also} {'reads' if len(more) == 1 else 'read'} a caption of each person."
 
 
-def _leading(study: Study, metrics: pd.DataFrame, dataset: Dataset, found: Ranking, metric: str) -> list[str]:
-    """The best rows; if one of them was trained for more epochs than others, also the best of those."""
-    longer = [name for name in found.values if _trained_longer(study, dataset, name)]
-    others = [name for name in found.values if name not in longer]
-    said = _best(study, found, metric)
-    if not others or not set(longer) & set(found.leaders):
-        return [said]
-    were = f"{_listed([study.label(name) for name in longer])} {'was' if len(longer) == 1 else 'were'}"
-    rest = ranking(study, metrics, dataset, others, metric)
-    return [said, f"{were} trained for more epochs than the other rows.", _best(study, rest, metric, "of the others, ")]
+def _rankings(compared: Compared, found: Ranking, metric: str) -> Iterator[tuple[str, Ranking]]:
+    """A ranking; if a row leads that was trained for more epochs than others of its method, also that of the others."""
+    yield "", found
+    usual = [name for name in found.values if not _trained_longer(compared, name)]
+    if usual and not set(found.leaders) <= set(usual):
+        yield "of the rows trained for no more epochs than usual, ", compared.ranking(usual, metric)
 
 
-def _trained_longer(study: Study, dataset: Dataset, name: str) -> bool:
+def _trained_longer(compared: Compared, name: str) -> bool:
     """Whether a row's recipe gives it more epochs than the profile gives to its method."""
-    variant = study.variant(name)
-    own, usual = variant.configured(study.config, dataset), study.config.of(variant.base, dataset=dataset)
+    variant, config, dataset = compared.study.variant(name), compared.study.config, compared.dataset
+    own, usual = variant.configured(config, dataset), config.of(variant.base, dataset=dataset)
     return own.training.epochs > usual.training.epochs
 
 
-def _best(study: Study, found: Ranking, metric: str, among: str = "") -> str:
+def _best(study: Study, found: Ranking, metric: str, among: str) -> str:
     name = "R-precision (top 3)" if metric == PRECISION else METRICS[metric].label
     best = "highest" if METRICS[metric].direction == "up" else "lowest"
-    start = f"{among}{f'at the {found.seeds} training seeds that all rows have, ' if found.partial else ''}"
+    several = "of the rows trained several times, " if found.surpassed else ""
+    seeds = f"at the {found.seeds} training seeds that they all have, " if found.partial else ""
+    start = f"{among}{several}{seeds}"
     start = start[:1].upper() + start[1:]
-    values = [printed(found.values[one], metric) for one in found.leaders]
-    if len(found.leaders) == 1:
-        return f"{start}{study.label(found.leaders[0])} has the {best} {name}, {values[0]}."
-    first, *others = [f"{study.label(one)} ({value})" for one, value in zip(found.leaders, values, strict=True)]
-    are = "is" if len(others) == 1 else "are"
-    return f"{start}{first} has the {best} {name}; {_listed(others)} {are} not distinguishable from it."
+    first, *others = [f"{study.label(one)} ({printed(found.values[one], metric)})" for one in found.leaders]
+    leads = f"{start}{first} has the {best} {name}"
+    if not others:
+        return f"{leads}."
+    if len(others) > MOST_TIED:
+        others = [*others[: MOST_TIED - 1], f"{len(others) - MOST_TIED + 1} more"]
+    return f"{leads}; {_listed(others)} {'is' if len(others) == 1 else 'are'} not distinguishable from it."
 
 
 def printed(value: float, metric: str) -> str:

@@ -19,17 +19,20 @@ from workflow.cells import decimals, signed
 from workflow.results import fusion
 from workflow.results.aggregate import references
 from workflow.results.claims import balance
-from workflow.results.contrasts import Blocks, paired, trainings
-from workflow.results.headline import printed, ranking
+from workflow.results.contrasts import Blocks, Contrast, trainings
+from workflow.results.headline import Compared, Ranking, printed
 from workflow.results.reproduced import Study, joined
 
 NEAR = "nearest_joints"
 PRINTED = "intermamba_printed"
 LONGER = ((FULL_MODEL, "intermamba_long"), (FULL_MODEL, "intermamba_longer"), ("intergen", "intergen_long"))
 """Rows, and those that differ from them in more epochs alone."""
-AS_LONG = ("intermamba_long", "intergen_long")
-"""Two methods with as many epochs."""
-FEW = " Seeds this few do not establish the difference."
+AS_LONG = (FULL_MODEL, "intergen"), ("intermamba_long", "intergen_long")
+"""Two methods with as many epochs, of few and of many."""
+FEW = " So few seeds cannot establish the difference."
+WITHOUT = ("without_temporal", "without_spatial", "without_adaptive", "without_cross", "without_liia")
+"""Rows that leave out one part of the full model."""
+CONTACT, SKATE = "contact", "foot_skate"
 ESTIMATED, GIVEN = "t2m", "t2m_given"
 """T2M with lengths that it estimates, and with those of the test clips."""
 PARTS = "Contribution of each part"
@@ -76,10 +79,10 @@ class Results:
         """Datasets with rows that their table compares."""
         return (name for name in self.study.config.runs if self.study.compared(name))
 
-    def best(self, dataset: Dataset, metric: str) -> tuple[str, float]:
-        """The compared row that is best in R-precision or FID, and its value, as the headline has them."""
-        found = ranking(self.study, self.metrics, dataset, self.study.compared(dataset), metric)
-        return next(iter(found.values.items()))
+    def ranking(self, dataset: Dataset, metric: str) -> Ranking:
+        """The compared rows from best to worst in R-precision or FID, as the headline has them."""
+        compared = Compared(self.study, self.metrics, dataset)
+        return compared.ranking(compared.methods, metric)
 
 
 def lessons(results: Results) -> tuple[Lesson, ...]:
@@ -90,7 +93,8 @@ def lessons(results: Results) -> tuple[Lesson, ...]:
 
 def _quality(results: Results) -> Iterator[str]:
     for dataset in results.compared():
-        (precise, precision), (near, distance) = (results.best(dataset, metric) for metric in (PRECISION, DISTANCE))
+        precise, near = (results.ranking(dataset, metric) for metric in (PRECISION, DISTANCE))
+        precision, distance = precise.values[precise.best], near.values[near.best]
         real = results.study.mean(dataset, "reference", REAL, PRECISION)
         beside = ""
         if RETAKEN in references(results.study.config, dataset):
@@ -99,10 +103,12 @@ def _quality(results: Results) -> Iterator[str]:
                 f", where the ground truth performed again has {printed(again, DISTANCE)}, a ratio of "
                 f"{distance / again:.1f}"
             )
+        among = "rows trained several times" if precise.surpassed else "compared models"
         yield (
-            f"On {dataset_name(dataset)} the highest R-precision (top 3) of the compared models, "
-            f"{printed(precision, PRECISION)} of {results.study.label(precise)}, is {precision / real:.0%} of the "
-            f"ground truth's; the lowest FID is {printed(distance, DISTANCE)} of {results.study.label(near)}{beside}."
+            f"On {dataset_name(dataset)} the highest R-precision (top 3) of the {among}, "
+            f"{printed(precision, PRECISION)} of {results.study.label(precise.best)}, is {precision / real:.0%} of the "
+            f"ground truth's; the lowest FID is {printed(distance, DISTANCE)} of "
+            f"{results.study.label(near.best)}{beside}."
         )
 
 
@@ -116,6 +122,24 @@ def _parts(results: Results) -> Iterator[str]:
         if len(found := about[about["verdict"] == verdict]):
             subject = f"This claim {verdict}" if len(found) == 1 else f"These claims {plural}"
             yield f"{subject}: {'; '.join(_claim(row) for row in found.to_dict('records'))}."
+    for dataset in results.study.config.runs:
+        if changes := dict(_changes(results, dataset)):
+            label = results.study.label
+            each = [f"{label(name)} {_signed(one.effect)}" for name, one in changes.items()]
+            clear = [label(name) for name, one in changes.items() if not one.low <= 0.0 <= one.high]
+            half = max((one.high - one.low) / 2 for one in changes.values())
+            yield (
+                f"Changes of R-precision (top 3) against {label(FULL_MODEL)} on {dataset_name(dataset)}: "
+                f"{', '.join(each)}, with 95% intervals of ±{printed(half, PRECISION)} or less. Those that exclude "
+                f"zero: {', '.join(clear) or 'none'}."
+            )
+
+
+def _changes(results: Results, dataset: Dataset) -> Iterator[tuple[str, Contrast]]:
+    """What leaving out a part of the full model changes in R-precision, for each row that does so several times."""
+    for name in WITHOUT:
+        if results.runs(dataset, name, FULL_MODEL) and (found := _contrast(results, dataset, name, FULL_MODEL)):
+            yield name, found
 
 
 def _claim(row: Mapping[Hashable, typing.Any]) -> str:
@@ -169,26 +193,45 @@ def _length_of_training(results: Results) -> Iterator[str]:
                     f"instead of {printed(near, DISTANCE)}, at the training seeds that both have."
                     f"{'' if change else FEW}"
                 )
-        if results.runs(dataset, *AS_LONG) and (change := _difference(results, dataset, *AS_LONG)):
-            first, second = map(study.label, AS_LONG)
-            yield f"The R-precision (top 3) of {first} differs from that of {second} by {change}."
+        yield from _as_long(results, dataset)
+
+
+def _as_long(results: Results, dataset: Dataset) -> Iterator[str]:
+    """What length of training does to the lead of one method."""
+    study, said = results.study, []
+    for first, second in AS_LONG:
+        if results.runs(dataset, first, second) and (change := _difference(results, dataset, first, second)):
+            epochs = study.variant(first).configured(study.config, dataset).training.epochs
+            said.append(f"{change} when both are trained for {epochs} epochs")
+    if len(said) == len(AS_LONG):
+        first, second = map(study.label, AS_LONG[0])
+        yield (
+            f"The R-precision (top 3) of {first} on {dataset_name(dataset)} minus that of {second} is {said[0]}, and "
+            f"{said[1]}."
+        )
 
 
 def _guidance(results: Results) -> Iterator[str]:
     for dataset, values in _sampled(results.guidance, ["guidance"]):
         scales = values.index.unique("guidance")
         yield (
-            f"With {scales.min():g} to {scales.max():g} on {dataset_name(dataset)}, R-precision (top 3) is "
-            f"{_range(values, PRECISION, 'at {:g}'.format)}, and FID {_range(values, DISTANCE, 'at {:g}'.format)}."
+            f"With a guidance scale of {scales.min():g} to {scales.max():g}, {_first(results, dataset)} has an "
+            f"R-precision (top 3) of {_range(values, PRECISION, 'at {:g}'.format)}, and an FID of "
+            f"{_range(values, DISTANCE, 'at {:g}'.format)}."
         )
 
 
 def _steps(results: Results) -> Iterator[str]:
     for dataset, values in _sampled(results.steps, ["solver", "steps"]):
+        steps = values.index.unique("steps")
         yield (
-            f"On {dataset_name(dataset)}, R-precision (top 3) is {_range(values, PRECISION, _solver)}, and FID "
-            f"{_range(values, DISTANCE, _solver)}."
+            f"With {steps.min()} to {steps.max()} sampling steps, {_first(results, dataset)} has an R-precision "
+            f"(top 3) of {_range(values, PRECISION, _solver)}, and an FID of {_range(values, DISTANCE, _solver)}."
         )
+
+
+def _first(results: Results, dataset: Dataset) -> str:
+    return f"{results.study.label(FULL_MODEL)} on {dataset_name(dataset)} (one training)"
 
 
 def _lengths(results: Results) -> Iterator[str]:
@@ -205,7 +248,7 @@ def _phrasings(results: Results) -> Iterator[str]:
     for dataset in results.compared():
         if not set(BY_PHRASING) <= set(study.results(dataset, "reference", REAL)["metric"]):
             continue  # only the embedded data know their phrasings
-        best, _ = results.best(dataset, PRECISION)
+        best = results.ranking(dataset, PRECISION).best
         shares = []
         for one in BY_PHRASING:
             own, real = study.mean(dataset, "reproduced", best, one), study.mean(dataset, "reference", REAL, one)
@@ -220,7 +263,7 @@ def _copying(results: Results) -> Iterator[str]:
     for dataset in results.compared() if results.study.config.copying else ():
         if not set(BY_COMBINATION) <= set(results.study.results(dataset, "reference", NEAREST)["metric"]):
             continue  # only the embedded data know their combinations
-        best, _ = results.best(dataset, PRECISION)
+        best = results.ranking(dataset, PRECISION).best
         measured = (*BY_COMBINATION, NEAR)
         copied = {one: results.study.mean(dataset, "reference", NEAREST, one) for one in measured}
         real = results.study.mean(dataset, "reference", REAL, NEAR)
@@ -233,6 +276,24 @@ def _copying(results: Results) -> Iterator[str]:
             f"{printed(own[new], new)}. The joints of copies are {printed(copied[NEAR], NEAR)} cm from the nearest "
             f"training clip, those of {results.study.label(best)} {printed(own[NEAR], NEAR)} cm, those of the ground "
             f"truth {printed(real, NEAR)} cm."
+        )
+
+
+def _plausibility(results: Results) -> Iterator[str]:
+    study = results.study
+    for dataset in results.compared():
+        if not {CONTACT, SKATE} <= set(study.results(dataset, "reference", REAL)["metric"]):
+            continue  # metrics of an earlier version
+        best = results.ranking(dataset, PRECISION).best
+        named = (best, FULL_MODEL) if results.runs(dataset, FULL_MODEL) else (best,)
+        said = []
+        for metric in (SKATE, CONTACT):
+            rows = {study.label(name): study.mean(dataset, "reproduced", name, metric) for name in named}
+            rows["the ground truth"] = study.mean(dataset, "reference", REAL, metric)
+            said.append(", ".join(f"{printed(value, metric)} for {label}" for label, value in rows.items()))
+        yield (
+            f"On {dataset_name(dataset)}, feet on the floor slide at (cm/s) {said[0]}; persons are in contact in (% of "
+            f"frames) {said[1]}."
         )
 
 
@@ -253,6 +314,7 @@ TAUGHT: tuple[tuple[str, str, Callable[[Results], Iterator[str]]], ...] = (
     ("Lengths of motions", "table1", _lengths),
     ("Phrasings", "table1", _phrasings),
     ("Copying", "copying", _copying),
+    ("Plausibility", "physical", _plausibility),
     ("Fusion weights", "fusion", _fusion),
 )
 """Topic, table or figure, and sentences, in the order of the page."""
@@ -284,12 +346,22 @@ def _beside(
 
 def _difference(results: Results, dataset: Dataset, first: str, second: str) -> str:
     """The difference in R-precision over training seeds, with its interval; empty where rows were trained once."""
-    try:
-        found = Blocks(trainings(results.metrics, dataset, PRECISION)).difference(first, second)
-    except ValueError:
+    if (found := _contrast(results, dataset, first, second)) is None:
         return ""
-    digits = METRICS[PRECISION].digits
-    return f"{signed(found.effect, digits)} (95%: {signed(found.low, digits)} to {signed(found.high, digits)})"
+    unclear = ", not distinguishable from none" if found.low <= 0.0 <= found.high else ""
+    return f"{_signed(found.effect)} (95%: {_signed(found.low)} to {_signed(found.high)}{unclear})"
+
+
+def _contrast(results: Results, dataset: Dataset, first: str, second: str) -> Contrast | None:
+    """The difference in R-precision over training seeds; ``None`` where they are too few."""
+    try:
+        return Blocks(trainings(results.metrics, dataset, PRECISION)).difference(first, second)
+    except ValueError:
+        return None
+
+
+def _signed(value: float) -> str:
+    return signed(value, METRICS[PRECISION].digits)
 
 
 def _range(values: pd.DataFrame, metric: str, at: Callable[[typing.Any], str]) -> str:
@@ -298,13 +370,15 @@ def _range(values: pd.DataFrame, metric: str, at: Callable[[typing.Any], str]) -
     means = repeats.mean(axis=1)
     low, high = typing.cast("tuple[typing.Any, typing.Any]", (means.idxmin(), means.idxmax()))
     between = f"{printed(means[low], metric)} to {printed(means[high], metric)}"
+    named = repeats.set_axis([at(setting) for setting in repeats.index]).rename_axis("method")
     try:
-        differ = paired(list(repeats.loc[high] - repeats.loc[low])).low > 0.0
+        blocks = Blocks.of(named.melt(ignore_index=False, var_name="seed").reset_index(), metric)
+        differ = blocks.distinguished(at(high), at(low), len(means))
     except ValueError:
         differ = False
     if not differ:
-        return f"{between}, which is within the scatter of the repeats"
-    return f"{between}, highest {at(high)} and lowest {at(low)}"
+        return f"{between} (within the scatter of the repeats)"
+    return f"{between} (highest {at(high)}, lowest {at(low)})"
 
 
 def _solver(setting: Hashable) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import pandas as pd
 from scipy import stats
 
-from workflow.results.claims import COMPARABLE, Claim, Quality
+from workflow.results.claims import Claim, Quality
 from workflow.results.contrasts import LEVEL, Blocks, trainings
 
 POWER = 0.8
@@ -57,9 +57,9 @@ def seeds_needed(effect: float, scatter: float, *, rows: int = 2, tests: int = 1
 def needed(claims: Sequence[Claim], metrics: pd.DataFrame) -> pd.DataFrame:
     """Seeds that decide each claim on two methods for which the paper prints numbers, at the paper's effect.
 
-    Only R-precision and FID are considered: the other metrics are in units of the evaluator. FID is compared in
-    logarithms, as claims are. The error is pooled over the rows that the study has, and the correction is for all
-    claims about quality.
+    Only claims are considered whose printed effect can be set beside one here (:meth:`Quality.printed`). FID is
+    compared in logarithms, as claims are. The error is pooled over the rows that the study has, and the correction is
+    for all claims.
 
     Args:
         claims: the paper's.
@@ -68,18 +68,17 @@ def needed(claims: Sequence[Claim], metrics: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns ``claim``, ``dataset``, ``metric``, ``effect``, ``scatter``, and ``seeds`` (empty: above :data:`MOST`).
     """
-    tested = [claim for claim in claims if isinstance(claim, Quality)]
     rows = []
-    for claim in tested:
-        if claim.paper is None or claim.metric not in COMPARABLE:
+    for claim in claims:
+        if not isinstance(claim, Quality) or (numbers := claim.printed()) is None:
             continue
         found = trainings(metrics, claim.dataset, claim.metric)
         if found.empty:
             continue
-        first, second = claim.paper.numbers()
+        first, second = numbers
         effect = math.log(first / second) if claim.metric == "fid" else first - second
         scatter = Blocks.of(found, claim.metric).scatter
-        seeds = seeds_needed(effect, scatter, rows=found["method"].nunique(), tests=len(tested))
+        seeds = seeds_needed(effect, scatter, rows=found["method"].nunique(), tests=len(claims))
         rows.append((claim.claim, claim.dataset, claim.metric, effect, scatter, seeds))
     frame = pd.DataFrame(rows, columns=["claim", "dataset", "metric", "effect", "scatter", "seeds"])
     return frame.astype({"seeds": "Int64"})

@@ -12,12 +12,7 @@ from intermamba.errors import DataError
 from intermamba.job import Job
 from intermamba.reading.documents import read_csv
 from workflow.cells import Block, Cell, Column, Row, Table, decimals, signed
-
-COLUMNS = (
-    "topic", "claim", "where", "of_paper", "metric", "paper_first", "paper_second", "value_first", "value_second",
-    "effect", "scale", "low", "high", "p", "p_corrected", "trainings", "verdict", "note",
-)  # fmt: skip
-"""Columns of ``claims.csv`` that are read here; the file has more."""
+from workflow.results.claims import COLUMNS
 
 WIDTHS = {
     "metric": ("Metric", 0.13),
@@ -30,10 +25,12 @@ WIDTHS = {
 """Columns of the table, and their shares of the text's width."""
 NOTES = (
     "Each claim compares two rows, the first with the second, in one metric. Effect: difference, or ratio (×) for FID "
-    "and costs, with its 95% interval over training seeds; rows are compared on the motions of the same repeats with "
-    "seeds paired (two-way analysis of variance of rows and seeds; fusion weights: Student's t; seconds: Welch's). "
-    "n: trainings of each row. p: Holm-corrected across all rows of this table, in brackets without correction. "
-    "Intervals are not corrected, so a claim can be inconclusive although its interval excludes no effect (0 or ×1).",
+    "and costs, with its 95% interval over training seeds; rows are compared on the same test clips, captions and "
+    "draws in each repeat, with seeds paired and the scatter pooled over all rows of a dataset (two-way analysis of "
+    "variance of rows and seeds; against chance: one-way; fusion weights: Student's t; seconds: Welch's). n: trainings "
+    "of each row. p: Holm-corrected across all rows of this table; in brackets without correction and, after the "
+    "semicolon, of a t-test on the two rows alone, which pools nothing and so finds less. Intervals are not corrected, "
+    "so a claim can be inconclusive although its interval excludes no effect (0 or ×1).",
     "Here: means over all trainings of a row, as in the other tables; of fusion weights, the end and the start of "
     "training. The effect need not be exactly their difference or ratio: it is free of what seeds differ in, which "
     "matters where rows have different ones, and that of FID is a ratio of geometric means.",
@@ -73,8 +70,9 @@ class ClaimRow:
     between: str
     """Its interval."""
     p: str
+    uncorrected: str
     alone: str
-    """The p-value without correction."""
+    """The p-value of the two rows alone."""
     note: str
 
     @property
@@ -84,8 +82,9 @@ class ClaimRow:
 
     @property
     def p_both(self) -> str:
-        """The corrected p-value, and in brackets the other."""
-        return f"{self.p} ({self.alone})" if self.p else ""
+        """The corrected p-value, and in brackets the others."""
+        others = "; ".join(filter(None, (self.uncorrected, self.alone)))
+        return f"{self.p} ({others})" if self.p else ""
 
     @property
     def paper(self) -> str:
@@ -115,7 +114,8 @@ def _row(one: ClaimRow, file: str) -> Row:
     texts = {name: getattr(one, name) for name in WIDTHS}
     texts |= {"effect": one.effect_between, "p": one.p_both}
     if one.note:
-        texts["verdict"] = one.note if one.note.startswith(one.verdict) else f"{one.verdict} ({one.note})"
+        note = one.note.removesuffix(".")
+        texts["verdict"] = note if note.startswith(one.verdict) else f"{one.verdict} ({note})"
     return Row(one.claim, {name: Cell(text, details={"source": file}) for name, text in texts.items()})
 
 
@@ -149,6 +149,7 @@ def _claim(row: Mapping[str, Any]) -> ClaimRow:
         f"{low} to {high}" if low and high and low != high else "",
         _probability(row["p_corrected"]),
         _probability(row["p"]),
+        _probability(row["p_alone"]),
         "" if pd.isna(row["note"]) else str(row["note"]),
     )
 
