@@ -17,6 +17,7 @@ from intermamba.config import load
 from intermamba.data.dataset import ClipDataset, collate
 from intermamba.data.splits import SplitFile
 from intermamba.diffusion import Diffusion
+from intermamba.models import find
 from intermamba.models.conditions import conditions
 from intermamba.paths import path
 from intermamba.text.cache import TextCache
@@ -38,9 +39,12 @@ def main() -> None:
     clips = ClipDataset(split, config.datasets[asked.dataset], "fixed", config.seed)
     batch = collate([clips[0, index] for index in range(len(split))], config.datasets[asked.dataset].max_frames)
     mask = batch.mask[:, :, None, None]
-    diffusion = Diffusion(config.diffusion)
     rows = []
     for variant in config.runs[asked.dataset]:
+        method = find(variant).method
+        if not method.diffuses or method.process.predicts != "motion":
+            continue  # its error is no distance from the motion at a level of noise
+        diffusion = Diffusion(find(variant).configured(config, asked.dataset).diffusion, process=method.process)
         trained = checkpoint.load(path("weights", variant=variant, seed=asked.seed, **where))
         model = trained.model.eval()
         x0 = (batch.motion - trained.mean) / trained.std * mask

@@ -95,6 +95,7 @@ def measure(config: Config, dataset: Dataset, output: Path, repeats: int | None)
     """Add to ``output`` what is not in it yet of a dataset."""
     done = pd.read_csv(output) if output.exists() else pd.DataFrame(columns=["dataset", "method", "training_seed"])
     measurement = Measurement(Path(), config, dataset, repeats)
+    measurement.continues(done)
     where = {"profile": config.profile, "dataset": dataset}
     if "real" not in set(done.loc[done["dataset"] == dataset, "method"]):
         done = pd.concat([done, references(Path(), config, dataset).assign(steps=0, part_steps=0)], ignore_index=True)

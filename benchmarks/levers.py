@@ -98,6 +98,7 @@ def measure(name: str, lever: Lever, profile: str, output: Path, repeats: int) -
         config = load(profile, changes=lever.train)
         sampling = load(profile, changes=merged(lever.train, lever.sample))
         measurement = Measurement(Path(), config, dataset, repeats, split="val")
+        measurement.continues(done)
         for label, source in references(measurement).items():
             if not len(done[(done["dataset"] == dataset) & (done["method"] == label)]):
                 found = measurement.of(source)

@@ -47,6 +47,19 @@ class Measurement:
             self.protocol = self.protocol.model_copy(update={"repeats": repeats, "multimodality": multimodality})
         self.real = RealSource(self.split, config.datasets[dataset], self.protocol)
 
+    def continues(self, done: pd.DataFrame) -> None:
+        """Leave a file alone whose numbers of this dataset are of another evaluator.
+
+        Raises:
+            SystemExit: they are.
+        """
+        known = set(done.loc[done["dataset"] == self.dataset, "evaluator"].dropna()) if "evaluator" in done else set()
+        if others := known - {self.fingerprint, ""}:
+            raise SystemExit(
+                f"error: the output has numbers of {self.dataset} by evaluator {', '.join(sorted(others))}; this run's "
+                f"is {self.fingerprint}. Give another --output."
+            )
+
     def measure(self, generator: MotionGenerator) -> pd.DataFrame:
         """Columns repeat, metric and value."""
         return self.of(GeneratedSource(generator, self.real, self.config.runtime.sampling_batch))

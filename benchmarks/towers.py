@@ -125,6 +125,7 @@ def measure(evaluator: Path, trainings: Sequence[Path], config: Config, output: 
             if (done[list(key)] == pd.Series(key)).all(axis=1).any():
                 continue
             one = measurement(dataset)
+            one.continues(done)
             cached, live = TextCache(run / path("text", **where)), LiveText(trained.recipe.text, trained.reduction)
             diffusion = find(variant).configured(config).diffusion
             by_cache, by_hand = (MotionGenerator(trained, text, diffusion, "cpu") for text in (cached, live))

@@ -26,8 +26,6 @@ class Exhibit:
     function: str
     """``module:function`` that makes it from the results and the job of its stage: ``function(study, job)`` returns a
     :class:`workflow.cells.Table` or a matplotlib figure."""
-    prose: str = ""
-    """``module:function`` that says in a paragraph what a figure shows, with its numbers, from the same arguments."""
     inputs: tuple[str, ...] = ()
     """Inputs beside the study's summary and costs, by their names in the stage table (``job.all(name)``)."""
     knobs: tuple[str, ...] = ()
@@ -44,10 +42,6 @@ class Exhibit:
     def make(self, *given: Any) -> Any:
         """Call its function."""
         return resolve_name(self.function)(*given)
-
-    def say(self, *given: Any) -> str:
-        """Its paragraph; empty without one."""
-        return resolve_name(self.prose)(*given) if self.prose else ""
 
 
 def numbered(exhibits: Iterable[Exhibit]) -> dict[str, Exhibit]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from intermamba.config import Dataset, ModelConfig, Section
+from intermamba.datasets import family
 
 
 class Options(Section):
@@ -69,6 +70,10 @@ class Training:
     ``one``: it is trained in whole steps on one device, whatever ``runtime`` says."""
 
 
+DIFFUSION = "intermamba.diffusion.sampler:DiffusionSampler"
+"""Sampler of methods whose motions begin as noise."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """One method; ``network(features, max_frames, text_width, sizes, options)`` creates its network."""
@@ -84,7 +89,7 @@ class Method:
         Training(name=ROW, module="intermamba.training.module:DenoisingModule", error=CLEAN_MOTION, devices="any"),
     )
     """Its trainings in order; the last is the row's. Each other one is trained once for all rows of a training seed."""
-    sampler: str = "intermamba.diffusion.sampler:DiffusionSampler"
+    sampler: str = DIFFUSION
     """Its :class:`intermamba.generate.MotionSampler`."""
     process: Process = field(default_factory=Process)
     """Diffusion process of a method that samples by diffusion."""
@@ -99,8 +104,9 @@ class Method:
     profiles use a stand-in, which the ``paper`` profile refuses."""
     length: Literal["given", "drawn"] = "given"
     """Whether its official sampler gets the length of a motion or draws it."""
-    normalised: tuple[Dataset, ...] = ("interhuman", "interx")
-    """Datasets whose features are normalised for it; for others, its mean is zero and its standard deviation one."""
+    normalised: tuple[str, ...] = ("interhuman", "interx")
+    """Families of features (:class:`~intermamba.datasets.DatasetSpec`) that are normalised for it; for others, its mean
+    is zero and its standard deviation one."""
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Its authors' values where they differ from ``base`` in params.yaml, by section: ``text``, ``model``,
     ``diffusion``, ``losses``, ``training``. Values that a profile sets for all methods override them."""
@@ -108,6 +114,11 @@ class Method:
     """Sources of the defaults, by section."""
     layout: str = ""
     """``module:name`` of the :class:`intermamba.checkpoints.layout.Reader` of its authors' checkpoints, if any."""
+
+    @property
+    def diffuses(self) -> bool:
+        """Whether it is trained on, and sampled through, levels of noise."""
+        return self.sampler == DIFFUSION
 
     @property
     def row(self) -> Training:
@@ -119,12 +130,22 @@ class Method:
         """The trainings before the row's."""
         return self.trainings[:-1]
 
+    def normalises(self, dataset: Dataset) -> bool:
+        """Whether it sees the features of ``dataset`` normalised.
+
+        Raises:
+            ConfigError: no such dataset.
+        """
+        return family(dataset) in self.normalised
+
     def needed(self, training: Training) -> tuple[Training, ...]:
         """The trainings whose weights ``training`` reads, in the order of its names."""
         return tuple(self.training(name) for name in training.needs)
 
     def training(self, name: str) -> Training:
-        """Raises:
-        KeyError: it has no training of that name.
+        """The training of that name.
+
+        Raises:
+            KeyError: it has none.
         """
         return {one.name: one for one in self.trainings}[name]

@@ -155,7 +155,16 @@ def write(study: Config) -> None:
         ],
         columns=columns,
     ).assign(macs_sampling=3_636_000_000_000)
-    timed = {"sampling_steps": 10, "guidance": 3.5, "frames": 48, "batch": 1, "warmup_steps": 5, "threads": 1}
+    timed = {
+        "sampling_steps": 10,
+        "timed_steps": 10,
+        "solver": "ddim",
+        "guidance": 3.5,
+        "frames": 48,
+        "batch": 1,
+        "warmup_steps": 5,
+        "threads": 1,
+    }
     times = pd.DataFrame(
         [
             {"method": name, "repeat": repeat, "seconds": (0.2 + 0.1 * index) * (1 + 0.1 * repeat), **timed}
@@ -216,7 +225,7 @@ def over_steps(dataset: str) -> pd.DataFrame:
 
 
 def over_guidance(dataset: str, method: str) -> pd.DataFrame:
-    """Metrics of a row sampled with two scales of guidance."""
+    """Metrics of a row sampled with two guidance scales."""
     frame = metrics(dataset, method, 0)
     return pd.concat(
         [frame.assign(value=frame["value"] * (1 + scale / 100), guidance=scale) for scale in (1.0, 3.5)],

@@ -26,8 +26,7 @@ from workflow.figures.learning import learning
 from workflow.figures.sampling_steps import few_steps
 from workflow.figures.sensitivity import BLIND, FOOLED, responses
 from workflow.figures.style import BRANCHES, save, themed
-from workflow.graph import stages
-from workflow.results.fusion import paragraph
+from workflow.results.fusion import sentences
 from workflow.results.reproduced import read
 
 ORIGINS = {"interhuman": "synthetic", "interx": "synthetic"}
@@ -125,8 +124,7 @@ def test_changes_of_weights_and_of_ranges_of_steps_have_panels_of_their_own(fini
         assert whole.get_yticklabels()[0].get_text() == "as learned"
         assert len(whole.patches) == 4
         assert len(along.collections) == 2  # error bars
-    study = read(finished, made_up.VARIANTS)
-    said = paragraph(study, stages.table(finished)["figures"].job())
+    said = sentences(measured, lambda name: made_up.VARIANTS[name].label)
     # Made-up changes: one hundredth less R-precision for every further change, in all repeats.
     assert "exchanged, R-precision changes by −0.020 (±0.000)" in said
     assert "at steps 500 to 999 (0 is the clean motion)" in said

@@ -235,7 +235,7 @@ def test_several_seeds_are_told_and_rows_with_fewer_say_so(tmp_path, monkeypatch
     assert "training seeds 0, 3" in text(1, "md")
     assert "InterGen (training seed 0)" in text(1, "md")
     row = cells(1).query("method == 'intermamba' and metric == 'fid'")
-    assert row["source"].item().split() == [
+    assert row["source"].item().split("; ") == [
         f"results/smoke/interhuman/intermamba/seed{seed}/metrics.csv" for seed in (0, 3)
     ]
     assert row["seeds"].item() == "2"

@@ -37,7 +37,7 @@ def sample(
         str, typer.Option("--format", help="Formats besides npz, separated by commas: mp4, gif, bvh, glb.")
     ] = "mp4",
     guidance: Annotated[
-        float | None, typer.Option(help="Scale of guidance, 0 or more; default: the checkpoint's.")
+        float | None, typer.Option(help="Guidance scale, 0 or more; default: the checkpoint's.")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the sampler; default: the checkpoint's.")] = None,
     profile: Annotated[

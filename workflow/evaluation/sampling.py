@@ -37,7 +37,7 @@ def run_steps(config: Config, job: Job, progress: Progress = SILENT) -> None:
 
 
 def run_guidance(config: Config, job: Job, progress: Progress = SILENT) -> None:
-    """Evaluate a row with every scale of guidance.
+    """Evaluate a row with every guidance scale.
 
     Raises:
         StateError: a stage before this one has not run.

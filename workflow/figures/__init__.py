@@ -74,14 +74,13 @@ FIGURES = numbered(
             "mean over blocks, exchanged (alpha for beta) or set to one; and the effect of exchanging them in a range "
             "of diffusion steps alone. Bars: 95% intervals of the difference from the learned weights.",
             function="workflow.figures.fusion:draw",
-            prose="workflow.results.fusion:paragraph",
             inputs=("fusion.metrics",),
             needs="fusion.variants",
         ),
         Exhibit(
             name="guidance",
-            title="Scale of guidance",
-            text="R-precision (top 3) and FID of trained rows sampled with several scales of guidance, with the steps "
+            title="Guidance scale",
+            text="R-precision (top 3) and FID of trained rows sampled with several guidance scales, with the steps "
             "of their profile. Bars: 95% intervals over repeats.",
             function="workflow.figures.guidance:draw",
             inputs=("guidance.metrics",),

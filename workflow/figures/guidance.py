@@ -1,10 +1,10 @@
-"""Figure of quality over the scale of guidance: how much of a comparison depends on a knob of sampling."""
+"""Figure of quality over the guidance scale: how much of a comparison depends on a knob of sampling."""
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from intermamba.job import Job
-from workflow.figures.sampled import Look, quality
+from workflow.figures.sampled import Axis, Look, quality
 from workflow.figures.style import absent, colours_of
 from workflow.results.reproduced import Study, joined
 
@@ -15,17 +15,15 @@ def draw(study: Study, job: Job) -> Figure:
 
 
 def scales(measured: pd.DataFrame, study: Study) -> Figure:
-    """R-precision and FID over the scale of guidance, a row of panels per dataset, a line per method.
+    """R-precision and FID over the guidance scale, a row of panels per dataset, a line per method.
 
     Args:
         measured: rows of every ``guidance.csv``: one per repeat, scale and metric.
         study: its summary, labels and profile.
     """
-    title = f"Scale of guidance (profile {study.config.profile})"
+    title = f"Guidance scale (profile {study.config.profile})"
     if measured.empty:
         return absent(title, "This profile runs no variant whose guidance this figure changes.")
     looks = {name: Look(study.label(name), colour) for name, colour in colours_of(measured["method"]).items()}
-    figure = quality(measured, study.summary, "guidance", "method", looks, title, "linear")
-    for panel in figure.axes[-2:]:
-        panel.set_xlabel("Scale of guidance (1: none)")
-    return figure
+    axis = Axis("guidance", "Guidance scale (1: no guidance)")
+    return quality(measured, study.summary, axis, "method", looks, title)

@@ -15,6 +15,14 @@ from intermamba.names import dataset_name, origin_name
 DRAWN = (PRECISION, DISTANCE)
 
 
+class Axis(NamedTuple):
+    """The horizontal axis."""
+
+    column: str
+    label: str
+    scale: str = "linear"
+
+
 class Look(NamedTuple):
     """How a line is drawn."""
 
@@ -26,22 +34,20 @@ class Look(NamedTuple):
 def quality(
     measured: pd.DataFrame,
     summary: pd.DataFrame,
-    over: str,
+    axis: Axis,
     lines: str,
     looks: Mapping[str, Look],
     title: str,
-    scale: str,
 ) -> Figure:
     """A row of panels per dataset, a line with 95% intervals over repeats per value of a column.
 
     Args:
         measured: a row per repeat, setting and metric.
         summary: of the study, for the lines of the ground truth and of chance.
-        over: the column of the horizontal axis.
+        axis: the horizontal one.
         lines: the column whose values have lines.
         looks: how each of these is drawn.
         title: of the figure.
-        scale: of the horizontal axis: linear or log.
     """
     datasets = list(measured["dataset"].unique())
     figure = Figure(figsize=(7.2, 0.7 + 2.4 * len(datasets)), layout="constrained")
@@ -50,7 +56,7 @@ def quality(
         here = measured[measured["dataset"] == dataset]
         known = summary[summary["dataset"] == dataset].set_index(["method", "metric"])["mean"]
         for panel, metric in zip(row, DRAWN, strict=True):
-            _panel(panel, here[here["metric"] == metric], over, lines, looks, scale)
+            _panel(panel, here[here["metric"] == metric], axis, lines, looks)
             for method, style in ((REAL, ":"), (SHUFFLED, "-.")):
                 if (method, metric) in known.index and (metric != DISTANCE or method == REAL):
                     label = "chance" if method == SHUFFLED else "ground truth"
@@ -60,14 +66,16 @@ def quality(
     found = {label: handle for row in panels for handle, label in zip(*row[0].get_legend_handles_labels(), strict=True)}
     figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=4)
     sns.despine(fig=figure)
+    for panel in panels[-1]:
+        panel.set_xlabel(axis.label)
     figure.suptitle(title, fontsize="medium", fontweight="bold")
     return figure
 
 
-def _panel(panel: Axes, rows: pd.DataFrame, over: str, lines: str, looks: Mapping[str, Look], scale: str) -> None:
+def _panel(panel: Axes, rows: pd.DataFrame, axis: Axis, lines: str, looks: Mapping[str, Look]) -> None:
     for name, found in rows.groupby(lines, sort=False):
         look = looks[str(name)]
-        values = found.groupby(over)["value"]
+        values = found.groupby(axis.column)["value"]
         mean, half = values.mean(), values.agg(half_width)
         panel.errorbar(
             mean.index,
@@ -80,8 +88,8 @@ def _panel(panel: Axes, rows: pd.DataFrame, over: str, lines: str, looks: Mappin
             capsize=2,
             label=look.label,
         )
-    panel.set_xscale(scale)
-    panel.set_xticks(sorted(rows[over].unique()))
+    panel.set_xscale(axis.scale)
+    panel.set_xticks(sorted(rows[axis.column].unique()))
     panel.minorticks_off()
     panel.xaxis.set_major_formatter("{x:g}")
     if (rows["metric"] == DISTANCE).all():

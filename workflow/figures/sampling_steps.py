@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from intermamba.job import Job
 from intermamba.names import solver_name
-from workflow.figures.sampled import Look, quality
+from workflow.figures.sampled import Axis, Look, quality
 from workflow.figures.style import COLOURS, absent
 from workflow.results.reproduced import Study, joined
 
@@ -31,7 +31,4 @@ def few_steps(measured: pd.DataFrame, summary: pd.DataFrame, profile: str) -> Fi
     title = f"InterMamba in fewer and more sampling steps (profile {profile})"
     if measured.empty:
         return absent(title, "This profile runs no 'intermamba', whose sampling steps this figure compares.")
-    figure = quality(measured, summary, "steps", "solver", LOOKS, title, "log")
-    for panel in figure.axes[-2:]:
-        panel.set_xlabel("Sampling steps")
-    return figure
+    return quality(measured, summary, Axis("steps", "Sampling steps", "log"), "solver", LOOKS, title)

@@ -114,7 +114,7 @@ COMMANDS = {
         ),
         StageCommand(
             name="guidance",
-            help="Evaluate a trained run with other scales of guidance.",
+            help="Evaluate a trained run with other guidance scales.",
             fields=_RUN,
             unit="repeat",
         ),

@@ -254,7 +254,7 @@ def _evaluations(items: Items, common: Common) -> Iterator[Stage]:
     yield stage(
         "guidance",
         "workflow.evaluation.sampling:run_guidance",
-        "sample {variant} on {dataset} with other scales of guidance",
+        "sample {variant} on {dataset} with other guidance scales",
         inputs={**common.evaluation, **common.own_text, "weights": at("weights")},
         outputs={"metrics": at("guidance")},
         knobs=(*PROTOCOL, "diffusion", "methods.{base}", "guidance"),

@@ -166,7 +166,7 @@ class Items:
 
     @cached_property
     def guided(self) -> tuple[Item, ...]:
-        """Those that are sampled with several scales of guidance."""
+        """Those that are sampled with several guidance scales."""
         return tuple(self._listed(self.config.guidance.variants, self.first))
 
     @cached_property

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from evaluators.results import DISTANCE, PRECISION, SHUFFLED
 from intermamba.models import variants
 from intermamba.names import dataset_name
-from workflow.cells import MISSING, decimals
+from workflow.cells import MISSING, decimals, signed
 from workflow.publish.records import REFERENCES, made_by, mean_and_deviation
 from workflow.results.contrasts import Blocks, Contrast, above_chance
 from workflow.tables.markdown import escape, grid
@@ -16,7 +16,7 @@ from workflow.tables.markdown import escape, grid
 MEASURED = Path("docs/bench/learning.csv")
 """Where the measurements are published."""
 NOISE = MEASURED.with_name("noise.csv")
-METRIC, FID, RECONSTRUCTED = "top3", "fid", "reconstructed"
+RECONSTRUCTED = "reconstructed"
 HEADS = {
     "error": "error, {at}",
     "lost": "directions lost",
@@ -69,13 +69,13 @@ def noise() -> str:
 
 def _rows(rows: pd.DataFrame) -> str:
     """One line per row of the tables, in their order, below ground truth and chance."""
-    chance = rows.loc[rows["method"] == "shuffled", METRIC].mean()
+    chance = rows.loc[rows["method"] == SHUFFLED, PRECISION].mean()
     trained = rows[rows["training_seed"] >= 0]
-    model = _blocks(trained, METRIC)
+    model = _blocks(trained, PRECISION)
     body = []
     for name in [*REFERENCES, *(name for name in variants() if name in set(trained["method"]))]:
         seeds = rows[rows["method"] == name]
-        quality = [mean_and_deviation(seeds[METRIC], 3), mean_and_deviation(seeds[FID], 0)]
+        quality = [mean_and_deviation(seeds[PRECISION], 3), mean_and_deviation(seeds[DISTANCE], 0)]
         if name in REFERENCES:
             body.append([REFERENCES[name], MISSING, MISSING, *quality, MISSING, MISSING])
             continue
@@ -91,7 +91,7 @@ def _differences(rows: pd.DataFrame) -> Iterator[str]:
     """What changes between two rows that differ in one point."""
     trained = rows[rows["training_seed"] >= 0]
     counted = trained["method"].value_counts()
-    precision, distance = _blocks(trained, METRIC), _blocks(trained.assign(fid=np.log(trained[FID])), FID)
+    precision, distance = (_blocks(trained, metric) for metric in (PRECISION, DISTANCE))
     for better, worse in PAIRS.items():
         if precision and distance and min(counted.get(better, 0), counted.get(worse, 0)) > 1:
             ratio = distance.difference(better, worse).exponential()
@@ -124,10 +124,10 @@ def _trained_by(rows: pd.DataFrame) -> str:
 def _blocks(trained: pd.DataFrame, metric: str) -> Blocks | None:
     """The additive model of rows and training seeds; none where no row was trained twice."""
     frame = trained.rename(columns={"training_seed": "seed", metric: "value"})[["method", "seed", "value"]]
-    return Blocks(frame) if frame["method"].duplicated().any() else None
+    return Blocks.of(frame, metric) if frame["method"].duplicated().any() else None
 
 
 def _interval(apart: Contrast | None) -> str:
     if apart is None:
         return MISSING
-    return f"{apart.effect:+.3f} ({apart.low:.3f} to {apart.high:.3f})"
+    return f"{signed(apart.effect, 3)} ({signed(apart.low, 3)} to {signed(apart.high, 3)})"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from evaluators.results import DISTANCE, PRECISION
 from intermamba import files
 from intermamba.config import Config, load
 from intermamba.job import Job
@@ -37,19 +38,22 @@ from workflow.publish import (
 )
 from workflow.report.lineage import Lineage
 from workflow.results import towers
+from workflow.results.aggregate import references
 from workflow.results.claims import balance
-from workflow.results.headline import Compared, headline
+from workflow.results.headline import Compared, headline, printed
 from workflow.results.lessons import Results, lessons
-from workflow.results.reproduced import Study, read
+from workflow.results.reproduced import BlockName, Study, read
 from workflow.tables import TABLES
 from workflow.tables import build as tables
-from workflow.tables.claims import topics
+from workflow.tables.claims import topics as by_topic
 from workflow.tables.markdown import excerpt, grid
 
 SMOKE = Path("docs/smoke")
 """Folder of the published smoke run."""
 RUN = "run.json"
 """File with facts about that run, beside its tables."""
+TOPICS = ("How good the models are", "The paper's claims", "Length of training")
+"""What the study shows on these is in the README."""
 PUBLISHED = [one for one in TABLES.values() if one.in_paper and not one.timed]
 """Tables whose reproduced block is published; timings depend on the machine."""
 
@@ -77,11 +81,13 @@ def _relative(content: str, document: Path) -> str:
 
 
 def study_summary() -> str:
-    """The committed study in a paragraph for each dataset and one picture."""
+    """The committed study: rows that all datasets have, what the study shows in some topics, and one picture."""
     config = load(COMMITTED)
     results = read(config, variants())
+    claims = pd.read_csv(path("claims", profile=COMMITTED))
+    learned = _lessons(results, claims, table(config)["figures"].job(), TOPICS)
     (picture, *_) = _pictures()
-    return f"{_about(facts(config), config)}\n\n{_sentences(results)}\n\n{picture}"
+    return f"{_about(facts(config), config)}\n\n{_compared(results)}\n{learned}\n\n{picture}"
 
 
 def study() -> str:
@@ -109,6 +115,25 @@ def study() -> str:
     )
 
 
+def _compared(results: Study) -> str:
+    """The references and the rows that the tables of all datasets compare; means over training seeds."""
+    names = list(results.config.runs)
+    rows: dict[str, tuple[BlockName, str]] = {
+        results.reference_label(names[0], one): ("reference", one)
+        for one in references(results.config, names[0])
+        if all(one in references(results.config, name) for name in names)
+    }
+    shared = [one for one in results.compared(names[0]) if all(one in results.compared(name) for name in names)]
+    rows |= {results.label(one): ("reproduced", one) for one in shared}
+    columns = [(name, metric) for name in names for metric in ("top1", PRECISION, DISTANCE)]
+    body = [
+        [label, *(printed(results.mean(name, block, one, metric), metric) for name, metric in columns)]
+        for label, (block, one) in rows.items()
+    ]
+    heads = {"top1": "top 1", PRECISION: "top 3", DISTANCE: "FID"}
+    return grid(["Synthetic data", *(f"{dataset_name(name)}: {heads[metric]}" for name, metric in columns)], body)
+
+
 def _sentences(results: Study) -> str:
     metrics = pd.read_csv(path("metrics", profile=results.config.profile))
     found = filter(None, (headline(Compared(results, metrics, name)) for name in results.config.runs))
@@ -123,19 +148,19 @@ def _pictures() -> list[str]:
     ]
 
 
-def _lessons(results: Study, claims: pd.DataFrame, drawn: Job) -> str:
-    """What the study shows, a line for each topic, with the table or figure that has the numbers."""
+def _lessons(results: Study, claims: pd.DataFrame, drawn: Job, topics: Sequence[str] = ()) -> str:
+    """What the study shows, a line for each topic (all, or ``topics``), with the table or figure with the numbers."""
     profile = results.config.profile
     metrics = pd.read_csv(path("metrics", profile=profile))
     places = {one.name: path("table", profile=profile, table=one.name, format="md") for one in TABLES.values()}
     places |= {one.name: path("figure", profile=profile, figure=one.name, format="png") for one in FIGURES.values()}
-    found = lessons(Results.of(results, metrics, claims, drawn))
+    found = [one for one in lessons(Results.of(results, metrics, claims, drawn)) if not topics or one.topic in topics]
     return "\n".join(f"- **[{one.topic}]({places[one.exhibit]}).** {one.text}" for one in found)
 
 
 def _claims(claims: pd.DataFrame) -> str:
     parts = []
-    for topic, found in topics(claims).items():
+    for topic, found in by_topic(claims).items():
         rows = [
             [one.claim, one.metric, one.printed, one.measured, one.effect_between, one.p_both, one.verdict]
             for one in found
@@ -152,12 +177,13 @@ def _about(run: Mapping[str, Any], config: Config) -> str:
     seconds = config.datasets["interhuman"].synthetic.seconds[-1]
     low, high = run["parameters"]
     longer = f" ({' or '.join(map(str, run['more_steps']))} in rows of more epochs)" if run["more_steps"] else ""
+    before = f", after {run['parts']} trainings that some of them build on" if run["parts"] else ""
     return (
         f"The profile `{config.profile}` on the embedded synthetic data: {run['trainings']} trainings of "
-        f"{run['models']} models, {run['steps']} steps of {config.training.batch} clips each{longer}, networks of "
-        f"{low:.2f} to {high:.2f} M parameters, clips of {seconds} s ({clips}, with combinations of parameters that "
+        f"{run['models']} models, {run['steps']} steps of {config.training.batch} clips each{longer}{before}, networks "
+        f"of {low:.2f} to {high:.2f} M parameters, clips of {seconds} s ({clips}, with combinations of parameters that "
         f"training never shows), {run['computing_minutes']} minutes of computing in "
-        f"{run['stage_runs']} stage runs, two at a time, on {run['device']}, code {run['code']}. **These results are "
+        f"{run['stage_runs']} stage runs on {run['device']}, code {run['code']}. **These results are "
         f"for small models with {towers.kinds(COMMITTED)} on synthetic data; they do not measure the paper's models on "
         f"InterHuman or Inter-X.**"
     )
@@ -197,6 +223,7 @@ def facts(config: Config) -> dict[str, Any]:
     return {
         "trainings": len(rows),
         "models": len({name for _, name, _ in rows}),
+        "parts": len(list(table(config)["train-part"].jobs())),
         "steps": usual,
         "more_steps": sorted({int(one) for one in steps if one > usual}),
         "parameters": [round(float(counts.min()), 4), round(float(counts.max()), 4)],

@@ -33,7 +33,7 @@ def render(folder: Path, run: str) -> str:
         for row in stages.to_dict("records")
     ]
     about = (
-        f"Code {facts['code']}, {facts['device']}: {facts['stage_runs']} stage runs, two at a time, "
+        f"Code {facts['code']}, {facts['device']}: {facts['stage_runs']} stage runs, "
         f"{facts['wall_minutes']} minutes from the first to the last."
     )
     return f"{about}\n\n{grid(['stage', 'runs', 'in all (s)', 'the longest (s)'], rows)}"

@@ -51,7 +51,7 @@ def run(config: Config, job: Job) -> tuple[Path, str]:
         facts = _facts(study, stages["fetch"].jobs(), lineage)
         made = tuple(tables.build(study, stages["tables"].job()))
         drawn = stages["figures"].job()
-        pictures = tuple(_picture(one, config.profile, one.say(study, drawn)) for one in figures(config).values())
+        pictures = tuple(_picture(one, config.profile) for one in figures(config).values())
         learned = lessons(Results.of(study, metrics, claims, drawn))
         summary = _summary(facts, headlines, learned)
         files.write_text(document, _document(made, config.profile, pictures, summary))
@@ -92,13 +92,13 @@ def _document(
         f"{TITLE}: profile {profile}",
         summary,
         [f"../tables/{table.name}.tex" for table in made],
-        [(f"../figures/{one.name}.pdf", (one.title, f"{one.text} {one.said}".strip())) for one in pictures],
+        [(f"../figures/{one.name}.pdf", (one.title, one.text)) for one in pictures],
     )
 
 
-def _picture(figure: Exhibit, profile: str, said: str) -> Picture:
+def _picture(figure: Exhibit, profile: str) -> Picture:
     file = path("figure", profile=profile, figure=figure.name, format="png")
-    return Picture(f"Figure {figure.number}. {figure.title}", figure.text, file.read_bytes(), str(file), said)
+    return Picture(f"Figure {figure.number}. {figure.title}", figure.text, file.read_bytes(), str(file))
 
 
 def _motions(inputs: Iterable[Path]) -> list[Gallery]:
@@ -129,7 +129,7 @@ def _facts(study: Study, fetches: Iterable[Job], lineage: Lineage) -> dict[str, 
     """Facts about the run: trainings, data, code; ``lead`` is the page's first paragraph."""
     config = study.config
     rows = list(config.rows())
-    names = [dataset_name(dataset) for dataset in config.runs]
+    names, protocols = zip(*((dataset_name(one), config.protocol[one]) for one in config.runs), strict=True)
     models, seeds = {variant for _, variant, _ in rows}, sorted({seed for _, _, seed in rows})
     fetched = {job.dataset: lineage.records[str(job.record)]["notes"]["clips"] for job in fetches}
     clips = [
@@ -142,8 +142,8 @@ def _facts(study: Study, fetches: Iterable[Job], lineage: Lineage) -> dict[str, 
         "lead": (
             f"InterMamba generates the motion of two interacting people from a text. In this run, {len(models)} models "
             f"(InterMamba, ablations and baselines) were trained {len(rows)} times in total on {' and '.join(names)} "
-            f"({data}) and evaluated with the datasets' protocols. The paper's numbers are shown separately. Every "
-            "number links to the run behind it."
+            f"({data}) and evaluated by the protocols {' and '.join(protocols)}. The paper's numbers are shown "
+            "separately. Every number links to the run behind it."
         ),
         "Data": f"{data}. Clips: {'; '.join(clips)}",
         "Trainings": f"{len(rows)} of {len(models)} models, training seeds {', '.join(map(str, seeds))}",

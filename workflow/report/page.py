@@ -42,8 +42,6 @@ class Picture:
     """Caption and alternative text."""
     png: bytes
     path: str
-    said: str = ""
-    """A paragraph on what it shows."""
 
     @property
     def name(self) -> str:
@@ -133,20 +131,13 @@ class Book:
     def enter(self, title: str, cell: Cell) -> int:
         """Number of a cell."""
         details = {name: _plain(value) for name, value in cell.details.items() if not _empty(value)}
-        sources = self._files(str(details.pop("source", "")))
+        sources = str(details.pop("source", "")).split("; ")
         if not any(source in self.lineage.made for source in sources):
             details = {name: details[name] for name in details if name == "note"}  # what is printed is all there is
         text = cell.text + (f" ± {cell.interval}" if cell.interval else "")
         text += f", σ {cell.scatter}" if cell.scatter else ""
         self.cells.append({"title": title, "text": text, "details": details, "sources": sources})
         return len(self.cells) - 1
-
-    def _files(self, source: str) -> list[str]:
-        """What a cell's source names: files of several trainings, between blanks; else files or publications, between
-        semicolons.
-        """
-        runs = source.split()
-        return runs if all(one in self.lineage.made for one in runs) else source.split("; ")
 
 
 def _laid_out(table: Table, book: Book) -> dict[str, Any]:

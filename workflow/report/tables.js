@@ -74,7 +74,7 @@ export function mountFolds(root) {
   const narrow = matchMedia("(max-width: 760px)").matches;
   if (narrow) folds.forEach((fold) => { fold.open = false; });
   // Rows of a table cannot stand in a `details`, so a block's heading opens and closes it.
-  for (const button of root.querySelectorAll("tbody[data-fold] button.fold")) {
+  for (const button of root.querySelectorAll("button.fold")) {
     const fold = (open) => button.setAttribute("aria-expanded", open);
     button.addEventListener("click", () => fold(button.getAttribute("aria-expanded") !== "true"));
     fold(!narrow);

@@ -7,10 +7,8 @@ import pandas as pd
 
 from evaluators.results import DISTANCE, METRICS, PRECISION
 from evaluators.sensitivity import half_width
-from intermamba.job import Job
 from intermamba.names import dataset_name
 from workflow.cells import decimals, signed
-from workflow.results.reproduced import Study, joined
 
 LEARNED = "learned"
 NAMES = {LEARNED: "as learned", "mean": "all at their mean", "swapped": "alpha and beta exchanged", "one": "all at one"}
@@ -48,15 +46,13 @@ def _effects(measured: pd.DataFrame) -> pd.DataFrame:
     return found.assign(whole=(found["first_step"] == 0) & (found["last_step"] == found["last_step"].max()))
 
 
-def paragraph(study: Study, job: Job) -> str:
-    """What changing the weights does on each dataset, with numbers; empty where nothing was measured."""
-    return sentences(joined(job.all("fusion.metrics")), study.label)
-
-
 def sentences(measured: pd.DataFrame, label: Callable[[str], str]) -> str:
-    """Likewise, from rows of every ``fusion.csv`` and the printed names of methods."""
-    if measured.empty:
-        return ""
+    """What changing the weights does on each dataset, with numbers.
+
+    Args:
+        measured: rows of every ``fusion.csv``.
+        label: the printed name of a method.
+    """
     groups = effects(measured).groupby(["dataset", "method"], sort=False)
     return " ".join(sentence for (_, _), one in groups for sentence in _sentences(one, label))
 

@@ -171,8 +171,8 @@ class Study:
         return rows["seconds"]
 
     def source(self, dataset: Dataset, block: BlockName, method: str) -> str:
-        """The files of per-repeat values behind a row."""
-        return " ".join(
+        """The files of per-repeat values behind a row, separated by "; "."""
+        return "; ".join(
             str(file)
             for file, place in metric_files(self.config).items()
             if (place.dataset, place.block) == (dataset, block) and method in place.methods
@@ -267,11 +267,10 @@ def cost(study: Study, dataset: Dataset) -> list[Block]:
 def timing(times: pd.DataFrame) -> str:
     """How the samplings of ``complexity_time.csv`` were timed, in one phrase."""
     one, repeats = times.iloc[0], times.groupby("method").size().min()
-    solver = solver_name(one.get("solver", "ddim"))  # files from before the column was added were all made with DDIM
-    how = f"of {solver} with guidance {one['guidance']}"
+    how = f"of {solver_name(one['solver'])} with guidance {one['guidance']}"
     if len(times[["sampling_steps", "guidance"]].drop_duplicates()) > 1:
         how = "with each method's own sampler and guidance"
-    timed = times.get("timed_steps", times["sampling_steps"])  # the same
+    timed = times["timed_steps"]
     if (timed < times["sampling_steps"]).any():
         how += f", in proportion to {_span(timed)} timed steps"
     return (
