@@ -1,64 +1,88 @@
-"""Use of captions by a trained denoiser: error on test clips by noise level, with the clip's caption, with another
-clip's, and without.
+"""Use of captions by denoisers: their error on validation clips by noise level, with the clip's caption and another's.
 
-    python benchmarks/captions.py study-cpu [--dataset interx] [--seed 0]
+    python benchmarks/captions.py RUN PROFILE ROW:SEED [ROW:SEED ...] --output docs/bench/captions.csv [--dataset D]
 
-Reads finished trainings of a profile. If a row does not follow the text, its errors are the same.
+RUN is a folder with trainings of the profile. Where another clip's caption gives the same error, the network does not
+read captions there. The error is that of the clean motion, normalised: of a network that predicts the noise, of the
+motion that follows from its prediction. What is in the output already is not measured again.
 """
 
 import argparse
+import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pandas as pd
 import torch
-from rich.console import Console
+from measuring import measuring_code
 
-from intermamba.checkpoints import trained as checkpoint
-from intermamba.config import load
+from intermamba import files
+from intermamba.checkpoints import trained as checkpoints
+from intermamba.checkpoints.trained import Trained
+from intermamba.config import Config, load
 from intermamba.data.dataset import ClipDataset, collate
 from intermamba.data.splits import SplitFile
 from intermamba.diffusion import Diffusion
 from intermamba.models import find
 from intermamba.models.conditions import conditions
 from intermamba.paths import path
+from intermamba.provenance import recorded
 from intermamba.text.cache import TextCache
 
-LEVELS = (100, 300, 500, 700, 900, 999)
+LEVELS = (100, 300, 500, 700, 900)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("run", type=Path)
+    arguments.add_argument("profile")
+    arguments.add_argument("rows", nargs="+")
+    arguments.add_argument("--dataset", default="interhuman")
+    arguments.add_argument("--output", type=Path, required=True)
+    asked = arguments.parse_args()
+    output = asked.output.resolve()
+    os.chdir(asked.run)  # paths of a run are relative
+    output = Path(os.path.relpath(output))  # a record names no place of the machine
+    config = load(asked.profile)
+    torch.set_num_threads(config.runtime.threads)
+    done = pd.read_csv(output) if output.exists() else pd.DataFrame(columns=["weights"])
+    with recorded("captions", [output], [], config.model_dump(mode="json")) as notes:
+        for variant, seed in (row.split(":") for row in asked.rows):
+            weights = path("weights", profile=asked.profile, dataset=asked.dataset, variant=variant, seed=int(seed))
+            about = {"dataset": asked.dataset, "method": variant, "training_seed": int(seed)}
+            about |= {"weights": files.sha256(weights), "measured_by": measuring_code()}
+            if about["weights"] not in set(done["weights"]):
+                found = pd.DataFrame(errors(config, checkpoints.load(weights)), columns=["level", "caption", "error"])
+                done = pd.concat([done, found.assign(**about)], ignore_index=True)
+                files.write_csv(output, done)
+        notes["run"] = asked.run.name
 
 
 @torch.inference_mode()
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("profile")
-    arguments.add_argument("--dataset", default="interhuman")
-    arguments.add_argument("--seed", type=int, default=0)
-    asked = arguments.parse_args()
-    config = load(asked.profile)
-    where = {"profile": asked.profile, "dataset": asked.dataset}
-    split = SplitFile(path("split", split="test", **where))
-    tokens = TextCache(path("text", **where))
-    clips = ClipDataset(split, config.datasets[asked.dataset], "fixed", config.seed)
-    batch = collate([clips[0, index] for index in range(len(split))], config.datasets[asked.dataset].max_frames)
-    mask = batch.mask[:, :, None, None]
-    rows = []
-    for variant in config.runs[asked.dataset]:
-        method = find(variant).method
-        if not method.diffuses or method.process.predicts != "motion":
-            continue  # its error is no distance from the motion at a level of noise
-        diffusion = Diffusion(find(variant).configured(config, asked.dataset).diffusion, process=method.process)
-        trained = checkpoint.load(path("weights", variant=variant, seed=asked.seed, **where))
-        model = trained.model.eval()
-        x0 = (batch.motion - trained.mean) / trained.std * mask
-        noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0))
-        own = conditions(model, tokens, batch.caption, batch.individual)
-        for level in LEVELS:
-            timestep = torch.full((len(x0),), level)
-            noisy = diffusion.add_noise(x0, noise, timestep)
-            row = {"variant": variant, "noise level": level}
-            for name, cond in (("own", own), ("another's", own.roll(1, 0)), ("none", torch.zeros_like(own))):
-                error = (model(noisy, timestep, cond, batch.mask) - x0).square() * mask
-                row[name] = float(error.sum() / mask.expand_as(error).sum())
-            rows.append(row)
-    Console(width=100).print(pd.DataFrame(rows).round(4).to_string(index=False))
+def errors(config: Config, trained: Trained) -> Iterator[tuple[int, str, float]]:
+    """Noise level, caption ("own", "other") and mean square error of the motion.
+
+    Raises:
+        SystemExit: the row is no denoiser.
+    """
+    row, where = find(trained.variant), {"profile": config.profile, "dataset": trained.dataset}
+    if not row.method.diffuses:
+        raise SystemExit(f"error: {row.name} has no noise levels.")
+    settings = config.datasets[trained.dataset]
+    clips = ClipDataset(SplitFile(path("split", split="val", **where)), settings, "fixed", config.seed)
+    batch = collate([clips[0, index] for index in range(len(clips))], settings.max_frames)
+    motion = (batch.motion - trained.mean) / trained.std * batch.mask[:, :, None, None]
+    model, generator = trained.model.eval(), torch.Generator().manual_seed(config.seed)
+    own = conditions(model, TextCache(path("text", **where)), batch.caption, batch.individual)
+    diffusion = Diffusion(row.configured(config, trained.dataset).diffusion, process=row.method.process)
+    for level in LEVELS:
+        kept, timestep = diffusion.alpha_bar[level].to(motion.dtype), torch.full((len(motion),), level)
+        noisy = diffusion.add_noise(motion, torch.randn(motion.shape, generator=generator), timestep)
+        for caption, cond in (("own", own), ("other", own.roll(1, 0))):
+            found = model(noisy, timestep, cond, batch.mask)
+            if row.method.process.predicts == "noise":
+                found = (noisy - (1 - kept) ** 0.5 * found) / kept**0.5
+            yield level, caption, (found - motion)[batch.mask].square().mean().item()
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ SMOKE = Path("docs/smoke")
 """Folder of the published smoke run."""
 RUN = "run.json"
 """File with facts about that run, beside its tables."""
-TOPICS = ("How good the models are", "The paper's claims", "Length of training")
+TOPICS = ("How good the models are", "The paper's claims", "The parts of the model", "Length of training")
 """What the study shows on these is in the README."""
 PUBLISHED = [one for one in TABLES.values() if one.in_paper and not one.timed]
 """Tables whose reproduced block is published; timings depend on the machine."""
@@ -137,7 +137,7 @@ def _compared(results: Study) -> str:
 def _sentences(results: Study) -> str:
     metrics = pd.read_csv(path("metrics", profile=results.config.profile))
     found = filter(None, (headline(Compared(results, metrics, name)) for name in results.config.runs))
-    return "\n\n".join(f"**{one.dataset}.** {one.text}" for one in found)
+    return "\n\n".join(f"**Synthetic {one.dataset}.** {one.text}" for one in found)
 
 
 def _pictures() -> list[str]:
@@ -275,7 +275,7 @@ DOCUMENTS = {
     Path("docs/reference/parameters.md"): ("parameters",),
     Path("docs/reference/protocols.md"): ("protocols",),
     Path("docs/reference/commands.md"): ("commands",),
-    Path("docs/explanation/text.md"): ("towers",),
+    Path("docs/explanation/text.md"): ("towers", "captions"),
     Path("docs/explanation/baselines.md"): ("learning", "noise"),
     Path("docs/explanation/speed.md"): ("processor",),
     Path("docs/explanation/scale.md"): ("scale",),
