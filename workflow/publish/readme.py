@@ -20,6 +20,7 @@ from workflow.cells import Table, decimals
 from workflow.figures import FIGURES, figures
 from workflow.graph.stages import table
 from workflow.publish import (
+    captions,
     commands,
     gpu,
     kernels,
@@ -261,6 +262,7 @@ _PARTS: dict[str, Callable[[], str]] = {
     "protocols": parameters.protocols,
     "commands": commands.render,
     "towers": text_towers.render,
+    "captions": captions.render,
     "learning": learning.render,
     "noise": learning.noise,
     "processor": processor.render,
