@@ -45,16 +45,16 @@ def main() -> None:
     output = Path(os.path.relpath(output))  # a record names no place of the machine
     config = load(asked.profile)
     torch.set_num_threads(config.runtime.threads)
-    done = pd.read_csv(output) if output.exists() else pd.DataFrame(columns=["weights"])
+    done = [pd.read_csv(output)] if output.exists() else []
     with recorded("captions", [output], [], config.model_dump(mode="json")) as notes:
         for variant, seed in (row.split(":") for row in asked.rows):
             weights = path("weights", profile=asked.profile, dataset=asked.dataset, variant=variant, seed=int(seed))
             about = {"dataset": asked.dataset, "method": variant, "training_seed": int(seed)}
             about |= {"weights": files.sha256(weights), "measured_by": measuring_code()}
-            if about["weights"] not in set(done["weights"]):
+            if not any((one["weights"] == about["weights"]).any() for one in done):
                 found = pd.DataFrame(errors(config, checkpoints.load(weights)), columns=["level", "caption", "error"])
-                done = pd.concat([done, found.assign(**about)], ignore_index=True)
-                files.write_csv(output, done)
+                done.append(found.assign(**about))
+                files.write_csv(output, pd.concat(done))
         notes["run"] = asked.run.name
 
 
