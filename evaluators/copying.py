@@ -85,13 +85,12 @@ class CopiedSource(OnePerCaption):
 
     def batches(self, repeat_seed: int) -> Iterator[Batch]:
         for batch in self._real.batches(repeat_seed):
-            motion, length = torch.zeros_like(batch.motion), batch.length.clone()
+            motion = torch.zeros_like(batch.motion)
             for row, (clip, candidates) in enumerate(zip(batch.clip, self.nearest(batch.caption), strict=True)):
                 chosen = candidates[derive(repeat_seed, "copy", clip) % len(candidates)]
-                copy = torch.from_numpy(self._clips[0, chosen].motion)
-                length[row] = min(int(length[row]), len(copy))
-                motion[row, : length[row]] = copy[: length[row]]
-            yield replace(batch, motion=motion, length=length)
+                length = int(batch.length[row])
+                motion[row, :length] = torch.from_numpy(self._clips[0, chosen].motion[:length])
+            yield replace(batch, motion=motion)
 
     def nearest(self, captions: Sequence[str]) -> list[list[int]]:
         """For each caption, the indices of all training clips with the caption that is nearest to it."""

@@ -97,16 +97,15 @@ class Protocol(Section):
         Raises:
             ConfigError: no whole batch, or too few clips for Diversity's pairs.
         """
-        evaluated = self.evaluated(clips)
-        if not evaluated or evaluated <= self.diversity_pairs:
+        if not self._fits(clips):
             need = f"more than {self.diversity_pairs} (pairs of Diversity) in batches of {self.batch}"
             others = (load(name) for name in names())
             alike = (other for other in others if (other.dataset, other.mode) == (self.dataset, self.mode))
             smaller = [other.name for other in alike if other._fits(clips)]
             remedy = f"Choose a smaller protocol: {', '.join(smaller)}." if smaller else "Use a larger test split."
             raise ConfigError(
-                f"{what}: {clips} clips, of which {evaluated} fill batches; protocol {self.name!r} needs {need}. "
-                f"{remedy}"
+                f"{what}: {clips} clips, of which {self.evaluated(clips)} fill batches; protocol {self.name!r} needs "
+                f"{need}. {remedy}"
             )
 
     def _fits(self, clips: int) -> bool:

@@ -38,7 +38,8 @@ def run(config: Config, job: Job, progress: Progress = SILENT) -> None:
 
     Raises:
         StateError: an input stage has not run.
-        ConfigError: the training split does not fill one batch, or the validation split none of the protocol.
+        ConfigError: the training split does not fill one batch, or the validation split none of the protocol or of the
+            official recipe.
         DataError: the official checkpoint is broken, or does not fit the dataset and its captions.
     """
     profile, config = config, config.on_one_device()
@@ -85,7 +86,8 @@ def fit(
     """Train an evaluator from scratch; equal seeds give equal evaluators on one machine. Returns it with its curve.
 
     Raises:
-        ConfigError: the validation split does not fill one batch of the protocol.
+        ConfigError: the training split does not fill one batch, or the validation split none of the protocol or of the
+            official recipe.
     """
     settings, data = config.evaluator.training[dataset], config.datasets[dataset]
     protocol = load_protocol(config.protocol[dataset])
@@ -143,7 +145,11 @@ def _official_recipe(
     validation: SplitFile,
     seed: int,
 ) -> list[tuple[Phase, Loaders]]:
-    """Inter-X's two phases; captions and windows of validation clips are drawn as in training."""
+    """Inter-X's two phases; captions and windows of validation clips are drawn as in training.
+
+    Raises:
+        ConfigError: the validation split does not fill one batch, so that no epoch would be the best.
+    """
     dataset = training.split.dataset
     data, recipe = config.datasets[dataset], config.evaluator.training[dataset].official
     assert recipe is not None  # required by the configuration
@@ -153,6 +159,12 @@ def _official_recipe(
         for split in (training.split, validation)
     ]
     drawn = ClipDataset(validation, data, "train", derive(seed, "validation"))
+    if len(drawn) < recipe.batch:
+        raise ConfigError(
+            f"validation split of {dataset}: {len(drawn)} clips do not fill one batch of {recipe.batch} "
+            f"(evaluator.training.{dataset}.official.batch), by whose loss the official recipe chooses weights. Use "
+            "a larger split or a smaller batch."
+        )
     cut, whole = (recipe.movement_batch, recipe.window), (recipe.batch, data.max_frames)
     return [
         (

@@ -22,6 +22,19 @@ Weight = Annotated[float, Field(ge=0)]
 """Factor of a term in a sum, such as a loss."""
 
 
+def _expanded(place: str) -> str:
+    if not place.startswith("~"):
+        return place
+    try:
+        return str(Path(place).expanduser())
+    except RuntimeError as error:
+        raise ValueError(f"{place!r}: {error}") from error
+
+
+Place = Annotated[str, AfterValidator(_expanded)]
+"""Path of a user's file or folder; a leading ``~`` is the home folder."""
+
+
 def _known(name: str) -> str:
     if name not in (known := datasets()):
         raise ValueError(unknown("dataset", name, known, "the configuration"))
@@ -73,7 +86,7 @@ class SyntheticConfig(Section):
 class DatasetConfig(Section):
     """One dataset: its source, and the length of its clips."""
 
-    source: str
+    source: Place
     """``synthetic``, or the folder of the owners' files."""
     synthetic: SyntheticConfig
     """The embedded dataset; ignored where ``source`` is a folder."""
@@ -91,7 +104,7 @@ class DatasetConfig(Section):
     """Inter-X: who is person 1. ``official`` repeats the owners' script, which puts the actor second."""
     individual: bool = False
     """InterHuman: also read in2IN's captions of single persons (``annots_individual/``); the in2in model needs them."""
-    skeleton: str | None = None
+    skeleton: Place | None = None
     """Inter-X: a user's SMPLX_NEUTRAL.npz for floor height and kinematics; none: the project's own neutral skeleton."""
 
 
@@ -102,7 +115,7 @@ class TextConfig(Section):
     """``clip`` is the paper's. ``sentence`` is all-MiniLM-L6-v2, installed with this project.
     ``huggingface`` is a text encoder in a local folder (T5, DistilBERT, CLIP). ``words`` are word vectors and parts of
     speech, for T2M. ``untrained`` is small and seeded. Every result names its tower."""
-    weights: str | None
+    weights: Place | None
     """For ``clip``: an open_clip pretrained tag, or a local file of weights. For ``huggingface``: the folder. For
     ``words``: the folder of Inter-X's ``glove/``, or none for seeded stand-ins."""
     architecture: str
@@ -173,7 +186,7 @@ class DiffusionConfig(Section):
     sampling_steps: Positive
     """Denoising steps of a sample [paper 5.1: 50]."""
     sampling_shift: Annotated[float, Field(ge=1)] | None = None
-    """Where a sample's steps are: none, where the solver has them; a number, evenly from the last step of the noise
+    """Placement of the sampling steps; null: the solver's own; a number: evenly from the last step of the noise
     schedule down, then shifted towards noise as by ``training.noise_shift``. DDIM's own begin below the last, at 900 of
     1000 for ten steps, where pure noise is not what the denoiser was trained on [Lin et al. 2024]."""
     eta: Fraction
@@ -365,7 +378,7 @@ class EvaluatorTrainingConfig(Section):
 class EvaluatorConfig(Section):
     """The evaluator of each dataset."""
 
-    checkpoint: dict[Dataset, str | None]
+    checkpoint: dict[Dataset, Place | None]
     """Official checkpoint to load in place of training."""
     interclip: InterClipConfig
     """Sizes of InterHuman's evaluator."""
@@ -378,19 +391,19 @@ class EvaluatorConfig(Section):
 class OfficialConfig(Section):
     """A checkpoint released by a model's authors, to be evaluated here (docs/howto/official-checkpoint.md)."""
 
-    checkpoint: str
+    checkpoint: Place
     """The file. Its content is assumed to be fixed: give another checkpoint another name."""
-    normalisation: str | None = None
+    normalisation: Place | None = None
     """Folder of the mean and standard deviation of its training, as released by its authors; none for a model that
     reads features as they are, such as T2M and InterMask on Inter-X."""
-    beside: str | None = None
+    beside: Place | None = None
     """The second file of a method whose authors keep two: T2M's length estimator, InterMask's VQ-VAE."""
 
 
 class MotionsConfig(Section):
     """Motions that another project generated, to be evaluated beside the rows trained here."""
 
-    folder: str
+    folder: Place
     """Folder of ``.npz`` files."""
     label: str
     """Name of their row in the tables."""
@@ -413,7 +426,7 @@ class StepsConfig(Section):
 
 
 class GuidanceConfig(Section):
-    """Measurement of rows that are sampled with several scales of guidance."""
+    """Measurement of rows that are sampled with several guidance scales."""
 
     variants: VariantsOfDatasets
     """Variants that are sampled with guidance, by dataset; ``[]``: nothing is measured there."""
@@ -577,7 +590,7 @@ class Config(Section):
     steps: StepsConfig
     """Measurement of quality over sampling steps."""
     guidance: GuidanceConfig
-    """Measurement of quality over scales of guidance."""
+    """Measurement of quality over guidance scales."""
     fusion: FusionConfig
     """Measurement of what the fusion weights do after training."""
     complexity: ComplexityConfig

@@ -31,7 +31,9 @@ class DatasetSpec:
     layout: str
     """``(root, settings) -> Layout``: the reader of the owners' folder."""
     synthetic: str
-    """``(root, train, val, test, seconds, seed, progress) -> None``: writes embedded clips in the owners' layout."""
+    """``(root, train, val, test, seconds, seed, progress, *, again=False) -> None``: writes embedded clips in the
+    owners' layout; with ``again`` the test clips alone, in other performances that keep ids, kinds, parameters and
+    lengths (:mod:`intermamba.data.retaken`)."""
     representation: str
     """``() -> Representation``, or with a split's own ``(offsets)``: the meaning of a feature frame."""
     item: str

@@ -28,7 +28,7 @@ _LONGEST_HEADER = 100_000_000
 
 
 LOCK = ".lock"
-"""Name of the lock file of a folder."""
+"""Suffix of lock files, which are hidden."""
 
 
 @contextmanager
@@ -52,21 +52,27 @@ def atomic(path: str | Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-@contextmanager
-def alone_in(folder: str | Path) -> Iterator[None]:
-    """Hold an advisory lock on a folder; wait while another process holds it. It ends with the process.
+def lock_of(path: str | Path) -> Path:
+    """The lock file of an artefact, beside it."""
+    path = Path(path)
+    return path.with_name(f".{path.name}{LOCK}")
 
-    If the folder is empty afterwards, it is removed.
+
+@contextmanager
+def alone(path: str | Path) -> Iterator[None]:
+    """Hold an advisory lock on an artefact; wait while another process holds it. It ends with the process.
+
+    If its folder then holds nothing but lock files, this one is removed, and the folder with the last of them.
     """
-    folder = Path(folder)
+    lock = lock_of(path)
+    folder = lock.parent
     folder.mkdir(parents=True, exist_ok=True)
-    lock = folder / LOCK
     try:
         with FileLock(lock):
             try:
                 yield
             finally:
-                if [*folder.iterdir()] == [lock]:
+                if all(place.name.endswith(LOCK) for place in folder.iterdir()):
                     lock.unlink()  # while it is held: a process that waits opens the file anew
     finally:
         with suppress(OSError):
@@ -226,7 +232,7 @@ def sha256(path: str | Path) -> str:
 
 
 def stamp(path: str | Path) -> list[tuple[str, int, int, int]]:
-    """What differs once a file, or a file of a folder, has been written again; empty where nothing is."""
+    """What differs once a file, or a file of a folder, has been written again; empty if it does not exist."""
     path = Path(path)
     places = sorted(path.rglob("*")) if path.is_dir() else [path]
     found = [(str(file), file.stat()) for file in places if file.exists()]

@@ -178,6 +178,9 @@ def check_request(
     if steps is not None and not method.stepwise:
         raise ConfigError(f"steps {steps}: {who} does not sample in steps. Leave it out.")
     if recipe.individual and any(prompt.persons is None for prompt in prompts):
-        raise ConfigError(f"{who} also reads a caption for each person. Give them (--person-a and --person-b).")
+        raise ConfigError(
+            f"{who} reads a caption for each person: `persons=` in Python, --person-a and --person-b on the command "
+            "line."
+        )
     if not recipe.individual and any(prompt.persons for prompt in prompts):
         raise ConfigError(f"{who} reads only the caption of the pair. Leave out those of the persons.")

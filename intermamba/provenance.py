@@ -130,7 +130,8 @@ def recorded(
     """Run a stage and, if it succeeds, write its record beside the first of ``outputs``.
 
     Yields a dictionary for the stage's own notes (counts, origins of data and weights), which becomes ``notes``. Two
-    runs of one stage never overlap: the second waits, for instance for a job that survived a killed pipeline.
+    runs that would write the same record never overlap: the second waits, for instance for a job that survived a killed
+    pipeline.
 
     Raises:
         StateError: an input has changed during the work.
@@ -140,7 +141,7 @@ def recorded(
         yield {}
         return
     notes: dict[str, Any] = {}
-    with files.alone_in(written[0].parent):
+    with files.alone(written[0]):
         started, clock = datetime.now(UTC), time.perf_counter()
         code = code_revision()  # before the work: the tree may change while it runs
         stamps = {path: files.stamp(path) for path in map(Path, inputs)}

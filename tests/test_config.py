@@ -44,6 +44,31 @@ def test_paper_profile_holds_the_papers_values() -> None:
     assert paper.protocol == {"interhuman": "interhuman", "interx": "interx"}
 
 
+def test_a_tilde_is_the_home_folder_in_every_path_of_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    given = {
+        "text": {"weights": "~/clip.safetensors"},
+        "datasets": {"interx": {"source": "~/interx", "skeleton": "~/body.npz"}},
+        "evaluator": {"checkpoint": {"interx": "~/finest.tar", "interhuman": "./a//b"}},
+        "official": {"interx": {"t2m": {"checkpoint": "~/t2m.tar", "normalisation": "~/stats", "beside": "~/len.tar"}}},
+        "motions": {"interx": {"mine": {"folder": "~/motions", "label": "Mine"}}},
+    }
+    loaded = config.load("smoke", changes=given)
+    assert loaded.text.weights == "/home/me/clip.safetensors"
+    data = loaded.datasets["interx"]
+    assert (data.source, data.skeleton) == ("/home/me/interx", "/home/me/body.npz")
+    assert loaded.evaluator.checkpoint["interx"] == "/home/me/finest.tar"
+    assert [*loaded.official["interx"]["t2m"].model_dump().values()] == [
+        f"/home/me/{name}" for name in ("t2m.tar", "stats", "len.tar")
+    ]
+    assert loaded.motions["interx"]["mine"].folder == "/home/me/motions"
+    # What has none is recorded as it is written.
+    assert loaded.evaluator.checkpoint["interhuman"] == "./a//b"
+    assert loaded.datasets["interhuman"].source == "synthetic"
+    with pytest.raises(ConfigError, match=r"text\.weights: '~nobody-here/x'"):
+        config.load("smoke", changes={"text": {"weights": "~nobody-here/x"}})
+
+
 def test_profiles_say_only_what_they_change() -> None:
     """A value that repeats the base's would hide where a number comes from."""
     document = config.read()

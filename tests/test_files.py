@@ -4,11 +4,15 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock
 
 from intermamba import files, provenance
 from intermamba.errors import DataError, StateError
@@ -107,6 +111,51 @@ def test_a_record_tells_vector_instructions_and_what_keeps_libraries_from_them(m
 def test_a_failed_stage_leaves_no_record(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), provenance.recorded("stage", [tmp_path / "results" / "out.txt"]):
         raise RuntimeError
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_runs_of_the_same_record_wait_for_each_other(tmp_path: Path) -> None:
+    """An evaluation and another measurement of one run write into one folder."""
+    running, waiting = threading.Event(), threading.Event()
+
+    def run(name: str) -> None:
+        with provenance.recorded(name, [tmp_path / f"{name}.csv"]):
+            files.write_text(tmp_path / f"{name}.csv", "")
+            running.set()
+            waiting.wait(60)
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(run, "metrics")
+        assert running.wait(60)
+        with provenance.recorded("steps", [tmp_path / "steps.csv"]):
+            files.write_text(tmp_path / "steps.csv", "")
+        second = pool.submit(run, "metrics")
+        with pytest.raises(TimeoutError), FileLock(files.lock_of(tmp_path / "metrics.csv"), timeout=0):
+            raise AssertionError
+        assert not second.done()
+        waiting.set()
+        first.result(60)
+        second.result(60)
+    assert {file.name for file in tmp_path.iterdir() if file.name[0] != "."} == {
+        "metrics.csv", "metrics.csv.prov.json", "steps.csv", "steps.csv.prov.json",
+    }  # fmt: skip
+
+
+def test_failed_stages_of_one_folder_leave_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+
+    def fail(name: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+        with provenance.recorded(name, [folder / f"{name}.csv"]):
+            meanwhile()
+            raise RuntimeError(name)
+
+    def another() -> None:
+        with pytest.raises(RuntimeError, match="steps"):
+            fail("steps")
+        assert [*folder.iterdir()] == [files.lock_of(folder / "metrics.csv")]
+
+    with pytest.raises(RuntimeError, match="metrics"):
+        fail("metrics", another)
     assert not list(tmp_path.iterdir())
 
 

@@ -43,7 +43,7 @@ def run(config: Config, job: Job) -> None:
         )
     where = f"official.{dataset}.{variant.name}"
     _check_given(job, where, "beside", reader.beside, f"{reader.title} is one file")
-    statistics = "the folder of its mean and standard deviation" if dataset in method.normalised else ""
+    statistics = "the folder of its mean and standard deviation" if method.normalises(dataset) else ""
     _check_given(
         job, where, "mean", statistics, f"{reader.title} sees features of {dataset} as they are", "normalisation"
     )

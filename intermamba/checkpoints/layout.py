@@ -142,7 +142,7 @@ class Weights:
 
 
 def renamed(name: str, pairs: Iterable[tuple[str, str]]) -> str:
-    """``name`` with the first beginning of ``pairs`` that fits in exchange for its partner; unchanged if none does."""
+    """``name`` with the first matching prefix of ``pairs`` replaced by its partner; unchanged if none matches."""
     return next((there + name.removeprefix(here) for here, there in pairs if name.startswith(here)), name)
 
 

@@ -33,7 +33,7 @@ FRAMES = 10_000
 LONGEST_SCHEDULE = 100_000
 """Longest noise schedule [paper 1000]."""
 GUIDANCE = 1e6
-"""Largest scale of guidance [paper 3.5]."""
+"""Largest guidance scale [paper 3.5]."""
 TEXT_BOUNDS = {"width": 8192, "heads": 256, "layers": 128, "context": 1024}
 EXAMPLE = "One person greets another person with a deep bow once, and the other bows back."
 """A sentence of the synthetic data."""

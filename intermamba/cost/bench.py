@@ -14,7 +14,7 @@ import torch
 from intermamba import files, provenance
 from intermamba.config import Config
 from intermamba.cost import models, scans
-from intermamba.cost.complexity import cores, device, timed_rows
+from intermamba.cost.complexity import cores, device, measured_on, timed_rows
 from intermamba.cost.timing import exponent
 from intermamba.paths import path
 from intermamba.progress import SILENT, Progress
@@ -37,7 +37,11 @@ def run(config: Config, mamba_ssm: Path | None = None, progress: Progress = SILE
 
     ``mamba_ssm`` is the folder of mamba_ssm's package, if it is not installed. ``progress`` counts groups of
     measurements that take turns.
+
+    Raises:
+        ConfigError: the profile has no InterHuman.
     """
+    measured_on(config)
     outputs = {name: path("bench", profile=config.profile, table=name, format="csv") for name in TABLES}
     seed = derive(config.seed, "bench")
     knobs = {name: config.section(name) for name in KNOBS}

@@ -3,9 +3,9 @@
 Conventions, since the paper states none. Only trained parameters are counted, not the frozen text tower. MACs are those
 of one conditional pass of the denoiser over T frames of both persons at batch 1, in three parts that add up:
 
-- ``dense``: every matrix product and convolution (``torch.utils.flop_counter``'s FLOPs / 2, the depthwise
-  convolutions, which are computed elementwise, and GRUs, whose every weight is used once a step); other elementwise
-  work is left out, as usual;
+- ``dense``: every matrix product and convolution, at half the FLOPs of ``torch.utils.flop_counter``. The depthwise
+  convolutions, which are computed elementwise, are included, and so are GRUs, whose every weight is used once a step;
+  other elementwise work is left out, as usual;
 - ``attention``: the two products of every attention, of queries with keys and of weights with values;
 - ``scan``: 4.5 per batch, channel, step and state by mamba_ssm's own formula (9 FLOPs), and one for the skip.
 
@@ -33,8 +33,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from intermamba import files, provenance
-from intermamba.config import Config, Dataset, DiffusionConfig, ModelConfig, Section
+from intermamba.config import Config, Dataset, DatasetConfig, DiffusionConfig, ModelConfig, Section
 from intermamba.device import device_for
+from intermamba.errors import ConfigError
 from intermamba.generate import MotionSampler, sampler_of
 from intermamba.job import Job
 from intermamba.models import PAPER, TEXT_WIDTH, Network, build, find, sizes_of
@@ -69,12 +70,16 @@ class Sizes:
 
     @classmethod
     def of(cls, config: Config, name: str) -> "Sizes":
-        """The sizes of a variant in a profile."""
+        """The sizes of a variant in a profile.
+
+        Raises:
+            ConfigError: the profile has no InterHuman.
+        """
         variant = find(name)
         own = variant.configured(config)
         return cls(
             sizes_of(config, variant.base),
-            config.datasets[DATASET].max_frames,
+            measured_on(config).max_frames,
             own.text.width,
             own.text.context,
             config.complexity.frames,
@@ -89,6 +94,20 @@ class Sizes:
         text = {"width": TEXT_WIDTH, "context": CONTEXT} | dict(method.defaults.get("text", {}))
         sampling = _with(SAMPLING, method.defaults.get("diffusion", {}))
         return cls(sizes, FRAMES, text["width"], text["context"], FRAMES, sampling)
+
+
+def measured_on(config: Config) -> DatasetConfig:
+    """The settings of :data:`DATASET`.
+
+    Raises:
+        ConfigError: the profile has none.
+    """
+    if DATASET not in config.datasets:
+        raise ConfigError(
+            f"datasets.{DATASET}: missing, but costs are measured at its features and window, as in the paper's "
+            "Table 3. Add the section to params.yaml; the dataset needs no data and no rows under runs."
+        )
+    return config.datasets[DATASET]
 
 
 def _with(section: S, changes: Mapping[str, Any]) -> S:
@@ -128,7 +147,11 @@ def run(
     per sampling, written at once, so that an interrupted run keeps its measurements: see :func:`samplings`.
     Needs no data. ``timed=False`` counts only; ``steps`` are those of :func:`samplings`; ``progress`` counts timed
     samplings.
+
+    Raises:
+        ConfigError: the profile has no InterHuman.
     """
+    measured_on(config)
     names = list(dict.fromkeys(variant for _, variant, _ in config.rows()))
     counts, times = job["complexity"], job["complexity_time"]
     seed = derive(config.seed, "complexity")
@@ -161,7 +184,7 @@ def count(name: str, sizes: Sizes) -> dict[str, int]:
     one_pass = count_macs(model, sizes.frames)
     text, calls = _text_macs(model, sizes.tokens), model.calls(sizes.sampling)
     return {
-        "parameters": sum(value.numel() for value in model.parameters() if value.requires_grad),
+        "parameters": model.parameter_count(),
         **one_pass,
         "macs_text": text,
         "passes": len(model.guidance(1.0)),

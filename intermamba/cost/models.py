@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from intermamba.config import Config, Sampler
-from intermamba.cost.complexity import sample, untrained
+from intermamba.cost.complexity import measured_on, sample, untrained
 from intermamba.cost.timing import Taken, elapsed, interleaved, peak, unmeasured
 from intermamba.cost.training import example
 from intermamba.generate import sampler_of
@@ -48,7 +48,7 @@ def costs(config: Config, names: Sequence[str], device: str) -> Iterator[Rows]:
     batch = config.clips_a_pass()
     calls = {(name, scan): call for name in names for scan, call in training_steps(config, name, batch, device).items()}
     every = {where: list(calls) for where in DEVICES}
-    shape = {"what": "training", "batch": batch, "frames": config.datasets["interhuman"].max_frames, "steps": 1}
+    shape = {"what": "training", "batch": batch, "frames": measured_on(config).max_frames, "steps": 1}
     yield _rows(calls, every, shape, config, device)
 
 

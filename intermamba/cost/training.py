@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 
 from intermamba import files, provenance
 from intermamba.config import Config
-from intermamba.cost.complexity import DATASET, cores, device
+from intermamba.cost.complexity import DATASET, cores, device, measured_on
 from intermamba.cost.official import GIB, TRAINING_CLIPS
 from intermamba.data.dataset import Batch
 from intermamba.errors import ConfigError, StateError
@@ -54,9 +54,10 @@ def run(
     that cannot hold them all; the estimate is then scaled per clip. ``progress`` counts variants.
 
     Raises:
-        ConfigError: a number is not positive, or the batch exceeds that of a training.
+        ConfigError: a number is not positive, the batch exceeds that of a training, or the profile has no InterHuman.
         StateError: a model does not fit in memory.
     """
+    measured_on(config)
     own = {variant: find(variant).configured(config) for variant in variants}
     least = min(one.clips_a_pass() for one in own.values())
     if batch is not None and not 0 < batch <= least:
@@ -105,7 +106,7 @@ def measure(config: Config, variant: str, steps: int, warmup: int, batch: int) -
     held = torch.cuda.max_memory_allocated() if cuda else provenance.peak_memory()
     return {
         "method": variant,
-        "parameters": sum(value.numel() for value in module.model.parameters() if value.requires_grad),
+        "parameters": module.model.parameter_count(),
         "seconds_median": median,
         "seconds_q1": lower,
         "seconds_q3": upper,
@@ -122,7 +123,7 @@ def measure(config: Config, variant: str, steps: int, warmup: int, batch: int) -
 
 def example(config: Config, variant: str, batch: int) -> tuple[TrainingModule, Batch]:
     """An untrained model in its training module for InterHuman, and random clips as long as the window."""
-    body, frames = representation(DATASET), config.datasets[DATASET].max_frames
+    body, frames = representation(DATASET), measured_on(config).max_frames
     seed = derive(config.seed, "budget", variant)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -143,12 +144,12 @@ def example(config: Config, variant: str, batch: int) -> tuple[TrainingModule, B
 def whole_training(config: Config, seconds: float, batch: int) -> dict[str, Any]:
     """Estimate of a method's whole training on InterHuman at ``seconds`` for a step of ``batch`` clips.
 
-    ``config`` is the method's own (:meth:`~intermamba.config.Config.of`).
+    ``config`` is the row's own (:meth:`~intermamba.methods.variant.Variant.configured`).
 
     ``epoch_clips`` (with mirrored copies), ``training_epochs``, ``training_batch`` of a device, ``training_steps``, and
     ``training_hours``: in proportion to the clips where ``batch`` is not the one of training.
     """
-    data, training = config.datasets[DATASET], config.training
+    data, training = measured_on(config), config.training
     clips = data.synthetic.train if data.source == "synthetic" else TRAINING_CLIPS[DATASET]
     clips *= 2 if data.mirror else 1
     whole = config.clips_a_pass() * config.runtime.accumulate

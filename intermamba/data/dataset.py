@@ -202,7 +202,8 @@ class WindowDataset(Dataset[Item]):
         self, split: SplitFile, frames: int, seed: int, stride: int = 1, last: bool = False, mirror: bool = False
     ) -> None:
         self.split, self.frames, self.seed, self.stride, self.mirror = split, frames, seed, stride, mirror
-        lost = datasets.dataset(split.dataset).lost
+        kind = datasets.dataset(split.dataset)
+        self._interx, lost = kind.family == "interx", kind.lost
         starts = [split.frames(clip) - lost - frames + int(last) for clip in range(len(split))]
         self._end = np.cumsum([max(-(-count // stride), 0) for count in starts])
 
@@ -213,7 +214,7 @@ class WindowDataset(Dataset[Item]):
         mirrored, index = divmod(key[1], int(self._end[-1]))
         clip = int(np.searchsorted(self._end, index, side="right"))
         first = self.stride * (index - (int(self._end[clip - 1]) if clip else 0))
-        if self.split.dataset == "interx":
+        if self._interx:
             motion = interx.features(self.split.clip(clip, first, self.frames))
         else:
             raw = self.split.clip(clip)
@@ -302,17 +303,16 @@ def loader(
     shuffle: bool,
     drop_last: bool,
     workers: int = 0,
-    epoch: int = 0,
     shared: bool = False,
 ) -> "DataLoader[Item]":
-    """Batches of one epoch; ``loader.sampler.set_epoch`` selects another. Does not use the global random state.
+    """Batches of epoch 0; ``loader.sampler.set_epoch`` selects another. Does not use the global random state.
 
     If ``shared``, a batch is this process's part of a batch of a group of processes (:class:`EpochSampler`).
     """
     return DataLoader(
         dataset,
         batch_size=batch,
-        sampler=EpochSampler(len(dataset), dataset.seed, shuffle, epoch, shared),
+        sampler=EpochSampler(len(dataset), dataset.seed, shuffle, shared=shared),
         drop_last=drop_last,
         num_workers=workers,
         collate_fn=partial(collate, frames=frames),

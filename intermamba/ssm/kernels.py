@@ -366,7 +366,7 @@ def exp(x):
 
 @compiled
 def exp2(x):
-    """Power of two to a unit in the last place, in fewer instructions than :func:`exp`; held as that is."""
+    """Power of two to a unit in the last place, in fewer instructions than :func:`exp`; clamped likewise."""
     x = at_most(at_least(x, splat(-126.0)), splat(127.999))
     shifted = x + SHIFT
     r = x - (shifted - SHIFT)

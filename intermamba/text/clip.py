@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from intermamba.config import TextConfig
-from intermamba.errors import ConfigError
+from intermamba.errors import ConfigError, brief
 from intermamba.text.names import tower_name
 from intermamba.text.tower import Encoded
 
@@ -101,9 +101,9 @@ def _clip(config: TextConfig) -> ClipTower:
     except Exception as error:  # the hub, the file system and torch raise many types
         kind = "file" if Path(config.weights).suffix else "tag"
         raise ConfigError(
-            f"text.weights: the {kind} {config.weights!r} for {config.architecture} cannot be loaded ({error}). "
-            "Download the weights once and give their path, or use a profile with `tower: sentence`, whose weights "
-            "are installed, or `tower: untrained`."
+            f"text.weights: the {kind} {config.weights!r} for {config.architecture} cannot be loaded ({brief(error)}). "
+            "Download the weights once and give their path, or use a profile with `tower: sentence`, whose weights are "
+            "installed, or `tower: untrained`."
         ) from error
     if clip.token_embedding.weight.shape[1] != config.width:
         raise ConfigError(

@@ -26,7 +26,7 @@ class LiveText:
 
     @property
     def nearest_kinds(self) -> NearestKinds:
-        """Compares prompts with the kinds of the embedded data; none unless the tower is a sentence encoder."""
+        """Compares prompts with the kinds of the embedded data; meaningful only if the tower is a sentence encoder."""
         return _kinds(self._tower)
 
     def cuts(self, caption: str) -> bool:

@@ -45,8 +45,8 @@ class Loggers:
                 logger.log_hyperparams(knobs)
             except Exception as error:
                 raise StateError(
-                    f"runtime.loggers: {name!r} does not start: {brief(error)} Correct its settings, or take it out of "
-                    "the list."
+                    f"runtime.loggers: {name!r} does not start ({brief(error)}). Correct its settings, or take it out "
+                    "of the list."
                 ) from error
             self._running[name] = logger
 
@@ -62,7 +62,7 @@ class Loggers:
 
         def finish(logger: Logger) -> None:
             logger.finalize(status)
-            if isinstance(logger, WandbLogger):  # which else waits for the end of the process
+            if isinstance(logger, WandbLogger):  # otherwise it waits for the end of the process
                 logger.experiment.finish(exit_code=int(status != "success"))
 
         self._each(finish)

@@ -65,7 +65,8 @@ class TrainingModule(L.LightningModule):
         representation: representation of the dataset's features.
         mean, std: statistics of the features; zero and one for a method with un-normalised features.
         tokens: features of captions.
-        config: the method's configuration (:meth:`intermamba.config.Config.of`).
+        config: the row's configuration (:meth:`intermamba.methods.variant.Variant.configured`); for a training shared
+            by rows, the method's (:meth:`intermamba.config.Config.of`).
         seed: root of all random draws.
         parts: weights of the trainings on which this one builds, by name.
     """
@@ -74,6 +75,8 @@ class TrainingModule(L.LightningModule):
     std: Float[Tensor, " F"]
     groups = 1
     """Times that a batch of :meth:`terms` holds its clips, as in :class:`Share`."""
+    betas = 0.9, 0.999
+    """Decays of AdamW's averages; torch's own, unless the authors set others."""
 
     def __init__(
         self,
@@ -167,7 +170,9 @@ class TrainingModule(L.LightningModule):
         """AdamW as one fused pass over all trainable weights."""
         settings = self.config.training
         trained = [weight for weight in self.parameters() if weight.requires_grad]
-        return torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+        return torch.optim.AdamW(
+            trained, lr=settings.learning_rate, betas=self.betas, weight_decay=settings.weight_decay, fused=True
+        )
 
     def configure_gradient_clipping(
         self,

@@ -109,7 +109,7 @@ def _train(
         settings, body = config.datasets[dataset], representation(dataset, splits[0].offsets)
         cache = features_of(job)
         mean, std = normalisation.read(job["stats"], body.features)
-        if dataset not in variant.method.normalised:
+        if not variant.method.normalises(dataset):
             mean, std = torch.zeros_like(mean), torch.ones_like(std)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(root, "weights"))
@@ -156,7 +156,7 @@ def _train(
             tower=cache.tower,
             steps=engine.global_step,
             learning_rate=config.training.learning_rate,
-            parameters=sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
+            parameters=model.parameter_count(),
             resumed=resume.path is not None,
         )
     if processes.first():

@@ -1,5 +1,6 @@
 """Checkpoints of the baselines' authors: what is read makes what the official classes make; nothing else is read."""
 
+from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import get_args
@@ -16,6 +17,7 @@ from intermamba import config
 from intermamba.checkpoints import trained as checkpoint
 from intermamba.checkpoints.layout import Adopted, Reader, Released
 from intermamba.config import OfficialConfig, OfficialModel
+from intermamba.datasets import DATASETS
 from intermamba.errors import ConfigError, DataError
 from intermamba.methods.intermask.network import InterMask
 from intermamba.methods.t2m.network import T2M, Words
@@ -82,6 +84,20 @@ def test_intermask_makes_what_the_official_one_makes(tmp_path: Path, dataset: st
     vectors = model.tokenizer.codebook.lookup(tokens[:, 0]).permute(0, 3, 1, 2)
     _same(model.tokenizer.decode(vectors), official["motion"], 29)
     _same(model.encode_text(wave((1, 4, 768), 0.31), torch.tensor([3])), official["text"], 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "dataset"),
+    [("t2m", "t2m", "interx"), ("intermask-interx", "intermask", "interx"),
+     ("intermask-interhuman", "intermask", "interhuman")],
+)  # fmt: skip
+def test_another_dataset_is_read_as_its_family(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, variant: str, dataset: str
+) -> None:
+    monkeypatch.setitem(DATASETS, "another", replace(DATASETS[dataset], name="another"))
+    own, other = (_read(tmp_path, name, variant, one).model.state_dict() for one in (dataset, "another"))
+    assert own.keys() == other.keys()
+    assert all(torch.equal(value, other[key]) for key, value in own.items())
 
 
 def test_rows_with_official_checkpoints_have_a_reader() -> None:

@@ -1,7 +1,7 @@
 """Table 3's counts against closed forms, and the artefacts of the stage."""
 
 import json
-from functools import cache
+from functools import cache, partial
 
 import pandas as pd
 import pytest
@@ -10,7 +10,9 @@ from counted import Counted
 
 import ablations
 from intermamba.config import load
-from intermamba.cost import complexity
+from intermamba.cost import bench, complexity, training
+from intermamba.errors import ConfigError
+from intermamba.job import Job
 from intermamba.methods import methods
 from intermamba.models import build
 from intermamba.paths import path
@@ -79,6 +81,29 @@ def test_every_profile_counts_at_the_papers_sizes(name, millions):
     found = at_paper_size(name)
     assert found["parameters"] / 1e6 == pytest.approx(millions, abs=0.005)
     assert (found["frames"], found["sampling_steps"]) == (300, 50)
+
+
+def test_a_layer_that_only_the_authors_train_is_counted():
+    """RIG's output for the relative initial pose, frozen here; docs/paper/complexity.csv."""
+    assert at_paper_size("rig")["parameters"] == 112_548_620
+
+
+def test_without_interhuman_costs_say_what_they_need(tmp_path, monkeypatch):
+    config = load("smoke")
+    alone = {"datasets": {"interx": config.datasets["interx"]}, "runs": {"interx": {"intergen": (0,)}}}
+    config = config.model_copy(update=alone)
+    output = path("complexity", profile="smoke")
+    job = Job("complexity", "", {}, {}, {"complexity": output, "complexity_time": output.with_suffix(".time")})
+    monkeypatch.chdir(tmp_path)
+    for run in (
+        partial(complexity.run, config, job),
+        partial(bench.run, config),
+        partial(training.run, config, ["intergen"], steps=1, warmup=0),
+        partial(complexity.untrained, "intergen", config, 8, "meta"),
+    ):
+        with pytest.raises(ConfigError, match=r"datasets\.interhuman: missing.*Add the section"):
+            run()
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_papers_sizes_are_those_of_its_profile():

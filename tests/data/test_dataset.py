@@ -1,5 +1,6 @@
 """Items are functions of (seed, epoch, index) alone; windows, orders and captions follow the official loaders."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ from data_folders import config_for, dancer
 from intermamba.config import DatasetConfig
 from intermamba.data import dataset as data
 from intermamba.data import interhuman, interx
-from intermamba.data.dataset import ClipDataset, EpochSampler, Item, all_captions, collate, loader
+from intermamba.data.dataset import ClipDataset, EpochSampler, Item, WindowDataset, all_captions, collate, loader
 from intermamba.data.mirrored_captions import exchange_sides
 from intermamba.data.splits import Clip, SplitFile, write_split
+from intermamba.datasets import DATASETS
 from intermamba.errors import ConfigError
 
 CAPTIONS = ("The left one waves.", "They turn counterclockwise.", "Both bow.")
@@ -212,7 +214,9 @@ def test_batches_are_padded_and_masked(interhuman_split: SplitFile) -> None:
 def test_loading_processes_and_global_seeds_change_nothing(interhuman_split: SplitFile, workers: int) -> None:
     clips = ClipDataset(interhuman_split, settings_for("interhuman", max_frames=64), "train", seed=0)
     state = torch.get_rng_state()
-    batches = list(loader(clips, 2, 64, shuffle=True, drop_last=True, workers=workers, epoch=1))
+    made = loader(clips, 2, 64, shuffle=True, drop_last=True, workers=workers)
+    made.sampler.set_epoch(1)
+    batches = list(made)
     assert torch.equal(torch.get_rng_state(), state)
     keys = list(EpochSampler(6, seed=0, epoch=1))
     assert len(batches) == 3
@@ -229,6 +233,19 @@ def test_epoch_moves_on_through_the_sampler(interhuman_split: SplitFile) -> None
     assert [len(clip) for clip in first] == [4, 2]
     batches.sampler.set_epoch(1)
     assert [batch.clip for batch in batches] != first
+
+
+@pytest.mark.parametrize("name", ["interhuman", "interx"])
+def test_windows_of_another_dataset_are_those_of_its_family(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = request.getfixturevalue(f"{name}_split")
+    monkeypatch.setitem(DATASETS, "another", replace(DATASETS[name], name="another"))
+    place = tmp_path / "another.safetensors"
+    write_split(place, [Clip("a", split.clip(1), ("They bow.",))], dataset="another", split="train", origin="synthetic")
+    own, other = (WindowDataset(one, 20, seed=0) for one in (split, SplitFile(place)))
+    first = sum(max(frames - DATASETS[name].lost - 20, 0) for frames in LENGTHS[:1])
+    np.testing.assert_array_equal(other[0, 5].motion, own[0, first + 5].motion)
 
 
 @pytest.mark.parametrize("rule", ["corrected", "official"])

@@ -44,7 +44,7 @@ def test_embedded_data_are_all_a_profile_needs(tmp_path: Path) -> None:
 def test_a_complete_folder(tmp_path: Path) -> None:
     config = config_for("interhuman", write_interhuman(tmp_path / "raw"))
     parts = {what: state for what, state in status(config).items() if what.startswith("InterHuman:")}
-    assert parts == {f"InterHuman: {part}": "there" for part in dataset("interhuman").parts}
+    assert parts == {f"InterHuman: {part}": "present" for part in dataset("interhuman").parts}
     assert "12 of 12 files" in found(config, "InterHuman: motions_processed")
     assert inventory.run(config)
 
@@ -56,8 +56,8 @@ def test_missing_files_are_counted_and_named(tmp_path: Path, capsys: pytest.Capt
     shutil.rmtree(root / "annots_individual")
     config = config_for("interhuman", root, individual=False, allow_missing=("31",))
     assert status(config)["InterHuman: annots"] == "missing"
-    assert status(config)["InterHuman: annots_individual"] == "not asked for"
-    assert status(config)["InterHuman: motions_processed"] == "there"
+    assert status(config)["InterHuman: annots_individual"] == "not requested"
+    assert status(config)["InterHuman: motions_processed"] == "present"
     assert found(config, "InterHuman: annots").endswith(
         "2 of 5 files; missing: annots/11.txt, annots/12.txt, annots/13.txt"
     )
@@ -89,11 +89,11 @@ def test_paths_and_commands_are_printed_whole_in_a_narrow_terminal(
 def test_inter_x_in_either_form(tmp_path: Path) -> None:
     root = write_interx(tmp_path / "raw")
     states = status(config_for("interx", root))
-    assert all(states[f"Inter-X: {part}"] == "there" for part in dataset("interx").parts)
+    assert all(states[f"Inter-X: {part}"] == "present" for part in dataset("interx").parts)
     to_hdf5(root)
     states = status(config_for("interx", root))
-    assert states["Inter-X: motions"] == "there"
-    assert states["Inter-X: texts"] == "not asked for"
+    assert states["Inter-X: motions"] == "present"
+    assert states["Inter-X: texts"] == "not requested"
     (root / "motions/val.h5").unlink()
     assert status(config_for("interx", root))["Inter-X: motions"] == "missing"
     (root / "motions/12").mkdir()
@@ -120,16 +120,29 @@ def test_weights_that_a_profile_names(tmp_path: Path) -> None:
         *("official mdm: checkpoint", "official t2m on interx: checkpoint", "official t2m on interx: beside"),
     )
     assert all(states[what] == "missing" for what in named)
-    assert states["official in2in: checkpoint"] == "not asked for"
+    assert states["official in2in: checkpoint"] == "not requested"
     assert states["official evaluator of InterHuman (interclip.ckpt)"] == "missing"
 
     np.savez("body.npz", **body_model())
     for name in ("intergen.ckpt", "interclip.ckpt"):
         Path(name).touch()
     Path("data").mkdir()
-    assert all(status(config)[what] == "there" for what in named)
+    assert all(status(config)[what] == "present" for what in named)
     local = config.model_copy(update={"text": text.model_copy(update={"weights": "clip.safetensors"})})
     assert status(local)[tower] == "missing"
+
+
+@pytest.mark.parametrize(("dataset", "other"), [("interhuman", "Inter-X"), ("interx", "InterHuman")])
+def test_a_dataset_that_is_not_configured_is_not_listed(dataset: str, other: str) -> None:
+    config = load("smoke", ROOT / "params.yaml")
+    alone = {"datasets": {dataset: config.datasets[dataset]}, "runs": {dataset: config.runs[dataset]}}
+    config = config.model_copy(update=alone)
+    assert inventory.run(config)
+    named = [what for what in status(config) if other in what or "SMPL-X" in what or "official" in what]
+    assert not any(other in what for what in named)
+    assert any("SMPL-X" in what for what in named) == (dataset == "interx")
+    assert any(what.startswith("official intergen") for what in named) == (dataset == "interhuman")
+    assert any(what.startswith("official t2m on interx") for what in named) == (dataset == "interx")
 
 
 def test_text_towers_of_methods_are_named_with_their_readers() -> None:
@@ -159,16 +172,16 @@ def test_the_tagger_is_listed_for_captions_without_parts_of_speech(
     of_interhuman = "InterHuman's captions, for the word vectors"
     root = write_interx(tmp_path / "raw")
     real = config_for("interx", root)
-    assert purpose(real) == "not asked for"
+    assert purpose(real) == "not requested"
     words = MethodConfig(text={"tower": "words", "weights": str(root / "glove"), "width": 315, "context": 37})
     with_words = real.model_copy(update={"methods": {"t2m": words}, "runs": {"interhuman": {"t2m_given": (0,)}}})
     assert purpose(with_words) == f"parts of speech of {of_interhuman}"
-    assert purpose(with_words.model_copy(update={"runs": {"interx": {"t2m": (0,)}}})) == "not asked for"
+    assert purpose(with_words.model_copy(update={"runs": {"interx": {"t2m": (0,)}}})) == "not requested"
     shutil.rmtree(root / "texts_processed")
     assert purpose(real) == f"parts of speech of {of_interx}"
     assert purpose(with_words) == f"parts of speech of {of_interx} and {of_interhuman}"
     monkeypatch.setattr(pos_tags, "find_spec", lambda name: name)
-    assert purpose(with_words) == "there"
+    assert purpose(with_words) == "present"
 
 
 @pytest.mark.parametrize(("profile", "code"), [("smoke", 0), ("paper", 1)])

@@ -143,10 +143,10 @@ class TestRawCaptions:
         config = config_for("interx", root)
         assert state(config) == "missing"
         monkeypatch.setattr(pos_tags, "find_spec", lambda name: name)
-        assert state(config) == "there"
+        assert state(config) == "present"
         (root / "texts_processed").mkdir()
-        assert state(config) == "not asked for"
-        assert state(config_for("interx", "synthetic")) == "not asked for"
+        assert state(config) == "not requested"
+        assert state(config_for("interx", "synthetic")) == "not requested"
 
 
 class Vectors(TextCache):

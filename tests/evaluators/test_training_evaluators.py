@@ -114,7 +114,7 @@ def test_artefacts(study: tuple[Config, str], trained: Path) -> None:
     for phase in phases:
         losses = curve[(curve["phase"] == phase) & (curve["split"] == "train")]["loss"]
         assert losses.iloc[-1] < losses.iloc[0]
-    assert {file.name for file in trained.parent.glob(".*")} <= {files.LOCK}
+    assert {*trained.parent.glob(".*")} <= {files.lock_of(trained)}
 
 
 def test_learns_what_it_is_told(study: tuple[Config, str], trained: Path) -> None:
@@ -240,6 +240,16 @@ def test_a_validation_split_smaller_than_a_batch(study: tuple[Config, str]) -> N
     config = config.model_copy(update={"protocol": {dataset: "interhuman"}})
     with pytest.raises(ConfigError, match="32 clips do not fill one batch of 96"):
         training.fit(config, dataset, cache.TextCache(paths.path("text", **where)), *splits, seed=0)
+
+
+@pytest.mark.parametrize("study", ["interx"], indirect=True)
+def test_a_validation_split_smaller_than_an_official_batch_is_refused_at_once(
+    study: tuple[Config, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "trainer", None)
+    message = r"32 clips do not fill one batch of 33 \(evaluator\.training\.interx\.official\.batch\).*smaller batch"
+    with pytest.raises(ConfigError, match=message):
+        fitted(officially(study[0], batch=33))
 
 
 def officially(config: Config, **changes: object) -> Config:

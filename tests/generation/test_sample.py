@@ -210,7 +210,7 @@ def test_a_model_of_three_captions_reads_all_three(config: Config) -> None:
     assert not np.array_equal(first["joints"], second["joints"])
     assert second["individual"].tolist() == ["A person bows.", "A person kneels."]
     assert second["guidance"].tolist() == [3.0, 3.0, 1.0, -6.0]
-    with pytest.raises(ConfigError, match=r"in2in\) also reads a caption for each person.*--person-a and --person-b"):
+    with pytest.raises(ConfigError, match=r"in2in\) reads a caption for each person: `persons=` in Python, --person-a"):
         run(config, weights, [Prompt(BOW)])
     with pytest.raises(ConfigError, match=r"guidance 2\.0: .*in2in\) has its own guidance weights"):
         run(config, weights, [Prompt(BOW, ("Bows.", "Bows."))], guidance=2.0)

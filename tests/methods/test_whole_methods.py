@@ -1,4 +1,4 @@
-"""TEMOS, T2M and InterMask through the stages, and what their training steps must have in common."""
+"""TEMOS, T2M and InterMask through the stages, and what training steps of baselines must have in common."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,9 +27,11 @@ from workflow.graph.stages import table
 STAGES = ("encode-own-text", "train-part", "train", "evaluate", "gallery")
 """From the first of their own on."""
 TRAININGS = [
-    *(("temos", None), ("intermask", "tokenizer"), ("intermask", None)),
+    *(("rig", None), ("temos", None), ("intermask", "tokenizer"), ("intermask", None)),
     *(("t2m", "movements"), ("t2m", "generator"), ("t2m", None)),
 ]
+WIDE = {"methods": {"rig": {"model": {"width": 336}}}}
+"""At least as wide as a person of Inter-X has features."""
 DRAWLESS = (("t2m", "movements"), ("t2m", None))
 """Their losses draw nothing."""
 SMALL = {
@@ -70,7 +72,7 @@ class _Said:
 
 
 def _module(name: str, part: str | None, dataset: str = "interhuman") -> TrainingModule:
-    loaded: Config = config.load("smoke")
+    loaded: Config = config.load("smoke", changes=WIDE)
     variant, body = find(name), representation(dataset)
     torch.manual_seed(0)
     model = build_for(loaded, name, features=body.features, max_frames=40, part=part)

@@ -99,6 +99,19 @@ def test_clip_that_cannot_be_had_says_what_to_do(change: dict[str, str | None], 
         tower.load(SETTINGS.model_copy(update={"tower": "clip", **change}))
 
 
+def test_a_long_message_of_open_clip_is_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
+    import open_clip
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("size mismatch\n\t" * 1000)
+
+    monkeypatch.setattr(open_clip, "create_model", fail)
+    with pytest.raises(ConfigError, match=r"cannot be loaded \(size mismatch.*tower: untrained") as caught:
+        tower.load(SETTINGS.model_copy(update={"tower": "clip", "architecture": "RN50", "weights": "openai"}))
+    assert len(str(caught.value)) < 1000
+    assert "\n" not in str(caught.value)
+
+
 def test_clip_weights_load_from_a_local_file(tmp_path: Path) -> None:
     """A state dict of open_clip's smallest text tower, as a user would download it."""
     import open_clip

@@ -96,7 +96,7 @@ def test_a_logger_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ValueError("api_key not configured")
 
     monkeypatch.setattr(loggers, "MAKERS", {"tensorboard": refuse})
-    with pytest.raises(StateError, match="'tensorboard' does not start: api_key not configured"):
+    with pytest.raises(StateError, match=r"'tensorboard' does not start \(api_key not configured\)\. Correct"):
         Loggers(*asked("tensorboard"))
 
 

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,8 +15,11 @@ from stages import run as run_stage
 from intermamba import config as configuration
 from intermamba.config import Config
 from intermamba.data import inventory
+from intermamba.data.retaken import retaken
 from intermamba.data.splits import SplitFile
+from intermamba.datasets import DATASETS, datasets
 from intermamba.errors import ConfigError
+from intermamba.methods import methods
 from intermamba.paths import path
 from workflow.graph import dvc
 from workflow.graph.stages import table
@@ -26,8 +30,12 @@ from intermamba.data.synthetic import write_interhuman
 from intermamba.datasets import DATASETS
 
 
-def write(root, train, val, test, seconds, seed, progress):
-    write_interhuman(root, train, val, test, seconds, seed + 1, progress)
+def write(root, train, val, test, seconds, seed, progress, *, again=False):
+    write_interhuman(root, train, val, test, seconds, seed + 1, progress, again=again)
+
+
+def write_once(root, train, val, test, seconds, seed, progress):
+    raise AssertionError
 
 
 DUET = replace(
@@ -64,6 +72,23 @@ def test_its_clips_are_made_and_cut(study: Config) -> None:
     assert (split.dataset, len(split)) == ("duet", 6)
     assert split.clip(0).shape[1:] == (2, 192)
     assert "Duet" in [entry.what for entry in inventory.entries(study)]
+    test = SplitFile(path("split", profile="smoke", dataset="duet", split="test"))
+    assert retaken(test, study.datasets["duet"], Path("again")).ids == test.ids
+
+
+def test_a_writer_that_cannot_perform_again_is_told_at_once(study: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = datasets()["duet"]
+    monkeypatch.setitem(DATASETS, "duet", replace(spec, synthetic="theirs:write_once"))
+    monkeypatch.setattr("intermamba.datasets.offered", lambda *_: DATASETS)
+    with pytest.raises(ConfigError, match=r"dataset 'duet': its writer theirs:write_once must take .*again=False.*"):
+        run_stage("fetch", study, "duet")
+
+
+@pytest.mark.usefixtures("study")
+def test_its_features_are_normalised_as_those_of_its_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(method.normalises("duet") == method.normalises("interhuman") for method in methods().values())
+    monkeypatch.setitem(DATASETS, "waltz", replace(DATASETS["interx"], name="waltz"))
+    assert {name for name, method in methods().items() if not method.normalises("waltz")} == {"t2m", "intermask"}
 
 
 @pytest.mark.slow

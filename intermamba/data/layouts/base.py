@@ -42,7 +42,7 @@ class Layout(ABC):
         return self.splits / f"{split}.txt"
 
     def ignored(self) -> frozenset[str]:
-        """Ids that the owners advise to leave out."""
+        """Ids that the owners advise leaving out."""
         return frozenset()
 
     def unseen(self) -> frozenset[str]:
@@ -54,7 +54,7 @@ class Layout(ABC):
         return self._listed(HELD_OUT_CLIPS)
 
     def lists(self) -> tuple[Path, ...]:
-        """The files of these lists that there are."""
+        """Those of these lists that exist."""
         return tuple(path for name in (UNSEEN_CAPTIONS, HELD_OUT_CLIPS) if (path := self.root / name).is_file())
 
     def _listed(self, name: str) -> frozenset[str]:
@@ -95,7 +95,7 @@ class Layout(ABC):
 
 
 def check_equal_lengths(paths: Sequence[Path], lengths: Sequence[int]) -> None:
-    """Check that the files of both persons have as many frames.
+    """Check that the files of both persons have the same number of frames.
 
     Raises:
         DataError: they do not.

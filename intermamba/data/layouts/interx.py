@@ -52,7 +52,7 @@ class _InterXLayout(Layout):
             raise ConfigError("datasets.interx.individual is true, but Inter-X has no captions of single persons.")
         super().__init__(root, ("splits", "split", "."))
         self.order: interx.Order = settings.order
-        self.model = None if settings.skeleton is None else Path(settings.skeleton).expanduser()
+        self.model = None if settings.skeleton is None else Path(settings.skeleton)
         self.raw_captions = (root / "texts").is_dir() and not (root / "texts_processed").is_dir()
 
     def skeleton(self) -> str:

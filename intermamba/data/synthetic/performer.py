@@ -227,13 +227,13 @@ class Performer:
             self._step(foot, begin, land, plant, lift)
             foot = "right" if foot == "left" else "left"
 
-    def step(self, side: Side, start: float, end: float, ahead: float, aside: float = 0.0, lift: float = 0.06) -> None:
-        """Move one foot from its home, in the axes of the performer's heading (``aside``: to the left)."""
+    def step(self, side: Side, start: float, end: float, ahead: float) -> None:
+        """Move one foot from its home, ``ahead`` metres in the performer's heading."""
         yaw = self.stand[2]
         home = self.home(side, np.array(self.stand))
-        home[0] += math.cos(yaw) * aside + math.sin(yaw) * ahead
-        home[1] += -math.sin(yaw) * aside + math.cos(yaw) * ahead
-        self._step(side, start, end, home, lift)
+        home[0] += math.sin(yaw) * ahead
+        home[1] += math.cos(yaw) * ahead
+        self._step(side, start, end, home, lift=0.06)
 
     def add(self, channel: str, signal: Signal) -> None:
         """Add a curve to a channel.

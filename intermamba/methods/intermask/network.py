@@ -7,7 +7,7 @@ from torch import Tensor
 from intermamba.methods.intermask.options import UNIT, InterMaskOptions, InterMaskSizes
 from intermamba.methods.intermask.tokenizer import PARTS, Tokenizer
 from intermamba.methods.intermask.transformer import MaskedTransformer
-from intermamba.models.network import GuidedPass, Network
+from intermamba.models.network import GuidedPass, Network, guided
 
 
 class InterMask(Network):
@@ -47,5 +47,4 @@ class InterMask(Network):
         )
 
     def guidance(self, scale: float) -> tuple[GuidedPass, ...]:
-        """Passes whose weighted sum is the guided prediction: ``scale`` conditional + (1 - ``scale``) unconditional."""
-        return GuidedPass(scale, (True,)), GuidedPass(1 - scale, (False,))
+        return guided(scale)

@@ -4,6 +4,7 @@ import re
 
 from intermamba.checkpoints.layout import Adopted, Reader, Released, Weights, empty, fill, renamed, sized
 from intermamba.config import Dataset
+from intermamba.datasets import family
 from intermamba.methods.intermask.options import InterMaskSizes, TokenizerSizes, TransformerSizes
 from intermamba.methods.intermask.tokenizer import GRIDS
 from intermamba.representation import representation
@@ -94,7 +95,7 @@ def _tokenizer(weights: Weights, dataset: Dataset) -> TokenizerSizes:
 
 def _first(dataset: Dataset) -> int:
     """Place of the first halving among the encoder's modules."""
-    return 0 if GRIDS[dataset].skeleton else 2
+    return 0 if GRIDS[family(dataset)].skeleton else 2
 
 
 def _name(name: str) -> str:

@@ -38,10 +38,11 @@ class BodyGrid(NamedTuple):
     """Factors by which the decoder stretches the joints."""
 
 
-GRIDS: dict[Dataset, BodyGrid] = {
+GRIDS: dict[str, BodyGrid] = {
     "interhuman": BodyGrid(12, interhuman.JOINTS, True, 4, 2, (2.2, 2.0)),
     "interx": BodyGrid(6, interx.JOINTS + 1, False, 6, 3, (3.5, 3.3)),
 }
+"""By the family of the features."""
 
 
 def to_grid(motion: Float[Tensor, "B T F"], dataset: Dataset) -> Float[Tensor, "B C J T"]:
@@ -262,8 +263,6 @@ class Quantised(NamedTuple):
     tokens: Int[Tensor, "B A U"]
     commitment: Float[Tensor, ""]
     """Mean squared distance of the encoder's output from the codebook's entries."""
-    encoded: Float[Tensor, "N D"]
-    """The encoder's output, one row per token."""
 
 
 class Tokenizer(Network):
@@ -307,7 +306,7 @@ class Tokenizer(Network):
         tokens = chosen.reshape(len(encoded), *encoded.shape[2:])
         passed = rows + (vectors - rows).detach()
         shaped = passed.reshape(*tokens.shape, -1).permute(0, 3, 1, 2)
-        return Quantised(shaped, tokens, commitment, rows.detach())
+        return Quantised(shaped, tokens, commitment)
 
     def decode(self, vectors: Float[Tensor, "B D A U"]) -> Float[Tensor, "B T F"]:
         """Features of a motion; Inter-X's include the velocity, in the last three columns."""

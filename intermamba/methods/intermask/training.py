@@ -20,25 +20,16 @@ from intermamba.models.conditions import conditions
 from intermamba.training.module import TrainingModule
 from intermamba.training.windows import window_loaders
 
-BETAS = (0.9, 0.99)
-"""Betas of AdamW [InterMask]."""
-
 
 class InterMaskModule(TrainingModule):
     """Base of both trainings."""
+
+    betas = 0.9, 0.99
 
     @property
     def options(self) -> InterMaskOptions:
         """Choices of the row."""
         return self.variant.options_as(InterMaskOptions)
-
-    def optimizer(self) -> torch.optim.Optimizer:
-        """AdamW with InterMask's betas."""
-        settings = self.config.training
-        trained = [weight for weight in self.parameters() if weight.requires_grad]
-        return torch.optim.AdamW(
-            trained, lr=settings.learning_rate, betas=BETAS, weight_decay=settings.weight_decay, fused=True
-        )
 
 
 class TokenizerModule(InterMaskModule):

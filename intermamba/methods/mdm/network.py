@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from intermamba.config import ModelConfig
 from intermamba.methods.mdm import MdmBackboneOptions, MdmOptions
 from intermamba.models.layers import transformer
-from intermamba.models.network import GuidedPass, Network, PassArguments
+from intermamba.models.network import GuidedPass, Network, PassArguments, guided
 from intermamba.positions import sinusoids
 
 
@@ -62,7 +62,7 @@ class Mdm(Network):
         if self.gru is None:
             h = self.mixed(x, emb, mask)[:, 1:]
         else:
-            self.check(x)
+            self.check_length(x.shape[1])
             h = torch.cat((x.flatten(2), emb[:, None].expand(-1, x.shape[1], -1)), dim=-1)
             h = self.positioned(self.embed_motion(h))
             h = self.gru(h)[0] if self.fixed else self.gru(h.transpose(0, 1))[0].transpose(0, 1)
@@ -71,9 +71,13 @@ class Mdm(Network):
     def mixed(
         self, x: Float[Tensor, "B T P F"], emb: Float[Tensor, "B D"], mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B T1 D"]:
-        """The transformer's output; T1 is T plus the first token."""
+        """The transformer's output; T1 is T plus the first token.
+
+        Raises:
+            DataError: more frames than ``max_frames``.
+        """
         assert self.transformer is not None
-        self.check(x)
+        self.check_length(x.shape[1])
         h = self.positioned(torch.cat((emb[:, None], self.embed_motion(x.flatten(2))), dim=1))
         return self.transformer(h, src_key_padding_mask=self.padding(mask))
 
@@ -86,14 +90,8 @@ class Mdm(Network):
         positions = sinusoids(torch.arange(h.shape[1], device=h.device), self.width)
         return self.dropout(h + positions.to(h.dtype))
 
-    def check(self, x: Float[Tensor, "B T P F"]) -> None:
-        """Raises:
-        DataError: more frames than ``max_frames``.
-        """
-        self.check_length(x.shape[1])
-
     def example(self, frames: int, batch: int = 1) -> PassArguments:
         return self.example_step(frames, batch, self.groups, self.text_width, persons=self.persons)
 
     def guidance(self, scale: float) -> tuple[GuidedPass, ...]:
-        return GuidedPass(scale, (True,)), GuidedPass(1 - scale, (False,))
+        return guided(scale)

@@ -1,7 +1,8 @@
 """Checkpoints of MDM as its code writes them: ``model*.pt``, a state dict without CLIP.
 
-Since it has averages, a file holds them under ``model_avg`` beside the last weights; the averages are what it samples
-with. Nobody released weights for two persons: a file is of the released class with 2 F features, person 1 first.
+Files of versions that average weights hold the averages under ``model_avg`` beside the last weights; the averages are
+what it samples with. Nobody released weights for two persons: a file is of the released class with 2 F features,
+person 1 first.
 """
 
 from intermamba.checkpoints.layout import Adopted, Reader, Released, Weights, empty, fill, renamed

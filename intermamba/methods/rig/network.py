@@ -101,7 +101,8 @@ class Rig(Network):
     """Predicts the noise; 112,548,620 parameters on InterHuman.
 
     Officially, the first token holds the relative initial pose of the persons, and its noise is predicted as well.
-    Features with global positions contain it already: here this token holds zeros and its output is dropped.
+    Features with global positions contain it already: here this token holds zeros, and the layer of its output,
+    ``out_pose``, is drawn and counted but never trained.
     """
 
     groups = 2
@@ -124,7 +125,8 @@ class Rig(Network):
         self.embed_pose = nn.Linear(POSE, width)
         self.blocks = nn.ModuleList(Block(sizes, inner) for _ in range(sizes.transformer_blocks))
         self.out = zeroed(nn.Linear(width, features))
-        self.out_pose = zeroed(nn.Linear(width, features))
+        # Frozen, since DDP refuses weights to train that a step does not use.
+        self.out_pose = zeroed(nn.Linear(width, features)).requires_grad_(False)
 
     def encode_text(self, tokens: Float[Tensor, "B S W"], end: Int[Tensor, " B"]) -> Float[Tensor, "B C"]:
         """A caption's tokens for attention, flattened, followed by the feature of the whole caption."""
@@ -156,6 +158,10 @@ class Rig(Network):
         for block in self.blocks:
             h = block(h, tokens.unflatten(1, (-1, self.inner)), emb, real)
         return torch.stack(self.out(h[:, 1:]).chunk(2), dim=2)
+
+    def parameter_count(self) -> int:
+        """As in its code, where the layer of the pose's noise is trained too."""
+        return super().parameter_count() + sum(value.numel() for value in self.out_pose.parameters())
 
     def example(self, frames: int, batch: int = 1) -> PassArguments:
         return self.example_step(frames, batch, self.groups, TOKENS * self.inner + STEP_WIDTHS * self.width)

@@ -11,6 +11,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from intermamba.checkpoints.layout import Adopted, Reader, Released, Weights, empty, fill, renamed, sized
+from intermamba.datasets import family
 from intermamba.errors import DataError
 from intermamba.methods.t2m.network import T2M, classes
 from intermamba.methods.t2m.options import UNIT, T2MSizes
@@ -58,7 +59,7 @@ def read(released: Released) -> Adopted:
     names = {name: _name(name) for name in model.state_dict()}
     in_estimator = {here: there for here, there in names.items() if here.startswith("estimator.")}
     fill(model, (made, {here: names[here] for here in names if here not in in_estimator}), (lengths, in_estimator))
-    if released.dataset == "interx":
+    if family(released.dataset) == "interx":
         _reorder(model, features)
     return Adopted(model, sizes, max_frames)
 
