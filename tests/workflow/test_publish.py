@@ -15,6 +15,7 @@ from intermamba.cost.bench import TABLES
 from intermamba.errors import ConfigError, StateError
 from intermamba.paths import COMMITTED, path
 from intermamba.provenance import recorded
+from workflow.cells import signed
 from workflow.publish import gpu, learning, levers, paper_size, publish, readme, records, text_towers
 
 VARIANTS = ablations.load()
@@ -59,7 +60,16 @@ def counts() -> pd.DataFrame:
 
 
 def times() -> pd.DataFrame:
-    timed = {"sampling_steps": 50, "guidance": 3.5, "frames": 300, "batch": 1, "warmup_steps": 5, "threads": 2}
+    timed = {
+        "solver": "ddim",
+        "sampling_steps": 50,
+        "timed_steps": 50,
+        "guidance": 3.5,
+        "frames": 300,
+        "batch": 1,
+        "warmup_steps": 5,
+        "threads": 2,
+    }
     rows = [{"method": "in2in", "repeat": n, "seconds": 100.0 + 10 * n, **timed} for n in range(5)]
     return pd.DataFrame(rows).assign(device="some GPU", dtype="float32")
 
@@ -171,7 +181,10 @@ def test_rows_are_tested_against_chance(tree: Path) -> None:
     seeds = np.array([found[name] for name in ("mdm", "mdm_fixed", "rig")])
     within = 2.4469 * np.sqrt(((seeds - seeds.mean(1, keepdims=True)) ** 2).sum() / 6)
     low, high = (0.22 + sign * within / np.sqrt(3) for sign in (-1, 1))
-    assert f"| MDM | 3 | 500 | 0.320 ± 0.020 | 7 ± 0 | +0.220 ({low:.3f} to {high:.3f}) | above chance |" in text
+    assert (
+        f"| MDM | 3 | 500 | 0.320 ± 0.020 | 7 ± 0 | +0.220 ({signed(low, 3)} to {signed(high, 3)}) | above chance |"
+        in text
+    )
     assert "| RIG | 3 | 500 | 0.100 ± 0.017 | 7 ± 0 | " in text
     assert text.count("not above chance") == 1
     assert "| TEMOS | 1 | 500 | 0.500 | 7 | — | one training |" in text
@@ -180,7 +193,8 @@ def test_rows_are_tested_against_chance(tree: Path) -> None:
     # between rows, about methods and seeds: (3 - 1) * (3 - 1) degrees of freedom, t(4) = 2.776
     rest = seeds - seeds.mean(0) - seeds.mean(1, keepdims=True) + seeds.mean()
     apart = 2.7764 * np.sqrt((rest**2).sum() / 4) * np.sqrt(2 / 3)
-    assert f"MDM, padding masked against MDM: +0.100 ({0.1 - apart:.3f} to {0.1 + apart:.3f}) in R-precision" in text
+    between = f"{signed(0.1 - apart, 3)} to {signed(0.1 + apart, 3)}"
+    assert f"MDM, padding masked against MDM: +0.100 ({between}) in R-precision" in text
     assert "(top 3), 1.00 (1.00 to 1.00) times the FID." in text
 
 

@@ -136,7 +136,7 @@ def test_every_number_of_this_run_leads_to_a_record(page: str) -> None:
 def test_a_number_over_several_trainings_leads_to_each_of_them() -> None:
     runs = [f"results/smoke/interhuman/intermamba/seed{seed}/metrics.csv" for seed in range(3)]
     book = Book(Lineage({}, dict.fromkeys(runs, "record")))
-    book.enter("over trainings", Cell("0.454", details={"source": " ".join(runs), "mean": 0.454}))
+    book.enter("over trainings", Cell("0.454", details={"source": "; ".join(runs), "mean": 0.454}))
     book.enter("second-hand", Cell("5.535", details={"source": "in2IN, CVPR workshops 2024"}))
     book.enter("of two files", Cell("3", details={"source": "table1.csv; table2.csv"}))
     assert [cell["sources"] for cell in book.cells] == [

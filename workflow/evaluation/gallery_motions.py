@@ -6,6 +6,7 @@ A rule chooses the prompts from the captions alone, so that nobody selects motio
 import re
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import torch
 
@@ -63,7 +64,7 @@ def run_reference(config: Config, job: Job) -> None:
         items = prompts(config, dataset, split)
         motions = [torch.from_numpy(item.motion) for item in items]
         body = representation(dataset, split.offsets)
-        write(job["gallery"], _gallery(dataset, REAL, split.origin, "", items, motions, body))
+        write(job["gallery"], Gallery(dataset, REAL, split.origin, "", **_shown(items, motions, body)))
         notes.update(origin=split.origin, clips=[item.clip for item in items])
 
 
@@ -91,29 +92,19 @@ def run(config: Config, job: Job) -> None:
         made = generator.generate(cond, lengths, frames, seeds).cpu()
         motions = [motion[:length] for motion, length in zip(made, lengths.tolist(), strict=True)]
         body = representation(dataset, split.offsets)
-        write(job["gallery"], _gallery(dataset, job.variant, trained.origin, trained.tower, items, motions, body))
+        about = (dataset, job.variant, trained.origin, trained.tower)
+        write(job["gallery"], Gallery(*about, **_shown(items, motions, body)))
         notes.update(origin=trained.origin, tower=trained.tower, clips=[item.clip for item in items])
 
 
-def _gallery(
-    dataset: str,
-    method: str,
-    origin: str,
-    tower: str,
-    items: Sequence[Item],
-    motions: Sequence[torch.Tensor],
-    body: Representation,
-) -> Gallery:
+def _shown(items: Sequence[Item], motions: Sequence[torch.Tensor], body: Representation) -> dict[str, Any]:
+    """What a gallery holds of clips and their motions."""
     joints = tuple(body.joints(motion).float().numpy() for motion in motions)
-    return Gallery(
-        dataset,
-        method,
-        origin,
-        tower,
-        body.fps,
-        clips=tuple(item.clip for item in items),
-        captions=tuple(item.caption for item in items),
-        individual=tuple(item.individual for item in items if item.individual),
-        joints=joints,
-        floor=tuple(floor_under(one, body) for one in joints),
-    )
+    return {
+        "fps": body.fps,
+        "clips": tuple(item.clip for item in items),
+        "captions": tuple(item.caption for item in items),
+        "individual": tuple(item.individual for item in items if item.individual),
+        "joints": joints,
+        "floor": tuple(floor_under(one, body) for one in joints),
+    }

@@ -187,9 +187,9 @@ def _study(rows: pd.DataFrame) -> str:
         f"{', '.join(map(label_of, measured.clip_seconds))}; those of the other {others} rows are in proportion to "
         "their multiply-accumulates, and half the frames count as half the time. Stages that read data follow the fits "
         "above. Trainings before a row's and those of evaluators are in no column, and in the length on several "
-        "devices with their time limit. Memory is the most that a measured training needs on its device, and the most "
-        "that a stage that reads data holds. On a GPU, divide training and sampling by its speed-up over this "
-        "processor, which is not known."
+        "devices with their time limit. Memory is the most that a training needs on its device, extrapolated from "
+        "measured ones with fewer clips, and the most that a stage that reads data holds. On a GPU, divide training "
+        "and sampling by its speed-up over this processor, which is not known."
     )
     return f"## A whole study\n\n{text}\n\n{grid(head, body)}"
 

@@ -68,7 +68,6 @@ def run(config: Config, job: Job) -> tuple[Path, str]:
             labels={name: one.label for name, one in study.variants.items()},
             lineage=lineage,
             claims=claims,
-            claims_file=str(path("claims", profile=config.profile)),
             downloads=_downloads(page, [*inputs, *([printed] if printed else [])]),
         )
         files.write_text(page, render(report))

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from evaluators.results import REAL
 from intermamba.names import dataset_name, origin_name, reference_name, revision_name
+from intermamba.paths import path
 from intermamba.render.people import PERSON_COLOURS, RADII
 from intermamba.skeleton import BODY, BODY_PARENTS
 from workflow.cells import ARROWS, MISSING, SIGNS, Block, Cell, Column, Table
@@ -78,8 +79,6 @@ class Report:
     lineage: Lineage
     claims: pd.DataFrame
     """``claims.csv``."""
-    claims_file: str
-    """Path of ``claims.csv``."""
     downloads: Sequence[Download] = ()
 
 
@@ -110,9 +109,8 @@ def render(report: Report) -> str:
         anchors={one.name: f"table{one.number}" for one in report.tables}
         | {one.name: one.name for one in report.pictures},
         tables=tables,
-        claims_number=claims.number,
-        claims_caption=claims.caption,
-        claims_notes=claims.notes,
+        claims_table=claims,
+        claims_file=path("claims", profile=report.profile),
         claims=topics(report.claims),
         balance=balance(report.claims),
         style=Markup(sources["style.css"]),  # noqa: S704 - this project's file
