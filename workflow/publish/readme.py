@@ -22,6 +22,7 @@ from workflow.graph.stages import table
 from workflow.publish import (
     captions,
     commands,
+    components,
     gpu,
     kernels,
     learning,
@@ -263,6 +264,7 @@ _PARTS: dict[str, Callable[[], str]] = {
     "commands": commands.render,
     "towers": text_towers.render,
     "captions": captions.render,
+    "components": components.render,
     "learning": learning.render,
     "noise": learning.noise,
     "processor": processor.render,
@@ -282,7 +284,7 @@ DOCUMENTS = {
     Path("docs/explanation/speed.md"): ("processor",),
     Path("docs/explanation/scale.md"): ("scale",),
     Path("docs/explanation/power.md"): ("power",),
-    Path("docs/explanation/levers.md"): ("levers",),
+    Path("docs/explanation/levers.md"): ("levers", "components"),
     Path("docs/explanation/time.md"): ("stages",),
 }
 """Documents with generated parts, and the names of these parts."""
