@@ -16,7 +16,18 @@ from intermamba.errors import ConfigError, StateError
 from intermamba.paths import COMMITTED, path
 from intermamba.provenance import recorded
 from workflow.cells import signed
-from workflow.publish import gpu, learning, levers, paper_size, publish, readme, records, text_towers
+from workflow.publish import (
+    captions,
+    components,
+    gpu,
+    learning,
+    levers,
+    paper_size,
+    publish,
+    readme,
+    records,
+    text_towers,
+)
 
 VARIANTS = ablations.load()
 
@@ -233,6 +244,34 @@ def test_levers_are_shown_beside_ground_truth(tree: Path) -> None:
     assert "| (ground truth) | — | — | — | — | 0.800 | 1.000 | 0.2 | — | — |" in text
     assert "| InterMamba | as is | 1 | 3000 | 0.100 | 0.400 | 0.500 | 100.0 | 0.700 | 0.060 |" in text
     assert "| InterMamba | width 128 | 1 | 3000 | 0.100 | 0.600 | 0.750 | 80.0 | 0.750 | 0.030 |" in text
+
+
+def test_use_of_captions_is_a_table(tree: Path) -> None:
+    rows = [("rig", 0, 900, "own", 30.0), ("rig", 0, 900, "other", 30.3), ("mdm", 0, 900, "own", 0.2)]
+    rows += [("mdm", 0, 900, "other", 0.3), ("mdm", 1, 900, "own", 0.4), ("mdm", 1, 900, "other", 0.45)]
+    captions.MEASURED.unlink(missing_ok=True)
+    assert captions.render() == ""
+    with recorded("captions", [captions.MEASURED]):
+        frame = pd.DataFrame(rows, columns=["method", "training_seed", "level", "caption", "error"])
+        files.write_csv(captions.MEASURED, frame.assign(dataset="interhuman"))
+    text = captions.render()
+    assert "| InterHuman | Seeds | level 900 |" in text
+    assert "| RIG | 1 | 30.000 (+1%) |" in text
+    assert "| MDM | 2 | 0.300 (+25%) |" in text
+
+
+def test_what_denoisers_cannot_repeat_is_beside_components(tree: Path) -> None:
+    rows = [("components", 0, None, 0.66, 96.0), ("components", 8, None, 0.17, 95.0)]
+    rows += [("mdm", None, 0, 0.11, 94.0), ("mdm", None, 1, 0.13, 96.0)]
+    components.MEASURED.unlink(missing_ok=True)
+    assert components.render() == ""
+    with recorded("components", [components.MEASURED]):
+        frame = pd.DataFrame(rows, columns=["method", "kept", "training_seed", "error", "pelvis"])
+        files.write_csv(components.MEASURED, frame.assign(dataset="interx"))
+    text = components.render()
+    assert "| the mean frame | — | 0.660 | 96.0 |" in text
+    assert "| 8 components | — | 0.170 | 95.0 |" in text
+    assert "| MDM | 2 | 0.120 | 95.0 |" in text
 
 
 def test_rows_of_several_sessions_name_their_code(tmp_path: Path) -> None:
