@@ -64,7 +64,7 @@ def test_tables_follow_from_the_metrics_of_the_runs_to_the_byte(finished: Path) 
 
 FEWER = {
     ("interhuman", "intermamba_printed"): 1,
-    ("interx", "intermamba_long"): 1,
+    ("interx", "intermamba_long"): 2,
     ("interx", "intermamba_longer"): 1,
 }
 """Rows with fewer trainings than three."""
@@ -145,7 +145,7 @@ def test_no_box_of_the_pdf_is_wider_than_the_page_and_tables_come_in_order(repor
         cwd=document.parent, capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:]
-    assert not re.findall(r"Overfull \\hbox.*", done.stdout)
+    assert not re.findall(r"Overfull \\[hv]box.*", done.stdout)
     numbers = re.findall(r"tables/(\w+)\.tex", document.read_text())
     own = ["sensitivity", "consistency", "claims", "physical", "newer_methods", "copying"]
     assert numbers == [*(f"table{number}" for number in range(1, 6)), *own]

@@ -9,6 +9,8 @@ from workflow.cells import ARROWS, SIGNS, Block, Cell, Column, Row, Table
 
 WIDE = 7
 """Columns that fit the text width in footnote size; a table with more is set smaller."""
+LONG = 34
+"""Rows that fit a page in footnote size, with the notes; a table with more is set smaller and closer."""
 
 _SPECIAL = str.maketrans(
     {
@@ -71,12 +73,14 @@ def table(value: Table) -> str:
     """
     if value.of_words:
         return _of_words(value)
-    size = "footnotesize" if len(value.columns) <= WIDE else "scriptsize"
+    long = sum(len(block.rows) for block in value.blocks) > LONG
+    size = "scriptsize" if long or len(value.columns) > WIDE else "footnotesize"
+    stretch = 1.0 if long else 1.15
     columns = f"l{'c' * len(value.columns)}@{{}}"
     lines = [
         f"% Table {value.number}. Made by `intermamba tables`; edits are overwritten. Needs booktabs and graphicx.",
         r"\begin{table}",
-        rf"\centering\{size}\setlength{{\tabcolsep}}{{2pt}}\renewcommand{{\arraystretch}}{{1.15}}",
+        rf"\centering\{size}\setlength{{\tabcolsep}}{{2pt}}\renewcommand{{\arraystretch}}{{{stretch}}}",
         # The number is the paper's, also where only some of the tables are included.
         rf"\setcounter{{table}}{{{value.number - 1}}}",
         rf"\caption{{{escape(value.caption)}}}",
