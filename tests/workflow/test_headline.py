@@ -67,9 +67,7 @@ def test_a_row_does_not_lead_by_its_seeds(tree: Path) -> None:
     study, metrics = results({"intermamba": good, "intergen": [one - 0.1 for one in good], IDEA: [0.45, 0.46, 0.45]})
     found = headline(Compared(study, metrics, "interhuman"))
     assert found is not None
-    start = (
-        "At the 3 training seeds that they all have, My idea & 100% of_it (0.453) has the highest R-precision (top 3)."
-    )
+    start = "At the 3 training seeds in common, My idea & 100% of_it (0.453) has the highest R-precision (top 3)."
     assert found.sentences[0].startswith(start)
     assert [bar.label for bar in found.bars if bar.leads] == ["My idea & 100% of_it"]
     assert all(bar.low < bar.value < bar.high for bar in found.bars)

@@ -285,7 +285,7 @@ def _best(study: Study, found: Ranking, metric: str, among: str) -> str:
     name = "R-precision (top 3)" if metric == PRECISION else METRICS[metric].label
     best = "highest" if METRICS[metric].direction == "up" else "lowest"
     several = "of the rows trained several times, " if found.surpassed else ""
-    seeds = f"at the {found.seeds} training seeds that they all have, " if found.partial else ""
+    seeds = f"at the {found.seeds} training seeds in common, " if found.partial else ""
     start = f"{among}{several}{seeds}"
     start = start[:1].upper() + start[1:]
     first, *others = [f"{study.label(one)} ({printed(found.values[one], metric)})" for one in found.leaders]

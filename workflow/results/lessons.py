@@ -176,6 +176,12 @@ def _recipe(results: Results) -> Iterator[str]:
 
 
 def _length_of_training(results: Results) -> Iterator[str]:
+    if said := list(_longer(results)):
+        yield from said
+        yield "Two lengths are compared at the training seeds that both have."
+
+
+def _longer(results: Results) -> Iterator[str]:
     study = results.study
     for dataset in study.config.runs:
         real = study.mean(dataset, "reference", REAL, PRECISION)
@@ -190,8 +196,7 @@ def _length_of_training(results: Results) -> Iterator[str]:
                     f"an R-precision (top 3) of {printed(other, PRECISION)} instead of {printed(own, PRECISION)}, "
                     f"{other / real:.0%} of the ground truth's instead of {own / real:.0%}"
                     f"{f', a difference of {change},' if change else ''} and an FID of {printed(far, DISTANCE)} "
-                    f"instead of {printed(near, DISTANCE)}, at the training seeds that both have."
-                    f"{'' if change else FEW}"
+                    f"instead of {printed(near, DISTANCE)}.{'' if change else FEW}"
                 )
         yield from _as_long(results, dataset)
 
