@@ -8,13 +8,12 @@ motion that follows from its prediction. What is in the output already is not me
 """
 
 import argparse
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import torch
-from measuring import measuring_code
+from measuring import in_run, measuring_code
 
 from intermamba import files
 from intermamba.checkpoints import trained as checkpoints
@@ -40,9 +39,7 @@ def main() -> None:
     arguments.add_argument("--dataset", default="interhuman")
     arguments.add_argument("--output", type=Path, required=True)
     asked = arguments.parse_args()
-    output = asked.output.resolve()
-    os.chdir(asked.run)  # paths of a run are relative
-    output = Path(os.path.relpath(output))  # a record names no place of the machine
+    output = in_run(asked.run, asked.output)
     config = load(asked.profile)
     torch.set_num_threads(config.runtime.threads)
     done = [pd.read_csv(output)] if output.exists() else []

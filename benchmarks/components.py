@@ -9,13 +9,12 @@ single frames and persons in the training split. What is in the output already i
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import pandas as pd
 import torch
 from jaxtyping import Float
-from measuring import measuring_code
+from measuring import in_run, measuring_code
 from torch import Tensor
 
 from intermamba import files
@@ -48,9 +47,7 @@ def main() -> None:
     arguments.add_argument("rows", nargs="*")
     arguments.add_argument("--output", type=Path, required=True)
     asked = arguments.parse_args()
-    output = asked.output.resolve()
-    os.chdir(asked.run)  # paths of a run are relative
-    output = Path(os.path.relpath(output))  # a record names no place of the machine
+    output = in_run(asked.run, asked.output)
     config = load(asked.profile)
     torch.set_num_threads(config.runtime.threads)
     done = [pd.read_csv(output)] if output.exists() else []

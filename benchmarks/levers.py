@@ -11,7 +11,6 @@ that is chosen by this table is not chosen on it.
 import argparse
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any, Literal
 
 import pandas as pd
 import torch
-from measuring import Measurement, measuring_code
+from measuring import Measurement, in_run, measuring_code
 from pydantic import BaseModel, ConfigDict
 
 from evaluators.sources import OnePerCaption, RealSource, ShuffledSource
@@ -77,10 +76,8 @@ def main() -> None:
     arguments.add_argument("--only", nargs="+", help="names of levers")
     arguments.add_argument("--repeats", type=int, default=5)
     asked = arguments.parse_args()
-    output = asked.output.resolve()
     known = checked(Levers, read_yaml(LEVERS), str(LEVERS))
-    os.chdir(asked.run)  # the stages' paths are relative
-    output = Path(os.path.relpath(output))  # a record names no place of the machine
+    output = in_run(asked.run, asked.output)
     base = load(asked.profile, changes=known.base)
     torch.set_num_threads(base.runtime.threads)
     for name in asked.only or known.levers:

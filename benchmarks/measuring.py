@@ -1,5 +1,6 @@
 """What measurements of finished trainings share: one evaluator for all of them, and what it says of ground truth."""
 
+import os
 from contextlib import chdir
 from pathlib import Path
 from typing import Literal
@@ -70,6 +71,15 @@ class Measurement:
         seed = root(self.config, self.dataset)
         found = evaluation.evaluate(self.evaluator, self.protocol, self.real, {"": source}, seed, beside=beside)
         return found.drop(columns=["method", "repeat_seed"])
+
+
+def in_run(run: Path, output: Path) -> Path:
+    """Work in the folder of a run, whose paths are relative. Returns ``output`` as seen from there: then its record
+    names no place of the machine.
+    """
+    output = output.resolve()
+    os.chdir(run)
+    return Path(os.path.relpath(output))
 
 
 def references(run: Path, config: Config, dataset: Dataset) -> pd.DataFrame:
