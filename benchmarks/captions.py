@@ -13,13 +13,11 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from measuring import in_run, measuring_code
+from measuring import batch_of, in_run, unmeasured
 
 from intermamba import files
-from intermamba.checkpoints import trained as checkpoints
 from intermamba.checkpoints.trained import Trained
 from intermamba.config import Config, load
-from intermamba.data.dataset import ClipDataset, collate
 from intermamba.data.splits import SplitFile
 from intermamba.diffusion import Diffusion
 from intermamba.models import find
@@ -44,14 +42,10 @@ def main() -> None:
     torch.set_num_threads(config.runtime.threads)
     done = [pd.read_csv(output)] if output.exists() else []
     with recorded("captions", [output], [], config.model_dump(mode="json")) as notes:
-        for variant, seed in (row.split(":") for row in asked.rows):
-            weights = path("weights", profile=asked.profile, dataset=asked.dataset, variant=variant, seed=int(seed))
-            about = {"dataset": asked.dataset, "method": variant, "training_seed": int(seed)}
-            about |= {"weights": files.sha256(weights), "measured_by": measuring_code()}
-            if not any((one["weights"] == about["weights"]).any() for one in done):
-                found = pd.DataFrame(errors(config, checkpoints.load(weights)), columns=["level", "caption", "error"])
-                done.append(found.assign(**about))
-                files.write_csv(output, pd.concat(done))
+        for labels, trained in unmeasured(asked.rows, config, asked.dataset, done):
+            found = pd.DataFrame(errors(config, trained), columns=["level", "caption", "error"])
+            done.append(found.assign(**labels))
+            files.write_csv(output, pd.concat(done))
         notes["run"] = asked.run.name
 
 
@@ -65,9 +59,7 @@ def errors(config: Config, trained: Trained) -> Iterator[tuple[int, str, float]]
     row, where = find(trained.variant), {"profile": config.profile, "dataset": trained.dataset}
     if not row.method.diffuses:
         raise SystemExit(f"error: {row.name} has no noise levels.")
-    settings = config.datasets[trained.dataset]
-    clips = ClipDataset(SplitFile(path("split", split="val", **where)), settings, "fixed", config.seed)
-    batch = collate([clips[0, index] for index in range(len(clips))], settings.max_frames)
+    batch = batch_of(SplitFile(path("split", split="val", **where)), config, config.seed)
     motion = (batch.motion - trained.mean) / trained.std * batch.mask[:, :, None, None]
     model, generator = trained.model.eval(), torch.Generator().manual_seed(config.seed)
     own = conditions(model, TextCache(path("text", **where)), batch.caption, batch.individual)

@@ -3,9 +3,9 @@
     python benchmarks/components.py RUN PROFILE DATASET [ROW:SEED ...] --output docs/bench/components.csv
 
 RUN is a folder with the data of the profile, and trainings of the rows. A denoiser of clean motions gets validation
-clips without noise (noise step 0), and has only to repeat them. ``error`` is the mean square error of normalised
-features, ``pelvis`` the root mean square distance of the persons' pelvises in centimetres. Components are those of
-single frames and persons in the training split. What is in the output already is not measured again.
+clips with the noise of step 0, next to none, and has only to repeat them. ``error`` is the mean square error of
+normalised features, ``pelvis`` the root mean square distance of the persons' pelvises in centimetres. Components are
+those of single frames and persons in the training split. What is in the output already is not measured again.
 """
 
 import argparse
@@ -14,15 +14,14 @@ from pathlib import Path
 import pandas as pd
 import torch
 from jaxtyping import Float
-from measuring import in_run, measuring_code
+from measuring import batch_of, in_run, measuring_code, unmeasured
 from torch import Tensor
 
 from intermamba import files
-from intermamba.checkpoints import trained as checkpoints
 from intermamba.checkpoints.trained import Trained
 from intermamba.config import Config, load
 from intermamba.data import normalisation
-from intermamba.data.dataset import Batch, ClipDataset, collate
+from intermamba.data.dataset import Batch
 from intermamba.data.splits import SplitFile
 from intermamba.diffusion import Diffusion
 from intermamba.models import find
@@ -57,13 +56,9 @@ def main() -> None:
         if not any((one["dataset"] == asked.dataset).any() for one in done):
             found = components(config, asked.dataset, body)
             done.append(pd.DataFrame(found, columns=["kept", "error", "pelvis"]).assign(**about, method="components"))
-        for variant, seed in (row.split(":") for row in asked.rows):
-            weights = path("weights", profile=asked.profile, dataset=asked.dataset, variant=variant, seed=int(seed))
-            digest = files.sha256(weights)
-            if not any((one["weights"] == digest).any() for one in done if "weights" in one):
-                error, pelvis = repeated(config, checkpoints.load(weights), body)
-                row = {"method": variant, "training_seed": int(seed), "weights": digest}
-                done.append(pd.DataFrame([about | row | {"error": error, "pelvis": pelvis}]))
+        for labels, trained in unmeasured(asked.rows, config, asked.dataset, done):
+            error, pelvis = repeated(config, trained, body)
+            done.append(pd.DataFrame([labels | {"error": error, "pelvis": pelvis}]))
         files.write_csv(output, pd.concat(done))
         notes["run"] = asked.run.name
 
@@ -73,10 +68,7 @@ def split(config: Config, dataset: str, name: str) -> SplitFile:
 
 
 def clips(config: Config, dataset: str, name: str, count: int | None = None) -> Batch:
-    """The first clips of a split, cut as in evaluation."""
-    settings = config.datasets[dataset]
-    found = ClipDataset(split(config, dataset, name), settings, "fixed", derive(config.seed, "components"))
-    return collate([found[0, index] for index in range(count or len(found))], settings.max_frames)
+    return batch_of(split(config, dataset, name), config, derive(config.seed, "components"), count)
 
 
 def components(config: Config, dataset: str, body: Representation) -> list[tuple[int, float, float]]:

@@ -1,9 +1,10 @@
 """What measurements of finished trainings share: one evaluator for all of them, and what it says of ground truth."""
 
 import os
+from collections.abc import Iterator, Sequence
 from contextlib import chdir
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -13,7 +14,10 @@ from evaluators.evaluation import Beside, Source
 from evaluators.evaluator import fingerprint
 from evaluators.sources import RealSource
 from intermamba import files
+from intermamba.checkpoints import trained as checkpoints
+from intermamba.checkpoints.trained import Trained
 from intermamba.config import Config, Dataset
+from intermamba.data.dataset import Batch, ClipDataset, collate
 from intermamba.data.splits import SplitFile
 from intermamba.generate import MotionGenerator
 from intermamba.names import revision_name
@@ -80,6 +84,25 @@ def in_run(run: Path, output: Path) -> Path:
     output = output.resolve()
     os.chdir(run)
     return Path(os.path.relpath(output))
+
+
+def unmeasured(
+    rows: Sequence[str], config: Config, dataset: Dataset, done: Sequence[pd.DataFrame]
+) -> Iterator[tuple[dict[str, Any], Trained]]:
+    """Labels and weights of the trainings ``ROW:SEED`` of which ``done`` has no numbers; in the run's folder."""
+    for variant, seed in (row.split(":") for row in rows):
+        weights = path("weights", profile=config.profile, dataset=dataset, variant=variant, seed=int(seed))
+        digest = files.sha256(weights)
+        if not any((one["weights"] == digest).any() for one in done if "weights" in one):
+            labels = {"dataset": dataset, "method": variant, "training_seed": int(seed), "weights": digest}
+            yield {**labels, "measured_by": measuring_code()}, checkpoints.load(weights)
+
+
+def batch_of(split: SplitFile, config: Config, seed: int, count: int | None = None) -> Batch:
+    """The first ``count`` clips of a split, or all, cut as in evaluation, as one batch."""
+    settings = config.datasets[split.dataset]
+    clips = ClipDataset(split, settings, "fixed", seed)
+    return collate([clips[0, index] for index in range(count or len(clips))], settings.max_frames)
 
 
 def references(run: Path, config: Config, dataset: Dataset) -> pd.DataFrame:

@@ -18,14 +18,13 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from measuring import Measurement, measuring_code
+from measuring import Measurement, batch_of, measuring_code
 from torch import Tensor
 
 from intermamba import files
 from intermamba.checkpoints import trained as checkpoints
 from intermamba.checkpoints.trained import Trained
 from intermamba.config import Config, DiffusionConfig, load
-from intermamba.data.dataset import ClipDataset, collate
 from intermamba.data.splits import SplitFile
 from intermamba.diffusion import Diffusion
 from intermamba.generate import MotionGenerator
@@ -78,10 +77,9 @@ def main() -> None:
 @torch.inference_mode()
 def predicted(run: Path, config: Config, trained: Trained) -> Iterator[tuple[str, str, float]]:
     """Measure, step and value of predictions for validation clips."""
-    model, settings = trained.model.eval(), config.datasets[trained.dataset]
+    model = trained.model.eval()
     where = {"profile": config.profile, "dataset": trained.dataset}
-    clips = ClipDataset(SplitFile(run / path("split", split="val", **where)), settings, "fixed", 0)
-    batch = collate([clips[0, index] for index in range(CLIPS)], settings.max_frames)
+    batch = batch_of(SplitFile(run / path("split", split="val", **where)), config, 0, CLIPS)
     mask, generator = batch.mask, torch.Generator().manual_seed(0)
     motion = (batch.motion - trained.mean) / trained.std * mask[:, :, None, None]
     cond = conditions(model, text(config, trained), batch.caption, batch.individual)
