@@ -11,6 +11,9 @@ properties of the official code are kept, for parity:
 
 Where the official code divides by a norm it can return NaN (both hips at one point, persons facing exactly opposite
 ways); here directions and quaternions are normalised with a floor.
+
+``positions`` is MDM's [Tevet et al. 2023, Eq. 3], not InterGen's: without a weight it is left out. Where features are
+rotations, as Inter-X's, the other terms leave the place of a person to three of 336 features.
 """
 
 from functools import cache
@@ -80,8 +83,7 @@ def interaction_losses(
 
     apart, truly_apart = _distances(predicted), _distances(true)
 
-    squared = (prediction - target).square().mean(-1)  # (B, T, P)
-    simple = (squared * real[..., None]).sum() / (frames * squared.shape[2] + _EPSILON)
+    simple = _over_frames((prediction - target).square().mean(-1), real, frames)
     each, steps = (real, active, clips), (real[:, :-1], active, clips)
 
     terms = {
@@ -93,7 +95,17 @@ def interaction_losses(
         "joint_affinity": weights.joint_affinity * _damped(_joint_affinity(apart, truly_apart), *each),
         "relative_orientation": weights.relative_orientation * _orientation(predicted, true, real, frames, clips),
     }
+    if weights.positions:
+        offset = (predicted - true).square().mean((-2, -1))
+        terms["positions"] = weights.positions * _over_frames(offset, real, frames)
     return terms | {"total": torch.stack(list(terms.values())).sum()}
+
+
+def _over_frames(
+    loss: Float[Tensor, "B T P"], real: Float[Tensor, "B T"], frames: Float[Tensor, ""]
+) -> Float[Tensor, ""]:
+    """Mean over the real frames of the batch and over persons."""
+    return (loss * real[..., None]).sum() / (frames * loss.shape[2] + _EPSILON)
 
 
 def _damped(
