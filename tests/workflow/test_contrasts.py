@@ -138,7 +138,7 @@ def test_paired_and_unpaired_are_scipys():
 
 
 def test_no_scatter_at_all():
-    assert paired([2.0, 2.0]) == Contrast(2.0, 2.0, 2.0, 0.0, 0.0)
+    assert paired([2.0, 2.0]) == Contrast(2.0, 2.0, 2.0, 0.0, 0.0, freedom=1.0)
     assert paired([0.0, 0.0]).p == 1.0
 
 
@@ -185,3 +185,17 @@ def test_a_side_trained_once_is_refused():
     for ask in (lambda: blocks.difference("m0", "m2"), lambda: blocks.against("m2", 0.0)):
         with pytest.raises(ValueError, match="trained once"):
             ask()
+
+
+@pytest.mark.parametrize("size", [0.5, -0.5])
+def test_an_effect_of_the_papers_size_is_rejected_as_by_scipy(size):
+    values = np.sign(size) * np.array([0.1, 0.3, 0.05, 0.22])
+    found = paired(list(values)).falls_short_of(size)
+    assert found == pytest.approx(stats.ttest_1samp(values, size, alternative="less" if size > 0 else "greater").pvalue)
+    assert paired(list(values)).falls_short_of(-size) < 0.001  # it lies on the other side
+    assert paired(list(values)).falls_short_of(size / 100) > 0.9  # it lies beyond that
+
+
+def test_without_scatter_an_effect_is_smaller_or_it_is_not():
+    same = paired([0.2, 0.2])
+    assert [same.falls_short_of(size) for size in (0.3, 0.2, 0.1)] == [0.0, 1.0, 1.0]

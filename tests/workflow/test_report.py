@@ -178,12 +178,12 @@ def test_claims_are_told_in_sentences_and_rounded(finished: Config, page: str, m
         "dataset": "interhuman", "metric": "top1", "first": "intermamba", "second": "intergen", "expected": "higher",
         "paper_first": 0.475, "paper_second": 0.371,
         "value_first": 0.21, "value_second": 0.25, "effect": -0.04, "scale": "difference", "low": -0.06, "high": -0.02,
-        "p": 0.0061, "p_corrected": 0.0123, "p_alone": 0.2, "trainings": "3, 3", "verdict": "does not hold",
-        "note": None,
+        "p": 0.0061, "p_corrected": 0.0123, "p_alone": 0.2, "p_smaller": 0.5, "trainings": "3, 3",
+        "verdict": "does not hold", "note": None,
     }  # fmt: skip
     more = row | {"claim": "It is faster", "effect": 0.5, "scale": "ratio", "low": 0.4, "high": 0.6, "verdict": "holds"}
     unknown = row | {"claim": "C", "topic": "Else", "verdict": "inconclusive", "note": "one training."}
-    unknown |= dict.fromkeys(("effect", "low", "high", "p_corrected", "p_alone", "trainings"))
+    unknown |= dict.fromkeys(("effect", "low", "high", "p_corrected", "p_alone", "p_smaller", "trainings"))
     frame = pd.DataFrame([row, more, more, unknown])
     text = render(replace(caught[0], claims=frame))
     for piece in (

@@ -106,6 +106,7 @@ def study() -> str:
         f"{_about(facts(config), config)}\n\n{_sentences(results)}\n\n{first}## What the study shows\n\n{learned}\n\n"
         f"## The paper's claims, here\n\n{balance(claims)}. 'Inconclusive' is not evidence against the paper. "
         "'Holds' and 'does not hold': p below 0.05, Holm-corrected across the claims; in brackets without correction. "
+        "'Smaller': an effect as large as the paper's is rejected, whether there is one is open. "
         "Intervals are not corrected, so a claim can be inconclusive although its interval excludes no effect (0 or "
         "×1). The paragraphs at the top correct only for the choice of a dataset's best row, so they can separate two "
         "rows whose claim is inconclusive. Effects are differences, or "

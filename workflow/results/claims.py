@@ -35,7 +35,7 @@ from workflow.results.contrasts import (
 )
 from workflow.results.reproduced import PRECISIONS, Sizes, Study, read
 
-Verdict = Literal["holds", "does not hold", "inconclusive", "by construction", "not run"]
+Verdict = Literal["holds", "does not hold", "smaller", "inconclusive", "by construction", "not run"]
 Expected = Literal["higher", "lower", "no higher", "steadier"]
 
 COMPARABLE = (*PRECISIONS, DISTANCE)
@@ -45,7 +45,7 @@ MIXED = 5
 COLUMNS = (
     "id", "topic", "claim", "where", "of_paper", "dataset", "metric", "first", "second", "expected", "paper_first",
     "paper_second", "value_first", "value_second", "effect", "scale", "low", "high", "p", "p_corrected", "p_alone",
-    "trainings", "verdict", "note",
+    "p_smaller", "trainings", "verdict", "note",
 )  # fmt: skip
 """Columns of ``claims.csv``."""
 
@@ -99,10 +99,15 @@ class Quality(_Claim):
     metric: str
     methods: tuple[str, str]
 
-    def printed(self) -> tuple[float, float] | None:
-        """The paper's numbers, if an effect here can be set beside theirs: of one scale, which no evaluator sets."""
+    def printed(self) -> float | None:
+        """The paper's effect, of FID as a logarithm, if one here can be set beside it: of a scale that no evaluator
+        sets.
+        """
         mixed = self.paper and self.paper.table == MIXED and self.paper.metric != self.metric
-        return None if self.paper is None or self.metric not in COMPARABLE or mixed else self.paper.numbers()
+        if self.paper is None or self.metric not in COMPARABLE or mixed:
+            return None
+        first, second = self.paper.numbers()
+        return float(np.log(first / second)) if self.metric == DISTANCE else first - second
 
 
 class Cost(_Claim):
@@ -148,6 +153,8 @@ class Finding:
     p_corrected: float | None = None
     p_alone: float | None = None
     """The p-value of a t-test on the two rows alone, seed by seed, without the scatter of the others."""
+    p_smaller: float | None = None
+    """One-sided p-value of an effect as large as the paper's; corrected by :func:`decide`."""
 
 
 def run(config: Config, job: Job) -> None:
@@ -174,7 +181,9 @@ def load(file: Path) -> list[Claim]:
 
 
 def decide(claims: Sequence[Claim], study: Study, metrics: pd.DataFrame, weights: pd.DataFrame) -> list[Finding]:
-    """A finding for each claim; p-values are corrected over all claims that they decide (Holm)."""
+    """A finding for each claim. P-values are corrected over all claims that they decide (Holm): those of no effect
+    together, and those of the paper's effect together.
+    """
     quality = _Quality(study, metrics)
     by_kind: Mapping[str, Callable[[Any], Finding]] = {
         "quality": quality.finding,
@@ -188,36 +197,24 @@ def decide(claims: Sequence[Claim], study: Study, metrics: pd.DataFrame, weights
         for index, one in enumerate(found)
         if one.contrast and not np.isnan(one.contrast.p) and not one.note
     }
+    beside_paper = {index: p for index in tested if (p := found[index].p_smaller) is not None}
+    for index, p in zip(beside_paper, holm(list(beside_paper.values())), strict=True):
+        found[index] = replace(found[index], p_smaller=p)
     for index, p in zip(tested, holm(list(tested.values())), strict=True):
         found[index] = _decided(replace(found[index], p_corrected=p))
     return found
 
 
 def _decided(one: Finding) -> Finding:
-    """With its verdict; where that is none, whether the paper's effect is outside the interval."""
-    verdict = _verdict(one)
-    note = "smaller than the paper's effect." if verdict == "inconclusive" and _smaller_than_printed(one) else ""
-    return replace(one, verdict=verdict, note=note)
-
-
-def _smaller_than_printed(one: Finding) -> bool:
-    """Whether the interval excludes the paper's effect, where the two can be compared."""
-    claim = one.claim
-    if not isinstance(claim, Quality) or (numbers := claim.printed()) is None:
-        return False
-    assert one.contrast is not None
-    first, second = numbers
-    printed = first / second if one.scale == "ratio" else first - second
-    return printed > one.contrast.high if claim.expected == "higher" else printed < one.contrast.low
-
-
-def _verdict(one: Finding) -> Verdict:
     assert one.contrast is not None
     assert one.p_corrected is not None
-    above = one.contrast.effect > (1.0 if one.scale == "ratio" else 0.0)
-    if not distinguishable(one.p_corrected):
-        return "inconclusive"
-    return "holds" if above == (one.claim.expected in ("higher", "steadier")) else "does not hold"
+    if distinguishable(one.p_corrected):
+        above = one.contrast.effect > (1.0 if one.scale == "ratio" else 0.0)
+        as_claimed = above == (one.claim.expected in ("higher", "steadier"))
+        return replace(one, verdict="holds" if as_claimed else "does not hold")
+    if one.p_smaller is not None and distinguishable(one.p_smaller):
+        return replace(one, verdict="smaller", note="smaller than the paper's effect.")
+    return one
 
 
 class _Quality:
@@ -246,9 +243,12 @@ class _Quality:
         except ValueError as error:
             return replace(found, note=f"{error}.")
         note = "" if learned else "neither side is above chance in R-precision (top 3)."
+        printed = claim.printed()
+        smaller = None if printed is None else contrast.falls_short_of(printed)
         by_seed = compared.pivot(index="seed", columns="method", values="value").assign(**{SHUFFLED: level})
         contrast = contrast.exponential() if ratio else contrast
-        return replace(found, contrast=contrast, note=note, p_alone=_alone(by_seed[first] - by_seed[second]))
+        alone = _alone(by_seed[first] - by_seed[second])
+        return replace(found, contrast=contrast, note=note, p_alone=alone, p_smaller=smaller)
 
     def _any_above_chance(self, dataset: str, methods: Sequence[str]) -> bool:
         blocks, chance = Blocks(trainings(self._metrics, dataset, PRECISION)), self._study.chance(dataset, PRECISION)
@@ -350,8 +350,9 @@ def _row(one: Finding) -> dict[str, Any]:
         "low": contrast and _steady(contrast.low),
         "high": contrast and _steady(contrast.high),
         "p": contrast and _steady(contrast.p),
-        "p_corrected": None if one.p_corrected is None else _steady(one.p_corrected),
-        "p_alone": None if one.p_alone is None else _steady(one.p_alone),
+        "p_corrected": one.p_corrected and _steady(one.p_corrected),
+        "p_alone": one.p_alone and _steady(one.p_alone),
+        "p_smaller": one.p_smaller and _steady(one.p_smaller),
         "trainings": one.trainings,
         "verdict": one.verdict,
         "note": one.note,
@@ -371,9 +372,14 @@ def balance(frame: pd.DataFrame) -> str:
 def tally(verdicts: Iterable[str]) -> str:
     """How often each verdict occurs, in words: "3 hold, 1 does not hold"."""
     counts = Counter(verdicts)
-    plural = {"holds": "hold", "does not hold": "do not hold", "inconclusive": "are inconclusive"}
-    plural |= {"by construction": "are true by construction", "not run": "were not run"}
-    single = {"inconclusive": "is inconclusive", "by construction": "is true by construction", "not run": "was not run"}
-    known = [name for name in get_args(Verdict) if name in counts]
-    words = [single.get(name, name) if counts[name] == 1 else plural[name] for name in known]
+    words_of = {
+        "holds": ("holds", "hold"),
+        "does not hold": ("does not hold", "do not hold"),
+        "smaller": ("has a smaller effect than in the paper", "have a smaller effect than in the paper"),
+        "inconclusive": ("is inconclusive", "are inconclusive"),
+        "by construction": ("is true by construction", "are true by construction"),
+        "not run": ("was not run", "were not run"),
+    }
+    known = [name for name in words_of if name in counts]
+    words = [words_of[name][counts[name] > 1] for name in known]
     return ", ".join(f"{counts[name]} {word}" for name, word in zip(known, words, strict=True))

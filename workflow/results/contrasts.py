@@ -10,7 +10,7 @@ logarithms.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -34,10 +34,19 @@ class Contrast:
     """Two-sided p-value of no difference (Student's t)."""
     error: float = math.nan
     """Standard error of the effect; of a ratio, that of its logarithm."""
+    freedom: float = math.nan
+    """Degrees of freedom of Student's t."""
 
     def exponential(self) -> "Contrast":
         """A difference of logarithms as a ratio."""
-        return Contrast(math.exp(self.effect), math.exp(self.low), math.exp(self.high), self.p, self.error)
+        return replace(self, effect=math.exp(self.effect), low=math.exp(self.low), high=math.exp(self.high))
+
+    def falls_short_of(self, size: float) -> float:
+        """One-sided p-value of an effect of ``size`` or more in the direction of ``size``, for a difference."""
+        short = (size - self.effect) * math.copysign(1.0, size)
+        if self.error == 0.0:
+            return float(short <= 0.0)
+        return float(stats.t.sf(short / self.error, self.freedom))
 
 
 def above_chance(against_chance: Contrast) -> bool:
@@ -202,10 +211,10 @@ def holm(p: Sequence[float]) -> list[float]:
 
 def _student(effect: float, error: float, freedom: int) -> Contrast:
     if error == 0.0:
-        return Contrast(effect, effect, effect, 1.0 if effect == 0.0 else 0.0, 0.0)
+        return Contrast(effect, effect, effect, 1.0 if effect == 0.0 else 0.0, 0.0, float(freedom))
     half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
     p = 2.0 * float(stats.t.sf(abs(effect) / error, freedom))
-    return Contrast(effect, effect - half, effect + half, p, error)
+    return Contrast(effect, effect - half, effect + half, p, error, float(freedom))
 
 
 def _indicators(column: pd.Series, levels: Sequence[object]) -> np.ndarray:

@@ -70,13 +70,11 @@ def needed(claims: Sequence[Claim], metrics: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for claim in claims:
-        if not isinstance(claim, Quality) or (numbers := claim.printed()) is None:
+        if not isinstance(claim, Quality) or (effect := claim.printed()) is None:
             continue
         found = trainings(metrics, claim.dataset, claim.metric)
         if found.empty:
             continue
-        first, second = numbers
-        effect = math.log(first / second) if claim.metric == "fid" else first - second
         scatter = Blocks.of(found, claim.metric).scatter
         seeds = seeds_needed(effect, scatter, rows=found["method"].nunique(), tests=len(claims))
         rows.append((claim.claim, claim.dataset, claim.metric, effect, scatter, seeds))

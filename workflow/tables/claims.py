@@ -36,9 +36,12 @@ NOTES = (
     "matters where rows have different ones, and that of FID is a ratio of geometric means.",
     "Tables 4 and 5 of the paper have a column R-precision without its top k. Table 4 is on the scale of top 3, Table "
     "5 mixes scales; the metric named here is the one measured here.",
-    "Holds, does not hold: p below 0.05, corrected. 'Inconclusive' is not evidence against the paper; a verdict needs "
-    "more trainings or other data. Smaller than the paper's effect: the interval excludes it. Two rows are not "
-    "compared if neither is above chance, nor are seconds at other sizes than the paper's.",
+    "Holds, does not hold: p below 0.05, corrected. Smaller than the paper's effect, for the rest: whether there is an "
+    "effect is open, but one as large as the paper's or larger is rejected (one-sided p below 0.05, Holm-corrected "
+    "across all claims whose effect can be set beside the paper's; p_smaller in claims.csv). R-precision of the two is "
+    "among different numbers of motions, so sizes are comparable in their order only. 'Inconclusive' is not evidence "
+    "against the paper; a verdict needs more trainings or other data. Two rows are not compared if neither is above "
+    "chance, nor are seconds at other sizes than the paper's.",
     "By construction: the paper leaves sizes open, and this project chose them by the paper's counts. All verdicts "
     "apply to this profile's data and sizes.",
 )
