@@ -233,6 +233,11 @@ class LossConfig(Section):
     geometric_until: Count
     """Last diffusion step at which the geometric losses, all but ``simple`` and ``positions``, act [InterGen 700]."""
 
+    @property
+    def geometric(self) -> bool:
+        """Whether any term on joints has a weight."""
+        return any(value for name, value in self if name not in ("simple", "geometric_until"))
+
 
 class TrainingConfig(Section):
     """Optimisation of every denoiser."""
@@ -582,6 +587,9 @@ class Config(Section):
     learning_rates: dict[Dataset, dict[str, Annotated[float, Field(gt=0)] | None]] = {}
     """Peak learning rate of a method's rows on one dataset, in place of ``training.learning_rate``; ``null``: that one.
     A rate that trains a method on one dataset can be too high on another."""
+    loss_weights: dict[Dataset, dict[str, dict[str, Any] | None]] = {}
+    """Knobs of ``losses`` that differ for a method's rows on one dataset. InterGen's weights were made for features
+    that hold positions."""
     evaluator: EvaluatorConfig
     """The evaluator of each dataset."""
     protocol: dict[Dataset, str]
@@ -668,10 +676,12 @@ class Config(Section):
                 self.of(method, part)
         if self.profile == "paper" and self.text.tower != "clip":
             raise ValueError(f"text.tower: the paper profile needs the real CLIP weights; {self.text.tower} is refused")
-        for name, rates in self.learning_rates.items():
-            for method in rates:
-                if method not in self.methods:
-                    raise ValueError(unknown("method", method, self.methods, f"learning_rates.{name}"))
+        for section, by_dataset in (("learning_rates", self.learning_rates), ("loss_weights", self.loss_weights)):
+            for name, by_method in by_dataset.items():
+                for method in by_method:
+                    if method not in self.methods:
+                        raise ValueError(unknown("method", method, self.methods, f"{section}.{name}"))
+                    self.of(method, dataset=name)
         for method in self.methods:
             if self.profile == "paper" and (text := self.of(method).text).stand_in:
                 raise ValueError(
@@ -683,7 +693,7 @@ class Config(Section):
     def of(self, method: str, part: str | None = None, dataset: Dataset | None = None) -> "Config":
         """The configuration of a method's rows; with ``part``, of one of the trainings before the row's.
 
-        ``dataset`` is needed for the learning rate of a row, which can differ by dataset.
+        ``dataset`` is needed for the learning rate and the losses of a row, which can differ by dataset.
 
         Raises:
             ValueError: a difference is not a knob, or out of range.
@@ -693,7 +703,10 @@ class Config(Section):
         if part is None:
             rate = self.learning_rates.get(dataset or "", {}).get(method)
             own_rate = {} if rate is None else {"learning_rate": rate}
-            return self.changed({**changes, "training": {**own.training, **own_rate}}, "methods", method)
+            changes["training"] = {**own.training, **own_rate}
+            weights = self.loss_weights.get(dataset or "", {}).get(method) or {}
+            whole = self.changed(changes, "methods", method)
+            return whole.changed({"losses": weights}, "loss_weights", str(dataset), method)
         whole = self.changed({**changes, "training": {}}, "methods", method)
         return whole.changed({"training": own.parts.get(part, {})}, "methods", method, "parts", part)
 
@@ -847,8 +860,9 @@ def load(
         )
     if isinstance(given := values.get("methods") or {}, Mapping):
         values["methods"] = _methods(given, changes, f"{path}, profile {name!r}")
-    if isinstance(rates := values.get("learning_rates") or {}, Mapping):
-        values["learning_rates"] = _rates(rates, values)
+    for section in ("learning_rates", "loss_weights"):
+        if isinstance(given := values.get(section) or {}, Mapping):
+            values[section] = _by_dataset(given, values)
     try:
         return Config.model_validate({"profile": name, **values})
     except ValidationError as error:
@@ -896,11 +910,11 @@ def _methods(given: Mapping[str, Any], profile: Mapping[str, Any], where: str) -
     return found
 
 
-def _rates(given: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def _by_dataset(given: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """An entry for each method on each dataset, so that a training depends on its own alone."""
     everywhere = dict.fromkeys(values.get("methods") or {})
     whole = dict.fromkeys(_section(values, "datasets"), everywhere)
-    return {**whole, **{dataset: _over(everywhere, rates) for dataset, rates in given.items()}}
+    return {**whole, **{dataset: _over(everywhere, own) for dataset, own in given.items()}}
 
 
 def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:

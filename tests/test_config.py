@@ -136,6 +136,13 @@ def test_profiles_say_only_what_they_change() -> None:
         ("learning_rates: {}", "learning_rates: {interxx: {intergen: 1.0e-3}}", ["learning_rates", "interxx"]),
         ("learning_rates: {}", "learning_rates: {interx: {intergen: 0}}", ["learning_rates.interx.intergen", "0"]),
         ("learning_rates: {}", "learning_rates: {interx: 5}", ["learning_rates.interx", "5"]),
+        (
+            "loss_weights: {}",
+            "loss_weights: {interx: {intergem: {simple: 1.0}}}",
+            ["loss_weights.interx", "'intergen'"],
+        ),
+        ("loss_weights: {}", "loss_weights: {interx: {mdm: {smple: 1.0}}}", ["loss_weights.interx.mdm", "smple"]),
+        ("loss_weights: {}", "loss_weights: {interx: {mdm: {simple: -1.0}}}", ["loss_weights.interx.mdm", "-1"]),
     ],
 )
 def test_a_wrong_knob_is_named(tmp_path: Path, old: str, new: str, parts: list[str]) -> None:

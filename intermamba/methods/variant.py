@@ -66,7 +66,7 @@ class Variant(Section):
     def configured(self, config: Config, dataset: Dataset | None = None) -> Config:
         """The configuration of the row: its method's knobs, then those of its recipe.
 
-        ``dataset`` is needed for its learning rate, as in :meth:`~intermamba.config.Config.of`.
+        ``dataset`` is needed for its learning rate and losses, as in :meth:`~intermamba.config.Config.of`.
 
         Raises:
             ConfigError: an entry of the recipe is not a knob, or out of range.

@@ -71,6 +71,8 @@ def interaction_losses(
 ) -> dict[str, Float[Tensor, ""]]:
     """Every weighted term under its name in :class:`LossConfig`, and their sum ``total``.
 
+    Without any weight of a geometric term only ``simple`` is computed.
+
     ``prediction`` and ``target`` are normalised by ``mean`` and ``std``. ``velocity``, ``bone_length`` and
     ``foot_contact`` are the sums of both persons' terms, as in the official total. ``counts`` are those of this batch
     unless it is a share of another one.
@@ -78,16 +80,15 @@ def interaction_losses(
     real = mask.to(prediction.dtype)
     active = (timestep <= weights.geometric_until).to(prediction.dtype)
     frames, clips = counts or Counts(real.sum(), active.sum())
+    terms = {"simple": weights.simple * _over_frames((prediction - target).square().mean(-1), real, frames)}
+    if not weights.geometric:
+        return terms | {"total": terms["simple"]}
+
     predicted = representation.joints(prediction * std + mean)
     true = representation.joints(target * std + mean)
-
     apart, truly_apart = _distances(predicted), _distances(true)
-
-    simple = _over_frames((prediction - target).square().mean(-1), real, frames)
     each, steps = (real, active, clips), (real[:, :-1], active, clips)
-
-    terms = {
-        "simple": weights.simple * simple,
+    terms |= {
         "velocity": weights.velocity * _over_persons(_velocity(predicted, true), *steps),
         "bone_length": weights.bone_length * _over_persons(_bone_length(predicted, true), *each),
         "foot_contact": weights.foot_contact * _over_persons(_foot_contact(predicted), *steps),
@@ -96,8 +97,7 @@ def interaction_losses(
         "relative_orientation": weights.relative_orientation * _orientation(predicted, true, real, frames, clips),
     }
     if weights.positions:
-        offset = (predicted - true).square().mean((-2, -1))
-        terms["positions"] = weights.positions * _over_frames(offset, real, frames)
+        terms["positions"] = weights.positions * _over_frames((predicted - true).square().mean((-2, -1)), real, frames)
     return terms | {"total": torch.stack(list(terms.values())).sum()}
 
 

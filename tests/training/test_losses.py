@@ -131,6 +131,15 @@ def test_positions_are_a_term_only_with_a_weight_and_count_at_every_step():
     assert total == pytest.approx(terms["positions"].item(), rel=1e-4)
 
 
+def test_without_weights_of_geometric_terms_only_the_simple_one_is_computed():
+    prediction, target = batch()
+    nothing = dict.fromkeys(set(LossConfig.model_fields) - {"simple", "geometric_until"}, 0.0)
+    weights, steps = WEIGHTS.model_copy(update=nothing), torch.tensor((10, 700, 701, 950))
+    terms = interaction_losses(prediction, target, MASK, steps, MEAN, STD, InterHuman(), weights)
+    expected = losses(prediction, target)["simple"]
+    assert {name: value.item() for name, value in terms.items()} == {"simple": expected, "total": expected}
+
+
 def test_a_perfect_prediction_costs_only_what_asks_nothing_of_the_target():
     _, target = batch()
     terms = losses(target, target)

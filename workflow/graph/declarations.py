@@ -27,7 +27,8 @@ STUDY = ("summary", "complexity", "complexity_time", "variants", "reported", "pr
 RECIPE = ("text", "diffusion", "methods.{base}", "datasets.{dataset}", "seed")
 """Knobs that weights hold, beside their sizes."""
 LEARNING = (*RECIPE, "training", "model", "losses", "runtime")
-RATE = "learning_rates.{dataset}.{base}"
+OF_DATASET = ("learning_rates.{dataset}.{base}", "loss_weights.{dataset}.{base}")
+"""Knobs of a method's rows on one dataset."""
 PROTOCOL = ("protocol.{dataset}", "datasets.{dataset}", "runtime", "seed")
 TRAINING: Mapping[str, Any] = {"threads": "runtime", "work": "training", "devices": "trained"}
 """Needs of jobs that train; those of others that compute differ in one point each."""
@@ -219,7 +220,7 @@ def _trainings(items: Items, common: Common) -> Iterator[Stage]:
             "training_log": at("training_log"),
             "adaptive_log": at("adaptive_log"),
         },
-        knobs=(*LEARNING, RATE),
+        knobs=(*LEARNING, *OF_DATASET),
         items=items.rows,
         **common.on_run,
         **TRAINING,
