@@ -227,11 +227,8 @@ class LossConfig(Section):
     """Weight of the squared predicted distance of joints that touch in the data, m² [InterGen 3]."""
     relative_orientation: Weight
     """Weight of the squared error of the persons' relative facing, as a quaternion [InterGen 0.01]."""
-    positions: Weight = 0.0
-    """Weight of the squared error of joints' global positions, m², at all diffusion steps [Tevet et al. 2023, Eq. 3;
-    InterGen has no such term]."""
     geometric_until: Count
-    """Last diffusion step at which the geometric losses, all but ``simple`` and ``positions``, act [InterGen 700]."""
+    """Last diffusion step at which the geometric losses, all but ``simple``, act [InterGen 700]."""
 
     @property
     def geometric(self) -> bool:

@@ -21,8 +21,7 @@ from intermamba.paths import record_of
 
 RUNTIME = ("threads", "accelerator", "devices", "nodes", "accumulate")
 """Knobs of ``runtime`` that can change bytes (by rounding); the others never change results."""
-LEFT_OUT: Mapping[str, Mapping[str, Any]] = {"runtime": {"nodes": 1, "accumulate": 1}, "losses": {"positions": 0.0}}
-"""Values at which a record leaves a knob out, so that runs from before the knob remain valid."""
+SINGLE = (("nodes", 1), ("accumulate", 1))
 
 
 @dataclass(frozen=True)
@@ -135,10 +134,9 @@ def values(config: Config, knobs: Iterable[str]) -> dict[str, Any]:
     """Values of the named sections that are set, without the knobs that do not change results."""
     found = {name: config.section(name) for name in knobs}
     if "runtime" in found:
-        found["runtime"] = {name: found["runtime"][name] for name in RUNTIME}
-    for section in LEFT_OUT.keys() & found.keys():
-        left_out = LEFT_OUT[section].items()
-        found[section] = {name: value for name, value in found[section].items() if (name, value) not in left_out}
+        runtime = {name: found["runtime"][name] for name in RUNTIME}
+        # One node and one pass are left out, so that runs from before these knobs remain valid.
+        found["runtime"] = {name: value for name, value in runtime.items() if (name, value) not in SINGLE}
     return {name: value for name, value in found.items() if value is not None}
 
 

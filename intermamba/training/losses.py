@@ -11,9 +11,6 @@ properties of the official code are kept, for parity:
 
 Where the official code divides by a norm it can return NaN (both hips at one point, persons facing exactly opposite
 ways); here directions and quaternions are normalised with a floor.
-
-``positions`` is MDM's [Tevet et al. 2023, Eq. 3], not InterGen's: without a weight it is left out. Where features are
-rotations, as Inter-X's, the other terms leave the place of a person to three of 336 features.
 """
 
 from functools import cache
@@ -96,8 +93,6 @@ def interaction_losses(
         "joint_affinity": weights.joint_affinity * _damped(_joint_affinity(apart, truly_apart), *each),
         "relative_orientation": weights.relative_orientation * _orientation(predicted, true, real, frames, clips),
     }
-    if weights.positions:
-        terms["positions"] = weights.positions * _over_frames((predicted - true).square().mean((-2, -1)), real, frames)
     return terms | {"total": torch.stack(list(terms.values())).sum()}
 
 

@@ -116,19 +116,8 @@ def test_each_term_equals_the_official_one_at_random(seed):
 def test_total_is_the_sum_of_the_terms():
     terms = losses(*batch())
     total = terms.pop("total")
-    assert set(terms) == set(LossConfig.model_fields) - {"geometric_until", "positions"}
+    assert set(terms) == set(LossConfig.model_fields) - {"geometric_until"}
     assert total.item() == pytest.approx(sum(value.item() for value in terms.values()), rel=1e-6)
-
-
-def test_positions_are_a_term_only_with_a_weight_and_count_at_every_step():
-    prediction, target = batch()
-    weights = WEIGHTS.model_copy(update={"positions": 2.0})
-    steps = torch.tensor((10, 700, 701, 950))
-    terms = interaction_losses(prediction, target, MASK, steps, MEAN, STD, InterHuman(), weights)
-    offsets = ((prediction - target) * STD)[..., :66][MASK]
-    assert terms["positions"].item() == pytest.approx(2.0 * offsets.square().mean().item(), rel=1e-5)
-    total = terms["total"].item() - losses(prediction, target)["total"].item()
-    assert total == pytest.approx(terms["positions"].item(), rel=1e-4)
 
 
 def test_without_weights_of_geometric_terms_only_the_simple_one_is_computed():
