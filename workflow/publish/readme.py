@@ -24,6 +24,7 @@ from workflow.publish import (
     commands,
     components,
     gpu,
+    gradients,
     kernels,
     learning,
     levers,
@@ -266,6 +267,7 @@ _PARTS: dict[str, Callable[[], str]] = {
     "towers": text_towers.render,
     "captions": captions.render,
     "components": components.render,
+    "gradients": gradients.render,
     "learning": learning.render,
     "noise": learning.noise,
     "processor": processor.render,
@@ -285,7 +287,7 @@ DOCUMENTS = {
     Path("docs/explanation/speed.md"): ("processor",),
     Path("docs/explanation/scale.md"): ("scale",),
     Path("docs/explanation/power.md"): ("power",),
-    Path("docs/explanation/levers.md"): ("levers", "components"),
+    Path("docs/explanation/levers.md"): ("levers", "gradients", "components"),
     Path("docs/explanation/time.md"): ("stages",),
 }
 """Documents with generated parts, and the names of these parts."""
