@@ -100,7 +100,7 @@ def test_a_learning_rate_of_one_dataset_is_over_its_methods_and_below_its_rows()
 
 def test_loss_weights_of_one_dataset_are_over_its_methods_and_below_its_rows():
     changes = {"loss_weights": {"interx": {"intergen": {"velocity": 2.0}}}}
-    config, intergen = load("study-cpu", changes=changes), ablations.load()["intergen"]
+    config, intergen = load("smoke", changes=changes), ablations.load()["intergen"]
     row = intergen.model_copy(update={"recipe": {"losses": {"velocity": 0.0}}})
     weights = [intergen.configured(config, name).losses for name in ("interhuman", "interx")]
     assert weights[0] == config.losses

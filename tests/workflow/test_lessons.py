@@ -27,14 +27,14 @@ RUNS = {
         "t2m": (0, 1),
         "t2m_given": (0, 1),
     },
-    "interx": {"intermamba": (0, 1), "intermamba_longer": (0, 1), "intergen": (0, 1)},
+    "interx": {"intermamba": (0, 1), "intermamba_geometric": (0, 1), "intergen": (0, 1)},
 }
 MEANS = {
     "intermamba_printed": made_up.MEANS["my_idea_100%"],
     "without_liia": made_up.MEANS["theirs"],
     "intermamba_long": made_up.MEANS["intermamba"],
     "intergen_long": made_up.MEANS["intergen"],
-    "intermamba_longer": made_up.MEANS["intermamba"],
+    "intermamba_geometric": made_up.MEANS["theirs"],
     "t2m": made_up.MEANS["theirs"],
     "t2m_given": tuple(value and 1.1 * value for value in made_up.MEANS["theirs"]),
 }
