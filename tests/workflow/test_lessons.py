@@ -34,7 +34,7 @@ MEANS = {
     "without_liia": made_up.MEANS["theirs"],
     "intermamba_long": made_up.MEANS["intermamba"],
     "intergen_long": made_up.MEANS["intergen"],
-    "intermamba_geometric": made_up.MEANS["my_idea_100%"],
+    "intermamba_geometric": made_up.MEANS["intergen"],
     "t2m": made_up.MEANS["theirs"],
     "t2m_given": tuple(value and 1.1 * value for value in made_up.MEANS["theirs"]),
 }
