@@ -1,52 +1,35 @@
 """Use of captions by denoisers: their error on validation clips by noise level, with the clip's caption and another's.
 
-    python benchmarks/captions.py RUN PROFILE ROW:SEED [ROW:SEED ...] --output docs/bench/captions.csv [--dataset D]
+    python benchmarks/captions.py RUN PROFILE DATASET ROW:SEED [ROW:SEED ...] --output docs/bench/captions.csv
 
 RUN is a folder with trainings of the profile. Where another clip's caption gives the same error, the network does not
 read captions there. The error is that of the clean motion, normalised: of a network that predicts the noise, of the
 motion that follows from its prediction. What is in the output already is not measured again.
 """
 
-import argparse
 from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 import torch
-from measuring import batch_of, in_run, unmeasured
+from measuring import batch_of, measured_rows
 
-from intermamba import files
 from intermamba.checkpoints.trained import Trained
-from intermamba.config import Config, load
+from intermamba.config import Config
 from intermamba.data.splits import SplitFile
 from intermamba.diffusion import Diffusion
 from intermamba.models import find
 from intermamba.models.conditions import conditions
 from intermamba.paths import path
-from intermamba.provenance import recorded
 from intermamba.text.cache import TextCache
 
 LEVELS = (100, 300, 500, 700, 900)
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("run", type=Path)
-    arguments.add_argument("profile")
-    arguments.add_argument("rows", nargs="+")
-    arguments.add_argument("--dataset", default="interhuman")
-    arguments.add_argument("--output", type=Path, required=True)
-    asked = arguments.parse_args()
-    output = in_run(asked.run, asked.output)
-    config = load(asked.profile)
-    torch.set_num_threads(config.runtime.threads)
-    done = [pd.read_csv(output)] if output.exists() else []
-    with recorded("captions", [output], [], config.model_dump(mode="json")) as notes:
-        for labels, trained in unmeasured(asked.rows, config, asked.dataset, done):
-            found = pd.DataFrame(errors(config, trained), columns=["level", "caption", "error"])
-            done.append(found.assign(**labels))
-            files.write_csv(output, pd.concat(done))
-        notes["run"] = asked.run.name
+    with measured_rows(__doc__) as measured:
+        for labels, trained in measured.missing():
+            found = pd.DataFrame(errors(measured.config, trained), columns=["level", "caption", "error"])
+            measured.add(found.assign(**labels))
 
 
 @torch.inference_mode()

@@ -10,7 +10,6 @@ motions. Components are those of single frames and persons in the training split
 measured again.
 """
 
-import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,13 +18,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 from jaxtyping import Float
-from measuring import Measurement, batch_of, in_run, measuring_code, unmeasured
+from measuring import Measurement, batch_of, measured_rows, measuring_code
 from torch import Tensor
 
 from evaluators.sources import OnePerCaption, RealSource
-from intermamba import files
 from intermamba.checkpoints.trained import Trained
-from intermamba.config import Config, load
+from intermamba.config import Config
 from intermamba.data import normalisation
 from intermamba.data.dataset import Batch
 from intermamba.data.splits import SplitFile
@@ -33,7 +31,6 @@ from intermamba.diffusion import Diffusion
 from intermamba.models import find
 from intermamba.models.conditions import conditions
 from intermamba.paths import path
-from intermamba.provenance import recorded
 from intermamba.representation import representation
 from intermamba.seeds import derive
 from intermamba.text.cache import TextCache
@@ -53,29 +50,17 @@ Repeat = Callable[[Batch], Float[Tensor, "B T 2 F"]]
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("run", type=Path)
-    arguments.add_argument("profile")
-    arguments.add_argument("dataset")
-    arguments.add_argument("rows", nargs="*")
-    arguments.add_argument("--output", type=Path, required=True)
-    asked = arguments.parse_args()
-    output = in_run(asked.run, asked.output)
-    config = load(asked.profile, changes=BRIEF)
-    torch.set_num_threads(config.runtime.threads)
-    done = [pd.read_csv(output)] if output.exists() else []
-    with recorded("components", [output], [], config.model_dump(mode="json")) as notes:
-        held = Held(config, asked.dataset)
-        about = {"dataset": asked.dataset, "measured_by": measuring_code(), "evaluator": held.measurement.fingerprint}
-        if not any((one["dataset"] == asked.dataset).any() for one in done):
+    with measured_rows(__doc__, BRIEF) as measured:
+        config, dataset = measured.config, measured.dataset
+        held = Held(config, dataset)
+        about = {"dataset": dataset, "measured_by": measuring_code(), "evaluator": held.measurement.fingerprint}
+        if not any((one["dataset"] == dataset).any() for one in measured.done):
             axes = held.components()
             found = [{"kept": kept, **held.measured(partial(held.projected, axes, kept))} for kept in KEPT]
             found.append(held.measured(held.normalised))
-            done.append(pd.DataFrame(found).assign(**about, method="components"))
-        for labels, trained in unmeasured(asked.rows, config, asked.dataset, done):
-            done.append(pd.DataFrame([labels | about | held.measured(denoised(config, trained))]))
-        files.write_csv(output, pd.concat(done))
-        notes["run"] = asked.run.name
+            measured.add(pd.DataFrame(found).assign(**about, method="components"))
+        for labels, trained in measured.missing():
+            measured.add(pd.DataFrame([labels | about | held.measured(denoised(config, trained))]))
 
 
 class Held:

@@ -7,22 +7,17 @@ Clips are those of validation, and noise levels are drawn as in training. The gr
 network, and its length a mean over several draws. What is in the output already is not measured again.
 """
 
-import argparse
-from pathlib import Path
-
 import pandas as pd
 import torch
-from measuring import batch_of, in_run, unmeasured
+from measuring import batch_of, measured_rows
 
-from intermamba import files
 from intermamba.checkpoints.trained import Trained
-from intermamba.config import Config, load
+from intermamba.config import Config
 from intermamba.data.splits import SplitFile
 from intermamba.diffusion import Diffusion
 from intermamba.models import find
 from intermamba.models.conditions import conditions
 from intermamba.paths import path
-from intermamba.provenance import recorded
 from intermamba.representation import representation
 from intermamba.text.cache import TextCache
 from intermamba.training.losses import interaction_losses
@@ -32,22 +27,9 @@ DRAWS = 5
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("run", type=Path)
-    arguments.add_argument("profile")
-    arguments.add_argument("dataset")
-    arguments.add_argument("rows", nargs="+")
-    arguments.add_argument("--output", type=Path, required=True)
-    asked = arguments.parse_args()
-    output = in_run(asked.run, asked.output)
-    config = load(asked.profile)
-    torch.set_num_threads(config.runtime.threads)
-    done = [pd.read_csv(output)] if output.exists() else []
-    with recorded("gradients", [output], [], config.model_dump(mode="json")) as notes:
-        for labels, trained in unmeasured(asked.rows, config, asked.dataset, done):
-            done.append(gradients(config, trained).assign(**labels))
-            files.write_csv(output, pd.concat(done))
-        notes["run"] = asked.run.name
+    with measured_rows(__doc__) as measured:
+        for labels, trained in measured.missing():
+            measured.add(gradients(measured.config, trained).assign(**labels))
 
 
 def gradients(config: Config, trained: Trained) -> pd.DataFrame:

@@ -1,12 +1,16 @@
 """What measurements of finished trainings share: one evaluator for all of them, and what it says of ground truth."""
 
+import argparse
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import chdir
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+import torch
 
 from evaluators import evaluation, protocol
 from evaluators import evaluator as evaluators
@@ -16,13 +20,13 @@ from evaluators.sources import RealSource
 from intermamba import files
 from intermamba.checkpoints import trained as checkpoints
 from intermamba.checkpoints.trained import Trained
-from intermamba.config import Config, Dataset
+from intermamba.config import Config, Dataset, load
 from intermamba.data.dataset import Batch, ClipDataset, collate
 from intermamba.data.splits import SplitFile
 from intermamba.generate import MotionGenerator
 from intermamba.names import revision_name
 from intermamba.paths import path
-from intermamba.provenance import code_revision
+from intermamba.provenance import code_revision, recorded
 from intermamba.text.cache import TextCache
 from workflow.evaluation.generated import GeneratedSource
 from workflow.evaluation.setup import root
@@ -86,16 +90,55 @@ def in_run(run: Path, output: Path) -> Path:
     return Path(os.path.relpath(output))
 
 
-def unmeasured(
-    rows: Sequence[str], config: Config, dataset: Dataset, done: Sequence[pd.DataFrame]
-) -> Iterator[tuple[dict[str, Any], Trained]]:
-    """Labels and weights of the trainings ``ROW:SEED`` of which ``done`` has no numbers; in the run's folder."""
-    for variant, seed in (row.split(":") for row in rows):
-        weights = path("weights", profile=config.profile, dataset=dataset, variant=variant, seed=int(seed))
-        digest = files.sha256(weights)
-        if not any((one["weights"] == digest).any() for one in done if "weights" in one):
-            labels = {"dataset": dataset, "method": variant, "training_seed": int(seed), "weights": digest}
-            yield {**labels, "measured_by": measuring_code()}, checkpoints.load(weights)
+@dataclass
+class Measured:
+    """A file of measurements of a run's rows, which later calls extend."""
+
+    config: Config
+    dataset: Dataset
+    done: list[pd.DataFrame]
+    _asked: Sequence[str]
+    _output: Path
+
+    def missing(self) -> Iterator[tuple[dict[str, Any], Trained]]:
+        """Labels and weights of the asked trainings of which there are no numbers."""
+        for variant, seed in (row.split(":") for row in self._asked):
+            weights = path(
+                "weights", profile=self.config.profile, dataset=self.dataset, variant=variant, seed=int(seed)
+            )
+            digest = files.sha256(weights)
+            if not any((one["weights"] == digest).any() for one in self.done if "weights" in one):
+                labels = {"dataset": self.dataset, "method": variant, "training_seed": int(seed), "weights": digest}
+                yield {**labels, "measured_by": measuring_code()}, checkpoints.load(weights)
+
+    def add(self, found: pd.DataFrame) -> None:
+        """Write the file anew, with more rows."""
+        self.done.append(found)
+        files.write_csv(self._output, pd.concat(self.done))
+
+
+@contextmanager
+def measured_rows(about: str, changes: Mapping[str, Any] | None = None) -> Iterator[Measured]:
+    """The measurements that the command line ``RUN PROFILE DATASET [ROW:SEED ...] --output FILE`` asks for, recorded.
+
+    Args:
+        about: the script's docstring.
+        changes: differences from the profile.
+    """
+    arguments = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("run", type=Path)
+    arguments.add_argument("profile")
+    arguments.add_argument("dataset")
+    arguments.add_argument("rows", nargs="*")
+    arguments.add_argument("--output", type=Path, required=True)
+    asked = arguments.parse_args()
+    output, name = in_run(asked.run, asked.output), Path(sys.argv[0]).stem
+    config = load(asked.profile, changes=changes)
+    torch.set_num_threads(config.runtime.threads)
+    done = [pd.read_csv(output)] if output.exists() else []
+    with recorded(name, [output], [], config.model_dump(mode="json")) as notes:
+        yield Measured(config, asked.dataset, done, asked.rows, output)
+        notes["run"] = asked.run.name
 
 
 def batch_of(split: SplitFile, config: Config, seed: int, count: int | None = None) -> Batch:
