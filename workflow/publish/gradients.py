@@ -6,7 +6,7 @@ import pandas as pd
 
 from intermamba.models import variants
 from intermamba.names import dataset_name
-from workflow.cells import significant
+from workflow.cells import decimals
 from workflow.publish.records import made_by
 from workflow.tables.markdown import grid
 
@@ -22,7 +22,7 @@ def render() -> str:
     terms = list(measured["term"].unique())
     means = measured.pivot_table("gradient", ["dataset", "method"], "term", sort=False)[terms]
     body = [
-        [f"{variants()[str(method)].label}, {dataset_name(str(dataset))}", *map(significant, lengths)]
+        [f"{variants()[str(method)].label}, {dataset_name(str(dataset))}", *(decimals(length, 3) for length in lengths)]
         for (dataset, method), lengths in zip(means.index, means.to_numpy(), strict=True)
     ]
     return f"{made_by(MEASURED)}.\n\n" + grid(["Row", *(term.replace("_", " ") for term in terms)], body)
