@@ -20,6 +20,7 @@ from workflow.publish import (
     captions,
     components,
     gpu,
+    gradients,
     learning,
     levers,
     paper_size,
@@ -261,17 +262,30 @@ def test_use_of_captions_is_a_table(tree: Path) -> None:
 
 
 def test_what_denoisers_cannot_repeat_is_beside_components(tree: Path) -> None:
-    rows = [("components", 0, None, 0.66, 96.0), ("components", 8, None, 0.17, 95.0)]
+    rows = [("components", 0, None, 0.66, 96.0), ("components", 8, None, 0.17, 95.0), ("components", None, None, 0, 0)]
     rows += [("mdm", None, 0, 0.11, 94.0), ("mdm", None, 1, 0.13, 96.0)]
     components.MEASURED.unlink(missing_ok=True)
     assert components.render() == ""
     with recorded("components", [components.MEASURED]):
         frame = pd.DataFrame(rows, columns=["method", "kept", "training_seed", "error", "pelvis"])
-        files.write_csv(components.MEASURED, frame.assign(dataset="interx"))
+        files.write_csv(components.MEASURED, frame.assign(dataset="interx", body=20.0, top3=0.9, fid=0.1))
     text = components.render()
-    assert "| the mean frame | — | 0.660 | 96.0 |" in text
+    assert "| the mean frame | — | 0.660 | 96.0 | 20.0 | 0.900 | 0.10 |" in text
     assert "| 8 components | — | 0.170 | 95.0 |" in text
+    assert "| the clips themselves | — | 0.000 | 0.0 |" in text
     assert "| MDM | 2 | 0.120 | 95.0 |" in text
+
+
+def test_gradients_are_beside_each_other_by_term(tree: Path) -> None:
+    gradients.MEASURED.unlink(missing_ok=True)
+    assert gradients.render() == ""
+    rows = [("simple", 0.1, 0), ("joint_affinity", 2.0, 0), ("simple", 0.3, 1), ("joint_affinity", 4.0, 1)]
+    with recorded("gradients", [gradients.MEASURED]):
+        frame = pd.DataFrame(rows, columns=["term", "gradient", "training_seed"])
+        files.write_csv(gradients.MEASURED, frame.assign(dataset="interx", method="mdm"))
+    text = gradients.render()
+    assert "| Row | simple | joint affinity |" in text
+    assert "| MDM, Inter-X | 0.200 | 3.000 |" in text
 
 
 def test_rows_of_several_sessions_name_their_code(tmp_path: Path) -> None:
