@@ -99,6 +99,7 @@ def test_an_effect_smaller_than_the_papers_is_decided(study):
     (clear,), (small,), (wide,) = (decide(study, claim, scatter=scatter) for scatter in (0.002, 0.02, 0.2))
     assert [one.verdict for one in (clear, small, wide)] == ["holds", "smaller", "inconclusive"]
     assert small.p_smaller < 0.05 < min(small.p_corrected, wide.p_smaller)
+    assert small.note == f"smaller than the paper's effect (p {small.p_smaller:.3f})."
 
 
 def test_the_two_questions_about_claims_are_corrected_apart(study):

@@ -213,7 +213,8 @@ def _decided(one: Finding) -> Finding:
         as_claimed = above == (one.claim.expected in ("higher", "steadier"))
         return replace(one, verdict="holds" if as_claimed else "does not hold")
     if one.p_smaller is not None and distinguishable(one.p_smaller):
-        return replace(one, verdict="smaller", note="smaller than the paper's effect.")
+        size = "<0.001" if one.p_smaller < 0.001 else f"{one.p_smaller:.3f}"
+        return replace(one, verdict="smaller", note=f"smaller than the paper's effect (p {size}).")
     return one
 
 
