@@ -149,6 +149,13 @@ def decimals(value: float | Decimal, digits: int) -> str:
     return f"{value:.{digits}f}"
 
 
+def probability(value: float | None) -> str:
+    """A p-value with three decimals, as papers print it; empty where there is none."""
+    if value is None or math.isnan(value):
+        return ""
+    return "<0.001" if value < 0.001 else decimals(value, 3)
+
+
 def signed(value: float | Decimal, digits: int) -> str:
     """``value`` with its sign: +0.475, −0.012, and 0.000 without."""
     text = decimals(value, digits).removeprefix("-")

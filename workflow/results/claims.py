@@ -22,6 +22,7 @@ from intermamba.errors import ConfigError, unknown
 from intermamba.job import Job
 from intermamba.models import variants
 from intermamba.reading.documents import checked, read_csv, read_yaml
+from workflow.cells import probability
 from workflow.results import reported
 from workflow.results.contrasts import (
     Blocks,
@@ -213,8 +214,8 @@ def _decided(one: Finding) -> Finding:
         as_claimed = above == (one.claim.expected in ("higher", "steadier"))
         return replace(one, verdict="holds" if as_claimed else "does not hold")
     if one.p_smaller is not None and distinguishable(one.p_smaller):
-        size = "<0.001" if one.p_smaller < 0.001 else f"{one.p_smaller:.3f}"
-        return replace(one, verdict="smaller", note=f"smaller than the paper's effect (p {size}).")
+        note = f"smaller than the paper's effect (p {probability(one.p_smaller)})."
+        return replace(one, verdict="smaller", note=note)
     return one
 
 

@@ -11,7 +11,7 @@ from evaluators.results import METRICS
 from intermamba.errors import DataError
 from intermamba.job import Job
 from intermamba.reading.documents import read_csv
-from workflow.cells import Block, Cell, Column, Row, Table, decimals, signed
+from workflow.cells import Block, Cell, Column, Row, Table, decimals, probability, signed
 from workflow.results.claims import COLUMNS
 
 WIDTHS = {
@@ -150,9 +150,9 @@ def _claim(row: Mapping[str, Any]) -> ClaimRow:
         _counts(row["trainings"]),
         effect,
         f"{low} to {high}" if low and high and low != high else "",
-        _probability(row["p_corrected"]),
-        _probability(row["p"]),
-        _probability(row["p_alone"]),
+        probability(row["p_corrected"]),
+        probability(row["p"]),
+        probability(row["p_alone"]),
         "" if pd.isna(row["note"]) else str(row["note"]),
     )
 
@@ -170,10 +170,3 @@ def _change(value: float | None, ratio: bool, digits: int) -> str:
     if value is None or math.isnan(value):
         return ""
     return f"×{decimals(value, 3)}" if ratio else signed(value, digits)
-
-
-def _probability(value: float | None) -> str:
-    """Three decimals, as papers print it."""
-    if value is None or math.isnan(value):
-        return ""
-    return "<0.001" if value < 0.001 else decimals(value, 3)
