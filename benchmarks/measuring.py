@@ -27,6 +27,7 @@ from intermamba.generate import MotionGenerator
 from intermamba.names import revision_name
 from intermamba.paths import path
 from intermamba.provenance import code_revision, recorded
+from intermamba.representation import representation
 from intermamba.text.cache import TextCache
 from workflow.evaluation.generated import GeneratedSource
 from workflow.evaluation.setup import root
@@ -75,7 +76,8 @@ class Measurement:
 
     def of(self, source: Source) -> pd.DataFrame:
         """Likewise of any motions."""
-        beside = Beside(unseen=self.split.unseen, held_out=self.split.held_out)
+        body = representation(self.dataset, self.split.offsets)
+        beside = Beside(body, unseen=self.split.unseen, held_out=self.split.held_out)
         seed = root(self.config, self.dataset)
         found = evaluation.evaluate(self.evaluator, self.protocol, self.real, {"": source}, seed, beside=beside)
         return found.drop(columns=["method", "repeat_seed"])
