@@ -1,5 +1,6 @@
 """The frozen towers and their cache."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -113,18 +114,20 @@ def test_a_long_message_of_open_clip_is_shortened(monkeypatch: pytest.MonkeyPatc
 
 
 def test_clip_weights_load_from_a_local_file(tmp_path: Path) -> None:
-    """A state dict of open_clip's smallest text tower, as a user would download it."""
+    """A state dict as a user would download it, of a small architecture that open_clip is told of."""
     import open_clip
     from safetensors.torch import save_file
 
-    config = open_clip.get_model_config("RN50")
-    assert config
+    sizes = {"embed_dim": 32, "vision_cfg": {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16}}
+    sizes["text_cfg"] = {"context_length": 77, "vocab_size": 49408, "width": 128, "heads": 2, "layers": 2}
+    (tmp_path / "small.json").write_text(json.dumps(sizes))
+    open_clip.add_model_config(tmp_path / "small.json")
     torch.manual_seed(0)
-    model = open_clip.create_model("RN50", pretrained=None)
+    model = open_clip.create_model("small", pretrained=None)
     weights = tmp_path / "clip.safetensors"
     save_file(model.state_dict(), weights)
     settings = SETTINGS.model_copy(
-        update={"tower": "clip", "architecture": "RN50", "weights": str(weights), "width": 512, "context": 77}
+        update={"tower": "clip", "architecture": "small", "weights": str(weights), "width": 128, "context": 77}
     )
     loaded = tower.load(settings)
     assert loaded.trained
@@ -132,5 +135,5 @@ def test_clip_weights_load_from_a_local_file(tmp_path: Path) -> None:
     expected = model.encode_text(encoded.tokens).detach()
     pooled = encoded.features[torch.arange(3), encoded.end] @ model.text_projection.detach()
     assert torch.allclose(pooled, expected, atol=1e-5)
-    with pytest.raises(ConfigError, match=r"text\.width: 64, but RN50 is 512 wide"):
+    with pytest.raises(ConfigError, match=r"text\.width: 64, but small is 128 wide"):
         tower.load(settings.model_copy(update={"width": 64}))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import yaml
 from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
 from places import ROOT
@@ -115,12 +116,6 @@ def _tracked(knob: str, deps: list) -> bool:
     return any(f"base.{knob}.".startswith(f"{key}.") for key in keys)
 
 
-def dvc_names(tree: Path) -> set[str]:
-    """Names of DVC's stages."""
-    with Repo.init(str(tree), no_scm=True, force=True) as repo:
-        return {stage.addressing for stage in repo.index.stages}
-
-
 def test_one_graph(study: Path) -> None:
     drivers = str(study / "no-driver"), str(study / "params.yaml")
     *found, on_gpus, not_asked_to = of_snakemake(
@@ -137,39 +132,27 @@ def test_one_graph(study: Path) -> None:
     assert not_asked_to.gpus == 0
 
 
-def test_official_checkpoints_join_the_graph_where_a_profile_names_them(
-    study: Path, edit_params: Callable[[str, str], None]
-) -> None:
-    assert not {"adopt", "re-evaluate"} & {stage.split("@")[0] for stage in dvc_names(study)}
-    entry = "{checkpoint: models/intergen.ckpt, normalisation: models}"
-    edit_params("official: {} #", f"official: {{interhuman: {{intergen: {entry}, in2in: {entry}}}}} #")
-    (study / "models").mkdir()
-    for name in ("intergen.ckpt", "global_mean.npy", "global_std.npy"):
-        (study / "models" / name).touch()
-    (study / "dvc.yaml").write_text(compiler.compile_document(config.load()))
-    expected = of_table("smoke")
-    official = [job for job in expected if job.command.startswith(("intermamba adopt", "intermamba re-evaluate"))]
-    assert len(official) == 4
-    (found,) = of_snakemake(("smoke",))
-    assert found.jobs == expected
-    assert of_dvc(study, expected) == expected
-    assert {"adopt@interhuman-intergen", "re-evaluate@interhuman-in2in"} <= dvc_names(study)
-    (aggregate,) = (job for job in expected if job.command.startswith("intermamba aggregate"))
-    assert "results/smoke/interhuman/intergen/official/metrics.csv" in aggregate.inputs
-
-
 THEIRS = "{interhuman: {theirs: {folder: submissions/theirs, label: Theirs}}}"
 
 
-def test_motions_join_the_graph_where_a_profile_names_them(
+def test_official_checkpoints_and_motions_join_the_graph_where_a_profile_names_them(
     study: Path, edit_params: Callable[[str, str], None]
 ) -> None:
-    assert not any(stage.startswith("evaluate-motions") for stage in dvc_names(study))
+    joining = ("intermamba adopt", "intermamba re-evaluate", "intermamba evaluate-motions")
+    assert not [job for job in of_table("smoke") if job.command.startswith(joining)]
+    entry = "{checkpoint: models/intergen.ckpt, normalisation: models}"
+    edit_params("official: {} #", f"official: {{interhuman: {{intergen: {entry}, in2in: {entry}}}}} #")
     edit_params("motions: {} #", f"motions: {THEIRS} #")
     (study / "submissions/theirs").mkdir(parents=True)
-    (study / "dvc.yaml").write_text(compiler.compile_document(config.load()))
+    (study / "models").mkdir()
+    for name in ("intergen.ckpt", "global_mean.npy", "global_std.npy"):
+        (study / "models" / name).touch()
+    document = compiler.compile_document(config.load())
+    assert {"interhuman-intergen", "interhuman-in2in"} <= yaml.safe_load(document)["stages"]["adopt"]["foreach"].keys()
+    (study / "dvc.yaml").write_text(document)
     expected = of_table("smoke")
-    (job,) = (one for one in expected if one.command.startswith("intermamba evaluate-motions"))
+    assert len([job for job in expected if job.command.startswith(joining[:2])]) == 4
+    (job,) = (one for one in expected if one.command.startswith(joining[2]))
     assert job.command.endswith("--dataset interhuman --method theirs")
     assert "submissions/theirs" in job.inputs
     assert "results/smoke/interhuman/theirs/motions/metrics.csv" in job.outputs
@@ -177,7 +160,8 @@ def test_motions_join_the_graph_where_a_profile_names_them(
     assert found.jobs == expected
     assert of_dvc(study, expected) == expected
     (aggregate,) = (one for one in expected if one.command.startswith("intermamba aggregate"))
-    assert "results/smoke/interhuman/theirs/motions/metrics.csv" in aggregate.inputs
+    for row in ("intergen/official", "theirs/motions"):
+        assert f"results/smoke/interhuman/{row}/metrics.csv" in aggregate.inputs
 
 
 def test_motions_that_are_not_there_are_one_error(study: Path, edit_params: Callable[[str, str], None]) -> None:
