@@ -15,6 +15,12 @@ from once import once
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+MEMORY = Path("/dev/shm")
+"""Files in memory, where the system has them."""
+if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4 * 2**30:
+    # Tests write twenty thousand files, a gigabyte; some disks take minutes to delete them.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
