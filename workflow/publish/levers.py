@@ -19,8 +19,9 @@ METRICS = {
     "fid": "FID",
     "started": "from step 850",
     "copied": "Copying error",
+    "foot_skate": "Foot skate (cm/s)",
 }
-DIGITS = {"fid": 1}
+DIGITS = {"fid": 1, "foot_skate": 1}
 REFERENCES = {"real": "(ground truth)", "chance": "(chance)"}
 
 
@@ -36,15 +37,16 @@ def render() -> str:
         means["share"] = means["top3"] / float(means.xs("real", level="method")["top3"].iloc[0])
         about = rows.groupby(["method", "lever"], sort=False)[["training_seed", "steps", "loss"]]
         means = means.join(about.agg({"training_seed": "nunique", "steps": "first", "loss": "mean"}))
-        found = [_row(row) for _, row in means.reset_index().iterrows()]
-        header = ["Method", "Lever", "Seeds", "Steps", "Loss", *METRICS.values()]
+        metrics = [metric for metric in METRICS if metric in means]
+        found = [_row(row, metrics) for _, row in means.reset_index().iterrows()]
+        header = ["Method", "Lever", "Seeds", "Steps", "Loss", *map(METRICS.__getitem__, metrics)]
         parts.append(f"**{dataset_name(str(dataset))}**\n\n{grid(header, found)}")
     return "\n".join(parts)
 
 
-def _row(means: pd.Series) -> list[str]:
+def _row(means: pd.Series, metrics: list[str]) -> list[str]:
     method = str(means["method"])
-    cells = [_cell(float(means[metric]), DIGITS.get(metric, 3)) for metric in METRICS]
+    cells = [_cell(float(means[metric]), DIGITS.get(metric, 3)) for metric in metrics]
     if method in REFERENCES:
         return [REFERENCES[method], MISSING, MISSING, MISSING, MISSING, *cells]
     seeds, steps = (str(int(means[name])) for name in ("training_seed", "steps"))
