@@ -90,7 +90,9 @@ def study_summary() -> str:
     claims = pd.read_csv(path("claims", profile=COMMITTED))
     learned = _lessons(results, claims, table(config)["figures"].job(), TOPICS)
     (picture, *_) = _pictures()
-    return f"{_about(facts(config), config)}\n\n{_compared(results)}\n{learned}\n\n{picture}"
+    return (
+        f"{_about(facts(config), config, 'docs/reference/results.md')}\n\n{_compared(results)}\n{learned}\n\n{picture}"
+    )
 
 
 def study() -> str:
@@ -173,7 +175,8 @@ def _claims(claims: pd.DataFrame) -> str:
     return "\n".join(parts)
 
 
-def _about(run: Mapping[str, Any], config: Config) -> str:
+def _about(run: Mapping[str, Any], config: Config, details: str = "") -> str:
+    """A paragraph on a run; names the code that made it, or the page ``details`` that does."""
     clips = "; ".join(
         f"{dataset_name(name)}: {one.synthetic.train} to train on, {one.synthetic.test} to test on"
         for name, one in config.datasets.items()
@@ -181,13 +184,14 @@ def _about(run: Mapping[str, Any], config: Config) -> str:
     seconds = config.datasets["interhuman"].synthetic.seconds[-1]
     low, high = run["parameters"]
     longer = f" ({' or '.join(map(str, run['more_steps']))} in rows of more epochs)" if run["more_steps"] else ""
+    code = f"by [code of several commits]({details})" if details else f"code {run['code']}"
     before = f", after {run['parts']} trainings that some of them build on" if run["parts"] else ""
     return (
         f"The profile `{config.profile}` on the embedded synthetic data: {run['trainings']} trainings of "
         f"{run['models']} models, {run['steps']} steps of {config.training.batch} clips each{longer}{before}, networks "
         f"of {low:.2f} to {high:.2f} M parameters, clips of {seconds} s ({clips}, with combinations of parameters that "
         f"training never shows), {run['computing_minutes']} minutes of computing in "
-        f"{run['stage_runs']} stage runs on {run['device']}, code {run['code']}. **These results are "
+        f"{run['stage_runs']} stage runs on {run['device']}, {code}. **These results are "
         f"for small models with {towers.kinds(COMMITTED)} on synthetic data; they do not measure the paper's models on "
         f"InterHuman or Inter-X.**"
     )
