@@ -10,6 +10,8 @@ from intermamba.datasets import family
 
 NOISES = {"interhuman": ("cm", (1.0, 3.0, 10.0)), "interx": ("degrees", (2.0, 6.0, 20.0))}
 """Unit and strengths of noise on joints, by family: on a bone of 30 cm, Inter-X's degrees are about as much."""
+HARMLESS = "exchanged"
+"""The kind that leaves the interaction as it is, so that no metric should notice it."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,6 @@ def catalogue(dataset: Dataset) -> tuple[Perturbation, ...]:
         Perturbation("reversed", "Time reversed"),
         Perturbation("frozen", "Second person frozen"),
         Perturbation("stranger", "Second person of another clip"),
-        Perturbation("exchanged", "Persons exchanged"),
+        Perturbation(HARMLESS, "Persons exchanged"),
         Perturbation("captions", "Captions swapped"),
     )

@@ -111,6 +111,24 @@ def test_plausibility_of_the_best_and_the_full_model(results: Results) -> None:
     )
 
 
+def test_rows_whose_persons_are_inside_each_other_are_named(results: Results) -> None:
+    summary = results.study.summary
+    touching = summary["mean"].mask((summary["method"] == "intergen") & (summary["metric"] == "contact"), 99.0)
+    apart = replace(results, study=replace(results.study, summary=summary.assign(mean=touching)))
+    said = "The persons of these rows are in contact in more than half of the frames: InterGen."
+    assert said in text(apart, "Plausibility")
+    assert said not in text(results, "Plausibility")
+
+
+def test_damage_that_no_score_detects_is_told(results: Results) -> None:
+    """The made-up metrics notice everything but the mildest noise and, of FID alone, reversed time."""
+    said = text(results, "What the metrics miss")
+    for dataset, mildest in (("InterHuman", "1 cm"), ("Inter-X", "2 degrees")):
+        about = f"On {dataset} neither R-precision (top 3) nor FID detects this damage to the ground truth, so they "
+        assert f"{about}cannot tell whether a model's motions have it: joints, noise of {mildest}." in said
+    assert text(replace(results, sensitivity=pd.DataFrame()), "What the metrics miss") == ""
+
+
 def test_rows_are_compared_over_training_seeds(results: Results) -> None:
     assert "differs by +0.050 (95%: +0.050 to +0.050)" in text(results, "Lengths of motions")
 

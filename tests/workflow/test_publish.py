@@ -233,8 +233,8 @@ def test_levers_are_shown_beside_ground_truth(tree: Path) -> None:
         return [{**seen, "metric": name, "value": value} for name, value in values.items()]
 
     rows = [
-        *measured_as("real", None, top3=0.8, fid=0.25),
-        *measured_as("intermamba", "as is", top3=0.4, fid=100.0, started=0.7, copied=0.06),
+        *measured_as("real", None, top3=0.8, fid=0.25, foot_skate=12.5, contact=6.5),
+        *measured_as("intermamba", "as is", top3=0.4, fid=100.0, started=0.7, copied=0.06, contact=99.75),
         *measured_as("intermamba", "width 128", top3=0.6, fid=80.0, started=0.75, copied=0.03),
     ]
     levers.MEASURED.unlink(missing_ok=True)
@@ -242,9 +242,9 @@ def test_levers_are_shown_beside_ground_truth(tree: Path) -> None:
     with recorded("levers", [levers.MEASURED]):
         files.write_csv(levers.MEASURED, pd.DataFrame(rows).assign(dataset="interhuman"))
     text = levers.render()
-    assert "| (ground truth) | — | — | — | — | 0.800 | 1.000 | 0.2 | — | — |" in text
-    assert "| InterMamba | as is | 1 | 3000 | 0.100 | 0.400 | 0.500 | 100.0 | 0.700 | 0.060 |" in text
-    assert "| InterMamba | width 128 | 1 | 3000 | 0.100 | 0.600 | 0.750 | 80.0 | 0.750 | 0.030 |" in text
+    assert "| (ground truth) | — | — | — | — | 0.800 | 1.000 | 0.2 | — | — | 12.5 | 6.5 |" in text
+    assert "| InterMamba | as is | 1 | 3000 | 0.100 | 0.400 | 0.500 | 100.0 | 0.700 | 0.060 | — | 99.8 |" in text
+    assert "| InterMamba | width 128 | 1 | 3000 | 0.100 | 0.600 | 0.750 | 80.0 | 0.750 | 0.030 | — | — |" in text
 
 
 def test_use_of_captions_is_a_table(tree: Path) -> None:

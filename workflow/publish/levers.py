@@ -20,8 +20,9 @@ METRICS = {
     "started": "from step 850",
     "copied": "Copying error",
     "foot_skate": "Foot skate (cm/s)",
+    "contact": "Contact (% of frames)",
 }
-DIGITS = {"fid": 1, "foot_skate": 1}
+DIGITS = {"fid": 1, "foot_skate": 1, "contact": 1}
 REFERENCES = {"real": "(ground truth)", "chance": "(chance)"}
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from evaluators.perturbations import HARMLESS, catalogue
 from evaluators.results import BY_COMBINATION, BY_PHRASING, DISTANCE, METRICS, NEAREST, PRECISION, REAL, RETAKEN
+from evaluators.sensitivity import changes
 from intermamba.config import Dataset
 from intermamba.job import Job
 from intermamba.names import FULL_MODEL, dataset_name, solver_name
@@ -37,6 +39,8 @@ FEW = " So few seeds cannot establish the difference."
 WITHOUT = ("without_temporal", "without_spatial", "without_adaptive", "without_cross", "without_liia")
 """Rows that leave out one part of the full model."""
 CONTACT, SKATE = "contact", "foot_skate"
+OFTEN = 50.0
+"""Percent of frames."""
 ESTIMATED, GIVEN = "t2m", "t2m_given"
 """T2M with lengths that it estimates, and with those of the test clips."""
 PARTS = "Contribution of each part"
@@ -66,13 +70,14 @@ class Results:
     steps: pd.DataFrame
     guidance: pd.DataFrame
     fusion: pd.DataFrame
+    sensitivity: pd.DataFrame
     """Rows of every file of these stages; empty where the profile has none."""
 
     @classmethod
     def of(cls, study: Study, metrics: pd.DataFrame, claims: pd.DataFrame, drawn: Job) -> "Results":
         """With the measurements that ``drawn``, the job of the figures, reads."""
-        stages = ("steps", "guidance", "fusion")
-        measured = {name: joined(drawn.inputs.get(f"{name}.metrics", ())) for name in stages}
+        stages = {name: f"{name}.metrics" for name in ("steps", "guidance", "fusion")} | {"sensitivity": "sensitivity"}
+        measured = {name: joined(drawn.inputs.get(key, ())) for name, key in stages.items()}
         return cls(study, metrics, claims, **measured)
 
     def runs(self, dataset: Dataset, *methods: str) -> bool:
@@ -304,6 +309,28 @@ def _plausibility(results: Results) -> Iterator[str]:
             f"On {dataset_name(dataset)}, feet on the floor slide at (cm/s) {said[0]}; persons are in contact in (% of "
             f"frames) {said[1]}."
         )
+        inside = [
+            study.label(name)
+            for name in study.compared(dataset)
+            if study.mean(dataset, "reproduced", name, CONTACT)
+            > OFTEN
+            >= study.mean(dataset, "reference", REAL, CONTACT)
+        ]
+        if inside:
+            yield f"The persons of these rows are in contact in more than half of the frames: {'; '.join(inside)}."
+
+
+def _missed(results: Results) -> Iterator[str]:
+    for dataset, measured in results.sensitivity.groupby("dataset", sort=False) if len(results.sensitivity) else ():
+        found = changes(measured).pivot(index="method", columns="metric", values="verdict")[[PRECISION, DISTANCE]]
+        missed = found.index[(found != "detects").all(axis=1)]
+        damage = [one.label for one in catalogue(dataset) if one.name in missed and one.kind != HARMLESS]
+        if damage:
+            listed = "; ".join(label[0].lower() + label[1:] for label in damage)
+            yield (
+                f"On {dataset_name(dataset)} neither R-precision (top 3) nor FID detects this damage to the ground "
+                f"truth, so they cannot tell whether a model's motions have it: {listed}."
+            )
 
 
 def _fusion(results: Results) -> Iterator[str]:
@@ -324,6 +351,7 @@ TAUGHT: tuple[tuple[str, str, Callable[[Results], Iterator[str]]], ...] = (
     ("Phrasings", "table1", _phrasings),
     ("Copying", "copying", _copying),
     ("Plausibility", "physical", _plausibility),
+    ("What the metrics miss", "sensitivity", _missed),
     ("Fusion weights", "fusion", _fusion),
 )
 """Topic, table or figure, and sentences, in the order of the page."""
