@@ -55,7 +55,13 @@ SMOKE = Path("docs/smoke")
 """Folder of the published smoke run."""
 RUN = "run.json"
 """File with facts about that run, beside its tables."""
-TOPICS = ("How good the models are", "The paper's claims", "The parts of the model", "Length of training")
+TOPICS = (
+    "How good the models are",
+    "The paper's claims",
+    "The parts of the model",
+    "Length of training",
+    "What the metrics miss",
+)
 """What the study shows on these is in the README."""
 PUBLISHED = [one for one in TABLES.values() if one.in_paper and not one.timed]
 """Tables whose reproduced block is published; timings depend on the machine."""
