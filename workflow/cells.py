@@ -145,8 +145,12 @@ def _loss(direction: Direction, real: Sequence[Decimal]) -> Callable[[Decimal], 
 
 
 def decimals(value: float | Decimal, digits: int) -> str:
-    """``value`` with ``digits`` decimals: 0.475."""
-    return f"{value:.{digits}f}"
+    """``value`` with ``digits`` decimals: 0.475.
+
+    Rounded twice, so that where a value is half a digit, the last bits of a sum, which depend on the processor, do not
+    decide which way it goes.
+    """
+    return f"{round(value, 10):.{digits}f}"
 
 
 def probability(value: float | None) -> str:

@@ -60,6 +60,10 @@ def test_intervals_are_in_the_style_of_the_field():
     assert decimals(0.4750, 3) == "0.475"
 
 
+def test_the_last_bits_of_a_sum_decide_no_digit():
+    assert decimals(0.45249999999999996, 3) == decimals(0.4525000000000002, 3)
+
+
 TABLE = Table(
     (Column("a", "Top 1", "up", "Group"), Column("b", "FID", "down")),
     (
