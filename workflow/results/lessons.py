@@ -321,7 +321,8 @@ def _plausibility(results: Results) -> Iterator[str]:
 
 
 def _missed(results: Results) -> Iterator[str]:
-    for dataset, measured in results.sensitivity.groupby("dataset", sort=False) if len(results.sensitivity) else ():
+    for name, measured in results.sensitivity.groupby("dataset", sort=False) if len(results.sensitivity) else ():
+        dataset = str(name)
         found = changes(measured).pivot(index="method", columns="metric", values="verdict")[[PRECISION, DISTANCE]]
         missed = found.index[(found != "detects").all(axis=1)]
         damage = [one.label for one in catalogue(dataset) if one.name in missed and one.kind != HARMLESS]
