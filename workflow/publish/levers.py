@@ -32,6 +32,8 @@ def render() -> str:
         return ""
     measured = pd.read_csv(MEASURED)
     measured["lever"] = measured["lever"].fillna(measured["method"])
+    places = {method: place for place, method in enumerate(dict.fromkeys((*REFERENCES, *measured["method"])))}
+    measured = measured.sort_values("method", key=lambda methods: methods.map(places), kind="stable")
     parts = [f"{made_by(MEASURED)}.\n"]
     for dataset, rows in measured.groupby("dataset", sort=False):
         means = rows.pivot_table("value", ["method", "lever"], "metric", sort=False)
