@@ -215,9 +215,6 @@ class LossConfig(Section):
 
     simple: Weight
     """Weight of the squared error of normalised features [InterGen 1]."""
-    translation: Weight = 0.0
-    """Weight of the squared error of the pelvis's normalised position, in addition to its share of ``simple``, at all
-    steps [not in InterGen]. On Inter-X it is 3 of 336 features, the only ones that say where a person stands."""
     velocity: Weight
     """Weight of the squared error of joints' steps between frames, m² [InterGen 30]."""
     bone_length: Weight
@@ -231,12 +228,12 @@ class LossConfig(Section):
     relative_orientation: Weight
     """Weight of the squared error of the persons' relative facing, as a quaternion [InterGen 0.01]."""
     geometric_until: Count
-    """Last diffusion step at which the geometric losses, those below ``translation``, act [InterGen 700]."""
+    """Last diffusion step at which the geometric losses, all but ``simple``, act [InterGen 700]."""
 
     @property
     def geometric(self) -> bool:
         """Whether any term on joints has a weight."""
-        return any(value for name, value in self if name not in ("simple", "translation", "geometric_until"))
+        return any(value for name, value in self if name not in ("simple", "geometric_until"))
 
 
 class TrainingConfig(Section):

@@ -68,7 +68,7 @@ def interaction_losses(
 ) -> dict[str, Float[Tensor, ""]]:
     """Every weighted term under its name in :class:`LossConfig`, and their sum ``total``.
 
-    A ``translation`` of no weight is left out, and so are the geometric terms where none of them has one.
+    Without any weight of a geometric term only ``simple`` is computed.
 
     ``prediction`` and ``target`` are normalised by ``mean`` and ``std``. ``velocity``, ``bone_length`` and
     ``foot_contact`` are the sums of both persons' terms, as in the official total. ``counts`` are those of this batch
@@ -76,31 +76,16 @@ def interaction_losses(
     """
     real = mask.to(prediction.dtype)
     active = (timestep <= weights.geometric_until).to(prediction.dtype)
-    counts = counts or Counts(real.sum(), active.sum())
-    squared = (prediction - target).square()
-    terms = {"simple": weights.simple * _over_frames(squared.mean(-1), real, counts.frames)}
-    if weights.translation:
-        placed = _over_frames(representation.translation(squared).mean(-1), real, counts.frames)
-        terms["translation"] = weights.translation * placed
-    if weights.geometric:
-        joints = representation.joints(prediction * std + mean), representation.joints(target * std + mean)
-        terms |= _geometric(*joints, real, active, weights, counts)
-    return terms | {"total": torch.stack(list(terms.values())).sum()}
+    frames, clips = counts or Counts(real.sum(), active.sum())
+    terms = {"simple": weights.simple * _over_frames((prediction - target).square().mean(-1), real, frames)}
+    if not weights.geometric:
+        return terms | {"total": terms["simple"]}
 
-
-def _geometric(
-    predicted: Float[Tensor, "B T P J 3"],
-    true: Float[Tensor, "B T P J 3"],
-    real: Float[Tensor, "B T"],
-    active: Float[Tensor, " B"],
-    weights: LossConfig,
-    counts: Counts,
-) -> dict[str, Float[Tensor, ""]]:
-    """The weighted terms on joints."""
-    frames, clips = counts
+    predicted = representation.joints(prediction * std + mean)
+    true = representation.joints(target * std + mean)
     apart, truly_apart = _distances(predicted), _distances(true)
     each, steps = (real, active, clips), (real[:, :-1], active, clips)
-    return {
+    terms |= {
         "velocity": weights.velocity * _over_persons(_velocity(predicted, true), *steps),
         "bone_length": weights.bone_length * _over_persons(_bone_length(predicted, true), *each),
         "foot_contact": weights.foot_contact * _over_persons(_foot_contact(predicted), *steps),
@@ -108,6 +93,7 @@ def _geometric(
         "joint_affinity": weights.joint_affinity * _damped(_joint_affinity(apart, truly_apart), *each),
         "relative_orientation": weights.relative_orientation * _orientation(predicted, true, real, frames, clips),
     }
+    return terms | {"total": torch.stack(list(terms.values())).sum()}
 
 
 def _over_frames(

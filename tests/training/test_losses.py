@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from transfers import Transfers
 
 from intermamba.config import LossConfig
-from intermamba.representation import InterHuman, InterX
+from intermamba.representation import InterHuman
 from intermamba.training.losses import _constant, interaction_losses
 
 B, T, F = 4, 6, 262
@@ -28,7 +28,6 @@ WEIGHTS = LossConfig(
     relative_orientation=0.01,
     geometric_until=700,
 )
-GEOMETRIC = set(LossConfig.model_fields) - {"simple", "translation", "geometric_until"}
 MEAN, STD = wave((F,), 0.31, 0.1), 0.5 + wave((F,), 0.17, 0.2)
 MASK = torch.arange(T) < torch.tensor([6, 4, 6, 3]).unsqueeze(1)
 
@@ -117,29 +116,17 @@ def test_each_term_equals_the_official_one_at_random(seed):
 def test_total_is_the_sum_of_the_terms():
     terms = losses(*batch())
     total = terms.pop("total")
-    assert set(terms) == set(LossConfig.model_fields) - {"translation", "geometric_until"}
+    assert set(terms) == set(LossConfig.model_fields) - {"geometric_until"}
     assert total.item() == pytest.approx(sum(value.item() for value in terms.values()), rel=1e-6)
 
 
 def test_without_weights_of_geometric_terms_only_the_simple_one_is_computed():
     prediction, target = batch()
-    weights, steps = WEIGHTS.model_copy(update=dict.fromkeys(GEOMETRIC, 0.0)), torch.tensor((10, 700, 701, 950))
+    nothing = dict.fromkeys(set(LossConfig.model_fields) - {"simple", "geometric_until"}, 0.0)
+    weights, steps = WEIGHTS.model_copy(update=nothing), torch.tensor((10, 700, 701, 950))
     terms = interaction_losses(prediction, target, MASK, steps, MEAN, STD, InterHuman(), weights)
     expected = losses(prediction, target)["simple"]
     assert {name: value.item() for name, value in terms.items()} == {"simple": expected, "total": expected}
-
-
-def test_the_translation_alone_is_weighted_at_every_step():
-    """3 of Inter-X's 336 features; of normalised ones, so that neither mean nor deviation matters."""
-    target = wave((B, T, 2, InterX.features), 1.3, 0.03)
-    moved = target.clone()
-    moved[..., -6:-3] += 0.5
-    weights = WEIGHTS.model_copy(update=dict.fromkeys(GEOMETRIC, 0.0) | {"translation": 0.3})
-    statistics = wave((InterX.features,), 0.31, 0.1), 0.5 + wave((InterX.features,), 0.17, 0.2)
-    terms = interaction_losses(moved, target, MASK, torch.tensor((10, 700, 701, 950)), *statistics, InterX(), weights)
-    simple, translation = 0.25 * 3 / InterX.features, 0.3 * 0.25
-    expected = {"simple": simple, "translation": translation, "total": simple + translation}
-    assert {name: value.item() for name, value in terms.items()} == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_perfect_prediction_costs_only_what_asks_nothing_of_the_target():
