@@ -72,6 +72,31 @@ def test_a_warm_process_runs_commands_as_they_would_run_themselves(
     assert found == [(*process.communicate(), process.returncode) for process in alone]
 
 
+@pytest.mark.parametrize(
+    ("crash", "said", "code"),
+    [
+        ("raise RuntimeError('x' * 100_000 + 'the end')", "xthe end\n", 1),
+        ("sys.exit('no more')", "no more\n", 1),
+        ("sys.exit()", "", 0),
+    ],
+)
+def test_a_command_that_fails_unexpectedly_says_all_it_has_to_say(
+    tmp_path: Path, study: Path, monkeypatch: pytest.MonkeyPatch, crash: str, said: str, code: int
+) -> None:
+    (tmp_path / "crashing.py").write_text(
+        f"import sys\nimport workflow.cli\ndef main():\n    {crash}\nworkflow.cli.main = main\nopen('ready', 'w')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(warm, "LAST", ())
+    with serving(["crashing"], monkeypatch):
+        while not Path("ready").exists():
+            time.sleep(0.01)
+        process = command("validate")
+        _, found = process.communicate()
+    assert found.endswith(said)
+    assert process.returncode == code
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_reach_the_stage(server: "subprocess.Popen[bytes]", number: int) -> None:
     process = command(*FETCH)

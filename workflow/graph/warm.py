@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
@@ -131,16 +132,20 @@ def become(connection: socket.socket) -> None:
 
     from workflow.cli import main
 
-    code: object = 1
+    code = 1
     try:
         main()
         code = 0
     except SystemExit as stop:
-        code = stop.code
-        raise
-    finally:
-        sys.stdout.flush()
-        connection.sendall(f"{code}\n".encode())
+        if isinstance(stop.code, str):
+            sys.stderr.write(f"{stop.code}\n")
+        else:
+            code = stop.code or 0
+    except BaseException:  # Python would print it later, when the command has its answer and has closed the connection
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    connection.sendall(f"{code}\n".encode())
 
 
 def _obey(connection: socket.socket) -> None:
