@@ -7,7 +7,7 @@ from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.multitest import multipletests
 
-from workflow.results.contrasts import Blocks, Contrast, above_chance, distinguishable, holm, paired, unpaired
+from workflow.results.contrasts import Blocks, Contrast, above_chance, alike, distinguishable, holm, paired, unpaired
 
 
 def trainings(methods=4, seeds=3, spread=0.1, shift=1.0, seed=0):
@@ -199,3 +199,17 @@ def test_an_effect_of_the_papers_size_is_rejected_as_by_scipy(size):
 def test_without_scatter_an_effect_is_smaller_or_it_is_not():
     same = paired([0.2, 0.2])
     assert [same.falls_short_of(size) for size in (0.3, 0.2, 0.1)] == [0.0, 1.0, 1.0]
+
+
+def test_equal_scatter_is_rejected_as_often_as_its_level_says() -> None:
+    """Of trainings that scatter alike; where one row scatters ten times as much, it is found."""
+    draws = np.random.default_rng(0)
+    names = np.repeat(list("abcde"), 3)
+
+    def tested(spread: np.ndarray) -> list[float]:
+        values = draws.normal(0, np.repeat(spread, 3), (400, 15))
+        once = pd.DataFrame({"method": ["f"], "value": [9.0]})  # a row without scatter is left out
+        return [alike(pd.concat([pd.DataFrame({"method": names, "value": one}), once])) for one in values]
+
+    assert np.mean(np.array(tested(np.ones(5))) < 0.05) == pytest.approx(0.05, abs=0.03)
+    assert np.mean(np.array(tested(np.array([1, 1, 1, 1, 10.0]))) < 0.05) > 0.8

@@ -16,7 +16,7 @@ from workflow.results import fusion
 from workflow.results.headline import Compared, Headline, headline
 from workflow.results.reproduced import Study, read
 
-IDEA = "my_idea_100%"
+IDEA = "my_idea_100"
 LEARNED = {"intermamba": [0.48, 0.49, 0.47], "intergen": [0.41, 0.42, 0.40], IDEA: [0.30, 0.31, 0.29]}
 
 
@@ -94,6 +94,13 @@ def test_a_row_at_chance_does_not_hide_one_that_is_not(tree: Path) -> None:
 def test_seeds_in_common_are_too_few(tree: Path) -> None:
     found = said({name: LEARNED[name] for name in ("intermamba", "intergen")}, seeds={"intergen": (3, 4, 5)})
     assert "Rows share too few training seeds to establish differences between them. Every row is above" in found.text
+
+
+def test_a_row_trained_once_does_not_lead_where_seeds_in_common_are_too_few(tree: Path) -> None:
+    seeds = {"intermamba": (0, 1, 2), "intergen": (3, 4, 5)}
+    text = said(LEARNED | {IDEA: [0.6]}, seeds=seeds).sentences[0]
+    assert text.startswith("Of the rows trained several times, InterMamba (0.480) has the highest R-precision (top 3).")
+    assert "My idea & 100% of_it (0.600) was trained only once and not ranked." in text
 
 
 def test_without_compared_rows_there_is_none(tree: Path) -> None:

@@ -246,7 +246,7 @@ class _Quality:
             return replace(found, note=f"{error}.")
         note = "" if learned else "neither side is above chance in R-precision (top 3)."
         printed = claim.printed()
-        smaller = None if printed is None else contrast.falls_short_of(printed)
+        smaller = None if printed is None or note else contrast.falls_short_of(printed)
         by_seed = compared.pivot(index="seed", columns="method", values="value").assign(**{SHUFFLED: level})
         contrast = contrast.exponential() if ratio else contrast
         alone = _alone(by_seed[first] - by_seed[second])

@@ -4,8 +4,8 @@ A training seed is a block of a randomised block design: with one seed all rows 
 noise and the same draws of the evaluation, so they are compared seed by seed (a paired comparison), and the error is
 pooled over all rows. A row and a constant, such as the level of chance, share no seed: there the error is the scatter
 of a row's trainings, pooled likewise. With only a few seeds per row, pooling is what makes a test possible; it assumes
-that seeds scatter alike in all rows, which is why metrics whose errors are multiples of the value (FID) are compared as
-logarithms.
+that seeds scatter alike in all rows (:func:`alike` tests it), which is why metrics whose errors are multiples of the
+value (FID) are compared as logarithms.
 """
 
 import math
@@ -79,6 +79,21 @@ def trainings(metrics: pd.DataFrame, dataset: str, metric: str) -> pd.DataFrame:
     return means.rename_axis(index={"training_seed": "seed"}).reset_index()
 
 
+def scaled(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """``frame`` on the scale of comparisons: FID, whose errors are multiples of the value, as a logarithm."""
+    return frame.assign(value=np.log(frame["value"])) if metric == "fid" else frame
+
+
+def alike(frame: pd.DataFrame) -> float:
+    """p-value of equal scatter over trainings in all methods, by Bartlett's test, which takes it as normal.
+
+    Args:
+        frame: as for :class:`Blocks`; methods that were trained once are left out.
+    """
+    groups = [group.to_numpy() for _, group in frame.groupby("method")["value"] if len(group) > 1]
+    return float(stats.bartlett(*groups).pvalue)
+
+
 class Blocks:
     """The additive model ``value = method + seed + error`` of one metric, fitted by least squares.
 
@@ -109,12 +124,12 @@ class Blocks:
 
     @classmethod
     def of(cls, frame: pd.DataFrame, metric: str) -> "Blocks":
-        """The model of a metric; FID, whose errors are multiples of the value, as a logarithm.
+        """The model of a metric on the scale of :func:`scaled`.
 
         Raises:
             ValueError: one training per method.
         """
-        return cls(frame.assign(value=np.log(frame["value"])) if metric == "fid" else frame)
+        return cls(scaled(frame, metric))
 
     @property
     def scatter(self) -> float:

@@ -142,9 +142,11 @@ class Compared:
         seeds = {name: set(found.loc[found["method"] == name, "seed"]) for name in methods}
         several = [name for name in methods if len(seeds[name]) > 1]
         shared = set.intersection(*(seeds[name] for name in several)) if several else set()
+        every = {name: self.mean(name, metric) for name in methods}
         if len(shared) < 2:
-            values = _sorted({name: self.mean(name, metric) for name in methods}, metric)
-            return Ranking(values, tuple(values)[:1], 0, partial=False, surpassed=False)
+            values = _sorted({name: every[name] for name in several or methods}, metric)
+            best = next(iter(values))
+            return Ranking(values, (best,), 0, partial=False, surpassed=next(iter(_sorted(every, metric))) != best)
         alike = found[found["seed"].isin(shared)]
         means = alike.groupby("method")["value"].mean()
         values = _sorted({name: float(means[name]) for name in several}, metric)
@@ -152,8 +154,8 @@ class Compared:
         blocks = Blocks.of(alike, metric)
         tied = [other for other in others if not blocks.distinguished(best, other, len(values))]
         partial = any(seeds[name] != shared for name in several)
-        every = _sorted(values | {name: self.mean(name, metric) for name in methods if name not in several}, metric)
-        return Ranking(values, (best, *tied), len(shared), partial, surpassed=next(iter(every)) != best)
+        surpassed = next(iter(_sorted(every | values, metric))) != best
+        return Ranking(values, (best, *tied), len(shared), partial, surpassed)
 
 
 def headline(compared: Compared) -> Headline | None:

@@ -21,7 +21,7 @@ from workflow.cells import decimals, signed
 from workflow.results import fusion
 from workflow.results.aggregate import references
 from workflow.results.claims import balance
-from workflow.results.contrasts import Blocks, Contrast, trainings
+from workflow.results.contrasts import LEVEL, Blocks, Contrast, trainings
 from workflow.results.headline import Compared, Ranking, printed
 from workflow.results.reproduced import Study, joined
 
@@ -89,7 +89,7 @@ class Results:
         return (name for name in self.study.config.runs if self.study.compared(name))
 
     def ranking(self, dataset: Dataset, metric: str) -> Ranking:
-        """The compared rows from best to worst in R-precision or FID, as the headline has them."""
+        """The compared rows from best to worst in R-precision or FID."""
         compared = Compared(self.study, self.metrics, dataset)
         return compared.ranking(compared.methods, metric)
 
@@ -112,17 +112,31 @@ def _quality(results: Results) -> Iterator[str]:
                 f", where the ground truth performed again has {printed(again, DISTANCE)}, a ratio of "
                 f"{distance / again:.1f}"
             )
-        among = "rows trained several times" if precise.surpassed else "compared models"
+        among, alike = _ranked(precise), _ranked(precise) == _ranked(near)
         yield (
-            f"On {dataset_name(dataset)} the highest R-precision (top 3) of the {among}, "
+            f"On {dataset_name(dataset)} the highest R-precision (top 3) of {among}, "
             f"{printed(precision, PRECISION)} of {results.study.label(precise.best)}, is {precision / real:.0%} of the "
-            f"ground truth's; the lowest FID is {printed(distance, DISTANCE)} of "
-            f"{results.study.label(near.best)}{beside}."
+            f"ground truth's; the lowest FID of {'these' if alike else _ranked(near)} is "
+            f"{printed(distance, DISTANCE)} of {results.study.label(near.best)}{beside}."
         )
+
+
+def _ranked(found: Ranking) -> str:
+    """The rows of a ranking in words."""
+    rows = "the rows trained several times" if found.surpassed else "the compared models"
+    return f"{rows}, at the {found.seeds} training seeds in common" if found.partial else rows
 
 
 def _claims(results: Results) -> Iterator[str]:
     yield f"{balance(results.claims)}."
+    hold = results.claims[results.claims["of_paper"].astype(bool) & (results.claims["verdict"] == "holds")]
+    if tested := int(hold["p_alone"].notna().sum()):
+        alone = int((hold["p_alone"] < LEVEL).sum())
+        yield (
+            f"Verdicts on models pool the scatter of training seeds over all rows. Of the {tested} such claims that "
+            f"hold, {alone} {'has' if alone == 1 else 'have'} a p-value below {LEVEL} also in a t-test on their two "
+            "rows alone, which is not corrected for their number."
+        )
 
 
 def _parts(results: Results) -> Iterator[str]:

@@ -26,11 +26,12 @@ WIDTHS = {
 NOTES = (
     "Each claim compares two rows, the first with the second, in one metric. Effect: difference, or ratio (×) for FID "
     "and costs, with its 95% interval over training seeds; rows are compared on the same test clips, captions and "
-    "draws in each repeat, with seeds paired and the scatter pooled over all rows of a dataset (two-way analysis of "
-    "variance of rows and seeds; against chance: one-way; fusion weights: Student's t; seconds: Welch's). n: trainings "
-    "of each row. p: Holm-corrected across all rows of this table; in brackets without correction and, after the "
-    "semicolon, of a t-test on the two rows alone, which pools nothing and so finds less. Intervals are not corrected, "
-    "so a claim can be inconclusive although its interval excludes no effect (0 or ×1).",
+    "draws in each repeat, with seeds paired and the scatter pooled over all rows of a dataset, as if seeds scattered "
+    "alike in all of them (two-way analysis of variance of rows and seeds; against chance: one-way; fusion weights: "
+    "Student's t; seconds: Welch's). n: trainings of each row. p: Holm-corrected across all rows of this table; in "
+    "brackets without correction and, after the semicolon, of a t-test on the two rows alone, which assumes nothing of "
+    "other rows and with few seeds finds little. Intervals are not corrected, so a claim can be inconclusive although "
+    "its interval excludes no effect (0 or ×1).",
     "Here: means over all trainings of a row, as in the other tables; of fusion weights, the end and the start of "
     "training. The effect need not be exactly their difference or ratio: it is free of what seeds differ in, which "
     "matters where rows have different ones, and that of FID is a ratio of geometric means.",
