@@ -62,6 +62,7 @@ dvc.yaml: install
 
 # Artefacts of a profile; the paper's transcribed numbers stay, and so does what a run with storage keeps elsewhere.
 clean:
+	@test -n "$(PROFILE)" || { echo "error: PROFILE is empty; give a profile of params.yaml" >&2; exit 2; }
 	rm -rf data/$(PROFILE) dvc.lock
 	@if test -L results/$(PROFILE); then kept=$$(readlink results/$(PROFILE)); rm results/$(PROFILE); \
 	  if test -d "$$kept/reported"; then mkdir results/$(PROFILE) && cp -R "$$kept/reported" results/$(PROFILE)/; fi; fi

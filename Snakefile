@@ -32,7 +32,7 @@ try:
     store.use(workflow, STUDY.profile)
     check(STUDY.profile, "snakemake")
     STAGES = table(STUDY)
-    if STORED and workflow.is_main_process:
+    if STORED and workflow.is_main_process and not workflow.output_settings.dryrun:
         for job in store.deliver(workflow, STUDY, (job for stage in STAGES.values() for job in stage.jobs())):
             logger.warning(f"Put into the store what an earlier run could not: {job.command}")
 except InterMambaError as error:

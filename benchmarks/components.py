@@ -53,6 +53,8 @@ def main() -> None:
     with measured_rows(__doc__, BRIEF) as measured:
         config, dataset = measured.config, measured.dataset
         held = Held(config, dataset)
+        for one in measured.done:
+            held.measurement.continues(one)
         about = {"dataset": dataset, "measured_by": measuring_code(), "evaluator": held.measurement.fingerprint}
         if not any((one["dataset"] == dataset).any() for one in measured.done):
             axes = held.components()

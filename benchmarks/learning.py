@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from measuring import Measurement, measuring_code, references
+from measuring import Measurement, measurements, measuring_code, references
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn import functional
@@ -93,7 +93,7 @@ def train(config: Config) -> None:
 
 def measure(config: Config, dataset: Dataset, output: Path, repeats: int | None) -> None:
     """Add to ``output`` what is not in it yet of a dataset."""
-    done = pd.read_csv(output) if output.exists() else pd.DataFrame(columns=["dataset", "method", "training_seed"])
+    done = measurements(output) if output.exists() else pd.DataFrame(columns=["dataset", "method", "training_seed"])
     measurement = Measurement(Path(), config, dataset, repeats)
     measurement.continues(done)
     where = {"profile": config.profile, "dataset": dataset}

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import pandas as pd
 import torch
-from measuring import Measurement, in_run, measuring_code
+from measuring import Measurement, in_run, measurements, measuring_code
 from pydantic import BaseModel, ConfigDict
 
 from evaluators.sources import OnePerCaption, RealSource, ShuffledSource
@@ -90,7 +90,7 @@ def main() -> None:
 
 def measure(name: str, lever: Lever, profile: str, output: Path, repeats: int) -> None:
     """Add the missing rows of a lever to ``output``."""
-    done = pd.read_csv(output) if output.exists() else pd.DataFrame(columns=["dataset", "lever", "method"])
+    done = measurements(output) if output.exists() else pd.DataFrame(columns=["dataset", "lever", "method"])
     for dataset, variants in lever.rows.items():
         config = load(profile, changes=lever.train)
         sampling = load(profile, changes=merged(lever.train, lever.sample))

@@ -137,7 +137,7 @@ def measured_rows(about: str, changes: Mapping[str, Any] | None = None) -> Itera
     output, name = in_run(asked.run, asked.output), Path(sys.argv[0]).stem
     config = load(asked.profile, changes=changes)
     torch.set_num_threads(config.runtime.threads)
-    done = [pd.read_csv(output)] if output.exists() else []
+    done = [measurements(output)] if output.exists() else []
     with recorded(name, [output], [], config.model_dump(mode="json")) as notes:
         yield Measured(config, asked.dataset, done, asked.rows, output)
         notes["run"] = asked.run.name
@@ -158,6 +158,11 @@ def references(run: Path, config: Config, dataset: Dataset) -> pd.DataFrame:
     return found[["dataset", "method", "tower", "evaluator", "protocol", "repeat", "metric", "value"]].assign(
         training_seed=-1, weights=""
     )
+
+
+def measurements(file: Path) -> pd.DataFrame:
+    """Rows of an earlier call; fingerprints and commits are texts, also those of digits alone."""
+    return pd.read_csv(file, dtype={"evaluator": str, "weights": str, "measured_by": str, "code": str})
 
 
 def measuring_code() -> str:

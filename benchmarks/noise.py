@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from measuring import Measurement, batch_of, measuring_code
+from measuring import Measurement, batch_of, measurements, measuring_code
 from torch import Tensor
 
 from intermamba import files
@@ -52,7 +52,7 @@ def main() -> None:
     asked = arguments.parse_args()
     config = load(asked.profile, asked.run / "params.yaml")
     torch.set_num_threads(config.runtime.threads)
-    done = pd.read_csv(asked.output) if asked.output.exists() else pd.DataFrame(columns=["weights", "at"])
+    done = measurements(asked.output) if asked.output.exists() else pd.DataFrame(columns=["weights", "at"])
     with recorded("noise", [asked.output], [], config.model_dump(mode="json")) as notes:
         for weights in asked.weights:
             trained, known = checkpoints.load(weights), done[done["weights"] == (digest := files.sha256(weights))]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from measuring import Measurement, measuring_code, references
+from measuring import Measurement, measurements, measuring_code, references
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -102,7 +102,7 @@ def main() -> None:
 
 def measure(evaluator: Path, trainings: Sequence[Path], config: Config, output: Path, repeats: int | None) -> None:
     """Add the missing rows to ``output``."""
-    done = pd.read_csv(output) if output.exists() else pd.DataFrame()
+    done = measurements(output) if output.exists() else pd.DataFrame()
     for dataset in dict.fromkeys(dataset for dataset, _, _ in config.rows()):
         if not len(done) or "real" not in set(done.loc[done["dataset"] == dataset, "method"]):
             reference = references(evaluator, config, dataset).assign(text_layers=-1)

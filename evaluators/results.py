@@ -158,7 +158,7 @@ def read(path: str | Path) -> pd.DataFrame:
     Raises:
         DataError: missing or broken file, or not a table of metrics.
     """
-    return validated(files.read_csv(path), path)
+    return validated(files.read_csv(path, dtype={"evaluator": str}), path)  # of digits alone, some of them
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:

@@ -59,7 +59,7 @@ OfficialModel = Literal[
 Sampler = Literal["plain", "graph"]
 LoggerName = Literal["tensorboard", "wandb", "mlflow"]
 METHOD_NAME = r"[A-Za-z0-9][A-Za-z0-9_.+-]*"
-"""Allowed names of methods with given motions, which also name their folder of results."""
+"""Allowed names of rows and of methods with given motions, which also name their folders of results."""
 
 
 class Section(BaseModel):
@@ -649,6 +649,9 @@ class Config(Section):
         for name in self.runs:
             if name not in self.datasets or name not in self.protocol:
                 raise ValueError(f"runs.{name}: needs datasets.{name} and protocol.{name}")
+        for name, variant, seed in self.rows():
+            if self.runs[name][variant].count(seed) > 1:
+                raise ValueError(f"runs.{name}.{variant}: training seed {seed} appears twice")
         for section, entries in (("official", self.official), ("motions", self.motions)):
             for name in entries:
                 if name not in self.runs:

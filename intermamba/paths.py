@@ -75,6 +75,9 @@ COMMITTED = "study-cpu"
 
 SPLITS = ("train", "val", "test")
 
+TAKEN = ("real", "retaken", "shuffled", "nearest", "evaluator", "parts")
+"""Names that no row may have: those of rows that are no model, and of folders beside the rows' folders."""
+
 
 def template(name: str, **fields: object) -> str:
     """Template ``name`` with the given fields filled and the others left as ``{field}``."""

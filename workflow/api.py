@@ -16,6 +16,7 @@ from evaluators.folder import MotionFolder
 from evaluators.results import summarise
 from intermamba.config import load
 from intermamba.data.splits import SplitFile
+from intermamba.errors import DataError
 from workflow.evaluation import reference
 from workflow.evaluation.setup import EvaluationSetup
 from workflow.graph import stages
@@ -83,5 +84,8 @@ def _written(motions: Mapping[str, np.ndarray | Mapping[str, np.ndarray]], folde
         fields = {"motion": value} if isinstance(value, np.ndarray) else dict(value)
         if "caption" not in fields and clip in split.ids:
             fields["caption"] = np.array(split.captions(split.ids.index(clip))[0])
-        np.savez(folder / f"{number:06}.npz", clip=np.array(clip), **fields)  # type: ignore[arg-type]
+        if "clip" in fields and str(fields["clip"]) != clip:
+            raise DataError(f"motions[{clip!r}]: its field clip is {str(fields['clip'])!r}. Leave it out.")
+        fields["clip"] = np.array(clip)
+        np.savez(folder / f"{number:06}.npz", **fields)  # type: ignore[arg-type]
     return folder

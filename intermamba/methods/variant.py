@@ -4,10 +4,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from intermamba.config import Config, Dataset, Section
+from intermamba.config import METHOD_NAME, Config, Dataset, Section
 from intermamba.errors import ConfigError, unknown
 from intermamba.methods import methods
 from intermamba.methods.method import Method, Options
+from intermamba.paths import TAKEN
 from intermamba.reading.documents import explaining
 
 Chosen = TypeVar("Chosen", bound=Options)
@@ -24,7 +25,7 @@ class PaperRow(Section):
 class Variant(Section):
     """A row of a table: a short difference from a base method, and its hypothesis."""
 
-    name: str
+    name: Annotated[str, Field(pattern=f"^{METHOD_NAME}$")]
     label: str
     """Row label in tables."""
     base: str
@@ -43,6 +44,8 @@ class Variant(Section):
 
     @model_validator(mode="after")
     def _buildable(self) -> "Variant":
+        if self.name in TAKEN:
+            raise ValueError(f"name {self.name!r} is taken; so are {', '.join(sorted({*TAKEN} - {self.name}))}")
         if self.base not in (known := methods()):
             raise ValueError(unknown("base architecture", self.base, known, f"variant {self.name}"))
         self.options()

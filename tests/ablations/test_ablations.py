@@ -65,6 +65,8 @@ def test_loading_needs_no_torch():
         ({"changes": {"module": 1}}, "unknown option 'module'.*Did you mean 'modules'"),
         ({"base": "intergem"}, "unknown base architecture 'intergem'.*Did you mean 'intergen'"),
         ({"name": "other"}, "name is 'other'"),
+        ({"name": "my row"}, "name: String should match pattern"),
+        ({"name": "real"}, "name 'real' is taken; so are evaluator, nearest, parts, retaken, shuffled"),
         ({"changes": {"liia": "none"}}, "variant row: changes.liia: Input should be 'conv' or 'mean' .given: 'none'"),
         ({"base": "t2m", "changes": {"teacher": 1.0}}, "variant row: teacher is read by the training 'generator'"),
         ({"base": "com_mdm", "changes": {"form": "fixed"}}, "form is read by the training 'prior', which all rows of"),

@@ -503,8 +503,12 @@ class TestPython:
             assert found.loc[(row["method"], row["metric"]), "mean"] == pytest.approx(row["mean"], rel=1e-5, abs=1e-7)
         place.unlink()
         arrays = {file.clip: motion for file, motion in (read(path, dataset) for path in folder.glob("*.npz"))}
+        clip = next(iter(arrays))
+        named = arrays | {clip: {"motion": arrays[clip], "clip": np.array(clip)}}
         with pytest.warns(UserWarning, match="bodies|people|bones|joint"):
-            again = api.evaluate(arrays, dataset, method="mine")
+            again = api.evaluate(named, dataset, method="mine")
+        with pytest.raises(DataError, match=f"motions.'{clip}'.: its field clip is 'another'"):
+            api.evaluate(arrays | {clip: {"motion": arrays[clip], "clip": np.array("another")}}, dataset)
         pd.testing.assert_frame_equal(again, found)
 
     def test_arrays_by_name_and_problems(self, study: tuple[Config, str], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from intermamba.paths import path
 from workflow.results import claims
 from workflow.results.reproduced import read
 
-ROWS = {"intermamba": (0, 1, 2), "intergen": (0, 1, 2), "without_temporal": (0, 1, 2), "my_idea_100%": (0,)}
+ROWS = {"intermamba": (0, 1, 2), "intergen": (0, 1, 2), "without_temporal": (0, 1, 2), "my_idea_100": (0,)}
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_fid_is_a_ratio(study):
 
 
 def test_one_training_tells_nothing(study):
-    (found,) = decide(study, quality(second="my_idea_100%"))
+    (found,) = decide(study, quality(second="my_idea_100"))
     assert found.verdict == "inconclusive"
     assert "trained once" in found.note
 

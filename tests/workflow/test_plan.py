@@ -178,6 +178,13 @@ def test_rows_without_counts_have_their_limits_and_are_named(study: Path, measur
     assert "`intermamba complexity --counts-only --profile smoke` counts every row" in shown
 
 
+def test_measured_rows_of_which_none_is_counted_are_refused(study: Path, measured: Path) -> None:
+    budget = pd.read_csv(measured / "budget.csv").assign(method="mine")
+    budget.to_csv(measured / "budget.csv", index=False)
+    with pytest.raises(StateError, match=r"None of the measured rows \(mine\) has counts in complexity.csv"):
+        costs(measured)
+
+
 def test_missing_measurements_name_the_command(study: Path) -> None:
     done = CliRunner().invoke(app, ["plan", "--profile", "smoke"])
     assert isinstance(done.exception, StateError)

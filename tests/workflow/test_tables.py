@@ -21,7 +21,7 @@ from workflow.results.headline import Compared, headline
 from workflow.tables import build as tables
 
 REPORTED = ROOT / "results" / "paper" / "reported"
-OWN = "my_idea_100%"
+OWN = "my_idea_100"
 RUNS = {
     "interhuman": {"intermamba": (0,), "intergen": (0,), "without_temporal": (0,), OWN: (0,)},
     "interx": {"intermamba": (0,), "intergen": (0,), "without_temporal": (0,)},

@@ -127,7 +127,12 @@ class Measurements:
         """Seconds of a counted variant, or those of the first measured one in proportion to multiply-accumulates."""
         if variant in known:
             return known[variant], "measured"
-        first = next(name for name in known if name in self.counts)
+        first = next((name for name in known if name in self.counts), None)
+        if first is None:
+            raise StateError(
+                f"None of the measured rows ({', '.join(known)}) has counts in complexity.csv. Run `intermamba budget` "
+                "and `intermamba complexity` for the same profile."
+            )
         return known[first] * self.macs(variant, whole=whole) / self.macs(first, whole=whole), "scaled"
 
 

@@ -13,6 +13,7 @@ from intermamba.config import METHOD_NAME, Config, MotionsConfig, OfficialConfig
 from intermamba.errors import ConfigError
 from intermamba.job import Job
 from intermamba.models import find, variants
+from intermamba.paths import TAKEN
 from workflow.graph.declarations import declare
 from workflow.graph.stage import Item, Stage
 
@@ -46,11 +47,9 @@ def check_method(name: str, where: str) -> None:
     Raises:
         ConfigError: the name cannot be a folder of results, or belongs to another row.
     """
-    from workflow.results.aggregate import REFERENCES
-
     if not re.fullmatch(METHOD_NAME, name):
         raise ConfigError(f"{where}: {name!r} names a folder of results; letters, digits and . _ + - only.")
-    if name in (*REFERENCES, *variants()):
+    if name in (*TAKEN, *variants()):
         raise ConfigError(f"{where}: {name!r} is the name of a row of this project. Choose another.")
 
 

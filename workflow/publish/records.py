@@ -19,7 +19,7 @@ def made_by(measured: Path) -> str:
     Where several sessions measured, a column ``measured_by`` has the code of each row; rows without are older.
     """
     record = files.read_json(record_of(measured))
-    named = pd.read_csv(measured, usecols=lambda name: name == "measured_by")
+    named = pd.read_csv(measured, usecols=lambda name: name == "measured_by", dtype=str)
     codes = [*named.iloc[:, 0].dropna().unique()] if len(named.columns) else []
     return f"Code {', '.join(codes or [revision_name(record)])}, {record['device']}"
 

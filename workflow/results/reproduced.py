@@ -58,10 +58,12 @@ class Study:
             raise ConfigError(unknown("variant", name, self.variants, "runs of params.yaml"))
         return self.variants[name]
 
-    def label(self, method: str) -> str:
-        """Printed name of a row, or of another project's motions."""
-        given = {name: one.label for methods in self.config.motions.values() for name, one in methods.items()}
-        return given.get(method) or self.variant(method).label
+    def label(self, method: str, dataset: Dataset | None = None) -> str:
+        """Printed name of a row, or of another project's motions on a dataset."""
+        for name, motions in self.config.motions.items():
+            if method in motions and dataset in (None, name):
+                return motions[method].label
+        return self.variant(method).label
 
     def reference_label(self, dataset: Dataset, method: str) -> str:
         """Label of a row that is no model, by where the motions of ``dataset`` come from."""
@@ -370,7 +372,7 @@ def quality_row(study: Study, dataset: Dataset, block: BlockName, method: str, w
         details = {str(key): value for key, value in result.items()} | {"source": source}
         cells[name] = Cell(decimals(result["mean"], digits), spread, details=details, scatter=scatter)
     kind = REFERENCE_KINDS.get(method, "method")
-    label = study.label(method) + which if kind == "method" else study.reference_label(dataset, method)
+    label = study.label(method, dataset) + which if kind == "method" else study.reference_label(dataset, method)
     return Row(label, cells, kind, method)
 
 

@@ -55,6 +55,8 @@ MODULES = ("Self-ASTM", "Cross-ASTM", "LIIA")
 """Modules with a column of ticks in Table 5."""
 ASTM = "ASTM"
 
+TIDY = ("table", "block", "method", "label", "metric", "printed", "printed_interval", "printed_seed_std", "mark")
+"""Columns of a table's CSV that every cell fills."""
 DETAILS = (
     "mean", "interval", "repeats", "seeds", "seed_std", "quartile1", "quartile3", "dataset", "origin", "skeleton",
     "tower", "evaluator", "protocol", "source", "note",
@@ -265,7 +267,7 @@ def tidy(table: Table) -> pd.DataFrame:
         for column in table.columns
         if (cell := row.cells.get(column.key))
     ]
-    return pd.DataFrame(rows).astype({"repeats": "Int64", "seeds": "Int64"})
+    return pd.DataFrame(rows, columns=[*TIDY, *DETAILS]).astype({"repeats": "Int64", "seeds": "Int64"})
 
 
 def _table(columns: Sequence[Column], blocks: Iterable[Block], notes: Iterable[str]) -> Table:
