@@ -170,13 +170,15 @@ class Model:
             StateError: a generated motion is not finite.
         """
         single = isinstance(prompt, str)
-        captions = [prompt] if isinstance(prompt, str) else list(prompt)
+        captions = [prompt] if isinstance(prompt, str) else list(prompt or ())
+        if wrong := [caption for caption in captions if not isinstance(caption, str)]:
+            raise ConfigError(f"prompt {wrong[0]!r}: needs a text, or a list of texts.")
         each = [persons] if single else persons
         pairs = [None] * len(captions) if persons is None else list(each or ())
         if len(pairs) != len(captions):
             raise ConfigError(f"{len(captions)} prompt(s), but captions of each person for {len(pairs)}.")
         for pair in pairs:
-            if isinstance(pair, str) or (pair is not None and len(pair) != 2):
+            if pair is not None and not (isinstance(pair, (list, tuple)) and len(pair) == 2):
                 raise ConfigError(f"persons {quoted(pair)}: each prompt needs two captions, of person a and person b.")
         prompts = [
             Prompt(caption, None if pair is None else (str(pair[0]), str(pair[1])))
@@ -211,7 +213,7 @@ class Model:
             >>> [motion.seed for motion in motions]
             [0, 1]
         """
-        check_request(self.recipe, str(self.path), prompts, frames=frames, guidance=guidance, steps=steps)
+        check_request(self.recipe, str(self.path), prompts, seeds=seeds, frames=frames, guidance=guidance, steps=steps)
         diffusion = self.diffusion(guidance=guidance, steps=steps)
         generator = MotionGenerator(self._trained, self._text, diffusion, self._device, self._sampler)
         details = {

@@ -139,6 +139,7 @@ def check_request(
     name: str,
     prompts: Sequence[Prompt],
     *,
+    seeds: Sequence[int] = (),
     frames: int | None = None,
     guidance: float | None = None,
     steps: int | None = None,
@@ -149,13 +150,17 @@ def check_request(
         recipe: recipe of the denoiser.
         name: name of its file, for messages.
         prompts: prompts, with captions of the persons if and only if the denoiser reads them.
+        seeds: seeds of the noise.
         frames: number of frames; none: as many as the longest motion of its training.
         guidance: scale of classifier-free guidance; none: the recipe's.
         steps: steps of the sampler; none: the recipe's.
 
     Raises:
-        ConfigError: a value is out of range; the message has the allowed range.
+        ConfigError: a value is out of range, or of another type; the message has the allowed range.
     """
+    for what, value in (("frames", frames), ("steps", steps), *(("seed", seed) for seed in seeds)):
+        if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__")):
+            raise ConfigError(f"{what} {value!r}: needs a whole number.")
     check_prompts(prompts)
     who = f"{name} ({recipe.variant.name})"
     if frames is not None and any(prompt.frames for prompt in prompts):

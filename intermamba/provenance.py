@@ -20,9 +20,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import TypedDict  # of Python itself, pydantic takes it from 3.12 on
+
 from intermamba import files, processes
 from intermamba.errors import StateError
 from intermamba.paths import COMMITTED, record_of
+from intermamba.reading.documents import checked
 
 PACKAGES = (
     "torch",
@@ -95,9 +98,9 @@ def instructions() -> dict[str, str]:
 
 
 def device() -> str:
-    """The accelerator in use, else the :func:`processor`; torch is used only if the stage has imported it."""
+    """The accelerator, if this process has used it, else the :func:`processor`."""
     torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
+    if torch is not None and torch.cuda.is_initialized():
         return str(torch.cuda.get_device_name())
     return processor()
 
@@ -117,6 +120,36 @@ def peak_memory() -> int:
     """Peak memory of this process in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+class Code(TypedDict):
+    """The code of a run."""
+
+    revision: str | None
+    dirty: bool | None
+
+
+class Record(TypedDict):
+    """What readers of a record rely on; the file holds more."""
+
+    config: dict[str, Any]
+    code: Code
+    inputs: dict[str, str]
+    """Hashes of files by their paths."""
+    outputs: dict[str, str]
+    started: str
+    wall_seconds: float
+    notes: dict[str, Any]
+
+
+def read(path: str | Path) -> Record:
+    """The record at ``path``.
+
+    Raises:
+        DataError: it cannot be read, or lacks something.
+    """
+    found: Record = checked(Record, files.read_json(path), str(path))
+    return found
 
 
 @contextmanager

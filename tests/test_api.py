@@ -33,6 +33,7 @@ from intermamba.config import load as load_config
 from intermamba.errors import ConfigError, StateError
 from intermamba.motion import FORMATS, Motion
 from intermamba.paths import COMMITTED, DEMO, path, record_of
+from intermamba.prompts import Prompt, check_request
 from workflow.cli.commands import app
 from workflow.publish import demo
 
@@ -168,6 +169,25 @@ def test_a_suffix_in_other_letters_is_written_in_small_ones(short: Motion, suffi
     written = short.save(Path("new") / f"bow.{suffix}")
     assert sorted(written) == sorted(Path("new").iterdir())
     assert all(file.suffix == f".{suffix.lower()}" and file.stat().st_size for file in written)
+
+
+def test_values_of_other_types_are_refused(model: Model) -> None:
+    check, generate = inspect.unwrap(check_request), inspect.unwrap(Model.generate)  # without the tests' own checks
+    for message, options in (
+        ("frames 30.0", {"frames": 30.0}),
+        ("steps 2.5", {"steps": 2.5}),
+        ("seed True", {"seeds": [True]}),
+        (r"seed \[0, 1\]", {"seeds": [[0, 1]]}),
+    ):
+        with pytest.raises(ConfigError, match=f"{message}: needs a whole number"):
+            check(model.recipe, "weights", [Prompt(BOW)], **options)
+    for message, prompt, options in (
+        ("no prompt", None, {}),
+        ("prompt 1: needs a text", [1], {}),
+        ("persons 3: each prompt needs two", BOW, {"persons": 3}),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            generate(model, prompt, **options)
 
 
 def test_a_wrong_call_says_what_is_allowed(model: Model) -> None:

@@ -153,7 +153,8 @@ def _prism(
 ) -> tuple[Float[np.ndarray, "V 3"], Float[np.ndarray, "V 3"], Int[np.ndarray, "N 3"]]:
     """Points, normals and triangles of a tapered tube without ends, which balls close."""
     along = stop - start
-    axis = along / max(float(np.linalg.norm(along)), 1e-9)
+    length = float(np.linalg.norm(along))
+    axis = along / length if length > 1e-9 else np.array([0.0, 1.0, 0.0])  # joints that coincide
     side = np.cross(axis, np.eye(3)[np.abs(axis).argmin()])
     side /= np.linalg.norm(side)
     angle = _angles()[:, None]

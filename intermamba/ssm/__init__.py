@@ -4,7 +4,7 @@ A backend is a function of :class:`intermamba.ssm.inputs.Inputs` and the discret
 """
 
 from collections.abc import Callable
-from typing import Literal, overload
+from typing import Literal, get_args, overload
 
 import torch
 from jaxtyping import Float
@@ -110,9 +110,13 @@ def selective_scan(
         ones. With ``return_last_state`` y and the states, which have gradients too.
 
     Raises:
-        ConfigError: unknown backend, or one that does not support the input.
-        ValueError: inconsistent shapes.
+        ConfigError: unknown backend or discretisation, or a backend that does not support the input.
+        ValueError: inconsistent shapes, or numbers that are not real.
     """
+    if discretisation not in (known := get_args(Discretisation)):
+        raise ConfigError(unknown("discretisation", discretisation, known, "selective_scan(discretisation=...)"))
+    if u.ndim != 3 or not u.is_floating_point() or A.is_complex():
+        raise ValueError(f"selective_scan: u of shape {tuple(u.shape)}, {u.dtype}, A {A.dtype}; needs real (B, E, L)")
     dtype, length = u.dtype, u.shape[2]
     if z is not None or return_last_state:
         u = u.to(torch.promote_types(dtype, torch.float32))  # rounded once, at the end
@@ -139,13 +143,16 @@ def selective_scan(
 def _with_states(scan: Inputs) -> Inputs:
     """The scan with N more steps without input or decay, in which C reads one state after the other."""
     states = scan.A.shape[1]
-    still = scan.delta.new_full((*scan.u.shape[:2], states), NO_STEP if scan.softplus else 0.0)
-    if scan.bias is not None and not scan.softplus:
-        still = still - scan.bias.to(still.dtype)[:, None]
+    delta, bias = scan.delta, None if scan.softplus else scan.bias
+    if bias is not None:  # minus the bias, to the last bit: what is left of it would let the states decay
+        delta = delta.to(torch.promote_types(torch.promote_types(delta.dtype, bias.dtype), torch.float32))
+    still = delta.new_full((*scan.u.shape[:2], states), NO_STEP if scan.softplus else 0.0)
+    if bias is not None:
+        still = still - bias.to(still.dtype)[:, None]
     reading = torch.eye(states, dtype=scan.C.dtype, device=scan.C.device).expand(len(scan.u), -1, -1)
     return scan._replace(
         u=functional.pad(scan.u, (0, states)),
-        delta=torch.cat((scan.delta, still), 2),
+        delta=torch.cat((delta, still), 2),
         B=functional.pad(scan.B, (0, states)),
         C=torch.cat((scan.C, reading), 2),
     )

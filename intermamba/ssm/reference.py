@@ -98,7 +98,7 @@ def _backward(
             by_gain = adjoint * wide_b * wide_x
             grad_x[now] = (adjoint * gain * wide_b).sum(2)
             grad_step[now] = (by_gain * decay + exponent * rates).sum(2)
-            grad_rates += (by_gain * (wide_step * decay - gain)).sum((0, 1)) / rates
+            grad_rates += (by_gain * _over(wide_step * decay - gain, rates, wide_step.square() / 2)).sum((0, 1))
             grad_b[now] = (adjoint * gain * wide_x).sum(3)
         else:
             entered = (adjoint * wide_b).sum(2)
@@ -147,6 +147,12 @@ class Softplus(torch.autograd.Function):
         return grad * x.sigmoid()
 
 
+def _over(values: Float[Tensor, "K B N E"], rates: Float[Tensor, "N E"], limit: Tensor) -> Float[Tensor, "K B N E"]:
+    """``values / rates``, and its ``limit`` where a rate is zero."""
+    still = rates == 0
+    return torch.where(still, limit, values / rates.masked_fill(still, 1.0))
+
+
 def _states(
     x: Float[Tensor, "K B E"],
     step: Float[Tensor, "K B E"],
@@ -157,7 +163,7 @@ def _states(
 ) -> tuple[Float[Tensor, "K B N E"], Float[Tensor, "K B N E"] | None, Float[Tensor, "K B N E"]]:
     """Decay, gain (none if it is the step itself) and states of the steps after ``start``."""
     exponent = step.unsqueeze(2) * rates
-    gain = torch.expm1(exponent) / rates if exact else None
+    gain = _over(torch.expm1(exponent), rates, step.unsqueeze(2)) if exact else None
     decay = exponent.exp_()
     states = b.unsqueeze(3) * (step * x).unsqueeze(2) if gain is None else b.unsqueeze(3) * x.unsqueeze(2) * gain
     for now, decay_now in zip(states.unbind(), decay.unbind(), strict=True):

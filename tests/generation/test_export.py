@@ -154,6 +154,13 @@ def test_bodies_are_closed_where_the_joints_are(tmp_path: Path) -> None:
         assert first[person].std() > 0
 
 
+def test_a_bone_without_length_has_a_body(tmp_path: Path) -> None:
+    from intermamba.export.glb import _prism
+
+    found = _prism(np.ones(3), np.ones(3), 0.1, 0.05)
+    assert all(np.isfinite(one).all() for one in found)
+
+
 @pytest.mark.parametrize("pelvis", [False, True])
 def test_exact_motion_keeps_its_rotations(pelvis: bool) -> None:
     """Where positions follow from the rotations, nothing is turned: not even InterHuman's unknown pelvis."""

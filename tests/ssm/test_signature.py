@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from intermamba.errors import ConfigError
 from intermamba.ssm import selective_scan
 
 MAMBA_SSM = ["u", "delta", "A", "B", "C", "D", "z", "delta_bias", "delta_softplus", "return_last_state"]
@@ -98,3 +99,29 @@ def test_a_gate_of_another_shape_is_refused():
     unchecked = inspect.unwrap(selective_scan)  # without the checks that only tests make
     with pytest.raises(ValueError, match="z of shape"):
         unchecked(**values | {"z": values["z"][..., :1]})
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_states_of_half_precision_steps_are_those_of_their_values(backend, dtype):
+    """Also with a bias of single precision and without a softplus, where the bias must not act after the last step."""
+    values = {name: value.float() for name, value in draws().items() if name != "z"}
+    values["delta"] = values["delta"].abs().to(dtype)
+    values["delta_bias"] = values["delta_bias"].abs() + 1.2
+    _, expected = formula(**{name: value.double() for name, value in values.items()})
+    _, states = selective_scan(**values, return_last_state=True, backend=backend)
+    assert (states - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"discretisation": "ZOH"}, "unknown discretisation 'ZOH'"),
+        ({"A": torch.ones(3, 4, dtype=torch.complex64)}, "needs real"),
+        ({"u": torch.ones(2, 3, 21, dtype=torch.int64)}, "needs real"),
+        ({"u": torch.ones(3, 21)}, "needs real .B, E, L."),
+    ],
+)
+def test_what_it_does_not_compute_is_refused(changed, message):
+    with pytest.raises((ConfigError, ValueError), match=message):
+        inspect.unwrap(selective_scan)(**draws() | changed)

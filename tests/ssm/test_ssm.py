@@ -114,6 +114,20 @@ def test_gradients_are_those_of_finite_differences(discretisation, tile, monkeyp
     assert torch.autograd.gradcheck(scan, tuple(values.values()))
 
 
+@pytest.mark.parametrize("discretisation", ["mamba", "zoh"])
+def test_a_rate_of_zero_is_the_limit_of_small_ones(discretisation):
+    """Where the zero-order hold is 0 / 0; also its gradients."""
+    results = []
+    for rate in (0.0, -1e-7):
+        values = {name: value.clone().requires_grad_() for name, value in arguments(2, 2, 5, 3).items()}
+        with torch.no_grad():
+            values["A"][:, 1] = rate
+        y = selective_scan(**values, delta_softplus=True, discretisation=discretisation)
+        results.append([y, *torch.autograd.grad(y.square().sum(), list(values.values()))])
+    for at_zero, near_zero in zip(*results, strict=True):
+        torch.testing.assert_close(at_zero, near_zero, rtol=1e-5, atol=1e-5)
+
+
 def test_gradients_without_the_optional_parts():
     values = [value.requires_grad_() for value in list(arguments(1, 2, 4, 2).values())[:5]]
     values[1] = values[1].detach().abs().requires_grad_()

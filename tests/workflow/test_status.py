@@ -173,6 +173,8 @@ def test_learning_curves_need_a_training() -> None:
     result = CliRunner().invoke(app, ["status", "--curves", "curves.png"])
     assert "no training has validated yet" in str(result.exception)
     assert not Path("curves.png").exists()
+    wrong = CliRunner().invoke(app, ["status", "--curves", "curves.gif"]).exception
+    assert str(wrong) == "--curves curves.gif: the name must end in .pdf or .png."
 
 
 @pytest.mark.usefixtures("study")

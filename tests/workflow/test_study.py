@@ -49,6 +49,17 @@ def test_a_changed_input_is_reported_by_name(finished: Path) -> None:
         validate.run(load(COMMITTED))
 
 
+def test_damaged_records_are_all_named(finished: Path) -> None:
+    place = finished / "results/study-cpu"
+    (place / "claims.csv.prov.json").write_text("{}")
+    (place / "metrics.csv.prov.json").write_text('{"code": ')
+    with pytest.raises(DataError) as found:
+        validate.run(load(COMMITTED))
+    assert "claims.csv.prov.json: config: Field required" in str(found.value)
+    assert "metrics.csv.prov.json" in str(found.value)
+    assert "Delete it and run `intermamba claims --profile study-cpu` again" in str(found.value)
+
+
 def test_tables_follow_from_the_metrics_of_the_runs_to_the_byte(finished: Path) -> None:
     config = load(COMMITTED)
     stages, names = table(config), ("aggregate", "claims", "tables")

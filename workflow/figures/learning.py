@@ -11,8 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from intermamba.config import Config
 from intermamba.job import Job
 from intermamba.methods.method import Error
+from intermamba.methods.variant import Variant
 from intermamba.names import dataset_name, origin_name
 from intermamba.reading.documents import read_csv
 from workflow.figures.style import COLOURS, OTHERS, colours_of, plain_log
@@ -29,14 +31,14 @@ TITLE_WIDTH = 36
 def draw(study: Study, job: Job) -> Figure:
     """From the results of a profile."""
     curves = read_csv(job["learning"])
-    return learning(curves, _errors(study, curves), study.label, study.config.origins, study.config.profile)
-
-
-def _errors(study: Study, curves: pd.DataFrame) -> dict[str, Error]:
-    """The error of each row. Validation draws noise levels as the row's training does: other levels, other errors."""
     rows = {name: study.variant(name) for name in dict.fromkeys(curves["method"])}
+    return learning(curves, errors_of(rows, study.config), study.label, study.config.origins, study.config.profile)
+
+
+def errors_of(rows: Mapping[str, Variant], config: Config) -> dict[str, Error]:
+    """The error of each row. Validation draws noise levels as the row's training does: other levels, other errors."""
     errors = {name: one.method.row.error for name, one in rows.items()}
-    shifts = {name: one.configured(study.config).training.noise_shift for name, one in rows.items()}
+    shifts = {name: one.configured(config).training.noise_shift for name, one in rows.items()}
     drawn: dict[str, set[float]] = {}
     for name, error in errors.items():
         drawn.setdefault(error.meaning, set()).add(shifts[name])

@@ -13,9 +13,9 @@ from typing import Any, Literal, get_args
 
 import pandas as pd
 
-from intermamba import files
+from intermamba import files, provenance
 from intermamba.config import Config
-from intermamba.errors import DataError
+from intermamba.errors import ConfigError, DataError
 from intermamba.job import Job
 from workflow.graph import state
 from workflow.graph.stages import table
@@ -75,12 +75,17 @@ def learning_curves(config: Config, output: Path) -> None:
     """Draw the validation error of every training so far, also of unfinished ones.
 
     Raises:
+        ConfigError: ``output`` is neither pdf nor png.
         DataError: no training has validated yet.
     """
     from intermamba.models import find
-    from workflow.figures.learning import learning
+    from workflow.figures import FORMATS
+    from workflow.figures.learning import errors_of, learning
+    from workflow.figures.style import save, themed
     from workflow.results.aggregate import gather_losses
 
+    if output.suffix[1:] not in FORMATS:
+        raise ConfigError(f"--curves {output}: the name must end in {' or '.join(f'.{one}' for one in FORMATS)}.")
     logs = {}
     for job in table(config)["train"].jobs():
         log = job["training_log"]
@@ -91,11 +96,12 @@ def learning_curves(config: Config, output: Path) -> None:
     curves = gather_losses(logs) if logs else pd.DataFrame()
     if curves.empty:
         raise DataError(f"profile {config.profile!r}: no training has validated yet, so there is nothing to draw.")
-    methods = list(dict.fromkeys(curves["method"]))
-    errors = {name: find(name).method.row.error for name in methods}
-    figure = learning(curves, errors, lambda name: find(name).label, config.origins, config.profile)
-    with files.atomic(output) as part:
-        figure.savefig(part, dpi=150)
+    rows = {name: find(name) for name in dict.fromkeys(curves["method"])}
+    with themed():
+        figure = learning(
+            curves, errors_of(rows, config), lambda name: rows[name].label, config.origins, config.profile
+        )
+        save(figure, output)
 
 
 def _status(job: Job) -> Status:
@@ -106,7 +112,7 @@ def _status(job: Job) -> Status:
         what |= {name: last.get(name) for name in ("done", "total", "left", "note")}
         return Status(state="running", host=last["host"], since=last["started"], **what)
     if all(path.exists() for path in job.writes):
-        record = files.read_json(job.record)
+        record = provenance.read(job.record)
         ended = last["ended"] if last.get("state") == "done" else _ended(record)
         host = last["host"] if last.get("state") == "done" else ""
         return Status(state="done", host=host, since=ended, seconds=record["wall_seconds"], **what)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from intermamba import files
+from intermamba import files, provenance
 from intermamba.config import Config
 from intermamba.errors import StateError, brief
 from intermamba.job import Job, values
@@ -76,7 +76,7 @@ def deliver(workflow: Any, config: Config, jobs: Iterable[Job]) -> list[Job]:
     for job in jobs:
         if not all(path.is_file() for path in job.writes) or remote(job.record).exists():
             continue
-        record = files.read_json(job.record)
+        record = provenance.read(job.record)
         if record["config"] == values(config, job.knobs) and not any(problems(job, record, files.sha256)):
             for path in (*job.outputs.values(), job.record):  # the record last: without it the job counts as not run
                 workflow.async_run(remote(path).managed_store())

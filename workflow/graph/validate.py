@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evaluators.protocol import load as load_protocol
-from intermamba import files
+from intermamba import files, provenance
 from intermamba.config import Config
 from intermamba.errors import ConfigError, DataError, unknown
 from intermamba.job import Job
@@ -46,9 +46,16 @@ def run(config: Config) -> None:
     for stage in table(config).values():
         if not (jobs := list(stage.jobs())):
             continue
-        done = [job for job in jobs if job.record.exists()]
-        records = [files.read_json(job.record) for job in done]
-        wrong += [found for job, record in zip(done, records, strict=True) for found in problems(job, record, sha256)]
+        done, records = [], []
+        for job in (job for job in jobs if job.record.exists()):
+            try:
+                record = provenance.read(job.record)
+            except DataError as error:
+                wrong.append(f"{error} Delete it and run `{job.command}` again")
+                continue
+            done.append(job)
+            records.append(record)
+            wrong += problems(job, record, sha256)
         finished += done
         notes = {
             f"{key}={record['notes'][key]}"
