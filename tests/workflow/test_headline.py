@@ -79,7 +79,7 @@ def test_one_training_of_a_row_leaves_the_others_compared(tree: Path) -> None:
     text = found.sentences[0]
     assert text.startswith("Of the rows trained several times, InterMamba (0.480) has the highest R-precision (top 3).")
     assert "Every row trained several times is above chance" in text
-    assert "My idea & 100% of_it (0.600) was trained only once and not ranked." in text
+    assert "My idea & 100% of_it (0.600) was trained only once and is not ranked." in text
     assert [bar.above_chance for bar in found.bars] == [True, True, None]
     assert found.bars_are == "over training seeds (over repeats of the evaluation for rows trained once)"
 
@@ -100,7 +100,7 @@ def test_a_row_trained_once_does_not_lead_where_seeds_in_common_are_too_few(tree
     seeds = {"intermamba": (0, 1, 2), "intergen": (3, 4, 5)}
     text = said(LEARNED | {IDEA: [0.6]}, seeds=seeds).sentences[0]
     assert text.startswith("Of the rows trained several times, InterMamba (0.480) has the highest R-precision (top 3).")
-    assert "My idea & 100% of_it (0.600) was trained only once and not ranked." in text
+    assert "My idea & 100% of_it (0.600) was trained only once and is not ranked." in text
 
 
 def test_without_compared_rows_there_is_none(tree: Path) -> None:

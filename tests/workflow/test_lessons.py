@@ -125,7 +125,7 @@ def test_settings_that_differ_less_than_the_repeats_are_not_named(results: Resul
 def test_what_leaving_out_a_part_changes_has_its_interval(results: Results) -> None:
     said = text(results, "The parts of the model")
     assert "against InterMamba on InterHuman: w/o LIIA +0.040, with 95% intervals of ±0.000 or less." in said
-    assert said.endswith("Those that exclude zero: w/o LIIA.")
+    assert said.endswith("Those that exclude zero, without a correction for their number: w/o LIIA.")
 
 
 def test_plausibility_of_the_best_and_the_full_model(results: Results) -> None:

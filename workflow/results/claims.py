@@ -377,7 +377,10 @@ def tally(verdicts: Iterable[str]) -> str:
     words_of = {
         "holds": ("holds", "hold"),
         "does not hold": ("does not hold", "do not hold"),
-        "smaller": ("has a smaller effect than in the paper", "have a smaller effect than in the paper"),
+        "smaller": (
+            "has an effect smaller than the paper's or opposite to it",
+            "have an effect smaller than the paper's or opposite to it",
+        ),
         "inconclusive": ("is inconclusive", "are inconclusive"),
         "by construction": ("is true by construction", "are true by construction"),
         "not run": ("was not run", "were not run"),

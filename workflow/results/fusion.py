@@ -26,7 +26,7 @@ def effects(measured: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns :data:`SAMPLES`, ``whole`` (whether all diffusion steps are changed), ``mean``, ``change``, and
         ``interval``, half width of the change's 95% interval (Student's t). Differences are taken in the same training
-        and repeat.
+        and repeat. Ranges of diffusion steps that change nothing at all have no step of the sampler and are left out.
     """
     rows = [_effects(one) for _, one in measured.groupby(["dataset", "method"], sort=False)]
     return pd.concat(rows, ignore_index=True)
@@ -43,7 +43,10 @@ def _effects(measured: pd.DataFrame) -> pd.DataFrame:
         mean=("value", "mean"), change=("change", "mean"), interval=("change", half_width)
     )
     found = found.reset_index()
-    return found.assign(whole=(found["first_step"] == 0) & (found["last_step"] == found["last_step"].max()))
+    found["whole"] = (found["first_step"] == 0) & (found["last_step"] == found["last_step"].max())
+    changed = (found["change"] != 0.0) | (found["interval"] != 0.0)
+    touched = changed.groupby([found["weights"], found["first_step"], found["last_step"]]).transform("any")
+    return found[found["whole"] | touched]
 
 
 def sentences(measured: pd.DataFrame, label: Callable[[str], str]) -> str:
@@ -73,10 +76,10 @@ def _sentences(found: pd.DataFrame, label: Callable[[str], str]) -> Iterator[str
     yield f"With {'; with '.join(changes)}."
     parts = [row for row in rows if not row["whole"] and row["metric"] == DISTANCE]
     if parts:
-        most = max(parts, key=lambda row: abs(row["change"]))
+        each = [f"{_change(row)} at steps {row['first_step']} to {row['last_step']}" for row in parts]
         yield (
-            f"Exchanged in one range of diffusion steps alone, they change FID most at steps {most['first_step']} to "
-            f"{most['last_step']} (0 is the clean motion), by {_change(most)}."
+            "Exchanged in one range of diffusion steps alone (0 is the clean motion), they change FID by "
+            f"{', '.join(each)}; ranges in which no step is sampled are left out."
         )
 
 

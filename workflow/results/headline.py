@@ -223,7 +223,8 @@ def _precision(compared: Compared, found: Ranking | None) -> Iterator[str]:
         yield f"Every row {'trained several times ' if once else ''}is above chance ({level})."
     if once:
         each = [f"{study.label(name)} ({printed(compared.mean(name, PRECISION), PRECISION)})" for name in once]
-        yield f"{_listed(each)} {'was' if len(once) == 1 else 'were'} trained only once and not ranked."
+        was, is_ = ("was", "is") if len(once) == 1 else ("were", "are")
+        yield f"{_listed(each)} {was} trained only once and {is_} not ranked."
 
 
 def _distance(compared: Compared) -> Iterator[str]:
@@ -256,7 +257,7 @@ def _copies(compared: Compared) -> Iterator[str]:
         above = sum(compared.mean(name, PRECISION) > level for name in compared.methods)
         yield (
             f"Copying the training clip with the nearest caption gives {printed(level, PRECISION)}; "
-            f"{above or 'none'} of {len(compared.methods)} rows {'does' if above == 1 else 'do'} better."
+            f"{above or 'none'} of the {len(compared.methods)} rows {'do' if above > 1 else 'does'} better."
         )
 
 

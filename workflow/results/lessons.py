@@ -154,7 +154,7 @@ def _parts(results: Results) -> Iterator[str]:
             yield (
                 f"Changes of R-precision (top 3) against {label(FULL_MODEL)} on {dataset_name(dataset)}: "
                 f"{', '.join(each)}, with 95% intervals of ±{printed(half, PRECISION)} or less. Those that exclude "
-                f"zero: {', '.join(clear) or 'none'}."
+                f"zero, without a correction for their number: {', '.join(clear) or 'none'}."
             )
 
 

@@ -35,13 +35,13 @@ NOTES = (
     "Here: means over all trainings of a row, as in the other tables; of fusion weights, the end and the start of "
     "training. The effect need not be exactly their difference or ratio: it is free of what seeds differ in, which "
     "matters where rows have different ones, and that of FID is a ratio of geometric means.",
-    "Tables 4 and 5 of the paper have a column R-precision without its top k. Table 4 is on the scale of top 3, Table "
-    "5 mixes scales; the metric named here is the one measured here.",
+    "Table 4 of the paper does not name the top k of its R-precision, which is on the scale of top 3; Table 5 says top "
+    "1, but its last row is top 3. The metric named here is the one measured here.",
     "Holds, does not hold: p below 0.05, corrected. Smaller than the paper's effect, for the rest: whether there is an "
-    "effect is open, but one as large as the paper's or larger is rejected (one-sided p below 0.05, Holm-corrected "
-    "across all claims whose effect can be set beside the paper's; p_smaller in claims.csv). Reduced protocols of "
-    "InterHuman measure R-precision among 32 motions, the paper among 96, so there sizes are comparable in their order "
-    "only. 'Inconclusive' is not evidence against the paper; a verdict needs more trainings or other data. Two rows "
+    "effect, and of which sign, is open, but one as large as the paper's or larger is rejected (one-sided p below "
+    "0.05, Holm-corrected across all claims whose effect can be set beside the paper's; p_smaller in claims.csv). "
+    "Reduced protocols of InterHuman measure R-precision among 32 motions, the paper among 96, so there sizes are "
+    "comparable in their order only. 'Inconclusive' is not evidence against the paper; a verdict needs more trainings or other data. Two rows "
     "are not compared if neither is above chance, nor are seconds at other sizes than the paper's.",
     "By construction: the paper leaves sizes open, and this project chose them by the paper's counts. All verdicts "
     "apply to this profile's data and sizes.",
