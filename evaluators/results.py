@@ -158,7 +158,7 @@ def read(path: str | Path) -> pd.DataFrame:
     Raises:
         DataError: missing or broken file, or not a table of metrics.
     """
-    return validated(files.read_csv(path, dtype={"evaluator": str}), path)  # of digits alone, some of them
+    return validated(files.read_csv(path, dtype={"evaluator": str}), path)  # a fingerprint of digits is no number
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:

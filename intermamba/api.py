@@ -172,7 +172,7 @@ class Model:
         single = isinstance(prompt, str)
         captions = [prompt] if isinstance(prompt, str) else list(prompt or ())
         if wrong := [caption for caption in captions if not isinstance(caption, str)]:
-            raise ConfigError(f"prompt {wrong[0]!r}: needs a text, or a list of texts.")
+            raise ConfigError(f"prompt {quoted(wrong[0])}: needs a text, or a list of texts.")
         each = [persons] if single else persons
         pairs = [None] * len(captions) if persons is None else list(each or ())
         if len(pairs) != len(captions):

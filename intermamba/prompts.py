@@ -160,7 +160,7 @@ def check_request(
     """
     for what, value in (("frames", frames), ("steps", steps), *(("seed", seed) for seed in seeds)):
         if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__")):
-            raise ConfigError(f"{what} {value!r}: needs a whole number.")
+            raise ConfigError(f"{what} {quoted(value)}: needs a whole number.")
     check_prompts(prompts)
     who = f"{name} ({recipe.variant.name})"
     if frames is not None and any(prompt.frames for prompt in prompts):

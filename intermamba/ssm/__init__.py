@@ -143,16 +143,16 @@ def selective_scan(
 def _with_states(scan: Inputs) -> Inputs:
     """The scan with N more steps without input or decay, in which C reads one state after the other."""
     states = scan.A.shape[1]
-    delta, bias = scan.delta, None if scan.softplus else scan.bias
-    if bias is not None:  # minus the bias, to the last bit: what is left of it would let the states decay
-        delta = delta.to(torch.promote_types(torch.promote_types(delta.dtype, bias.dtype), torch.float32))
-    still = delta.new_full((*scan.u.shape[:2], states), NO_STEP if scan.softplus else 0.0)
-    if bias is not None:
-        still = still - bias.to(still.dtype)[:, None]
+    delta = scan.delta
+    still = delta.new_full((), NO_STEP if scan.softplus else 0.0)
+    if scan.bias is not None and not scan.softplus:
+        # Minus the bias, to the last bit: what is left of it would let the states decay.
+        delta = delta.to(torch.promote_types(torch.promote_types(delta.dtype, scan.bias.dtype), torch.float32))
+        still = -scan.bias.to(delta.dtype)[:, None]
     reading = torch.eye(states, dtype=scan.C.dtype, device=scan.C.device).expand(len(scan.u), -1, -1)
     return scan._replace(
         u=functional.pad(scan.u, (0, states)),
-        delta=torch.cat((delta, still), 2),
+        delta=torch.cat((delta, still.expand(*scan.u.shape[:2], states)), 2),
         B=functional.pad(scan.B, (0, states)),
         C=torch.cat((scan.C, reading), 2),
     )

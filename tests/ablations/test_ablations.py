@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,7 +11,8 @@ import yaml
 import ablations
 from intermamba.config import load
 from intermamba.errors import ConfigError
-from intermamba.paths import path
+from intermamba.paths import TAKEN, TEMPLATES, path
+from workflow.results.aggregate import REFERENCES
 
 GOOD = {"name": "row", "label": "Row", "base": "intermamba", "changes": {"modules": 1}, "hypothesis": "It changes."}
 
@@ -22,6 +24,11 @@ def test_rows_of_the_paper_are_all_there():
     for number in range(1, 6):
         printed = set(pd.read_csv(path("reported", number=number))["method"])
         assert {row for table, row in claimed if table == number} == printed - without.get(number, set())
+
+
+def test_no_row_may_have_the_name_of_another_folder_or_of_motions_that_no_model_made():
+    beside = {Path(place).parts[3] for place in TEMPLATES.values() if place.startswith("results/{profile}/{dataset}/")}
+    assert {*REFERENCES} | beside - {"{variant}", "{method}"} == set(TAKEN)
 
 
 def test_every_row_named_is_one_of_the_transcribed_tables():

@@ -154,7 +154,7 @@ def test_bodies_are_closed_where_the_joints_are(tmp_path: Path) -> None:
         assert first[person].std() > 0
 
 
-def test_a_bone_without_length_has_a_body(tmp_path: Path) -> None:
+def test_a_bone_without_length_has_a_body() -> None:
     from intermamba.export.glb import _prism
 
     found = _prism(np.ones(3), np.ones(3), 0.1, 0.05)

@@ -34,7 +34,7 @@ def render() -> str:
         for row in found.to_dict("records")
     ]
     sizes = grid(["Claim", "Metric", "Effect in the paper", "Scatter here", "Seeds"], rows)
-    return "\n".join((counts, sizes, *_scatters(metrics, {row["metric"]: None for row in found.to_dict("records")})))
+    return "\n".join((counts, sizes, *_scatters(metrics, found["metric"].unique())))
 
 
 def _scatters(metrics: pd.DataFrame, tested: Iterable[str]) -> Iterator[str]:

@@ -31,6 +31,7 @@ from workflow.results.contrasts import (
     distinguishable,
     holm,
     paired,
+    scaled,
     trainings,
     unpaired,
 )
@@ -236,7 +237,7 @@ class _Quality:
         trained = [name for name in claim.methods if name != SHUFFLED]
         counts = ", ".join(str((means["method"] == name).sum()) for name in trained)
         found = Finding(claim, values, scale="ratio" if ratio else "difference", trainings=counts)
-        compared = means.assign(value=np.log(means["value"])) if ratio else means
+        compared = scaled(means, metric)
         level = float(np.log(values[1])) if ratio else values[1]
         try:
             blocks = Blocks(compared)

@@ -44,7 +44,7 @@ def _effects(measured: pd.DataFrame) -> pd.DataFrame:
     )
     found = found.reset_index()
     found["whole"] = (found["first_step"] == 0) & (found["last_step"] == found["last_step"].max())
-    changed = (found["change"] != 0.0) | (found["interval"] != 0.0)
+    changed = found["change"] != 0.0
     touched = changed.groupby([found["weights"], found["first_step"], found["last_step"]]).transform("any")
     return found[found["whole"] | touched]
 

@@ -112,11 +112,11 @@ def _quality(results: Results) -> Iterator[str]:
                 f", where the ground truth performed again has {printed(again, DISTANCE)}, a ratio of "
                 f"{distance / again:.1f}"
             )
-        among, alike = _ranked(precise), _ranked(precise) == _ranked(near)
+        among, nearest = _ranked(precise), _ranked(near)
         yield (
             f"On {dataset_name(dataset)} the highest R-precision (top 3) of {among}, "
             f"{printed(precision, PRECISION)} of {results.study.label(precise.best)}, is {precision / real:.0%} of the "
-            f"ground truth's; the lowest FID of {'these' if alike else _ranked(near)} is "
+            f"ground truth's; the lowest FID of {'these' if nearest == among else nearest} is "
             f"{printed(distance, DISTANCE)} of {results.study.label(near.best)}{beside}."
         )
 

@@ -42,8 +42,8 @@ NOTES = (
     "0.05, Holm-corrected across all claims whose effect can be set beside the paper's; p_smaller in claims.csv). "
     "Reduced protocols of InterHuman measure R-precision among 32 motions, the paper among 96, so there sizes are "
     "comparable in their order only. 'Inconclusive' is not evidence against the paper; a verdict needs more trainings "
-    "or other data. Two rows "
-    "are not compared if neither is above chance, nor are seconds at other sizes than the paper's.",
+    "or other data. Two rows are not compared if neither is above chance, nor are seconds at other sizes than the "
+    "paper's.",
     "By construction: the paper leaves sizes open, and this project chose them by the paper's counts. All verdicts "
     "apply to this profile's data and sizes.",
 )
